@@ -1,0 +1,92 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The messages of recorded drives as serialised bytes (CDR) and as objects; no ROS imports.
+
+Image, CompressedImage and CameraInfo start with a std_msgs/Header and have been the same from
+ROS 2 Foxy to Kilted, so one set of definitions reads the bags of all of them.
+"""
+from __future__ import annotations
+
+from functools import lru_cache
+import struct
+from typing import Any
+
+import numpy as np
+
+IMAGE = 'sensor_msgs/msg/Image'
+COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
+CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
+NS = 1_000_000_000
+_STAMP_AT = 4  # bytes: the CDR encapsulation comes first, then sec and nanosec
+
+
+@lru_cache(maxsize=1)
+def typestore() -> Any:
+    """Return the message definitions; raises ImportError where rosbags is not installed."""
+    try:
+        from rosbags.typesys import get_typestore, Stores
+    except ImportError as error:
+        raise ImportError(
+            f'Bags are read with the Python package rosbags, which is missing ({error}): '
+            'pip install rosbags.') from error
+    return get_typestore(Stores.ROS2_HUMBLE)
+
+
+def serialise(msg: Any) -> bytes:
+    """Return the CDR bytes of a message made by this module or by `deserialise`."""
+    return bytes(typestore().serialize_cdr(msg, msg.__msgtype__))
+
+
+def deserialise(raw: bytes, msgtype: str) -> Any:
+    """Return the message of CDR bytes; its arrays are views. Raises ValueError if damaged."""
+    try:
+        return typestore().deserialize_cdr(raw, msgtype)
+    except Exception as error:  # rosbags lets struct's, NumPy's and its own errors through
+        raise ValueError(f'Expected a {msgtype}, found {len(raw)} bytes that are none ({error}): '
+                         'the recording is damaged.') from error
+
+
+def stamp_of(raw: bytes) -> int:
+    """
+    Return the header's stamp of a serialised message, in nanoseconds.
+
+    raw: CDR of a message that starts with a std_msgs/Header. Raises ValueError if it is too short.
+    """
+    sec, nanosec = _order_of(raw).unpack_from(raw, _STAMP_AT)
+    return sec * NS + nanosec
+
+
+def with_stamp(raw: bytes, stamp: int) -> bytes:
+    """Return a copy of a serialised message with another header stamp (ns); see `stamp_of`."""
+    out = bytearray(raw)
+    _order_of(raw).pack_into(out, _STAMP_AT, stamp // NS, stamp % NS)
+    return bytes(out)
+
+
+def _order_of(raw: bytes) -> struct.Struct:
+    if len(raw) < _STAMP_AT + 8:
+        raise ValueError(f'Expected a message with a header, found {len(raw)} bytes: the '
+                         'recording is damaged.')
+    return struct.Struct('<iI' if raw[1] & 1 else '>iI')
+
+
+def header(stamp: int, frame_id: str) -> Any:
+    """Return a std_msgs/Header; stamp in nanoseconds."""
+    types = typestore().types
+    time = types['builtin_interfaces/msg/Time'](stamp // NS, stamp % NS)
+    return types['std_msgs/msg/Header'](time, frame_id)
+
+
+def compressed_image(stamp: int, frame_id: str, name: str, data: bytes) -> Any:
+    """Return a CompressedImage of encoded bytes; name: its format field."""
+    return typestore().types[COMPRESSED_IMAGE](
+        header(stamp, frame_id), name, np.frombuffer(data, np.uint8))
+
+
+def mono_image(stamp: int, frame_id: str, mask: np.ndarray) -> Any:
+    """Return a mono8 Image of (H, W) uint8 class ids."""
+    height, width = mask.shape
+    return typestore().types[IMAGE](
+        header(stamp, frame_id), height, width, 'mono8', 0, width,
+        np.ascontiguousarray(mask).reshape(-1))

@@ -1,0 +1,75 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The newest frame wins: one waiting place and one thread that works."""
+from __future__ import annotations
+
+from collections.abc import Callable
+import threading
+from typing import Any
+
+
+class LatestFrameWorker:
+    """
+    Hands frames to one worker thread; a frame that waits is replaced by a newer one.
+
+    The delay that waiting adds is thereby at most one frame's work, whatever the camera's rate.
+    work: called in the thread with each frame; what it raises is given to on_error, and the thread
+    goes on with the next frame.
+    """
+
+    def __init__(self, work: Callable[[Any], None],
+                 on_error: Callable[[Exception], None]) -> None:
+        self._work, self._on_error = work, on_error
+        self._condition = threading.Condition()
+        self._waiting: Any = None
+        self._stopped = False
+        self._busy = False
+        self._thread = threading.Thread(target=self._run, name='eunet_worker', daemon=True)
+        self._thread.start()
+
+    def submit(self, frame: Any) -> bool:
+        """Offer a frame; returns whether an older one that waited was dropped for it."""
+        with self._condition:
+            replaced = self._waiting is not None
+            self._waiting = frame
+            self._condition.notify_all()
+            return replaced
+
+    def discard(self) -> bool:
+        """Drop the frame that waits, if any; returns whether there was one."""
+        with self._condition:
+            had, self._waiting = self._waiting is not None, None
+            return had
+
+    def wait_idle(self, timeout: float) -> bool:
+        """Wait until nothing waits or is worked on; returns whether that came within timeout s."""
+        with self._condition:
+            return self._condition.wait_for(
+                lambda: self._waiting is None and not self._busy, timeout)
+
+    def stop(self, timeout: float = 10.0) -> bool:
+        """
+        Let the frame in work finish, drop the one that waits, and end the thread.
+
+        Returns whether the thread ended within timeout s.
+        """
+        with self._condition:
+            self._stopped = True
+            self._waiting = None
+            self._condition.notify_all()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                self._busy = False
+                self._condition.notify_all()
+                self._condition.wait_for(lambda: self._stopped or self._waiting is not None)
+                if self._stopped:
+                    return
+                frame, self._waiting, self._busy = self._waiting, None, True
+            try:
+                self._work(frame)
+            except Exception as error:
+                self._on_error(error)

@@ -1,0 +1,121 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The node's parameters: names, types, defaults, ranges, units and meaning, in one place.
+
+No ROS here: the node declares what stands below, and a test holds config/segmentation.yaml to it.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+import difflib
+from typing import Any
+
+from eunet_ros.model.engines import AUTO, ENGINES
+from eunet_ros.model.resources import DEFAULT_WEIGHTS
+
+TRANSPORTS = ('raw', 'compressed')
+RELIABILITIES = ('best_effort', 'reliable')
+
+
+def _parameter(default: Any, description: str, *, live: bool = False,
+               minimum: float | None = None, maximum: float | None = None,
+               choices: tuple[str, ...] = ()) -> Any:
+    return field(default=default, metadata={
+        'description': description, 'live': live, 'minimum': minimum, 'maximum': maximum,
+        'choices': choices})
+
+
+@dataclass(frozen=True)
+class NodeParameters:
+    """Values of all parameters; raises ValueError where a value is out of its range."""
+
+    weights: str = _parameter(
+        DEFAULT_WEIGHTS, 'Weights: the path of a .safetensors file or the name of shipped ones.')
+    variant: str = _parameter(
+        '', 'Variant that the weights must be of (eunet, eunet_s, eunet_n); empty: any.')
+    engine: str = _parameter(
+        AUTO, 'Engine that runs the network; auto: the fastest that works here.',
+        choices=(AUTO, *ENGINES))
+    input_height: int = _parameter(
+        0, "Height of the network's input [px]; 0: what the weights were trained for.",
+        minimum=0, maximum=8192)
+    input_width: int = _parameter(
+        0, "Width of the network's input [px]; 0: what the weights were trained for.",
+        minimum=0, maximum=8192)
+    num_threads: int = _parameter(
+        0, 'CPU threads of the engine; 0: all cores.', minimum=0, maximum=1024)
+    image_transport: str = _parameter(
+        'raw', 'raw: sensor_msgs/Image on image; compressed: CompressedImage on image/compressed.',
+        choices=TRANSPORTS)
+    image_reliability: str = _parameter(
+        'best_effort', 'Reliability (QoS) of the image subscription; best_effort fits any camera.',
+        choices=RELIABILITIES)
+    image_depth: int = _parameter(
+        5, 'Queue depth (QoS) of the image subscription; the newest frame wins at any depth.',
+        minimum=1, maximum=1000)
+    output_reliability: str = _parameter(
+        'reliable', 'Reliability (QoS) of the outputs; reliable fits any subscriber.',
+        choices=RELIABILITIES)
+    output_depth: int = _parameter(
+        5, 'Queue depth (QoS) of the outputs.', minimum=1, maximum=1000)
+    enabled: bool = _parameter(
+        True, 'Whether images are segmented; also set by the service ~/set_enabled.', live=True)
+    classes: str = _parameter(
+        '', 'Names of the classes to publish, separated by commas; empty: all.', live=True)
+    overlay_opacity: float = _parameter(
+        0.5, 'Opacity of the class colours in the overlay, 0 to 1.', live=True,
+        minimum=0.0, maximum=1.0)
+    jpeg_quality: int = _parameter(
+        80, 'JPEG quality of ~/overlay/compressed, 1 to 100.', live=True, minimum=1, maximum=100)
+    image_timeout: float = _parameter(
+        1.0, 'Diagnostics warn when no image has come for this long [s].', live=True,
+        minimum=0.05, maximum=3600.0)
+    late_image: float = _parameter(
+        0.5, 'An image older than this on arrival counts as late in diagnostics [s].',
+        minimum=0.01, maximum=3600.0)
+    diagnostics_period: float = _parameter(
+        1.0, 'Time between two messages on /diagnostics [s].', minimum=0.1, maximum=3600.0)
+    autostart: bool = _parameter(
+        True, 'Configure and activate at start; false: a lifecycle manager does it.')
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            check_value(f.name, getattr(self, f.name))
+        if (self.input_height == 0) != (self.input_width == 0):
+            raise ValueError(
+                'Parameters input_height and input_width go together: set both or neither, found '
+                f'{self.input_height} and {self.input_width}.')
+
+    @property
+    def input_size(self) -> tuple[int, int] | None:
+        """The network's input (height, width), None for the checkpoint's."""
+        return (self.input_height, self.input_width) if self.input_height else None
+
+
+SPECS = {f.name: f for f in fields(NodeParameters)}
+
+
+def check_value(name: str, value: Any) -> None:
+    """Raise ValueError, saying what was expected, where a value is not allowed."""
+    spec = SPECS[name]
+    meta, expected = spec.metadata, type(spec.default)
+    if type(value) is not expected:
+        raise ValueError(f'Parameter {name} must be of type {expected.__name__}, found '
+                         f'{value!r} of type {type(value).__name__}.')
+    if meta['choices'] and value not in meta['choices']:
+        near = difflib.get_close_matches(value, meta['choices'], 1)
+        hint = f'; did you mean {near[0]}?' if near else '.'
+        raise ValueError(f'Parameter {name} must be one of {", ".join(meta["choices"])}, found '
+                         f'{value!r}{hint}')
+    if meta['minimum'] is not None and not meta['minimum'] <= value <= meta['maximum']:
+        raise ValueError(f'Parameter {name} must be from {meta["minimum"]} to {meta["maximum"]}, '
+                         f'found {value}.')
+
+
+def check_names(names: set[str]) -> None:
+    """Raise ValueError, naming the nearest, where a name is no parameter of the node."""
+    for name in sorted(names - SPECS.keys()):
+        near = difflib.get_close_matches(name, SPECS, 1)
+        hint = f'did you mean {near[0]}?' if near else f'expected one of {", ".join(SPECS)}.'
+        raise ValueError(f'The node has no parameter {name!r}; {hint}')

@@ -1,0 +1,323 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The managed node `eunet`: wiring between ROS and the modules that decide."""
+from __future__ import annotations
+
+from dataclasses import fields, replace
+import sys
+import time
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from eunet_ros import health
+from eunet_ros.conversions import (
+    ConversionError, fill_compressed, fill_image, scale_camera_info)
+from eunet_ros.frame_worker import LatestFrameWorker
+from eunet_ros.model.engines.base import EngineError
+from eunet_ros.parameters import check_names, check_value, NodeParameters
+from eunet_ros.pipeline import FramePipeline, parse_classes, Products
+from eunet_ros.statistics import NodeStatistics
+from rcl_interfaces.msg import (
+    FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult)
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_srvs.srv import SetBool
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+WARM_UP_SIZE = (720, 1280)   # the usual camera; any other size works too
+_THROTTLE_S = 5.0
+_FOREIGN = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
+_OUTPUTS = {'mask': Image, 'overlay': Image, 'overlay/compressed': CompressedImage,
+            'color_mask': Image, 'confidence': Image, 'camera_info': CameraInfo}
+
+
+def _qos(reliability: str, depth: int) -> QoSProfile:
+    policy = getattr(ReliabilityPolicy, reliability.upper())
+    return QoSProfile(depth=depth, reliability=policy, history=HistoryPolicy.KEEP_LAST)
+
+
+class SegmentationNode(LifecycleNode):
+    """
+    Segments the newest image of a camera; see config/segmentation.yaml for its parameters.
+
+    The image callback only keeps the message; one worker thread decodes, infers and publishes.
+    Raises ValueError or rclpy's ParameterException where a parameter is unknown or wrong.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__('eunet', **kwargs)
+        self.parameters = self._declare()
+        self.statistics = NodeStatistics(int(self.parameters.late_image * 1e9))
+        self._worker: LatestFrameWorker | None = None
+        self._pipeline: FramePipeline | None = None
+        self._camera_info: CameraInfo | None = None
+        self._active = False
+        self._inputs: list[Any] = []
+        self._outputs: dict[str, Any] = {}
+        self._image_topic = self._resolve_image_topic()
+        self.add_on_set_parameters_callback(self._on_set_parameters)
+        self._service = self.create_service(SetBool, '~/set_enabled', self._on_set_enabled)
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._timer = self.create_timer(self.parameters.diagnostics_period, self._diagnose)
+
+    # --- parameters -------------------------------------------------------------------------
+
+    def _declare(self) -> NodeParameters:
+        # Overrides of undeclared parameters are silently ignored by ROS: a typo would run with a
+        # default.
+        given = {n for n in getattr(self, '_parameter_overrides', {})
+                 if not n.startswith(_FOREIGN)}
+        check_names(given)
+        values = {}
+        for spec in fields(NodeParameters):
+            meta = spec.metadata
+            descriptor = ParameterDescriptor(
+                description=meta['description'], read_only=not meta['live'],
+                additional_constraints=(
+                    f'One of: {", ".join(meta["choices"])}' if meta['choices'] else ''))
+            low, high = meta['minimum'], meta['maximum']
+            if isinstance(spec.default, float) and low is not None:
+                descriptor.floating_point_range = [
+                    FloatingPointRange(from_value=low, to_value=high)]
+            elif type(spec.default) is int and low is not None:
+                descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
+            values[spec.name] = self.declare_parameter(
+                spec.name, spec.default, descriptor).value
+        return NodeParameters(**values)
+
+    def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
+        known = {p.name: p.value for p in changes if p.name in NodeParameters.__annotations__}
+        try:
+            for name, value in known.items():
+                check_value(name, value)
+            if self._pipeline and 'classes' in known:
+                self._pipeline.keep = parse_classes(
+                    known['classes'], self._pipeline.segmenter.classes)
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self.parameters = replace(self.parameters, **known)
+        if self._pipeline:
+            self._pipeline.opacity = self.parameters.overlay_opacity
+        return SetParametersResult(successful=True)
+
+    def _on_set_enabled(self, request: SetBool.Request,
+                        response: SetBool.Response) -> SetBool.Response:
+        result = self.set_parameters(
+            [Parameter('enabled', Parameter.Type.BOOL, bool(request.data))])[0]
+        response.success = result.successful
+        response.message = result.reason or f'enabled: {str(request.data).lower()}'
+        return response
+
+    # --- transitions ------------------------------------------------------------------------
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Build and warm the engine, create the outputs."""
+        p = self.parameters
+        try:
+            from eunet_ros.model.segmenter import Segmenter  # here: torch takes seconds to import
+            began = time.monotonic()
+            self.get_logger().info(f'Building the engine ({p.engine}) for weights {p.weights} …')
+            segmenter = Segmenter(p.weights, p.engine, p.input_size, p.variant, p.num_threads)
+            keep = parse_classes(p.classes, segmenter.classes)
+            segmenter.warm_up(*WARM_UP_SIZE)
+        except ImportError as error:
+            self.get_logger().error(
+                f'A Python package is missing ({error}); install it for {sys.executable}.')
+            return FAILURE
+        except (ValueError, EngineError) as error:
+            self.get_logger().error(str(error))
+            return FAILURE
+        if not self.context.ok():  # SIGTERM while the engine was built
+            return FAILURE
+        for failure in segmenter.failures:
+            self.get_logger().warning(failure)
+        self._pipeline = FramePipeline(segmenter, p.overlay_opacity, keep)
+        qos = _qos(p.output_reliability, p.output_depth)
+        self._outputs = {name: self.create_lifecycle_publisher(kind, f'~/{name}', qos)
+                         for name, kind in _OUTPUTS.items()}
+        self.get_logger().info(
+            f'{segmenter.describe()}; ready in {time.monotonic() - began:.1f} s.')
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start the worker and subscribe."""
+        self.statistics.reset()
+        self._worker = LatestFrameWorker(self._process, self._on_error)
+        p = self.parameters
+        kind = CompressedImage if p.image_transport == 'compressed' else Image
+        qos = _qos(p.image_reliability, p.image_depth)
+        self._inputs = [
+            self.create_subscription(kind, self._image_topic, self._on_image, qos),
+            self.create_subscription(
+                CameraInfo, 'camera_info', self._on_camera_info, _qos('best_effort', 1))]
+        self._active = True
+        self.get_logger().info(f'Segmenting {self._image_topic} ({p.image_transport}).')
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unsubscribe and stop the worker."""
+        self._stop()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free the engine and the outputs."""
+        self._release()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop and free everything."""
+        self._release()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free everything, so that the node can be configured again."""
+        self._release()
+        return SUCCESS
+
+    def _stop(self) -> None:
+        self._active = False
+        for subscription in self._inputs:
+            self.destroy_subscription(subscription)
+        self._inputs = []
+        if self._worker and not self._worker.stop():
+            self.get_logger().error('The engine did not finish its image within 10 s.')
+        self._worker = self._camera_info = None
+
+    def _release(self) -> None:
+        self._stop()
+        for publisher in self._outputs.values():
+            self.destroy_publisher(publisher)
+        self._outputs = {}
+        if self._pipeline:
+            self._pipeline.segmenter.close()
+        self._pipeline = None
+
+    def start(self) -> bool:
+        """Configure and activate; returns whether both succeeded."""
+        return self.trigger_configure() == SUCCESS and self.trigger_activate() == SUCCESS
+
+    def close(self) -> None:
+        """Stop and free everything, whatever the state."""
+        self._release()
+        self.destroy_node()
+
+    # --- images -----------------------------------------------------------------------------
+
+    def _resolve_image_topic(self) -> str:
+        base = self.resolve_topic_name('image')
+        if self.parameters.image_transport == 'raw':
+            return base
+        # As image_transport does: the transport's name below the remapped base topic, unless
+        # image/compressed is remapped itself.
+        own = self.resolve_topic_name('image/compressed')
+        plain = self.resolve_topic_name('image/compressed', only_expand=True)
+        return own if own != plain else f'{base}/compressed'
+
+    def _on_image(self, msg: Image | CompressedImage) -> None:
+        stamp = msg.header.stamp
+        self.statistics.received(stamp.sec * 1_000_000_000 + stamp.nanosec,
+                                 self.get_clock().now().nanoseconds, time.monotonic_ns())
+        if not self.parameters.enabled:
+            self.statistics.dropped('disabled')
+        elif self._worker and self._worker.submit((msg, time.perf_counter())):
+            self.statistics.dropped('newer')
+
+    def _on_camera_info(self, msg: CameraInfo) -> None:
+        self._camera_info = msg
+
+    def _process(self, frame: tuple[Image | CompressedImage, float]) -> None:
+        msg, arrived = frame
+        began = time.perf_counter()
+        watched = {n for n, out in self._outputs.items() if out.get_subscription_count()}
+        if not watched:
+            self.statistics.dropped('unwatched')
+            return
+        wanted = {name.partition('/')[0] for name in watched}
+        products = self._pipeline.run(msg, wanted)
+        ready = time.perf_counter()
+        self._publish(msg.header, products, watched)
+        done = time.perf_counter()
+        self.statistics.masked(time.monotonic_ns(), {
+            'wait': (began - arrived) * 1e3, **products.stage_ms,
+            'publish': (done - ready) * 1e3, 'total': (done - arrived) * 1e3})
+
+    def _publish(self, header: Any, products: Products, watched: set[str]) -> None:
+        out = self._outputs
+        if 'mask' in watched:  # first: it is what a car waits for
+            out['mask'].publish(fill_image(Image(), products.mask, 'mono8', header))
+        if 'camera_info' in watched and self._camera_info:
+            info = scale_camera_info(self._camera_info, CameraInfo(), *products.mask.shape)
+            info.header = header
+            out['camera_info'].publish(info)
+        if 'overlay' in watched:
+            out['overlay'].publish(fill_image(Image(), products.overlay, 'bgr8', header))
+        if 'overlay/compressed' in watched:
+            out['overlay/compressed'].publish(fill_compressed(
+                CompressedImage(), products.overlay, self.parameters.jpeg_quality, header=header))
+        if 'color_mask' in watched:
+            out['color_mask'].publish(fill_image(Image(), products.color_mask, 'rgb8', header))
+        if 'confidence' in watched:
+            out['confidence'].publish(fill_image(Image(), products.confidence, 'mono8', header))
+
+    def _on_error(self, error: Exception) -> None:
+        if not self.context.ok():  # publishing failed because the process is ending
+            return
+        bad = isinstance(error, ConversionError)
+        self.statistics.dropped('bad' if bad else 'engine')
+        sentence = str(error) if isinstance(error, (ValueError, EngineError)) else repr(error)
+        self.statistics.error(sentence, time.monotonic_ns())
+        self.get_logger().error(f'Image dropped: {sentence}', throttle_duration_sec=_THROTTLE_S)
+
+    # --- diagnostics ------------------------------------------------------------------------
+
+    def _diagnose(self) -> None:
+        p, pipeline = self.parameters, self._pipeline
+        state = self.statistics.snapshot(time.monotonic_ns())
+        level, message = health.assess(
+            state, self._active, p.enabled, p.image_timeout, self._image_topic)
+        rows = health.table(state)
+        if pipeline:
+            engine, checkpoint = pipeline.segmenter.engine, pipeline.segmenter.checkpoint
+            rows.update({
+                'engine': engine.name, 'precision': engine.precision,
+                'variant': checkpoint.variant, 'weights sha256': checkpoint.sha256,
+                'input': 'x'.join(map(str, pipeline.segmenter.input_size))})
+        status = DiagnosticStatus(
+            level=bytes([level]), name=f'{self.get_fully_qualified_name()}: segmentation',
+            message=message, hardware_id=p.engine,
+            values=[KeyValue(key=k, value=v) for k, v in rows.items()])
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(array)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM; returns the exit code."""
+    node = None
+    try:
+        rclpy.init(args=args)
+        node = SegmentationNode()
+        if node.parameters.autostart and not node.start():
+            return 1 if rclpy.ok() else 0
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except (ValueError, ParameterException) as error:
+        print(f'eunet: {error}', file=sys.stderr)
+        return 1
+    finally:
+        if node:
+            node.close()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

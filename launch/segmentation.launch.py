@@ -1,0 +1,96 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Start the node `eunet` on a camera; `--show-args` lists the arguments."""
+import os
+from pathlib import Path
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch_ros.actions import Node
+
+# Fast DDS took its new name after Iron.
+PROFILE_VARIABLE = ('FASTRTPS_DEFAULT_PROFILES_FILE'
+                    if os.environ.get('ROS_DISTRO') in ('humble', 'iron')
+                    else 'FASTDDS_DEFAULT_PROFILES_FILE')
+SHARE = Path(get_package_share_directory('eunet_ros'))
+
+# Name, default, description. An empty default leaves the value to the parameter file.
+ARGUMENTS = (
+    ('image_topic', '/camera/image_raw', "Topic of the camera's images (without /compressed)."),
+    ('image_transport', '', 'raw, or compressed to subscribe to <image_topic>/compressed.'),
+    ('camera_info_topic', '',
+     'Topic of the CameraInfo; empty: camera_info beside the image topic.'),
+    ('weights', '', 'Weights: path of a .safetensors file, or the name of shipped ones.'),
+    ('variant', '', 'Variant that the weights must be of (eunet, eunet_s, eunet_n); empty: any.'),
+    ('engine', '', 'Engine that runs the network: auto or a name.'),
+    ('input_height', '', "Height of the network's input [px]; set with input_width."),
+    ('input_width', '', "Width of the network's input [px]; set with input_height."),
+    ('namespace', '', 'Namespace of the node; its outputs are <namespace>/eunet/…'),
+    ('params_file', str(SHARE / 'config' / 'segmentation.yaml'), 'YAML file of parameters.'),
+    ('log_level', 'info', 'Level of the log: debug, info, warn, error or fatal.'),
+    ('autostart', '', 'false: stay unconfigured until a lifecycle manager configures the node.'),
+    ('rviz', 'false', 'true: also start RViz with the overlay and the mask.'),
+    ('dds_profile', str(SHARE / 'config' / 'fastdds_large_images.xml'),
+     'Fast DDS profile that keeps large images from being lost; empty: none.'),
+)
+# Launch arguments that are parameters of the node, with their types.
+PARAMETERS = {
+    'image_transport': str, 'weights': str, 'variant': str, 'engine': str,
+    'input_height': int, 'input_width': int, 'autostart': bool,
+}
+
+
+def _boolean(name, text):
+    if text.lower() in ('true', '1'):
+        return True
+    if text.lower() in ('false', '0'):
+        return False
+    raise ValueError(f'The argument {name} must be true or false, found {text!r}.')
+
+
+def _convert(name, text):
+    kind = PARAMETERS[name]
+    if kind is bool:
+        return _boolean(name, text)
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise ValueError(
+            f'The argument {name} must be a whole number, found {text!r}.') from error
+
+
+def _sibling(topic, name):
+    """Return the topic `name` beside a topic: /camera/image_raw -> /camera/<name>."""
+    return f'{topic.rpartition("/")[0]}/{name}' if '/' in topic else name
+
+
+def _nodes(context):
+    given = {name: context.launch_configurations[name].strip() for name, _, _ in ARGUMENTS}
+    topic = given['image_topic']
+    overrides = {name: _convert(name, given[name]) for name in PARAMETERS if given[name]}
+    environment = {}
+    if given['dds_profile'] and PROFILE_VARIABLE not in os.environ:  # the user's own wins
+        environment[PROFILE_VARIABLE] = given['dds_profile']
+    nodes = [Node(
+        package='eunet_ros', executable='segmentation_node', name='eunet',
+        namespace=given['namespace'], output='screen', additional_env=environment,
+        parameters=[given['params_file']] + ([overrides] if overrides else []),
+        remappings=[
+            ('image', topic), ('image/compressed', f'{topic}/compressed'),
+            ('camera_info', given['camera_info_topic'] or _sibling(topic, 'camera_info'))],
+        ros_arguments=['--log-level', given['log_level']])]
+    if _boolean('rviz', given['rviz']):
+        nodes.append(Node(
+            package='rviz2', executable='rviz2', output='screen', additional_env=environment,
+            arguments=['-d', str(SHARE / 'config' / 'segmentation.rviz')]))
+    return nodes
+
+
+def generate_launch_description():
+    """Return the description that `ros2 launch` asks for."""
+    return LaunchDescription([
+        *(DeclareLaunchArgument(name, default_value=default, description=description)
+          for name, default, description in ARGUMENTS),
+        OpaqueFunction(function=_nodes),
+    ])

@@ -1,0 +1,221 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Checkpoints: weights and what is needed to use them, in one safetensors file.
+
+Weights are data from strangers: safetensors holds numbers only, and nothing in a file is run.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from eunet_ros.model.classes import ClassTable
+from eunet_ros.model.eunet import EUnet, get_variant, Variant, VARIANTS
+from eunet_ros.model.resources import WEIGHTS_DIR
+import torch
+
+FORMAT = 1
+_KEY = 'eunet_ros'
+# ImageNet's, as usual in the field: weights of other networks' stems stay comparable.
+DEFAULT_MEAN = (0.485, 0.456, 0.406)
+DEFAULT_STD = (0.229, 0.224, 0.225)
+
+
+class CheckpointError(ValueError):
+    """A weights file that is missing, damaged or not the one that was asked for."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """
+    A network with its metadata.
+
+    network: in eval mode, float32. input_size: (height, width) that it was trained for, pixels.
+    mean, std: of RGB in the range 0 to 1. training, scores: free-form, for people and reports.
+    sha256: of the file, '' where there is none. path: None for random weights.
+    """
+
+    network: EUnet
+    variant: str
+    classes: ClassTable
+    input_size: tuple[int, int]
+    mean: tuple[float, float, float] = DEFAULT_MEAN
+    std: tuple[float, float, float] = DEFAULT_STD
+    training: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, Any] = field(default_factory=dict)
+    path: Path | None = None
+    sha256: str = ''
+
+    def __post_init__(self) -> None:
+        if self.network.num_classes != self.classes.num_logits:
+            raise CheckpointError(
+                f'The network has {self.network.num_classes} outputs but {len(self.classes.names)}'
+                f' classes need {self.classes.num_logits}.')
+        check_input_size(self.input_size, self.network.variant)
+        if min(self.std) <= 0:
+            raise CheckpointError(f'The std of the normalisation must be positive: {self.std}.')
+
+
+def check_input_size(size: tuple[int, int], variant: Variant) -> None:
+    """Raise ValueError, with the nearest size that works, where a network cannot take `size`."""
+    m = variant.multiple
+    if any(not m <= side <= 8192 or side % m for side in size):
+        height, width = (min(max(m, round(side / m) * m), 8192 // m * m) for side in size)
+        raise ValueError(
+            f'The input size {size[0]}x{size[1]} (height x width) does not fit the network: both '
+            f'must be multiples of {m} up to 8192; the nearest is {height}x{width}.')
+
+
+def random_checkpoint(variant: str, classes: ClassTable,
+                      input_size: tuple[int, int] = (384, 640)) -> Checkpoint:
+    """Return a checkpoint with random weights, for benchmarks and tests."""
+    network = EUnet(classes.num_logits, get_variant(variant)).eval()
+    return Checkpoint(network, variant, classes, input_size)
+
+
+def available_weights() -> list[str]:
+    """Return the names of the weights that the package ships."""
+    return sorted(p.stem for p in WEIGHTS_DIR.glob('*.safetensors'))
+
+
+def resolve_weights(path_or_name: str | os.PathLike[str]) -> Path:
+    """
+    Return the file of weights given by path or by the name of shipped ones.
+
+    Raises CheckpointError where there is none.
+    """
+    text = os.fspath(path_or_name)
+    if not text:
+        raise CheckpointError('Expected the path or name of weights, found an empty string; '
+                              f'shipped weights: {", ".join(available_weights()) or "none"}.')
+    looks_like_path = os.sep in text or text.startswith('~') or Path(text).suffix != ''
+    path = Path(text).expanduser() if looks_like_path else WEIGHTS_DIR / f'{text}.safetensors'
+    if not path.exists():
+        what = 'There is no weights file' if looks_like_path else 'There are no weights named'
+        raise CheckpointError(
+            f'{what} {text}; give the path of a .safetensors file or one of the shipped names: '
+            f'{", ".join(available_weights()) or "none"}.')
+    if not path.is_file():
+        raise CheckpointError(f'{path} is not a file; give the path of a .safetensors file.')
+    if path.suffix != '.safetensors':
+        raise CheckpointError(
+            f'{path} is not a .safetensors file; other formats can run code when they are opened '
+            'and are refused, export the weights to .safetensors.')
+    return path
+
+
+def load_checkpoint(path_or_name: str | os.PathLike[str], variant: str = '') -> Checkpoint:
+    """
+    Load weights by path, or by the name of weights that the package ships.
+
+    variant: where given, the checkpoint must be of it. Raises CheckpointError, in one sentence,
+    for a file that is missing, damaged, not a checkpoint of this package or of another variant.
+    """
+    if variant:
+        get_variant(variant)
+    path = resolve_weights(path_or_name)
+    tensors, metadata, sha256 = _read(path)
+    try:
+        info = _parse(metadata)
+        if variant and info['variant'] != variant:
+            raise ValueError(f'it holds weights of {info["variant"]}, not of {variant}; set the '
+                             'variant to match or leave it empty')
+        network = EUnet(info['classes'].num_logits, info.pop('architecture'))
+        _load_strictly(network, tensors)
+        return Checkpoint(network.eval(), path=path, sha256=sha256, **info)
+    except (KeyError, TypeError, ValueError) as error:
+        reason = f'{error.args[0]!r} is missing' if isinstance(error, KeyError) else str(error)
+        raise CheckpointError(
+            f'Cannot use the weights in {path}: {reason.rstrip(".")}.') from error
+
+
+def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint,
+                    half: bool = False) -> None:
+    """
+    Write a checkpoint, beside its place first and then renamed.
+
+    half: store the convolutions' weights in float16; biases and statistics stay float32.
+    Raises OSError where it cannot be written; an older file of that name is then untouched.
+    """
+    from safetensors.torch import save  # here: only those who write need it
+    path = Path(path)
+    if path.suffix != '.safetensors':
+        raise ValueError(f'Checkpoints end in .safetensors, not {path.name!r}.')
+    info = {
+        'format': FORMAT, 'variant': checkpoint.variant,
+        'architecture': checkpoint.network.variant.to_dict(),
+        'classes': checkpoint.classes.to_list(), 'input_size': list(checkpoint.input_size),
+        'mean': list(checkpoint.mean), 'std': list(checkpoint.std),
+        'training': checkpoint.training, 'scores': checkpoint.scores,
+    }
+    tensors = {k: v.half() if half and v.is_floating_point() and v.ndim > 1 else v
+               for k, v in checkpoint.network.state_dict().items()}
+    data = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()},
+                {_KEY: json.dumps(info, sort_keys=True)})
+    beside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        with open(beside, 'wb') as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str], str]:
+    from safetensors import safe_open, SafetensorError
+    try:
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        with safe_open(path, 'pt') as file:
+            return ({k: file.get_tensor(k) for k in file.keys()},
+                    file.metadata() or {}, sha256)
+    except (OSError, SafetensorError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f'The weights file {path} is damaged or not a safetensors file ({error}); copy or '
+            'download it again.') from error
+
+
+def _parse(metadata: dict[str, str]) -> dict[str, Any]:
+    if _KEY not in metadata:
+        raise ValueError(f'it has no {_KEY} metadata; export it with this package')
+    info = json.loads(metadata[_KEY])
+    if info['format'] != FORMAT:
+        raise ValueError(f'expected checkpoint format {FORMAT}, found {info["format"]!r}; '
+                         'update the package or export the weights again')
+    if info['variant'] not in VARIANTS:
+        raise ValueError(f'unknown variant {info["variant"]!r}')
+
+    def numbers(key: str, length: int, kind: type) -> tuple:
+        values = info[key]
+        if not isinstance(values, list) or len(values) != length:
+            raise ValueError(f'expected {length} numbers in {key}, found {values!r}')
+        return tuple(kind(v) for v in values)
+    return {
+        'variant': info['variant'], 'architecture': Variant(**info['architecture']),
+        'classes': ClassTable.from_list(info['classes']),
+        'input_size': numbers('input_size', 2, int), 'mean': numbers('mean', 3, float),
+        'std': numbers('std', 3, float), 'training': dict(info.get('training', {})),
+        'scores': dict(info.get('scores', {})),
+    }
+
+
+def _load_strictly(network: EUnet, tensors: dict[str, torch.Tensor]) -> None:
+    expected = network.state_dict()
+    missing, extra = sorted(expected.keys() - tensors), sorted(tensors.keys() - expected)
+    if missing or extra:
+        raise ValueError(
+            f'its tensors are not those of the network ({len(missing)} missing, {len(extra)} '
+            f'unexpected, such as {(missing + extra)[0]})')
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            raise ValueError(f'{name} has shape {tuple(tensor.shape)}, expected '
+                             f'{tuple(expected[name].shape)}')
+        if not bool(torch.isfinite(tensor).all()):
+            raise ValueError(f'{name} holds values that are not finite, the training diverged')
+    network.load_state_dict(tensors, strict=True)

@@ -1,0 +1,52 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The engines by name, and the choice among them."""
+from __future__ import annotations
+
+import difflib
+import importlib
+from typing import TYPE_CHECKING
+
+from eunet_ros.model.engines.base import Engine, EngineError, EngineOptions, Segmentation
+
+if TYPE_CHECKING:
+    from eunet_ros.model.checkpoint import Checkpoint
+
+# Fastest first: the order in which `auto` tries them. Each module is imported when it is tried.
+ENGINES = {'openvino': 'OpenvinoEngine', 'torch': 'TorchEngine'}
+AUTO = 'auto'
+
+__all__ = ['AUTO', 'ENGINES', 'Engine', 'EngineError', 'EngineOptions', 'Segmentation',
+           'check_engine_name', 'create_engine']
+
+
+def check_engine_name(name: str) -> None:
+    """Raise ValueError, naming the nearest, where there is no engine of that name."""
+    names = (AUTO, *ENGINES)
+    if name not in names:
+        near = difflib.get_close_matches(str(name), names, 1)
+        hint = f'; did you mean {near[0]}?' if near else '.'
+        raise ValueError(f'Unknown engine {name!r}, expected one of {", ".join(names)}{hint}')
+
+
+def create_engine(name: str, checkpoint: Checkpoint,
+                  options: EngineOptions) -> tuple[Engine, list[str]]:
+    """
+    Build an engine by name, or with 'auto' the first that works.
+
+    Returns it and one sentence for each engine that was tried before and failed. Raises ValueError
+    for an unknown name, EngineError where the named engine, or with 'auto' every one, fails.
+    """
+    check_engine_name(name)
+    failures = []
+    for candidate in ENGINES if name == AUTO else (name,):
+        try:
+            module = importlib.import_module(f'{__name__}.{candidate}_engine')
+            engine_class = getattr(module, ENGINES[candidate])
+            engine_class.check_available()
+            return engine_class(checkpoint, options), failures
+        except EngineError as error:
+            if name != AUTO:
+                raise
+            failures.append(str(error))
+    raise EngineError(f'No engine works on this machine: {" ".join(failures)}')

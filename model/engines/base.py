@@ -1,0 +1,122 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What every engine offers, and what those that work on the CPU share."""
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Protocol, TYPE_CHECKING
+
+from eunet_ros.model import processing
+import numpy as np
+
+if TYPE_CHECKING:  # torch takes seconds to import, and the names of the engines do not need it
+    from eunet_ros.model.checkpoint import Checkpoint
+
+
+class EngineError(RuntimeError):
+    """An engine that cannot run here: its library is missing, or it failed to build or infer."""
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """
+    How an engine is built.
+
+    input_size: (height, width) of the network's input in pixels. num_threads: CPU threads, 0 for
+    as many as there are cores.
+    """
+
+    input_size: tuple[int, int]
+    num_threads: int = 0
+
+
+class Segmentation(Protocol):
+    """
+    The result for one image.
+
+    mask: (h, w) uint8 class ids, at the image's size, owned by the caller.
+    stage_ms: milliseconds by stage: 'preprocess', 'inference', 'postprocess'.
+    """
+
+    mask: np.ndarray
+    stage_ms: dict[str, float]
+
+    def confidence(self) -> np.ndarray:
+        """
+        Return the probability of the chosen class, (h, w) uint8, 255 = certain.
+
+        Computed on call, from memory that the engine's next image overwrites.
+        """
+
+
+class Engine(ABC):
+    """
+    Runs one network at one input size; used from one thread at a time.
+
+    An engine may do its pre- and post-processing on its own device: only `segment` is relied on.
+    """
+
+    name: str
+    precision: str
+
+    @classmethod
+    @abstractmethod
+    def check_available(cls) -> None:
+        """Raise EngineError, saying what is missing, where this engine cannot run."""
+
+    @abstractmethod
+    def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
+        """Build the engine; raises EngineError where that fails."""
+
+    @abstractmethod
+    def segment(self, image: np.ndarray) -> Segmentation:
+        """Segment a (h, w, 3) uint8 BGR image of any size; raises EngineError on failure."""
+
+    def close(self) -> None:
+        """Free what the engine holds; it is not used afterwards."""
+
+
+@dataclass
+class HostSegmentation:
+    """A Segmentation whose logits lie in the computer's memory."""
+
+    mask: np.ndarray
+    stage_ms: dict[str, float]
+    logits: np.ndarray
+    plan: processing.Fit
+
+    def confidence(self) -> np.ndarray:
+        """Return the probability of the chosen class, (h, w) uint8, 255 = certain."""
+        return processing.confidence(self.logits, self.plan)
+
+
+class HostEngine(Engine):
+    """Base of engines that take the network's input from, and give logits to, the CPU."""
+
+    def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
+        self.input_size = options.input_size
+        self._input = np.empty((1, *options.input_size, 3), np.uint8)
+
+    @abstractmethod
+    def infer(self, batch: np.ndarray) -> np.ndarray:
+        """
+        Run the network alone.
+
+        batch: (1, H, W, 3) uint8 BGR. Returns logits (C, H, W) float32, valid until the next call.
+        """
+
+    def segment(self, image: np.ndarray) -> HostSegmentation:
+        """Segment a (h, w, 3) uint8 BGR image of any size."""
+        t0 = perf_counter()
+        plan = processing.fit(image.shape[:2], self.input_size)
+        processing.to_network(image, plan, self._input[0])
+        t1 = perf_counter()
+        logits = self.infer(self._input)
+        t2 = perf_counter()
+        mask = processing.labels(logits, plan)
+        t3 = perf_counter()
+        stages = {'preprocess': t1 - t0, 'inference': t2 - t1, 'postprocess': t3 - t2}
+        return HostSegmentation(
+            mask, {k: v * 1e3 for k, v in stages.items()}, logits, plan)

@@ -1,0 +1,116 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""EUnet, an efficient U-Net, and the family made of the same blocks."""
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+import difflib
+
+from eunet_ros.model.blocks import Downblock, GATES, SeparableConv2d, Upblock
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class Variant:
+    """
+    What tells the members of the family apart.
+
+    width: channels at the resolution of the stem; they double at each of the three halvings.
+    stem: the stem works at 1/stem of the input's resolution, the head restores it.
+    gate: see `blocks.LKA`.
+    """
+
+    width: int = 64
+    stem: int = 1
+    gate: str = 'product'
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.width, int) and 1 <= self.width <= 1024):
+            raise ValueError(f'width must be a whole number from 1 to 1024, not {self.width!r}.')
+        if self.stem not in (1, 2, 4):
+            raise ValueError(f'stem must be 1, 2 or 4, not {self.stem!r}.')
+        if self.gate not in GATES:
+            raise ValueError(f'gate must be one of {", ".join(GATES)}, not {self.gate!r}.')
+
+    @property
+    def multiple(self) -> int:
+        """The number of pixels that an input's height and width must be a multiple of."""
+        return 8 * self.stem
+
+    def to_dict(self) -> dict:
+        """Return the fields as JSON-able values."""
+        return asdict(self)
+
+
+# Widths and stems by measurement: see docs/performance.md.
+VARIANTS = {
+    'eunet': Variant(),
+    'eunet_s': Variant(width=32, stem=2, gate='sigmoid'),
+    'eunet_n': Variant(width=24, stem=4, gate='sigmoid'),
+}
+
+
+class EUnet(nn.Module):
+    """
+    EUnet: SPD-Conv downsampling, depthwise separable convolutions and large-kernel attention.
+
+    num_classes: channels of the output, 1 for a binary network (cone or not).
+    """
+
+    def __init__(self, num_classes: int, variant: Variant | None = None) -> None:
+        super().__init__()
+        if not (isinstance(num_classes, int) and 1 <= num_classes <= 255):
+            raise ValueError(f'num_classes must be from 1 to 255, not {num_classes!r}.')
+        self.variant = variant or VARIANTS['eunet']
+        self.num_classes = num_classes
+        w, r, gate = self.variant.width, self.variant.stem, self.variant.gate
+        self.stem = SeparableConv2d(3 * r * r, w)
+        self.down1 = Downblock(w, 2 * w, gate)
+        self.down2 = Downblock(2 * w, 4 * w, gate)
+        self.down3 = Downblock(4 * w, 8 * w, gate)
+        self.up3 = Upblock(8 * w, 4 * w, gate)
+        self.up2 = Upblock(8 * w, 2 * w, gate)
+        self.up1 = Upblock(4 * w, w, gate)
+        self.head = nn.Conv2d(2 * w, num_classes * r * r, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """
+        Map normalised RGB (N, 3, H, W) to logits (N, num_classes, H, W).
+
+        H and W must be multiples of `variant.multiple`.
+        """
+        r = self.variant.stem
+        if r > 1:
+            x = functional.pixel_unshuffle(x, r)         # (N, 3r², H/r, W/r)
+        x0 = self.stem(x)                                # (N, w,  H/r,  W/r)
+        x1 = self.down1(x0)                              # (N, 2w, H/2r, W/2r)
+        x2 = self.down2(x1)                              # (N, 4w, H/4r, W/4r)
+        x = self.up3(self.down3(x2))                     # (N, 4w, H/4r, W/4r)
+        x = self.up2(torch.cat((x, x2), 1))              # (N, 2w, H/2r, W/2r)
+        x = self.up1(torch.cat((x, x1), 1))              # (N, w,  H/r,  W/r)
+        x = self.head(torch.cat((x, x0), 1))             # (N, classes·r², H/r, W/r)
+        return functional.pixel_shuffle(x, r) if r > 1 else x
+
+
+def get_variant(name: str) -> Variant:
+    """
+    Return the variant of that name.
+
+    Raises ValueError, naming the nearest one, where there is none.
+    """
+    if name in VARIANTS:
+        return VARIANTS[name]
+    near = difflib.get_close_matches(str(name), VARIANTS, 1)
+    hint = f'; did you mean {near[0]}?' if near else '.'
+    raise ValueError(f'Unknown variant {name!r}, expected one of {", ".join(VARIANTS)}{hint}')
+
+
+def build_model(name: str, num_classes: int) -> EUnet:
+    """
+    Build a network of the family with random weights.
+
+    name: 'eunet', 'eunet_s' or 'eunet_n'. Raises ValueError for an unknown name or class count.
+    """
+    return EUnet(num_classes, get_variant(name))

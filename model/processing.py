@@ -1,0 +1,194 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+From a camera image to the network's input and from its logits back to the image, on the CPU.
+
+The image is scaled with its aspect ratio kept into the top left corner of the network's input and
+the rest is padded; the padding is cut off again. Logits are interpolated bilinearly to the image's
+size before the class is chosen, so that edges are smooth and thin cones survive.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import cv2
+import numpy as np
+
+# Mid grey in BGR: near zero once normalised. Only images of another aspect ratio see it.
+PADDING_BGR = (104, 116, 124)
+# With more blobs or more area than this, one pass over the whole image is cheaper.
+_MAX_BOXES = 96
+_MAX_SHARE = 0.15
+
+
+@dataclass(frozen=True)
+class Axis:
+    """
+    Bilinear interpolation along one axis, pixel centres aligned (align_corners=False).
+
+    For each of `size` outputs: the two inputs `low` ≤ `high` and the weight of `high`.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    weight: np.ndarray
+
+    @classmethod
+    def make(cls, source: int, size: int) -> Axis:
+        """Interpolate `source` samples to `size`."""
+        x = np.clip((np.arange(size) + 0.5) * (source / size) - 0.5, 0, source - 1)
+        low = np.floor(x).astype(np.intp)
+        return cls(low, np.minimum(low + 1, source - 1), (x - low).astype(np.float32))
+
+    def span(self, start: int, stop: int) -> slice:
+        """Return the outputs whose inputs all lie in start ≤ i < stop."""
+        return slice(int(np.searchsorted(self.low, start)),
+                     int(np.searchsorted(self.high, stop - 1, 'right')))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How an image lies in the network's input; sizes are (height, width) in pixels."""
+
+    image: tuple[int, int]
+    network: tuple[int, int]
+
+    @cached_property
+    def scaled(self) -> tuple[int, int]:
+        """The size of the image inside the network's input."""
+        (h, w), (net_h, net_w) = self.image, self.network
+        scale = min(net_h / h, net_w / w)
+        return (min(net_h, max(1, round(h * scale))), min(net_w, max(1, round(w * scale))))
+
+    @cached_property
+    def rows(self) -> Axis:
+        """Interpolation of the rows of logits to those of the image."""
+        return Axis.make(self.scaled[0], self.image[0])
+
+    @cached_property
+    def cols(self) -> Axis:
+        """Interpolation of the columns of logits to those of the image."""
+        return Axis.make(self.scaled[1], self.image[1])
+
+
+@lru_cache(maxsize=16)
+def fit(image: tuple[int, int], network: tuple[int, int]) -> Fit:
+    """Return the Fit of an image in a network's input; cached, it holds interpolation tables."""
+    return Fit(image, network)
+
+
+def to_network(image: np.ndarray, plan: Fit, out: np.ndarray) -> None:
+    """
+    Write an image into the network's input.
+
+    image: (h, w, 3) uint8; out: (H, W, 3) uint8, filled in place, padding included.
+    """
+    h, w = plan.scaled
+    if (h, w) == plan.image:
+        out[:h, :w] = image
+    else:
+        shrinks = h < plan.image[0]
+        # Area averages do not alias; at exactly one half bilinear is the same and faster.
+        exact_half = plan.image == (2 * h, 2 * w)
+        how = cv2.INTER_AREA if shrinks and not exact_half else cv2.INTER_LINEAR
+        target = out[:h, :w]
+        resized = cv2.resize(image, (w, h), dst=target, interpolation=how)
+        if resized is not target:
+            target[:] = resized
+    out[h:] = PADDING_BGR
+    out[:h, w:] = PADDING_BGR
+
+
+def with_background(logits: np.ndarray) -> np.ndarray:
+    """Give a binary network's single logit the background's, zero: (1, h, w) to (2, h, w)."""
+    return np.concatenate((np.zeros_like(logits), logits)) if len(logits) == 1 else logits
+
+
+def labels_plain(logits: np.ndarray, plan: Fit) -> np.ndarray:
+    """
+    Interpolate all logits to the image's size and choose the class; the reference, slow.
+
+    logits: (C, H, W) float32. Returns (h, w) uint8 class ids.
+    """
+    h, w = plan.scaled
+    full = _interpolate(with_background(logits)[:, :h, :w], plan.rows, plan.cols)
+    return full.argmax(0).astype(np.uint8)
+
+
+def labels(logits: np.ndarray, plan: Fit) -> np.ndarray:
+    """
+    Return what `labels_plain` does, computed only where it can be other than background.
+
+    Where the background wins at all four neighbours it wins at every point between them, so only
+    boxes around the other classes are interpolated: cones cover a few percent of an image.
+    """
+    h, w = plan.scaled
+    logits = with_background(logits)[:, :h, :w]
+    boxes = _boxes(logits)
+    area = sum((y1 - y0) * (x1 - x0) for y0, y1, x0, x1 in boxes)
+    if len(boxes) > _MAX_BOXES or area > _MAX_SHARE * h * w:
+        return _argmax([cv2.resize(plane, plan.image[::-1], interpolation=cv2.INTER_LINEAR)
+                        for plane in logits])
+    mask = np.zeros(plan.image, np.uint8)
+    for y0, y1, x0, x1 in boxes:
+        rows, cols = plan.rows.span(y0, y1), plan.cols.span(x0, x1)
+        part = logits[:, y0:y1, x0:x1]
+        part = _interpolate(part, _shift(plan.rows, rows, y0), _shift(plan.cols, cols, x0))
+        mask[rows, cols] = _argmax(part)
+    return mask
+
+
+def confidence(logits: np.ndarray, plan: Fit) -> np.ndarray:
+    """
+    Return the softmax probability of the chosen class, (h, w) uint8, 255 = certain.
+
+    logits: (C, H, W) float32. Computed at the network's resolution, then interpolated.
+    """
+    h, w = plan.scaled
+    logits = with_background(logits)[:, :h, :w]
+    shifted = logits - _maximum(logits)
+    probability = 1 / cv2.exp(shifted.reshape(-1, w)).reshape(shifted.shape).sum(0)
+    quantised = (probability * 255 + 0.5).astype(np.uint8)
+    return cv2.resize(quantised, plan.image[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _maximum(logits: np.ndarray) -> np.ndarray:
+    best = logits[0].copy()
+    for plane in logits[1:]:
+        np.maximum(best, plane, out=best)
+    return best
+
+
+def _boxes(logits: np.ndarray) -> list[tuple[int, int, int, int]]:
+    """Return (y0, y1, x0, x1) boxes, one pixel wider than what is not background."""
+    other = (_maximum(logits[1:]) > logits[0]).view(np.uint8)
+    if not cv2.countNonZero(other):
+        return []
+    # Dilated by one: an output pixel has a cone among its neighbours from one pixel away.
+    grown = cv2.dilate(other, np.ones((3, 3), np.uint8))
+    stats = cv2.connectedComponentsWithStats(grown, connectivity=8)[2]
+    return [(y, y + h, x, x + w) for x, y, w, h, _ in stats[1:].tolist()]
+
+
+def _shift(axis: Axis, span: slice, offset: int) -> Axis:
+    return Axis(axis.low[span] - offset, axis.high[span] - offset, axis.weight[span])
+
+
+def _interpolate(logits: np.ndarray, rows: Axis, cols: Axis) -> np.ndarray:
+    """Interpolate (C, h, w) to (C, len(rows), len(cols))."""
+    wy = rows.weight[:, None]
+    tall = logits[:, rows.low] * (1 - wy) + logits[:, rows.high] * wy
+    return tall[:, :, cols.low] * (1 - cols.weight) + tall[:, :, cols.high] * cols.weight
+
+
+def _argmax(planes: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the index of the first largest plane as uint8; faster than argmax for few."""
+    best, ids = planes[0].copy(), np.zeros(planes[0].shape, np.uint8)
+    for i, plane in enumerate(planes[1:], 1):
+        wins = plane > best
+        np.maximum(best, plane, out=best)
+        # Later planes have larger ids: where one wins it overwrites the smaller id.
+        np.maximum(ids, wins.view(np.uint8) * np.uint8(i), out=ids)
+    return ids

@@ -1,0 +1,104 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a training run is told: a dataclass, a YAML file and command-line overrides of it."""
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+import difflib
+from pathlib import Path
+from typing import Any
+
+from eunet_ros.model.checkpoint import check_input_size
+from eunet_ros.model.eunet import get_variant
+import yaml
+
+_TYPES = {'str': str, 'int': int, 'float': float, 'bool': bool}
+
+
+def _option(default: Any, description: str, minimum: float | None = None) -> Any:
+    return field(default=default, metadata={'description': description, 'minimum': minimum})
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Every field of a run; raises ValueError where a value is out of its range."""
+
+    variant: str = _option('eunet_n', 'Network: eunet, eunet_s or eunet_n.')
+    images: int = _option(6000, 'Rendered images to train on.', 1)
+    validation_images: int = _option(200, 'Rendered images to validate on.', 1)
+    height: int = _option(384, 'Height of the rendered images and of the shipped input [px].', 32)
+    width: int = _option(640, 'Width of the rendered images and of the shipped input [px].', 32)
+    crop_height: int = _option(256, 'Height of the training crops [px].', 32)
+    crop_width: int = _option(384, 'Width of the training crops [px].', 32)
+    cone_crops: float = _option(0.7, 'Share of crops that are centred on a cone.', 0)
+    batch: int = _option(8, 'Crops in a step.', 1)
+    steps: int = _option(6000, 'Optimiser steps.', 1)
+    lr: float = _option(6e-4, 'Maximum of the One Cycle learning rate (Lion).', 0)
+    weight_decay: float = _option(1e-2, 'Weight decay (Lion).', 0)
+    dice_weight: float = _option(1.0, 'Weight of the soft Dice loss beside cross-entropy.', 0)
+    cone_weight: float = _option(2.0, "Weight of the cones' pixels in the cross-entropy.", 0)
+    ema: float = _option(0.998, 'Decay of the moving average of the weights; 0: none.', 0)
+    gradient_clip: float = _option(1.0, 'Largest norm of the gradient; 0: not clipped.', 0)
+    validate_every: int = _option(500, 'Steps between two validations.', 1)
+    seed: int = _option(0, 'Seed of everything random.', 0)
+    workers: int = _option(1, 'Processes that load data; 0: none.', 0)
+    threads: int = _option(0, "PyTorch's CPU threads; 0: all cores.", 0)
+    output: str = _option('runs/synthetic', 'Folder of the run; numbered if it exists.')
+    cache: str = _option('runs/cache', 'Folder of the rendered images.')
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value, kind = getattr(self, f.name), _TYPES[f.type]
+            if kind is float and type(value) is int:
+                object.__setattr__(self, f.name, float(value))
+            elif type(value) is not kind:
+                raise ValueError(f'{f.name} must be of type {f.type}, found {value!r}.')
+            minimum = f.metadata['minimum']
+            if minimum is not None and not value >= minimum:
+                raise ValueError(f'{f.name} must be at least {minimum}, found {value}.')
+        variant = get_variant(self.variant)
+        check_input_size((self.height, self.width), variant)
+        check_input_size((self.crop_height, self.crop_width), variant)
+        if self.crop_height > self.height or self.crop_width > self.width:
+            raise ValueError(
+                f'The crop {self.crop_height}x{self.crop_width} must fit into the image '
+                f'{self.height}x{self.width} (height x width).')
+
+
+def _check_names(names: set[str], where: str) -> None:
+    known = [f.name for f in fields(TrainConfig)]
+    for name in sorted(names - set(known)):
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f'did you mean {near[0]}?' if near else f'expected one of {", ".join(known)}.'
+        raise ValueError(f'{where} has an unknown field {name!r}; {hint}')
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read the fields that a YAML file sets; raises ValueError, in a sentence, where it is off."""
+    try:
+        values = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ValueError(f'Cannot read the configuration {path}: {error}') from error
+    if not isinstance(values, dict):
+        raise ValueError(
+            f'Expected "field: value" lines in {path}, found {type(values).__name__}.')
+    _check_names({str(k) for k in values}, str(path))
+    return values
+
+
+def parse_command_line(arguments: Sequence[str] | None = None) -> TrainConfig:
+    """Return the configuration of a command line; raises ValueError where a value is wrong."""
+    parser = argparse.ArgumentParser(
+        description='Train a network of the EUnet family on rendered scenes.',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument('--config', type=Path, help='YAML file with any of the fields below')
+    for f in fields(TrainConfig):
+        parser.add_argument(
+            f'--{f.name.replace("_", "-")}', type=_TYPES[f.type], metavar=f.type.upper(),
+            help=f'{f.metadata["description"]} (default: {f.default})',
+            default=argparse.SUPPRESS)
+    given = vars(parser.parse_args(arguments))
+    path = given.pop('config')
+    return TrainConfig(**{**(read_config(path) if path else {}), **given})

@@ -1,0 +1,76 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The training loop's own part, for Lightning: loss, optimiser, validation."""
+from __future__ import annotations
+
+from typing import Any
+
+from eunet_ros.model.checkpoint import DEFAULT_MEAN, DEFAULT_STD
+from eunet_ros.model.classes import ClassTable, IGNORE_ID
+from eunet_ros.model.eunet import build_model
+from eunet_ros.training.config import TrainConfig
+from eunet_ros.training.losses import cross_entropy, soft_dice
+from lightning.pytorch import LightningModule
+from lion_pytorch import Lion
+import torch
+from torchmetrics.classification import MulticlassConfusionMatrix
+
+
+class SegmentationTask(LightningModule):
+    """Trains one network on (image uint8 RGB, ids) batches."""
+
+    def __init__(self, config: TrainConfig, classes: ClassTable) -> None:
+        super().__init__()
+        self.config, self.classes = config, classes
+        network = build_model(config.variant, classes.num_logits)
+        # channels_last: 1.7 times faster in training on a CPU with AVX-512.
+        self.network = network.to(memory_format=torch.channels_last)
+        self.register_buffer('mean', torch.tensor(DEFAULT_MEAN).view(1, 3, 1, 1), False)
+        self.register_buffer('std', torch.tensor(DEFAULT_STD).view(1, 3, 1, 1), False)
+        self.confusion = MulticlassConfusionMatrix(len(classes.names), ignore_index=IGNORE_ID)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Map (N, 3, H, W) uint8 RGB to logits (N, C, H, W)."""
+        x = (images.float() / 255 - self.mean) / self.std
+        return self.network(x.to(memory_format=torch.channels_last))
+
+    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
+        """Return the loss of a batch."""
+        images, target = batch
+        logits = self(images)
+        loss = cross_entropy(logits, target, self.config.cone_weight)
+        loss = loss + self.config.dice_weight * soft_dice(logits, target)
+        self.log('loss', loss, prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> None:
+        """Count a batch into the confusion matrix of the whole set."""
+        images, target = batch
+        self.confusion.update(self(images).argmax(1), target)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the scores of the whole set."""
+        for name, value in self.scores().items():
+            self.log(name, value, prog_bar=name in ('dice', 'miou'))
+        self.confusion.reset()
+
+    def scores(self) -> dict[str, float]:
+        """Return binary dice, iou per class and miou over the cone classes present."""
+        table = self.confusion.compute().double()  # (truth, prediction)
+        cone = table[1:, 1:].sum()
+        dice = 2 * cone / (2 * cone + table[0, 1:].sum() + table[1:, 0].sum()).clamp(min=1)
+        union = table.sum(0) + table.sum(1) - table.diag()
+        iou = table.diag() / union.clamp(min=1)
+        present = table.sum(1)[1:] > 0
+        scores = {'dice': dice, 'miou': iou[1:][present].mean()}
+        scores.update({f'iou/{n}': iou[i] for i, n in enumerate(self.classes.names) if i})
+        return {k: float(v) for k, v in scores.items()}
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Lion (Chen et al., arXiv:2302.06675) under One Cycle (Smith, arXiv:1708.07120)."""
+        optimizer = Lion(self.network.parameters(), lr=self.config.lr,
+                         weight_decay=self.config.weight_decay)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, self.config.lr, total_steps=self.config.steps + 1, pct_start=0.15)
+        return {'optimizer': optimizer,
+                'lr_scheduler': {'scheduler': schedule, 'interval': 'step'}}
