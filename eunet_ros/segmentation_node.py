@@ -51,7 +51,11 @@ class SegmentationNode(LifecycleNode):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('eunet', **kwargs)
-        self.parameters = self._declare()
+        try:
+            self.parameters = self._declare()
+        except (ValueError, ParameterException):
+            self.destroy_node()  # a half-made node would go on answering to discovery
+            raise
         self.statistics = NodeStatistics(int(self.parameters.late_image * 1e9))
         self._worker: LatestFrameWorker | None = None
         self._pipeline: FramePipeline | None = None
@@ -312,6 +316,10 @@ def main(args: list[str] | None = None) -> int:
     except (ValueError, ParameterException) as error:
         print(f'eunet: {error}', file=sys.stderr)
         return 1
+    except Exception:
+        if rclpy.ok():
+            raise
+        # else a signal ended the context under a callback that was about to publish
     finally:
         if node:
             node.close()

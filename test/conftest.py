@@ -1,0 +1,57 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What tests of ROS nodes share: a domain of their own, and waiting for events with a limit."""
+import os
+import random
+import time
+
+# Before rclpy is imported: other ROS traffic on this machine must not reach the tests.
+os.environ['ROS_LOCALHOST_ONLY'] = '1'                     # Humble
+os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'  # Iron and later
+
+from eunet_ros.model.resources import share_file  # noqa: E402
+import pytest  # noqa: E402
+
+# This process publishes large images.
+os.environ['FASTDDS_DEFAULT_PROFILES_FILE'] = str(share_file('config/fastdds_large_images.xml'))
+
+
+@pytest.fixture(scope='session')
+def tiny_weights(tmp_path_factory):
+    """Random weights of eunet_n for an input of 64x96, as a file."""
+    import torch
+    from eunet_ros.model.checkpoint import random_checkpoint, save_checkpoint
+    from eunet_ros.model.classes import cone_classes
+    torch.manual_seed(1)
+    path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
+    save_checkpoint(path, random_checkpoint('eunet_n', cone_classes(), (64, 96)))
+    return path
+
+
+@pytest.fixture
+def ros():
+    """Initialise rclpy for one test, in a domain of its own."""
+    rclpy = pytest.importorskip('rclpy', reason='rclpy is not installed')
+    # rclpy frees a lifecycle node's services late: an earlier test's must not be found.
+    os.environ['ROS_DOMAIN_ID'] = str(random.SystemRandom().randint(1, 100))
+    rclpy.init()
+    yield rclpy
+    rclpy.try_shutdown()
+
+
+class Driver:
+    """Spins nodes until something is true."""
+
+    def __init__(self, *nodes):
+        from rclpy.executors import SingleThreadedExecutor
+        self.executor = SingleThreadedExecutor()
+        for node in nodes:
+            self.executor.add_node(node)
+
+    def until(self, condition, what, timeout=20.0):
+        """Spin until condition() is true; fail, naming `what`, after timeout s."""
+        end = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > end:
+                pytest.fail(f'Waited {timeout:.0f} s in vain for {what}.')
+            self.executor.spin_once(timeout_sec=0.05)

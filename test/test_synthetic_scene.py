@@ -1,0 +1,167 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Rendered scenes: the same bytes for the same seed, and truth that fits the image."""
+
+from dataclasses import replace
+import hashlib
+import math
+import os
+import subprocess
+import sys
+
+from eunet_ros.training.data.synthetic import render_scene
+from eunet_ros.training.data.synthetic.camera import make_camera
+from eunet_ros.training.data.synthetic.effects import apply_effects, sample_effects
+from eunet_ros.training.data.synthetic.layouts import ConeSet, Layout
+from eunet_ros.training.data.synthetic.profile import get_profile, PROFILES
+from eunet_ros.training.data.synthetic.scene import render_world
+from eunet_ros.training.data.synthetic.world import sample_world
+import numpy as np
+import pytest
+
+PLAIN = replace(
+    get_profile('train'), far_props=(0, 0), near_props=(0, 0), sticker_missing=0.0,
+    surfaces={'asphalt': 1.0}, textures=(0,), second_surface=0.0, marks=(0, 1), wet=0.0,
+    backdrops=(0,))
+
+
+def digest(scene) -> str:
+    return hashlib.sha256(scene.image.tobytes() + scene.mask.tobytes()
+                          + scene.instances.tobytes()).hexdigest()
+
+
+def show(places, height=200, width=320, tilt=0.0, knocked=False):
+    """Render cones (class, x, y) with a level camera 1 m up and a field of view of 90 degrees."""
+    count = len(places)
+    cones = ConeSet(
+        np.array([place[0] for place in places]),
+        np.array([(place[1], place[2], 0.0) for place in places], float).reshape(-1, 3),
+        np.zeros(count), np.full(count, tilt), np.zeros(count), np.full(count, knocked))
+    rng = np.random.default_rng(3)
+    layout = Layout('test', cones, (0.0, 0.0, 0.0), None)
+    world = sample_world(rng, PLAIN, layout, 3)
+    camera = make_camera(height, width, math.pi / 2, 1.0)
+    effects = sample_effects(rng, PLAIN, width)
+    return render_world(world, camera, layout.pose, effects, rng)
+
+
+def test_same_seed_same_bytes_in_this_process_and_another():
+    render_scene(8, 48, 80)  # what was rendered before must not matter
+    here = digest(render_scene(7, 96, 160))
+    assert here == digest(render_scene(7, 96, 160))
+    code = ('from test_synthetic_scene import digest, render_scene;'
+            'print(digest(render_scene(7, 96, 160)))')
+    paths = [os.path.dirname(__file__), *sys.path]
+    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, paths)))
+    there = subprocess.run([sys.executable, '-c', code], env=environment, check=True,
+                           capture_output=True, text=True)
+    assert there.stdout.strip() == here
+
+
+def test_seeds_and_profiles_differ():
+    digests = {digest(render_scene(seed, 48, 80, name))
+               for seed, name in ((1, 'train'), (2, 'train'), (1, 'benchmark'))}
+    assert len(digests) == 3
+
+
+@pytest.mark.parametrize('class_id, height_m, base_m', [
+    (1, 0.325, 0.228), (2, 0.325, 0.228), (3, 0.325, 0.228), (4, 0.505, 0.285)])
+def test_a_cone_is_where_the_formula_says(class_id, height_m, base_m):
+    scene = show([(class_id, 3.0, 0.6)])
+    (cone,) = scene.cones
+    f, u, v = 160.0, 159.5, 99.5
+    half = base_m / 2
+    # Row of the lower edge: the plate's near side; of the top: the far rim of the tip is hidden
+    # or not by a centimetre, its middle is close enough.
+    bottom = v + f * 1.0 / (3.0 - half)
+    top = v + f * (1.0 - height_m) / 3.0
+    # Its left side is widest in front, its right side at the back.
+    left, right = u - f * (0.6 + half) / (3.0 - half), u - f * (0.6 - half) / (3.0 + half)
+    assert cone.box == pytest.approx((left, top, right, bottom), abs=1.6)
+    assert (cone.class_id, cone.x, cone.y) == (class_id, 3.0, 0.6)
+    assert cone.visible_fraction == pytest.approx(1.0)
+    assert cone.height_px == cone.box[3] - cone.box[1]
+    # Base, frustum: the mask's area is their sum within a tenth.
+    assert np.count_nonzero(scene.mask) > 0.35 * (right - left) * (bottom - top)
+
+
+def test_near_covers_far():
+    scene = show([(2, 2.9, 0.0), (1, 2.5, 0.0)])
+    near, far = scene.cones
+    assert (near.class_id, far.class_id) == (1, 2)
+    assert near.visible_fraction == pytest.approx(1.0)
+    assert far.visible_fraction < 0.9
+    # The far cone's foot would be at row 99.5 + 160 / 2.9: the near one's flank is there.
+    assert scene.mask[153, 160] == 1
+    assert scene.instances[153, 160] == 1
+
+
+def test_a_cone_cut_by_the_edge_is_known_to_be_cut():
+    (cone,) = show([(3, 2.0, 1.95)]).cones
+    assert cone.box[0] == 0
+    assert 0.2 < cone.visible_fraction < 0.95
+
+
+def test_a_knocked_over_cone_is_low_and_long():
+    (cone,) = show([(1, 3.0, 0.0)], knocked=True).cones
+    assert cone.knocked_over
+    assert cone.height_px < 0.95 * 160 * 0.325 / 2.8 + 8
+
+
+@pytest.mark.parametrize('size', [(97, 161), (64, 64), (33, 250)])
+def test_odd_sizes(size):
+    for seed in range(2):
+        scene = render_scene(seed, *size)
+        assert scene.image.shape == size + (3,) and scene.image.dtype == np.uint8
+        assert scene.mask.shape == size and scene.mask.dtype == np.uint8
+        assert scene.instances.shape == size and scene.instances.dtype == np.uint16
+
+
+@pytest.mark.parametrize('profile', ['train', 'benchmark'])
+def test_mask_instances_and_list_agree(profile):
+    empty = 0
+    for seed in range(100, 106):
+        scene = render_scene(seed, 96, 160, profile)
+        assert scene.mask.max() <= 5
+        assert np.array_equal(scene.mask > 0, scene.instances > 0)
+        numbers = np.unique(scene.instances)
+        assert list(numbers[numbers > 0]) == list(range(1, len(scene.cones) + 1))
+        for number, cone in enumerate(scene.cones, start=1):
+            own = scene.instances == number
+            rows, columns = np.nonzero(own)
+            assert set(scene.mask[own]) == {cone.class_id}
+            assert cone.box == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+            assert 0 < cone.visible_fraction <= 1
+            assert cone.x > 0
+        empty += not scene.cones
+    assert empty < 5
+
+
+def test_some_scenes_have_no_cone():
+    bare = [seed for seed in range(30) if not render_scene(seed, 24, 40).mask.any()]
+    assert 1 <= len(bare) <= 10
+
+
+def test_profiles_share_no_texture_track_or_backdrop():
+    profiles = list(PROFILES.values())
+    for i, first in enumerate(profiles):
+        for second in profiles[i + 1:]:
+            assert first.salt != second.salt
+            assert not set(first.textures) & set(second.textures)
+            assert not set(first.backdrops) & set(second.backdrops)
+
+
+def test_effects_keep_shape_for_images_larger_than_the_noise_field():
+    rng = np.random.default_rng(0)
+    effects = replace(sample_effects(rng, get_profile('train'), 1600), read_noise=3.0,
+                      shot_noise=0.02)
+    image = np.full((40, 1600, 3), 128, np.uint8)
+    assert apply_effects(image, effects, rng).shape == image.shape
+
+
+@pytest.mark.parametrize('arguments, word', [
+    ((0, 64, 64, 'night'), "'night'"), ((-1,), '-1'), ((0, 8, 64), '64x8')])
+def test_wrong_arguments_are_named(arguments, word):
+    with pytest.raises(ValueError, match=word):
+        render_scene(*arguments)

@@ -1,0 +1,146 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Camera geometry: a pinhole with plumb_bob distortion on a car.
+
+Vehicle frame (REP 103): x forward, y left, z up, metres, origin on the ground under the camera.
+Optical frame (REP 103 suffix _optical): x right, y down, z forward. Pitch is a positive rotation
+about the vehicle's y axis (the camera looks down), roll one about its x axis. Pixel (0, 0) is the
+centre of the top-left pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+import math
+
+import cv2
+import numpy as np
+
+_OPTICAL_FROM_BODY = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
+_GRID = 8  # pixels between two nodes at which the lens is inverted
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Where the camera looks and how its lens bends: lengths in metres, angles in radians."""
+
+    K: np.ndarray  # 3x3, pixels
+    D: np.ndarray  # k1, k2, p1, p2, k3 (plumb_bob)
+    mount_height: float
+    pitch: float
+    roll: float
+    height: int
+    width: int
+
+    @cached_property
+    def rotation(self) -> np.ndarray:
+        """Rotation (3, 3) that takes vehicle axes to optical axes."""
+        cp, sp = math.cos(self.pitch), math.sin(self.pitch)
+        cr, sr = math.cos(self.roll), math.sin(self.roll)
+        pitch = np.array([[cp, 0.0, sp], [0.0, 1.0, 0.0], [-sp, 0.0, cp]])
+        roll = np.array([[1.0, 0.0, 0.0], [0.0, cr, -sr], [0.0, sr, cr]])
+        return _OPTICAL_FROM_BODY @ (pitch @ roll).T
+
+    @cached_property
+    def focal(self) -> float:
+        """Mean focal length in pixels."""
+        return float(0.5 * (self.K[0, 0] + self.K[1, 1]))
+
+    @cached_property
+    def max_radius(self) -> float:
+        """Distance from the optical axis, at unit depth, beyond which nothing is in the image."""
+        x = max(self.K[0, 2], self.width - self.K[0, 2]) / self.K[0, 0]
+        y = max(self.K[1, 2], self.height - self.K[1, 2]) / self.K[1, 1]
+        corner = undistort(np.array([[x, y]]), self.D)
+        return float(np.hypot(*corner[0])) * 1.02
+
+
+def make_camera(
+    height: int, width: int, hfov: float, mount_height: float, pitch: float = 0.0,
+    roll: float = 0.0, distortion: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0, 0.0),
+    shift: tuple[float, float] = (0.0, 0.0),
+) -> Camera:
+    """
+    Build a camera with square pixels from its horizontal field of view (radians).
+
+    `shift` moves the principal point away from the image's centre, in pixels (right, down).
+    """
+    focal = 0.5 * width / math.tan(0.5 * hfov)
+    K = np.array([[focal, 0.0, 0.5 * (width - 1) + shift[0]],
+                  [0.0, focal, 0.5 * (height - 1) + shift[1]],
+                  [0.0, 0.0, 1.0]])
+    return Camera(K, np.asarray(distortion, float), mount_height, pitch, roll, height, width)
+
+
+def distort(points: np.ndarray, D: np.ndarray) -> np.ndarray:
+    """Apply plumb_bob distortion to normalised image points (..., 2)."""
+    k1, k2, p1, p2, k3 = D
+    x, y = points[..., 0], points[..., 1]
+    r2 = x * x + y * y
+    radial = 1.0 + r2 * (k1 + r2 * (k2 + r2 * k3))
+    return np.stack([x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
+                     y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y], axis=-1)
+
+
+def undistort(points: np.ndarray, D: np.ndarray, steps: int = 9) -> np.ndarray:
+    """Invert `distort` by fixed-point iteration; points (..., 2)."""
+    if not np.any(D):
+        return points.copy()
+    k1, k2, p1, p2, k3 = D
+    x0, y0 = np.ascontiguousarray(points[..., 0]), np.ascontiguousarray(points[..., 1])
+    x, y = x0, y0
+    for _ in range(steps):
+        r2 = x * x + y * y
+        shrink = 1 / np.maximum(1.0 + r2 * (k1 + r2 * (k2 + r2 * k3)), 0.2)
+        dx, dy = 2 * p1 * x * y + p2 * (r2 + 2 * x * x), p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
+        x, y = (x0 - dx) * shrink, (y0 - dy) * shrink
+    return np.stack([x, y], axis=-1)
+
+
+def project(camera: Camera, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Project vehicle-frame points (..., 3) to pixels (..., 2) and depths along the optical axis.
+
+    Points behind the camera get a small positive depth's pixel: look at the returned depth. Beyond
+    the image's corners the distortion is continued linearly, because a polynomial folds back.
+    """
+    origin = np.array([0.0, 0.0, camera.mount_height])
+    optical = (points - origin) @ camera.rotation.T
+    depth = optical[..., 2]
+    plane = optical[..., :2] / np.maximum(depth, 1e-3)[..., None]
+    if np.any(camera.D):
+        radius = np.hypot(plane[..., 0], plane[..., 1])
+        shrink = np.minimum(1.0, camera.max_radius / np.maximum(radius, 1e-9))[..., None]
+        plane = distort(plane * shrink, camera.D) / shrink
+    focal = np.array([camera.K[0, 0], camera.K[1, 1]])
+    return plane * focal + camera.K[:2, 2], depth
+
+
+def pixel_rays(camera: Camera, yaw: float = 0.0) -> np.ndarray:
+    """
+    Return the viewing direction (3, height, width) float32 of every pixel, of unit optical depth.
+
+    Directions are in the vehicle frame, turned left by `yaw` (radians) into the world frame. The
+    lens is inverted on a coarse grid and interpolated: the error is below a tenth
+    of a pixel, and concerns what lies on the ground, not the cones, which are projected exactly.
+    """
+    rows, columns = -(-camera.height // _GRID) + 2, -(-camera.width // _GRID) + 2
+    # Node i of cv2.resize's input lies at output pixel 8 i + 3.5; one more node on every side.
+    u = (np.arange(columns) - 1) * _GRID + 0.5 * (_GRID - 1)
+    v = (np.arange(rows) - 1) * _GRID + 0.5 * (_GRID - 1)
+    plane = np.empty((rows, columns, 2))
+    plane[..., 0] = (u - camera.K[0, 2]) / camera.K[0, 0]
+    plane[..., 1] = ((v - camera.K[1, 2]) / camera.K[1, 1])[:, None]
+    plane = undistort(plane, camera.D)
+    optical = np.dstack([plane, np.ones((rows, columns))])
+    c, s = math.cos(yaw), math.sin(yaw)
+    turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+    world = (optical @ (turn @ camera.rotation.T).T).astype(np.float32)
+    rays = np.empty((3, camera.height, camera.width), np.float32)
+    for axis in range(3):
+        fine = cv2.resize(world[..., axis], (columns * _GRID, rows * _GRID))
+        rays[axis] = fine[_GRID:_GRID + camera.height, _GRID:_GRID + camera.width]
+    return rays

@@ -1,0 +1,154 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Ranges the renderer draws from, one record per use.
+
+A pair is a uniform range (low, high); a single number is a probability or a bound; a mapping gives
+relative weights. Code never branches on a profile's name: another setting is another record.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+Range = tuple[float, float]
+
+CLASS_NAMES = (
+    'background', 'blue_cone', 'yellow_cone', 'orange_cone', 'large_orange_cone', 'unknown_cone')
+BLUE, YELLOW, ORANGE, LARGE_ORANGE, UNKNOWN = 1, 2, 3, 4, 5
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Everything a scene is drawn from; lengths in metres, angles in degrees."""
+
+    name: str
+    # Mixed into every random seed, so that two profiles never share a scene, a texture or a track.
+    salt: int
+    layouts: dict[str, float] = field(default_factory=lambda: {
+        'track': 0.52, 'scatter': 0.15, 'rows': 0.09, 'gate': 0.08, 'skidpad': 0.07, 'none': 0.09})
+    # Class weights (blue, yellow, orange, large orange, unknown) where no rule fixes the colour.
+    scatter_classes: tuple[float, ...] = (0.31, 0.33, 0.17, 0.10, 0.09)
+    stray_unknown: float = 0.02  # share of cones of any layout that are of no known class
+
+    # Camera
+    mount_height: Range = (0.2, 1.6)
+    pitch_deg: Range = (-4.0, 14.0)
+    roll_deg: Range = (-5.0, 5.0)
+    hfov_deg: Range = (45.0, 120.0)
+    k1: Range = (-0.28, 0.06)
+    principal_shift: float = 0.03
+
+    # Track
+    track_width: Range = (3.0, 4.6)
+    cone_spacing: Range = (2.0, 5.0)
+    track_radius: Range = (22.0, 55.0)
+    lateral_offset: Range = (-1.6, 1.6)
+    heading_error_deg: Range = (-35.0, 35.0)
+    wrong_way: float = 0.12
+    knocked_over: float = 0.04
+    tilted: float = 0.08
+    min_height_px: float = 3.1  # at a width of 640 pixels; smaller cones are left out
+
+    # Cone looks
+    hue_jitter: float = 7.0
+    fade: Range = (0.0, 0.45)
+    dirt: Range = (0.0, 0.55)
+    sticker_missing: float = 0.06
+    sticker_damaged: float = 0.12
+
+    # Light and weather
+    sun_elevation_deg: Range = (6.0, 65.0)
+    overcast: float = 0.42
+    sun_strength: Range = (0.4, 0.95)  # on a day that is not overcast
+    clear_clouds: Range = (0.0, 0.6)
+    haze_per_m: Range = (0.0, 0.006)
+    tint: float = 0.035
+    strong_tint: float = 0.08
+    wet: float = 0.12
+
+    # Ground
+    surfaces: dict[str, float] = field(default_factory=lambda: {
+        'asphalt': 0.66, 'concrete': 0.12, 'paving': 0.08, 'gravel': 0.06, 'grass': 0.08})
+    textures: tuple[int, ...] = (0, 1, 2, 3)
+    ground_tone: Range = (-0.25, 0.25)  # natural logarithm of its brightness
+    second_surface: float = 0.6
+    marks: Range = (0, 7)
+
+    # Surroundings
+    backdrops: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 7)
+    far_props: Range = (2, 16)
+    near_props: Range = (0, 10)
+    swapped_colours: float = 0.2  # of props
+    own_car: float = 0.22
+
+    # Camera pipeline
+    exposure_stops: Range = (-0.75, 0.65)
+    gamma: Range = (0.8, 1.3)
+    contrast: Range = (0.8, 1.25)
+    saturation: Range = (0.65, 1.3)
+    white_balance: float = 0.06
+    motion_blur: float = 0.16
+    defocus: Range = (0.0, 1.0)
+    read_noise: Range = (0.0, 4.0)
+    shot_noise: Range = (0.0, 0.045)
+    vignette: Range = (0.0, 0.45)
+    flare: float = 0.10
+    bayer: float = 0.2
+    rescale: float = 0.1
+    sharpen: float = 0.45
+    jpeg: float = 0.6
+    jpeg_quality: Range = (40, 95)
+
+
+TRAIN = Profile('train', 11)
+
+# Settings that training does not use: other textures and backdrops, and another camera.
+BENCHMARK = replace(
+    TRAIN, name='benchmark', salt=23,
+    layouts={'track': 0.8, 'scatter': 0.07, 'gate': 0.05, 'none': 0.08},
+    mount_height=(0.7, 1.25), pitch_deg=(1.0, 9.0), roll_deg=(-2.5, 2.5), hfov_deg=(65.0, 100.0),
+    heading_error_deg=(-18.0, 18.0), textures=(4, 5), backdrops=(8, 9, 10), wrong_way=0.0)
+
+# One fixed camera on one car; what varies from frame to frame is left to the drive itself.
+DRIVE = replace(
+    TRAIN, name='drive', salt=37, textures=(7,), backdrops=(11,),
+    surfaces={'asphalt': 1.0}, second_surface=1.0, marks=(4, 9), overcast=0.0,
+    sun_strength=(0.6, 0.66), ground_tone=(0.2, 0.25), clear_clouds=(0.25, 0.4),
+    swapped_colours=0.0, sun_elevation_deg=(28.0, 42.0), haze_per_m=(0.001, 0.002),
+    tint=0.02, strong_tint=0.0,
+    wet=0.0, hue_jitter=3.0, fade=(0.0, 0.18), dirt=(0.05, 0.4), sticker_missing=0.015,
+    sticker_damaged=0.06, knocked_over=0.01, tilted=0.02, cone_spacing=(2.6, 4.6),
+    far_props=(70, 80), near_props=(26, 34), track_radius=(34.0, 42.0), min_height_px=2.8,
+    stray_unknown=0.0,
+    exposure_stops=(0.3, 0.36), gamma=(0.97, 1.03), contrast=(1.02, 1.1), saturation=(0.95, 1.05),
+    white_balance=0.02, motion_blur=0.0, defocus=(0.0, 0.0), read_noise=(1.5, 2.0),
+    shot_noise=(0.01, 0.015), vignette=(0.12, 0.18), flare=0.0, bayer=0.0, rescale=0.0,
+    sharpen=0.0, jpeg=0.0, own_car=1.0)
+
+PROFILES = {profile.name: profile for profile in (TRAIN, BENCHMARK, DRIVE)}
+
+
+def get_profile(name: str) -> Profile:
+    """
+    Return the profile of that name.
+
+    :raises ValueError: no profile has that name.
+    """
+    if name not in PROFILES:
+        raise ValueError(
+            f'Expected a profile among {sorted(PROFILES)}, found {name!r}; choose one of them.')
+    return PROFILES[name]
+
+
+def choose(rng: np.random.Generator, weights: dict[str, float]) -> str:
+    """Draw one key of `weights` with a probability proportional to its value."""
+    draw = rng.random() * sum(weights.values())
+    for key, weight in weights.items():
+        draw -= weight
+        if draw <= 0:
+            return key
+    return key
