@@ -1,9 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 from pathlib import Path
+import sys
 import xml.etree.ElementTree as ElementTree
 
-from setuptools import setup
+from setuptools import Distribution, setup
 
 NAME = 'eunet_ros'
 ROOT = Path(__file__).parent
@@ -17,8 +18,28 @@ def share(folder, pattern):
     return (f'share/{NAME}/{folder}', files)
 
 
+data_files = [
+    ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
+    (f'share/{NAME}', ['package.xml']),
+    share('launch', '*.launch.py'),
+    share('config', '*'),
+    share('config/training', '*.yaml'),
+]
+# pip puts console scripts into bin/, where `ros2 run` does not look; colcon obeys setup.cfg.
+if {'editable_wheel', 'bdist_wheel'} & set(sys.argv):
+    data_files.append((f'lib/{NAME}', ['resource/segmentation_node']))
+
+
+class DataDistribution(Distribution):
+    """An editable install asks for `has_data`, a name that setuptools itself does not define."""
+
+    def has_data(self):
+        return bool(self.data_files)
+
+
 setup(
     name=NAME,
+    distclass=DataDistribution,
     version=MANIFEST.findtext('version'),
     description=MANIFEST.findtext('description'),
     license='Apache-2.0',
@@ -34,13 +55,7 @@ setup(
         'eunet_ros.training.data.synthetic',
     ],
     package_data={'eunet_ros.model': ['weights/*.safetensors', 'weights/*.md']},
-    data_files=[
-        ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
-        (f'share/{NAME}', ['package.xml']),
-        share('launch', '*.launch.py'),
-        share('config', '*'),
-        share('config/training', '*.yaml'),
-    ],
+    data_files=data_files,
     install_requires=['setuptools'],
     zip_safe=False,
     entry_points={

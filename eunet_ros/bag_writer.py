@@ -61,7 +61,13 @@ class BagWriter:
 
 def _reliable_qos() -> Any:
     from rosbags.interfaces import (
-        Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime)
+        Qos,
+        QosDurability,
+        QosHistory,
+        QosLiveliness,
+        QosReliability,
+        QosTime,
+    )
     forever = QosTime(*_FOREVER)
     return Qos(QosHistory.KEEP_LAST, 10, QosReliability.RELIABLE, QosDurability.VOLATILE,
                forever, forever, QosLiveliness.AUTOMATIC, forever, False)

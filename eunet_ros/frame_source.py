@@ -13,7 +13,13 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import cv2
 from eunet_ros.bag_messages import (
-    COMPRESSED_IMAGE, compressed_image, NS, serialise, stamp_of, typestore)
+    COMPRESSED_IMAGE,
+    compressed_image,
+    NS,
+    serialise,
+    stamp_of,
+    typestore,
+)
 from eunet_ros.bags import Bag, BagError, find_camera_info, find_image_topic
 
 DEFAULT_HZ = 15.0                  # of a folder's images
@@ -48,7 +54,7 @@ class FrameSource(Protocol):
     """Images in order: base topic, message type and how many there are."""
 
     topic: str
-    type: str
+    msgtype: str
     count: int
     has_camera_info: bool
 
@@ -69,8 +75,8 @@ class BagSource:
             self._image = find_image_topic(bag.topics.values(), image_topic)
             self._info = find_camera_info(bag.topics.values(), self._image)
         self.bag_topic = self._image.name
-        self.topic, self.type, self.count = (
-            self._image.base, self._image.type, self._image.count)
+        self.topic, self.msgtype, self.count = (
+            self._image.base, self._image.msgtype, self._image.count)
         self.has_camera_info = self._info is not None
 
     def frames(self) -> Iterator[Frame]:
@@ -94,7 +100,7 @@ class FolderSource:
     SourceError.
     """
 
-    topic, type, has_camera_info = FOLDER_TOPIC, COMPRESSED_IMAGE, False
+    topic, msgtype, has_camera_info = FOLDER_TOPIC, COMPRESSED_IMAGE, False
 
     def __init__(self, folder: str | Path, hz: float = DEFAULT_HZ) -> None:
         self.path, self.hz = Path(folder).expanduser(), hz

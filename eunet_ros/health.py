@@ -3,7 +3,7 @@
 """What the node's figures mean: a level, one sentence and a table; no ROS imports."""
 from __future__ import annotations
 
-from eunet_ros.statistics import Snapshot
+from eunet_ros.node_statistics import Snapshot
 
 OK, WARN, ERROR = 0, 1, 2   # diagnostic_msgs/DiagnosticStatus
 _RECENT_ERROR_S = 5.0

@@ -15,6 +15,7 @@ import zlib
 
 import numpy as np
 
+MASKS_FILE = 'masks.bin'  # the recorder's, in its folder
 # stamp and arrival in ns, height and width in pixels, runs (0: deflated pixels), bytes
 _ENTRY = struct.Struct('<qqIIII')
 _MAX_RUNS_SHARE = 0.05  # of the pixels; a noisy mask is smaller deflated
@@ -75,7 +76,7 @@ class MaskReader:
 
     @property
     def arrivals(self) -> dict[int, int]:
-        """The arrival of each mask by its stamp, in order of arrival, ns."""
+        """Return the arrival of each mask by its stamp, in order of arrival, ns."""
         return {stamp: arrival for stamp, arrival, _ in self._entries}
 
     def read(self, index: int) -> StoredMask:

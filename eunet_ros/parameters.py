@@ -89,7 +89,7 @@ class NodeParameters:
 
     @property
     def input_size(self) -> tuple[int, int] | None:
-        """The network's input (height, width), None for the checkpoint's."""
+        """Return the network's input (height, width), None for the checkpoint's."""
         return (self.input_height, self.input_width) if self.input_height else None
 
 

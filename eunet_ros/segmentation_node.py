@@ -10,15 +10,19 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from eunet_ros import health
-from eunet_ros.conversions import (
-    ConversionError, fill_compressed, fill_image, scale_camera_info)
+from eunet_ros.conversions import ConversionError, fill_compressed, fill_image, scale_camera_info
 from eunet_ros.frame_worker import LatestFrameWorker
 from eunet_ros.model.engines.base import EngineError
+from eunet_ros.model.errors import one_line
+from eunet_ros.node_statistics import NodeStatistics
 from eunet_ros.parameters import check_names, check_value, NodeParameters
 from eunet_ros.pipeline import FramePipeline, parse_classes, Products
-from eunet_ros.statistics import NodeStatistics
 from rcl_interfaces.msg import (
-    FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult)
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -304,7 +308,11 @@ def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; returns the exit code."""
     node = None
     try:
-        rclpy.init(args=args)
+        try:
+            rclpy.init(args=args)
+        except Exception as error:  # malformed --ros-args, a parameter file that is not there
+            print(f'eunet: {one_line(error)}.', file=sys.stderr)
+            return 1
         node = SegmentationNode()
         if node.parameters.autostart and not node.start():
             return 1 if rclpy.ok() else 0
@@ -314,7 +322,7 @@ def main(args: list[str] | None = None) -> int:
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except (ValueError, ParameterException) as error:
-        print(f'eunet: {error}', file=sys.stderr)
+        print(f'eunet: {one_line(error)}.', file=sys.stderr)
         return 1
     except Exception:
         if rclpy.ok():

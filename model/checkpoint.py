@@ -10,11 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 import hashlib
 import json
+import math
+from numbers import Integral
 import os
 from pathlib import Path
 from typing import Any
 
 from eunet_ros.model.classes import ClassTable
+from eunet_ros.model.errors import one_line
 from eunet_ros.model.eunet import EUnet, get_variant, Variant, VARIANTS
 from eunet_ros.model.resources import WEIGHTS_DIR
 import torch
@@ -57,13 +60,17 @@ class Checkpoint:
                 f'The network has {self.network.num_classes} outputs but {len(self.classes.names)}'
                 f' classes need {self.classes.num_logits}.')
         check_input_size(self.input_size, self.network.variant)
-        if min(self.std) <= 0:
-            raise CheckpointError(f'The std of the normalisation must be positive: {self.std}.')
+        if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
+            raise CheckpointError('The mean and std of the normalisation must be finite and std '
+                                  f'positive, found {self.mean} and {self.std}.')
 
 
 def check_input_size(size: tuple[int, int], variant: Variant) -> None:
     """Raise ValueError, with the nearest size that works, where a network cannot take `size`."""
     m = variant.multiple
+    if len(size) != 2 or not all(isinstance(side, Integral) for side in size):
+        raise ValueError('The input size must be two whole numbers, height and width in pixels, '
+                         f'found {size!r}.')
     if any(not m <= side <= 8192 or side % m for side in size):
         height, width = (min(max(m, round(side / m) * m), 8192 // m * m) for side in size)
         raise ValueError(
@@ -94,18 +101,20 @@ def resolve_weights(path_or_name: str | os.PathLike[str]) -> Path:
         raise CheckpointError('Expected the path or name of weights, found an empty string; '
                               f'shipped weights: {", ".join(available_weights()) or "none"}.')
     looks_like_path = os.sep in text or text.startswith('~') or Path(text).suffix != ''
-    path = Path(text).expanduser() if looks_like_path else WEIGHTS_DIR / f'{text}.safetensors'
-    if not path.exists():
+    path = Path(os.path.expanduser(text) if looks_like_path
+                else WEIGHTS_DIR / f'{text}.safetensors')
+    if not os.path.exists(path):  # unlike Path.exists, False for a name that is too long
         what = 'There is no weights file' if looks_like_path else 'There are no weights named'
         raise CheckpointError(
             f'{what} {text}; give the path of a .safetensors file or one of the shipped names: '
             f'{", ".join(available_weights()) or "none"}.')
     if not path.is_file():
-        raise CheckpointError(f'{path} is not a file; give the path of a .safetensors file.')
+        raise CheckpointError(
+            f'The weights path {path} is not a file; give the path of a .safetensors file.')
     if path.suffix != '.safetensors':
         raise CheckpointError(
-            f'{path} is not a .safetensors file; other formats can run code when they are opened '
-            'and are refused, export the weights to .safetensors.')
+            f'The weights file {path} is not a .safetensors file; other formats can run code when '
+            'they are opened and are refused, export the weights to .safetensors.')
     return path
 
 
@@ -125,13 +134,14 @@ def load_checkpoint(path_or_name: str | os.PathLike[str], variant: str = '') -> 
         if variant and info['variant'] != variant:
             raise ValueError(f'it holds weights of {info["variant"]}, not of {variant}; set the '
                              'variant to match or leave it empty')
-        network = EUnet(info['classes'].num_logits, info.pop('architecture'))
+        with torch.device('meta'):  # no memory before the tensors are known to fit
+            network = EUnet(info['classes'].num_logits, info.pop('architecture'))
         _load_strictly(network, tensors)
         return Checkpoint(network.eval(), path=path, sha256=sha256, **info)
-    except (KeyError, TypeError, ValueError) as error:
-        reason = f'{error.args[0]!r} is missing' if isinstance(error, KeyError) else str(error)
-        raise CheckpointError(
-            f'Cannot use the weights in {path}: {reason.rstrip(".")}.') from error
+    except (KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        reason = (f'{error.args[0]!r} is missing' if isinstance(error, KeyError)
+                  else one_line(error))
+        raise CheckpointError(f'Cannot use the weights in {path}: {reason}.') from error
 
 
 def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint,
@@ -140,7 +150,8 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint,
     Write a checkpoint, beside its place first and then renamed.
 
     half: store the convolutions' weights in float16; biases and statistics stay float32.
-    Raises OSError where it cannot be written; an older file of that name is then untouched.
+    Raises OSError where it cannot be written, ValueError for weights that are not finite (in
+    float16, where asked for); an older file of that name is then untouched.
     """
     from safetensors.torch import save  # here: only those who write need it
     path = Path(path)
@@ -155,6 +166,7 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint,
     }
     tensors = {k: v.half() if half and v.is_floating_point() and v.ndim > 1 else v
                for k, v in checkpoint.network.state_dict().items()}
+    _check_finite(tensors)
     data = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()},
                 {_KEY: json.dumps(info, sort_keys=True)})
     beside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
@@ -171,14 +183,14 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint,
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str], str]:
     from safetensors import safe_open, SafetensorError
     try:
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         with safe_open(path, 'pt') as file:
-            return ({k: file.get_tensor(k) for k in file.keys()},
-                    file.metadata() or {}, sha256)
+            tensors = {k: file.get_tensor(k) for k in file.keys()}
+            metadata = file.metadata() or {}
+        return tensors, metadata, hashlib.sha256(path.read_bytes()).hexdigest()
     except (OSError, SafetensorError, ValueError, RuntimeError) as error:
         raise CheckpointError(
-            f'The weights file {path} is damaged or not a safetensors file ({error}); copy or '
-            'download it again.') from error
+            f'The weights file {path} is damaged or not a safetensors file ({one_line(error)}); '
+            'copy or download it again.') from error
 
 
 def _parse(metadata: dict[str, str]) -> dict[str, Any]:
@@ -216,6 +228,15 @@ def _load_strictly(network: EUnet, tensors: dict[str, torch.Tensor]) -> None:
         if tensor.shape != expected[name].shape:
             raise ValueError(f'{name} has shape {tuple(tensor.shape)}, expected '
                              f'{tuple(expected[name].shape)}')
+        if tensor.is_floating_point() != expected[name].is_floating_point():
+            raise ValueError(f'{name} is of type {tensor.dtype}, expected {expected[name].dtype}')
+    _check_finite(tensors)
+    # Copied: the tensors of an open file can be views of it, which change when it is overwritten.
+    network.load_state_dict({k: v.to(expected[k].dtype, copy=True) for k, v in tensors.items()},
+                            strict=True, assign=True)
+
+
+def _check_finite(tensors: dict[str, torch.Tensor]) -> None:
+    for name, tensor in tensors.items():
         if not bool(torch.isfinite(tensor).all()):
-            raise ValueError(f'{name} holds values that are not finite, the training diverged')
-    network.load_state_dict(tensors, strict=True)
+            raise ValueError(f'{name} holds values that are not finite, the training diverged.')

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from eunet_ros.model.errors import one_line
 from eunet_ros.model.resources import share_file
 import numpy as np
 import yaml
@@ -40,12 +41,12 @@ class ClassTable:
 
     @property
     def num_logits(self) -> int:
-        """The channels of the network's output."""
+        """Return the channels of the network's output."""
         return 1 if len(self.names) == 2 else len(self.names)
 
     @property
     def table_bgr(self) -> np.ndarray:
-        """The colours as a (256, 3) uint8 BGR look-up table; ids that are no class are white."""
+        """Return the colours as a (256, 3) uint8 BGR table; ids that are no class are white."""
         table = np.full((256, 3), 255, np.uint8)
         table[:len(self.colors)] = np.array(self.colors, np.uint8)[:, ::-1]
         return table
@@ -79,9 +80,10 @@ class ClassTable:
 def read_classes(path: Path) -> ClassTable:
     """Read a class file; raises ValueError naming the file and what is wrong with it."""
     try:
-        return ClassTable.from_list((yaml.safe_load(path.read_text()) or {}).get('classes'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, AttributeError, ValueError) as error:
-        raise ValueError(f'Cannot read the classes in {path}: {error}') from error
+        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+        return ClassTable.from_list(content.get('classes') if isinstance(content, dict) else None)
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(f'Cannot read the classes in {path}: {one_line(error)}.') from error
 
 
 @lru_cache(maxsize=1)

@@ -27,16 +27,16 @@ class Variant:
     gate: str = 'product'
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.width, int) and 1 <= self.width <= 1024):
+        if type(self.width) is not int or not 1 <= self.width <= 1024:
             raise ValueError(f'width must be a whole number from 1 to 1024, not {self.width!r}.')
-        if self.stem not in (1, 2, 4):
+        if type(self.stem) is not int or self.stem not in (1, 2, 4):
             raise ValueError(f'stem must be 1, 2 or 4, not {self.stem!r}.')
         if self.gate not in GATES:
             raise ValueError(f'gate must be one of {", ".join(GATES)}, not {self.gate!r}.')
 
     @property
     def multiple(self) -> int:
-        """The number of pixels that an input's height and width must be a multiple of."""
+        """Return the number of pixels that an input's height and width must be a multiple of."""
         return 8 * self.stem
 
     def to_dict(self) -> dict:

@@ -57,7 +57,7 @@ class Fit:
 
     @cached_property
     def scaled(self) -> tuple[int, int]:
-        """The size of the image inside the network's input."""
+        """Return the size of the image inside the network's input."""
         (h, w), (net_h, net_w) = self.image, self.network
         scale = min(net_h / h, net_w / w)
         return (min(net_h, max(1, round(h * scale))), min(net_w, max(1, round(w * scale))))
@@ -89,7 +89,7 @@ def to_network(image: np.ndarray, plan: Fit, out: np.ndarray) -> None:
     if (h, w) == plan.image:
         out[:h, :w] = image
     else:
-        shrinks = h < plan.image[0]
+        shrinks = h < plan.image[0] or w < plan.image[1]
         # Area averages do not alias; at exactly one half bilinear is the same and faster.
         exact_half = plan.image == (2 * h, 2 * w)
         how = cv2.INTER_AREA if shrinks and not exact_half else cv2.INTER_LINEAR

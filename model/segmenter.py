@@ -5,8 +5,14 @@ from __future__ import annotations
 
 import os
 
-from eunet_ros.model.checkpoint import check_input_size, Checkpoint, load_checkpoint
+from eunet_ros.model.checkpoint import (
+    check_input_size,
+    Checkpoint,
+    CheckpointError,
+    load_checkpoint,
+)
 from eunet_ros.model.engines import AUTO, create_engine, EngineOptions, Segmentation
+from eunet_ros.model.eunet import get_variant
 from eunet_ros.model.resources import DEFAULT_WEIGHTS
 import numpy as np
 
@@ -32,6 +38,10 @@ class Segmenter:
                  variant: str = '', num_threads: int = 0) -> None:
         self.checkpoint = (weights if isinstance(weights, Checkpoint)
                            else load_checkpoint(weights, variant))
+        if variant and get_variant(variant) and variant != self.checkpoint.variant:
+            raise CheckpointError(
+                f'The weights are of {self.checkpoint.variant}, not of {variant}; set the variant '
+                'to match or leave it empty.')
         self.classes = self.checkpoint.classes
         self.input_size = tuple(input_size or self.checkpoint.input_size)
         check_input_size(self.input_size, self.checkpoint.network.variant)

@@ -19,9 +19,9 @@ os.environ['FASTDDS_DEFAULT_PROFILES_FILE'] = str(share_file('config/fastdds_lar
 @pytest.fixture(scope='session')
 def tiny_weights(tmp_path_factory):
     """Random weights of eunet_n for an input of 64x96, as a file."""
-    import torch
     from eunet_ros.model.checkpoint import random_checkpoint, save_checkpoint
     from eunet_ros.model.classes import cone_classes
+    import torch
     torch.manual_seed(1)
     path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
     save_checkpoint(path, random_checkpoint('eunet_n', cone_classes(), (64, 96)))

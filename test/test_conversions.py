@@ -8,14 +8,18 @@ import sys
 from types import SimpleNamespace
 
 import cv2
-from hypothesis import given, settings, strategies as st
-import numpy as np
-import pytest
-
 from eunet_ros.conversions import (
-    compressed_to_bgr, compressed_to_mask, ConversionError, image_to_bgr, image_to_mask,
+    compressed_to_bgr,
+    compressed_to_mask,
+    ConversionError,
+    image_to_bgr,
+    image_to_mask,
     SUPPORTED_ENCODINGS,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
 
 
 def image(encoding, height, width, step, data, bigendian=0):

@@ -5,13 +5,18 @@
 import array
 from types import SimpleNamespace
 
+from eunet_ros.conversions import (
+    compressed_to_bgr,
+    compressed_to_mask,
+    ConversionError,
+    fill_compressed,
+    fill_image,
+    image_to_bgr,
+    image_to_mask,
+    scale_camera_info,
+)
 import numpy as np
 import pytest
-
-from eunet_ros.conversions import (
-    compressed_to_bgr, compressed_to_mask, ConversionError, fill_compressed, fill_image,
-    image_to_bgr, image_to_mask, scale_camera_info,
-)
 
 MASK = np.array([[0, 1, 5], [255, 2, 0]], np.uint8)
 BGR = np.arange(18, dtype=np.uint8).reshape(2, 3, 3)

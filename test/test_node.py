@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
-from conftest import Driver  # noqa: E402
+from conftest import Driver  # noqa: I100, E402
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from eunet_ros.conversions import fill_image, image_to_mask  # noqa: E402
 from eunet_ros.model import Segmenter  # noqa: E402
@@ -39,7 +39,8 @@ def image_message(bgr, sec=5, frame='cam', encoding='bgr8'):
 class Rig:
     """A node under test, a camera and listeners."""
 
-    def __init__(self, tiny_weights, topic='image', kind=Image, qos=BEST_EFFORT, cli=(), **parameters):
+    def __init__(self, tiny_weights, topic='image', kind=Image, qos=BEST_EFFORT, cli=(),
+                 **parameters):
         parameters = {'weights': str(tiny_weights), 'engine': 'torch', **parameters}
         self.node = SegmentationNode(
             parameter_overrides=[Parameter(k, value=v) for k, v in parameters.items()],

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
-from conftest import Driver  # noqa: E402
+from conftest import Driver  # noqa: I100, E402
 from eunet_ros.conversions import fill_image, image_to_mask  # noqa: E402
 from eunet_ros.model import Segmenter  # noqa: E402
 from eunet_ros.model.resources import share_file  # noqa: E402
@@ -112,7 +112,9 @@ def test_clean_exit_in_every_state(start, transitions, number):
     (('-p', 'engine:=warp'), 'Parameter engine must be one of'),
     (('-p', 'enigne:=torch'), 'did you mean engine'),
     (('-p', 'overlay_opacity:=7.0'), 'overlay_opacity'),
-    (('-p', 'jpeg_quality:=high'), 'jpeg_quality')])
+    (('-p', 'jpeg_quality:=high'), 'jpeg_quality'),
+    (('-p', 'nonsense'), 'nonsense'),
+    (('--params-file', '/nowhere.yaml'), '/nowhere.yaml')])
 def test_bad_parameter_ends_in_a_sentence(start, arguments, said):
     process = start(*arguments)
     output, _ = process.popen.communicate(timeout=60)

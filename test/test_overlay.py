@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Colours of a mask and the overlay on the camera image."""
 
+from eunet_ros.overlay import blend_overlay, color_table, colorize
 import numpy as np
 import pytest
-
-from eunet_ros.overlay import blend_overlay, color_table, colorize
 
 COLORS = [(0, 0, 0), (10, 20, 30), (255, 128, 0)]  # RGB
 WHITE = (255, 255, 255)

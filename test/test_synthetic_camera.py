@@ -7,7 +7,12 @@ import math
 
 import cv2
 from eunet_ros.training.data.synthetic.camera import (
-    distort, make_camera, pixel_rays, project, undistort)
+    distort,
+    make_camera,
+    pixel_rays,
+    project,
+    undistort,
+)
 import numpy as np
 import pytest
 

@@ -6,7 +6,7 @@
 import math
 
 from eunet_ros.training.data.synthetic import Drive
-from eunet_ros.training.data.synthetic.profile import get_profile
+from eunet_ros.training.data.synthetic.profiles import get_profile
 from eunet_ros.training.data.synthetic.sheet import main
 from eunet_ros.training.data.synthetic.track import make_track
 import numpy as np

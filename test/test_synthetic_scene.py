@@ -14,7 +14,7 @@ from eunet_ros.training.data.synthetic import render_scene
 from eunet_ros.training.data.synthetic.camera import make_camera
 from eunet_ros.training.data.synthetic.effects import apply_effects, sample_effects
 from eunet_ros.training.data.synthetic.layouts import ConeSet, Layout
-from eunet_ros.training.data.synthetic.profile import get_profile, PROFILES
+from eunet_ros.training.data.synthetic.profiles import get_profile, PROFILES
 from eunet_ros.training.data.synthetic.scene import render_world
 from eunet_ros.training.data.synthetic.world import sample_world
 import numpy as np

@@ -39,7 +39,11 @@ def new_folder(path: Path) -> Path:
 def train(config: TrainConfig) -> Path:
     """Run one training; returns the path of the weights it wrote."""
     from eunet_ros.training.data.rendered import (
-        CropDataset, describe_renderer, rendered_set, VALIDATION_SEED)
+        CropDataset,
+        rendered_set,
+        renderer_fingerprint,
+        VALIDATION_SEED,
+    )
     from eunet_ros.training.task import SegmentationTask
     from lightning.pytorch import seed_everything, Trainer
     from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
@@ -77,7 +81,7 @@ def train(config: TrainConfig) -> Path:
     checkpoint = Checkpoint(
         task.network.cpu().float().eval(), config.variant, classes, size,
         training={'config': asdict(config), 'data': 'rendered scenes only, no real image',
-                  **json.loads(describe_renderer())},
+                  'renderer': renderer_fingerprint()},
         scores={'rendered validation crops': scores})
     path = folder / f'{config.variant}.safetensors'
     save_checkpoint(path, checkpoint, half=True)

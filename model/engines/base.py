@@ -25,11 +25,16 @@ class EngineOptions:
     How an engine is built.
 
     input_size: (height, width) of the network's input in pixels. num_threads: CPU threads, 0 for
-    as many as there are cores.
+    as many as there are cores. Raises ValueError for a negative number.
     """
 
     input_size: tuple[int, int]
     num_threads: int = 0
+
+    def __post_init__(self) -> None:
+        if self.num_threads < 0:
+            raise ValueError('num_threads must be 0 (all cores) or more, found '
+                             f'{self.num_threads}.')
 
 
 class Segmentation(Protocol):

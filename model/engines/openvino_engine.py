@@ -6,6 +6,7 @@ from __future__ import annotations
 from eunet_ros.model.checkpoint import Checkpoint
 from eunet_ros.model.engines.base import EngineError, EngineOptions, HostEngine
 from eunet_ros.model.engines.image_network import ImageNetwork
+from eunet_ros.model.errors import one_line
 import numpy as np
 import torch
 
@@ -22,8 +23,9 @@ class OpenvinoEngine(HostEngine):
         try:
             import openvino  # noqa: F401
         except ImportError as error:
-            raise EngineError(f'The engine openvino needs the OpenVINO library ({error}); install '
-                              'it with: pip install openvino.') from error
+            raise EngineError(
+                f'The engine openvino needs the OpenVINO library ({one_line(error)}); install it '
+                'with: pip install openvino.') from error
 
     def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
         import openvino
@@ -34,13 +36,16 @@ class OpenvinoEngine(HostEngine):
             config['INFERENCE_NUM_THREADS'] = options.num_threads
         example = torch.from_numpy(np.zeros_like(self._input))
         try:
-            model = openvino.convert_model(ImageNetwork(checkpoint).eval(), example_input=example,
+            # Traced here: OpenVINO would trace it a second time to compare, which takes seconds.
+            traced = torch.jit.trace(ImageNetwork(checkpoint).eval(), example, check_trace=False)
+            model = openvino.convert_model(traced, example_input=example,
                                            input=list(example.shape))
             compiled = openvino.Core().compile_model(model, 'CPU', config)
             self._request = compiled.create_infer_request()
             self._request.set_input_tensor(openvino.Tensor(self._input, shared_memory=True))
         except RuntimeError as error:
-            raise EngineError(f'OpenVINO could not compile the network: {error}') from error
+            raise EngineError(
+                f'OpenVINO could not compile the network: {one_line(error)}.') from error
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
         """Map (1, H, W, 3) uint8 BGR to logits (C, H, W) float32."""
@@ -49,5 +54,5 @@ class OpenvinoEngine(HostEngine):
         try:
             self._request.infer()
         except RuntimeError as error:
-            raise EngineError(f'OpenVINO failed on the network: {error}') from error
+            raise EngineError(f'OpenVINO failed on the network: {one_line(error)}.') from error
         return self._request.get_output_tensor(0).data[0]

@@ -6,6 +6,7 @@ from __future__ import annotations
 from eunet_ros.model.checkpoint import Checkpoint
 from eunet_ros.model.engines.base import EngineError, EngineOptions, HostEngine
 from eunet_ros.model.engines.image_network import ImageNetwork
+from eunet_ros.model.errors import one_line
 import numpy as np
 import torch
 
@@ -32,4 +33,4 @@ class TorchEngine(HostEngine):
         try:
             return self._network(torch.from_numpy(batch))[0].numpy()
         except RuntimeError as error:
-            raise EngineError(f'PyTorch failed on the network: {error}') from error
+            raise EngineError(f'PyTorch failed on the network: {one_line(error)}.') from error

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
-
 from eunet_ros.training.data.synthetic.light import Colour
 from eunet_ros.training.data.synthetic.textures import noise_map, SIZE
+import numpy as np
 
 Points = Sequence[tuple[float, float]] | np.ndarray  # (n, 2) metres
 ROWS = 320  # painted at this many rows, stored at half, with halvings for far away
@@ -52,7 +51,7 @@ class Canvas:
         self.alpha = np.zeros((ROWS, columns), np.uint8)
 
     def pixels(self, points: Points) -> np.ndarray:
-        """Turn points (n, 2) in metres into fixed-point pixels (4 fractional bits)."""
+        """Turn metres, shape (n, 2), into fixed point with 4 fractional bits."""
         points = np.asarray(points, float)
         return np.rint(np.stack([points[:, 0] * self.scale_x,
                                  ROWS - points[:, 1] * self.scale], 1) * 16).astype(np.int32)

@@ -8,11 +8,16 @@ from __future__ import annotations
 import colorsys
 from dataclasses import dataclass
 
-import numpy as np
-
 from eunet_ros.training.data.synthetic.light import Colour
-from eunet_ros.training.data.synthetic.profile import (
-    BLUE, LARGE_ORANGE, ORANGE, Profile, UNKNOWN, YELLOW)
+from eunet_ros.training.data.synthetic.profiles import (
+    BLUE,
+    LARGE_ORANGE,
+    ORANGE,
+    Profile,
+    UNKNOWN,
+    YELLOW,
+)
+import numpy as np
 
 # BGR of clean plastic in neutral light.
 _BODY = {BLUE: (165, 78, 18), YELLOW: (18, 196, 238), ORANGE: (30, 88, 238),

@@ -16,13 +16,12 @@ from dataclasses import dataclass
 import math
 
 import cv2
-import numpy as np
-
 from eunet_ros.training.data.synthetic.camera import Camera, project
 from eunet_ros.training.data.synthetic.cone_looks import ConeLook
 from eunet_ros.training.data.synthetic.light import Light
 from eunet_ros.training.data.synthetic.shadows import sun_in_vehicle
 from eunet_ros.training.data.synthetic.textures import noise_map
+import numpy as np
 
 RINGS, SPOKES, CORNER = 6, 18, 3
 _BODY = RINGS * SPOKES  # points 0.._BODY are the rims, then the plate's outline below and above

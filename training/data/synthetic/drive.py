@@ -5,20 +5,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 import math
-from collections.abc import Iterator
-
-import numpy as np
 
 from eunet_ros.training.data.synthetic.camera import Camera, make_camera
 from eunet_ros.training.data.synthetic.effects import sample_effects
 from eunet_ros.training.data.synthetic.layouts import Layout, make_cone_set
 from eunet_ros.training.data.synthetic.own_car import sample_own_car
-from eunet_ros.training.data.synthetic.profile import get_profile
+from eunet_ros.training.data.synthetic.profiles import get_profile
 from eunet_ros.training.data.synthetic.scene import render_world, Scene
 from eunet_ros.training.data.synthetic.track import make_track
 from eunet_ros.training.data.synthetic.world import sample_world
+import numpy as np
 
 
 class Drive:

@@ -10,10 +10,9 @@ from functools import lru_cache
 import math
 
 import cv2
-import numpy as np
-
-from eunet_ros.training.data.synthetic.profile import Profile
+from eunet_ros.training.data.synthetic.profiles import Profile
 from eunet_ros.training.data.synthetic.textures import texture_rng
+import numpy as np
 
 _NOISE_STD = 32.0
 

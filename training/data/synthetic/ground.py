@@ -8,13 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
-
 from eunet_ros.training.data.synthetic.camera import Camera
 from eunet_ros.training.data.synthetic.light import Light
 from eunet_ros.training.data.synthetic.shadows import fill_window, ground_polygon
 from eunet_ros.training.data.synthetic.textures import (
-    DETAIL_TILE, LEVELS, MACRO_TILE, noise_map, Pyramid, SIZE, Surface, surface)
+    DETAIL_TILE,
+    LEVELS,
+    MACRO_TILE,
+    noise_map,
+    Pyramid,
+    SIZE,
+    Surface,
+    surface,
+)
+import numpy as np
 
 Pose = tuple[float, float, float]  # x, y in metres, yaw in radians: vehicle in world
 

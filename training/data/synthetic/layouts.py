@@ -8,11 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 import math
 
-import numpy as np
-
-from eunet_ros.training.data.synthetic.profile import (
-    BLUE, choose, LARGE_ORANGE, ORANGE, Profile, UNKNOWN, YELLOW)
+from eunet_ros.training.data.synthetic.profiles import (
+    BLUE,
+    choose,
+    LARGE_ORANGE,
+    ORANGE,
+    Profile,
+    UNKNOWN,
+    YELLOW,
+)
 from eunet_ros.training.data.synthetic.track import make_track, Track
+import numpy as np
 
 
 @dataclass(frozen=True)

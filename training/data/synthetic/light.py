@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 import math
 
+from eunet_ros.training.data.synthetic.profiles import Profile
 import numpy as np
-
-from eunet_ros.training.data.synthetic.profile import Profile
 
 Colour = tuple[float, float, float]  # BGR
 
@@ -31,7 +30,7 @@ class Light:
 
     @property
     def direction(self) -> np.ndarray:
-        """Unit vector towards the sun, world frame."""
+        """Return the unit vector towards the sun, world frame."""
         c = math.cos(self.elevation)
         return np.array([c * math.cos(self.azimuth), c * math.sin(self.azimuth),
                          math.sin(self.elevation)])

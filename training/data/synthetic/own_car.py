@@ -9,10 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
-
-from eunet_ros.training.data.synthetic.light import Colour, Light
 from eunet_ros.training.data.synthetic.canvas import paint, Points
+from eunet_ros.training.data.synthetic.light import Colour, Light
+import numpy as np
 
 _STRIPS = 22  # across the nose
 

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 import math
 
 import cv2
-import numpy as np
-
 from eunet_ros.training.data.synthetic.camera import Camera, make_camera, pixel_rays
 from eunet_ros.training.data.synthetic.cone_looks import ConeLook
 from eunet_ros.training.data.synthetic.cones import ConePose, draw_cone, DrawnCone, view_cones
@@ -23,12 +21,21 @@ from eunet_ros.training.data.synthetic.effects import apply_effects, Effects, sa
 from eunet_ros.training.data.synthetic.ground import draw_ground, look_at_ground, Pose, to_vehicle
 from eunet_ros.training.data.synthetic.layouts import ConeSet, sample_layout
 from eunet_ros.training.data.synthetic.own_car import draw_own_car, OwnCar, sample_own_car
-from eunet_ros.training.data.synthetic.profile import get_profile, Profile
+from eunet_ros.training.data.synthetic.profiles import get_profile, Profile
 from eunet_ros.training.data.synthetic.shadows import (
-    add_cone_shadows, add_wall_shadow, apply_shade)
+    add_cone_shadows,
+    add_wall_shadow,
+    apply_shade,
+)
 from eunet_ros.training.data.synthetic.surroundings import (
-    draw_prop, draw_sky, draw_skyline, prop_size, too_close)
+    draw_prop,
+    draw_sky,
+    draw_skyline,
+    prop_size,
+    too_close,
+)
 from eunet_ros.training.data.synthetic.world import sample_world, World
+import numpy as np
 
 _FARTHEST = 90.0  # metres
 _MOST_CONES = 255  # in one image, the nearest ones

@@ -12,10 +12,9 @@ from __future__ import annotations
 import math
 
 import cv2
-import numpy as np
-
 from eunet_ros.training.data.synthetic.camera import Camera, project
 from eunet_ros.training.data.synthetic.light import Light
+import numpy as np
 
 _LOWEST_SUN = 0.12  # sine of the elevation below which shadows get no longer
 _CONTACT = 0.5  # share of light that a thing keeps off the ground it stands on

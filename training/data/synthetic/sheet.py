@@ -9,10 +9,9 @@ import argparse
 import math
 
 import cv2
-import numpy as np
-
 from eunet_ros.training.data.synthetic.drive import Drive
 from eunet_ros.training.data.synthetic.scene import render_scene, Scene
+import numpy as np
 
 _COLOURS = np.array([(0, 0, 0), (255, 90, 0), (0, 230, 255), (0, 120, 255), (0, 0, 255),
                      (255, 0, 255)], np.uint8)

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import numpy as np
-
 from eunet_ros.training.data.synthetic.canvas import board_noise, Canvas, paint, ROWS, Sprite
 from eunet_ros.training.data.synthetic.textures import texture_rng
+import numpy as np
 
 VARIANTS = 8
 

@@ -10,14 +10,13 @@ from functools import lru_cache
 import math
 
 import cv2
-import numpy as np
-
 from eunet_ros.training.data.synthetic.camera import Camera, project
+from eunet_ros.training.data.synthetic.canvas import paint
 from eunet_ros.training.data.synthetic.ground import blend
 from eunet_ros.training.data.synthetic.light import Colour, Light
-from eunet_ros.training.data.synthetic.canvas import paint
 from eunet_ros.training.data.synthetic.sprites import sprite
 from eunet_ros.training.data.synthetic.textures import fractal, noise_map, SIZE, texture_rng
+import numpy as np
 
 _STRIP = (192, 4096)  # rows, columns of a skyline: elevation 0 to _TALL, azimuth once around
 _TALL = 0.30  # tangent of the elevation at the strip's top row
@@ -78,8 +77,8 @@ def skyline_strip(number: int) -> np.ndarray:
         return (low + (high - low) * line).astype(np.float32)
 
     if rng.random() < 0.6:
-        layer(ridge(5, 4, 0.0, rng.uniform(0.03, 0.09)), rng.uniform((120, 105, 85),
-                                                                    (170, 150, 130)), 0.001, 0.2)
+        layer(ridge(5, 4, 0.0, rng.uniform(0.03, 0.09)),
+              rng.uniform((120, 105, 85), (170, 150, 130)), 0.001, 0.2)
     if rng.random() < 0.85:
         layer(ridge(14, 7, rng.uniform(0, 0.02), rng.uniform(0.04, 0.16)),
               rng.uniform((30, 55, 38), (70, 95, 80)), 0.006)

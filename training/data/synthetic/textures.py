@@ -15,9 +15,8 @@ from functools import lru_cache
 import zlib
 
 import cv2
-import numpy as np
-
 from eunet_ros.training.data.synthetic.light import Colour
+import numpy as np
 
 SIZE = 1024  # texels along a side of every ground texture
 MACRO_TILE = 48.0  # metres: tone, patches, seams, tyre marks

@@ -13,10 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 import math
 
+from eunet_ros.training.data.synthetic.profiles import BLUE, LARGE_ORANGE, ORANGE, Profile, YELLOW
 import numpy as np
-
-from eunet_ros.training.data.synthetic.profile import (
-    BLUE, LARGE_ORANGE, ORANGE, Profile, YELLOW)
 
 _STEP = 0.25  # metres between two stored points
 _TIGHTEST = 5.5  # metres, radius of the centre line's sharpest turn

@@ -8,16 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 import math
 
-import numpy as np
-
+from eunet_ros.training.data.synthetic.canvas import paint
 from eunet_ros.training.data.synthetic.cone_looks import ConeLook, sample_look
 from eunet_ros.training.data.synthetic.ground import Border, Ground, Mark
 from eunet_ros.training.data.synthetic.layouts import ConeSet, Layout
 from eunet_ros.training.data.synthetic.light import Light, sample_light
-from eunet_ros.training.data.synthetic.profile import choose, Profile
-from eunet_ros.training.data.synthetic.canvas import paint
+from eunet_ros.training.data.synthetic.profiles import choose, Profile
 from eunet_ros.training.data.synthetic.sprites import FAR_KINDS, NEAR_KINDS, VARIANTS
 from eunet_ros.training.data.synthetic.surroundings import Prop, prop_size, Skyline
+import numpy as np
 
 _PLANTS = ('tree', 'bush')
 

@@ -1,0 +1,45 @@
+# make demo   the whole job on the bundled drive: real nodes over real DDS, no ROS installed
+# make test   every test and linter
+# Python 3.10 to 3.12; another interpreter: make demo PYTHON=python3.11
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# A sourced ROS must not mix with the ROS of the virtual environment.
+CLEAN := env -u PYTHONPATH -u AMENT_PREFIX_PATH -u COLCON_PREFIX_PATH -u LD_LIBRARY_PATH -u ROS_DISTRO
+
+# Of the demo.
+BAG ?=
+IMAGES ?=
+IMAGE_TOPIC ?=
+OUTPUT ?=
+WEIGHTS ?=
+ENGINE ?=
+
+.PHONY: demo test lint help
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+$(VENV)/.demo: requirements.txt setup.py package.xml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 10) <= v <= (3, 12) or sys.exit("eunet_ros needs Python 3.10 to 3.12, found %d.%d; name another one: make demo PYTHON=python3.11" % v)'
+	@echo "Installing into $(VENV): ROS 2, PyTorch and OpenVINO from wheels, a few minutes the first time …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(CLEAN) $(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt
+	@$(CLEAN) $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.demo
+	@echo "Installing what the tests need into $(VENV) …"
+	@$(CLEAN) $(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+demo: $(VENV)/.demo
+	@$(CLEAN) $(BIN)/python -m eunet_ros.demo $(if $(BAG),--bag "$(BAG)") $(if $(IMAGES),--images "$(IMAGES)") \
+		$(if $(IMAGE_TOPIC),--image-topic "$(IMAGE_TOPIC)") $(if $(OUTPUT),--output "$(OUTPUT)") \
+		$(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(ENGINE),--engine "$(ENGINE)")
+
+test: $(VENV)/.dev
+	@$(CLEAN) $(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	@$(CLEAN) $(BIN)/python -m pytest -q test/test_style.py

@@ -1,0 +1,153 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Play the camera of a bag, or a folder of images, as ROS topics, without rosbag2 installed.
+
+    python -m eunet_ros.player my_drive --publish-as /camera/image_raw --restamp
+
+Messages go out as the bytes that were recorded, each at its own time: they are not decoded, so
+that the player takes little time from the node it feeds.
+"""
+from __future__ import annotations
+
+import argparse
+from contextlib import closing, nullcontext
+import json
+from pathlib import Path
+import signal
+import sys
+import time
+from typing import TextIO
+
+from eunet_ros.bag_messages import COMPRESSED_IMAGE, with_stamp
+from eunet_ros.frame_source import DEFAULT_HZ, Frame, FrameSource, open_source, Pacer, prefetch
+import rclpy
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+_AHEAD = 8           # frames read ahead: half a second of 15 Hz, 22 MB of raw 720p
+_POLL_S = 0.01
+_ACK_TIMEOUT_S = 2.0
+
+
+class Player(Node):
+    """Publishes frames on a base topic, or on /compressed below it, and their camera_info."""
+
+    def __init__(self, topic: str, msgtype: str, with_info: bool) -> None:
+        super().__init__('eunet_player')
+        compressed = msgtype == COMPRESSED_IMAGE
+        # Reliable offers fit reliable and best-effort subscribers alike.
+        qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+        self.topic = f'{topic}/compressed' if compressed else topic
+        self._images = self.create_publisher(
+            CompressedImage if compressed else Image, self.topic, qos)
+        namespace = topic.rpartition('/')[0]
+        self._infos = self.create_publisher(
+            CameraInfo, f'{namespace}/camera_info', qos) if with_info else None
+
+    def wait_for_subscriber(self, timeout: float) -> bool:
+        """Wait until someone subscribes to the images; returns whether that came in time [s]."""
+        # Polled: rclpy of Humble has no event for a match.
+        end = time.monotonic() + timeout
+        while not self._images.get_subscription_count():
+            if time.monotonic() > end:
+                return False
+            time.sleep(_POLL_S)
+        return True
+
+    def send(self, frame: Frame, restamp: bool) -> int:
+        """Publish a frame and its camera_info; returns the stamp they carry, ns."""
+        image, info, stamp = frame.image, frame.camera_info, frame.stamp
+        if restamp:
+            stamp = time.time_ns()
+            image, info = with_stamp(image, stamp), info and with_stamp(info, stamp)
+        if self._infos and info:
+            self._infos.publish(info)
+        self._images.publish(image)
+        return stamp
+
+    def finish(self) -> None:
+        """Wait until reliable subscribers have everything."""
+        self._images.wait_for_all_acked(Duration(seconds=_ACK_TIMEOUT_S))
+
+
+def play(player: Player, source: FrameSource, rate: float, restamp: bool,
+         log: TextIO | None) -> int:
+    """Send all frames at their times; returns how many. One JSON line of each goes to log."""
+    pacer, sent = Pacer(rate), 0
+    with closing(prefetch(source.frames(), _AHEAD)) as frames:
+        for frame in frames:
+            delay = pacer.remaining(frame.time)
+            if delay > 0:
+                time.sleep(delay)
+            stamp = player.send(frame, restamp)
+            sent += 1
+            if log:
+                print(json.dumps({'event': 'sent', 'index': frame.index,
+                                  'bag_stamp': frame.stamp, 'sent_stamp': stamp,
+                                  'late_ms': round(max(0.0, -delay) * 1e3, 3)}),
+                      file=log, flush=True)
+    player.finish()
+    return sent
+
+
+def _arguments(args: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        'eunet_ros.player', description='Play the images of a bag or folder as ROS topics.')
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument('bag', nargs='?', help='a rosbag2: folder, .mcap or .db3 file')
+    what.add_argument('--images', metavar='FOLDER', help='a folder of images instead')
+    parser.add_argument('--image-topic', default='', help="the camera's topic in the bag")
+    parser.add_argument('--publish-as', metavar='TOPIC', default='',
+                        help='base topic to publish on (default: as in the bag)')
+    parser.add_argument('--rate', type=float, default=1.0, help='speed (default: 1, real time)')
+    parser.add_argument('--hz', type=float, default=DEFAULT_HZ,
+                        help=f"a folder's images a second (default: {DEFAULT_HZ:g})")
+    parser.add_argument('--restamp', action='store_true', help='stamp images with the time now')
+    parser.add_argument('--log', metavar='FILE', help='JSON line of each frame; - is stdout')
+    parser.add_argument('--wait-for-subscribers', type=float, default=30.0, metavar='S',
+                        help='wait this long for a subscriber (default: 30; 0: do not wait)')
+    options = parser.parse_args(args)
+    if not 0.1 <= options.hz <= 1000:
+        parser.error(f'--hz must be from 0.1 to 1000, found {options.hz:g}')
+    if not 0.01 <= options.rate <= 100:
+        parser.error(f'--rate must be from 0.01 to 100, found {options.rate:g}')
+    return options
+
+
+def main(args: list[str] | None = None) -> int:
+    """Play; returns the exit code, 0 also when interrupted."""
+    o = _arguments(args)
+    player = None
+    # Python's own handling, of SIGTERM too: sleeping ends at once, wherever the player is.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        source = open_source(o.bag, o.images, o.image_topic, o.hz)
+        rclpy.init(args=None, signal_handler_options=SignalHandlerOptions.NO)
+        player = Player(o.publish_as or source.topic, source.msgtype, source.has_camera_info)
+        if o.wait_for_subscribers and not player.wait_for_subscriber(o.wait_for_subscribers):
+            raise ValueError(f'Nobody subscribed to {player.topic} within '
+                             f'{o.wait_for_subscribers:g} s: start the node first, with its '
+                             'image topic and ROS_DOMAIN_ID those of the player.')
+        stream = nullcontext(sys.stdout) if o.log == '-' else (
+            open(Path(o.log), 'w') if o.log else nullcontext())
+        with stream as log:
+            sent = play(player, source, o.rate, o.restamp, log)
+        print(f'player: sent {sent} images on {player.topic}', file=sys.stderr)
+    except KeyboardInterrupt:
+        pass
+    except (ValueError, OSError) as error:
+        print(f'player: {error}', file=sys.stderr)
+        return 1
+    finally:
+        if player:
+            player.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

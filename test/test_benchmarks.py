@@ -1,0 +1,66 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmarks run from a checkout that is not installed and write what they should."""
+import json
+import os
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[1] / 'benchmarks' / 'latency.py'
+KEYS = {'name', 'engine', 'variant', 'precision', 'height', 'width', 'baseline', 'p50_ms',
+        'p90_ms', 'p99_ms'}
+pytestmark = pytest.mark.skipif(not SCRIPT.is_file(), reason='benchmarks are not installed')
+
+
+def run(folder, *arguments):
+    environment = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
+    return subprocess.run([sys.executable, str(SCRIPT), *arguments], cwd=folder, text=True,
+                          capture_output=True, timeout=300,
+                          env={**environment, 'OMP_NUM_THREADS': '1'})
+
+
+def test_latency(tmp_path):
+    path = tmp_path / 'rows.json'
+    path.write_text('older')
+    done = run(tmp_path, '--height', '64', '--width', '96', '--runs', '3', '--variants', 'eunet_n',
+               '--threads', '1', '--json', 'rows.json')
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(path.read_text())
+    assert list(tmp_path.iterdir()) == [path]
+    names = [row['name'] for row in rows]
+    assert len(set(names)) == len(names)
+    assert 'eunet_n torch eager' in names
+    for row in rows:
+        assert set(row) == KEYS
+        assert row['name'] == f'{row["variant"]} {row["engine"]}'
+        assert (row['variant'], row['height'], row['width']) == ('eunet_n', 64, 96)
+        assert row['precision'] in ('float32', 'float16', 'bfloat16')
+        assert 0 < row['p50_ms'] <= row['p90_ms'] <= row['p99_ms'] < 60_000
+        assert row['name'] in done.stdout
+    ours = [row for row in rows if not row['baseline']]
+    if 'openvino' in {row['engine'] for row in ours}:
+        assert [r['precision'] for r in ours if r['engine'] == 'openvino'] == ['float32']
+        assert 'eunet_n OpenVINO as exported' in names
+    for words in ('CPU: ', 'cores: ', 'memory: ', 'Python: ', 'torch: ', 'numpy: ', 'threads: 1',
+                  'p99 ms', 'images/s', 'speed-up', ' weights', 'preprocess', 'inference',
+                  'postprocess', 'image 1280x720'):
+        assert words in done.stdout
+    # Each baseline has its row or the reason why not.
+    assert 'eunet_n ONNX Runtime' in names or 'Left out: eunet_n ONNX Runtime: ' in done.stdout
+
+
+@pytest.mark.parametrize(('arguments', 'words'), [
+    (('--variants', 'eunet_nn'), 'did you mean eunet_n?'),
+    (('--height', '65'), 'the nearest is 64x640'),
+    (('--runs', '0'), '--runs must be 1 or more'),
+    (('--json', 'nowhere/rows.json'), 'The folder of nowhere/rows.json does not exist'),
+])
+def test_wrong_arguments_stop_before_measuring(tmp_path, arguments, words):
+    done = run(tmp_path, *arguments)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stdout == ''

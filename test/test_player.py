@@ -1,0 +1,161 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Player and recorder as processes over DDS."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+from bag_making import make_bag, START
+from conftest import Driver
+from eunet_ros.conversions import compressed_to_bgr, fill_image
+from eunet_ros.mask_store import MaskReader, MASKS_FILE
+import numpy as np
+import pytest
+
+node = pytest.importorskip('rclpy.node', reason='rclpy is not installed')
+qos = pytest.importorskip('rclpy.qos')
+diagnostic = pytest.importorskip('diagnostic_msgs.msg')
+sensor = pytest.importorskip('sensor_msgs.msg')
+
+PERIOD = 1 / 15
+
+
+def start(module, *arguments):
+    return subprocess.Popen(
+        [sys.executable, '-m', f'eunet_ros.{module}', *map(str, arguments)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def end(process, seconds=30):
+    try:
+        out, err = process.communicate(timeout=seconds)
+    finally:
+        process.kill()
+    return process.returncode, [json.loads(line) for line in out.splitlines()], err
+
+
+def stamp(msg):
+    return msg.header.stamp.sec * 10**9 + msg.header.stamp.nanosec
+
+
+@pytest.fixture
+def listener(ros):
+    listening = node.Node('listener')
+    yield listening
+    listening.destroy_node()
+
+
+@pytest.mark.parametrize('reliability', ['BEST_EFFORT', 'RELIABLE'])
+def test_player(listener, tmp_path, reliability):
+    bag = make_bag(tmp_path / 'bag', 8)
+    images, infos = [], []
+    profile = qos.QoSProfile(depth=10, reliability=qos.ReliabilityPolicy[reliability])
+    listener.create_subscription(
+        sensor.CompressedImage, '/cam/image/compressed', images.append, profile)
+    listener.create_subscription(sensor.CameraInfo, '/cam/camera_info', infos.append, profile)
+    driver = Driver(listener)
+    player = start('player', bag, '--publish-as', '/cam/image', '--restamp', '--log', '-')
+    try:
+        driver.until(lambda: len(images) == 8, 'images of the player')
+        driver.until(lambda: len(infos) >= 7, 'camera_info of the player')
+    finally:
+        code, log, err = end(player)
+    assert code == 0, err
+    assert [line['bag_stamp'] for line in log] == [START + round(i * 1e9 / 15) for i in range(8)]
+    assert [stamp(m) for m in images] == [line['sent_stamp'] for line in log]
+    assert {stamp(m) for m in infos} <= {stamp(m) for m in images}
+    assert abs(stamp(images[0]) - time.time_ns()) < 60e9
+    # Absolute deadlines: the whole lasts as long as in the bag, however late one frame is.
+    lasted = (stamp(images[-1]) - stamp(images[0])) / 1e9
+    assert lasted > 7 * PERIOD - 0.02
+    blue = [np.flatnonzero(compressed_to_bgr(m)[14, :, 2] < 45)[0] for m in images]
+    assert blue == pytest.approx(range(8), abs=1)
+
+
+def test_player_keeps_stamps(listener, tmp_path):
+    images = []
+    listener.create_subscription(sensor.Image, '/camera/image_raw', images.append, 10)
+    player = start('player', make_bag(tmp_path / 'bag', 4, compressed=False), '--rate', 4)
+    try:
+        Driver(listener).until(lambda: len(images) == 4, 'images of the player')
+    finally:
+        code, _, err = end(player)
+    assert code == 0, err
+    assert [stamp(m) for m in images] == [START + round(i * 1e9 / 15) for i in range(4)]
+    assert (images[0].encoding, images[0].height, images[0].width) == ('bgr8', 48, 64)
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_player_interrupted(listener, tmp_path, number):
+    images = []
+    listener.create_subscription(
+        sensor.CompressedImage, '/camera/image_raw/compressed', images.append, 10)
+    player = start('player', make_bag(tmp_path / 'bag', 60, hz=0.5))
+    try:
+        Driver(listener).until(lambda: images, 'the first image')
+        player.send_signal(number)
+    finally:
+        code, _, err = end(player, 10)
+    assert code == 0, err
+    assert 'Traceback' not in err
+
+
+@pytest.mark.parametrize(('arguments', 'code', 'words'), [
+    (['{tmp}/nothing'], 1, 'player: There is no bag at'),
+    (['--images', '{tmp}'], 1, 'holds no images'),
+    (['{bag}', '--image-topic', '/front'], 1, 'no images on /front'),
+    (['{bag}', '--wait-for-subscribers', '0.2'], 1, 'Nobody subscribed to /camera/image_raw/comp'),
+    (['{bag}', '--rate', '0'], 2, '--rate must be'),
+    ([], 2, 'required'),
+])
+def test_player_errors(tmp_path, arguments, code, words):
+    bag = make_bag(tmp_path / 'bag', 2)
+    got, _, err = end(start('player', *(a.format(tmp=tmp_path, bag=bag) for a in arguments)))
+    assert got == code
+    assert words in err
+    assert 'Traceback' not in err
+
+
+def test_recorder(listener, tmp_path):
+    masks = listener.create_publisher(sensor.Image, '/eunet/mask', 5)
+    diagnostics = listener.create_publisher(diagnostic.DiagnosticArray, '/diagnostics', 5)
+    driver = Driver(listener)
+    recorder = start('recorder', tmp_path / 'out', '--count', 3, '--log', '-')
+    sent = []
+    try:
+        driver.until(lambda: masks.get_subscription_count() and (
+            diagnostics.get_subscription_count()), 'the recorder')
+        status = diagnostic.DiagnosticStatus(
+            level=b'\x01', name='/eunet: segmentation', message='well',
+            values=[diagnostic.KeyValue(key='engine', value='torch')])
+        diagnostics.publish(diagnostic.DiagnosticArray(status=[status]))
+        for i in range(4):
+            msg = sensor.Image(encoding='rgb8')  # the first one is no mask
+            if i:
+                fill_image(msg, np.full((48, 64), i, np.uint8), 'mono8')
+            msg.header.stamp.sec = 100 + i
+            masks.publish(msg)
+            sent.append(time.time_ns())
+    finally:
+        code, log, err = end(recorder)
+    assert code == 0, err
+    assert 'expected a class mask' in err
+    kinds = [line['event'] for line in log]
+    assert kinds[0] == 'ready'
+    assert kinds.count('mask') == 3
+    told = next(line for line in log if line['event'] == 'diagnostics')
+    assert (told['values'], told['level']) == ({'engine': 'torch'}, 1)
+    reader = MaskReader(tmp_path / 'out' / MASKS_FILE)
+    assert list(reader.arrivals) == [101 * 10**9, 102 * 10**9, 103 * 10**9]
+    assert all(arrival >= sent[0] for arrival in reader.arrivals.values())
+    assert [int(reader.read(i).mask[5, 5]) for i in range(3)] == [1, 2, 3]
+
+
+def test_recorder_ends_when_idle(tmp_path):
+    code, log, err = end(start('recorder', tmp_path / 'out', '--idle', 0.3, '--log', '-'))
+    assert code == 0, err
+    assert [line['event'] for line in log] == ['ready']
+    assert len(MaskReader(tmp_path / 'out' / MASKS_FILE)) == 0
