@@ -5,6 +5,8 @@ import os
 import random
 import time
 
+# Of networks this small, threads only wait for each other.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
 # Before rclpy is imported: other ROS traffic on this machine must not reach the tests.
 os.environ['ROS_LOCALHOST_ONLY'] = '1'                     # Humble
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'  # Iron and later
