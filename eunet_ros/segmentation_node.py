@@ -45,6 +45,10 @@ def _qos(reliability: str, depth: int) -> QoSProfile:
     return QoSProfile(depth=depth, reliability=policy, history=HistoryPolicy.KEEP_LAST)
 
 
+def _sentence(error: Exception) -> str:
+    return str(error) if isinstance(error, (ValueError, EngineError)) else repr(error)
+
+
 class SegmentationNode(LifecycleNode):
     """
     Segments the newest image of a camera; see config/segmentation.yaml for its parameters.
@@ -137,8 +141,8 @@ class SegmentationNode(LifecycleNode):
             self.get_logger().error(
                 f'A Python package is missing ({error}); install it for {sys.executable}.')
             return FAILURE
-        except (ValueError, EngineError) as error:
-            self.get_logger().error(str(error))
+        except Exception as error:  # rclpy would turn what is not foreseen into a silent failure
+            self.get_logger().error(_sentence(error))
             return FAILURE
         if not self.context.ok():  # SIGTERM while the engine was built
             return FAILURE
@@ -199,7 +203,7 @@ class SegmentationNode(LifecycleNode):
     def _release(self) -> None:
         self._stop()
         for publisher in self._outputs.values():
-            self.destroy_publisher(publisher)
+            self.destroy_lifecycle_publisher(publisher)
         self._outputs = {}
         if self._pipeline:
             self._pipeline.segmenter.close()
@@ -277,7 +281,7 @@ class SegmentationNode(LifecycleNode):
             return
         bad = isinstance(error, ConversionError)
         self.statistics.dropped('bad' if bad else 'engine')
-        sentence = str(error) if isinstance(error, (ValueError, EngineError)) else repr(error)
+        sentence = _sentence(error)
         self.statistics.error(sentence, time.monotonic_ns())
         self.get_logger().error(f'Image dropped: {sentence}', throttle_duration_sec=_THROTTLE_S)
 

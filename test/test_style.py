@@ -20,6 +20,8 @@ def tracked(pattern):
 
 @pytest.mark.parametrize('tool', ['ruff', 'ament_flake8', 'ament_pep257'])
 def test_lint(tool):
+    if tool == 'ament_flake8' and sys.version_info >= (3, 12):
+        pytest.skip('the flake8 that ament_flake8 pins cannot read the f-strings of Python 3.12')
     if tool == 'ruff':
         command = [sys.executable, '-m', 'ruff', 'check', '--no-cache', '.']
     else:
