@@ -44,12 +44,12 @@ def test_colcon_build(sources, tmp_path, options, tiny_weights):
     assert [f for f in SHARED if not (share / f).is_file()] == []
     # What `ros2 run eunet_ros segmentation_node` starts, from a sourced shell elsewhere.
     executable = tmp_path / 'install/eunet_ros/lib/eunet_ros/segmentation_node'
-    shell = f'''. {tmp_path}/install/setup.sh && cd / &&
+    shell = f""". {tmp_path}/install/setup.sh && cd / &&
         {sys.executable} -c "import eunet_ros.model as m, eunet_ros.training; print(m.__file__)
 from eunet_ros.model.checkpoint import available_weights, load_checkpoint
 print(*available_weights())
 for name in available_weights(): load_checkpoint(name)" &&
-        exec {executable} --ros-args -p engine:=warp'''
+        exec {executable} --ros-args -p engine:=warp"""
     environment = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
     ran = subprocess.run(['sh', '-c', shell], capture_output=True, text=True, env=environment)
     assert str(tmp_path) in ran.stdout.splitlines()[0], ran.stdout + ran.stderr

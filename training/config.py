@@ -26,6 +26,7 @@ class TrainConfig:
     """Every field of a run; raises ValueError where a value is out of its range."""
 
     variant: str = _option('eunet_n', 'Network: eunet, eunet_s or eunet_n.')
+    weights: str = _option('', 'Weights to start from, by path or name; empty: random.')
     images: int = _option(6000, 'Rendered images to train on.', 1)
     validation_images: int = _option(200, 'Rendered images to validate on.', 1)
     height: int = _option(384, 'Height of the rendered images and of the shipped input [px].', 32)
@@ -39,6 +40,8 @@ class TrainConfig:
     weight_decay: float = _option(1e-2, 'Weight decay (Lion).', 0)
     dice_weight: float = _option(1.0, 'Weight of the soft Dice loss beside cross-entropy.', 0)
     cone_weight: float = _option(2.0, "Weight of the cones' pixels in the cross-entropy.", 0)
+    class_balance: float = _option(
+        0.0, 'Exponent of the inverse share of a cone class in that weight; 0: all alike.', 0)
     ema: float = _option(0.998, 'Decay of the moving average of the weights; 0: none.', 0)
     gradient_clip: float = _option(1.0, 'Largest norm of the gradient; 0: not clipped.', 0)
     validate_every: int = _option(500, 'Steps between two validations.', 1)

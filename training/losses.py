@@ -3,15 +3,28 @@
 """Soft losses on logits (N, C, H, W) and ground-truth ids (N, H, W)."""
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from eunet_ros.model.classes import IGNORE_ID
 import torch
 from torch.nn import functional
 
 
-def cross_entropy(logits: torch.Tensor, target: torch.Tensor, cone_weight: float) -> torch.Tensor:
-    """Cross-entropy in which pixels of cones weigh `cone_weight` times those of background."""
-    weight = logits.new_full((logits.shape[1],), cone_weight)
-    weight[0] = 1.0
+def class_weights(pixels: Sequence[int], cone_weight: float, balance: float) -> torch.Tensor:
+    """
+    Return the weight of each class in the cross-entropy, the background's being 1.
+
+    pixels: how many of each class there are, background first. A cone class weighs `cone_weight`
+    times (mean share / its share) to the power of `balance`, at most ten times `cone_weight`.
+    """
+    cones = torch.tensor(pixels[1:], dtype=torch.float32).clamp(min=1)
+    rarity = (cones.mean() / cones).pow(balance).clamp(max=10)
+    return torch.cat((torch.ones(1), cone_weight * rarity))
+
+
+def cross_entropy(logits: torch.Tensor, target: torch.Tensor,
+                  weight: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy with a weight for each class (C,); ignored pixels do not count."""
     return functional.cross_entropy(logits, target, weight, ignore_index=IGNORE_ID)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eunet_ros.model.checkpoint import DEFAULT_MEAN, DEFAULT_STD
+from eunet_ros.model.checkpoint import DEFAULT_MEAN, DEFAULT_STD, load_checkpoint
 from eunet_ros.model.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.eunet import build_model
 from eunet_ros.training.config import TrainConfig
@@ -19,12 +19,18 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 class SegmentationTask(LightningModule):
     """Trains one network on (image uint8 RGB, ids) batches."""
 
-    def __init__(self, config: TrainConfig, classes: ClassTable) -> None:
+    def __init__(self, config: TrainConfig, classes: ClassTable, weight: torch.Tensor) -> None:
         super().__init__()
         self.config, self.classes = config, classes
-        network = build_model(config.variant, classes.num_logits)
+        network = (load_checkpoint(config.weights, config.variant).network if config.weights
+                   else build_model(config.variant, classes.num_logits))
+        if network.num_classes != classes.num_logits:
+            raise ValueError(f'The weights {config.weights} have {network.num_classes} outputs, '
+                             f'expected {classes.num_logits}; start from others.')
+        self.register_buffer('weight', weight, False)  # of each class in the loss
         # channels_last: 1.7 times faster in training on a CPU with AVX-512.
-        self.network = network.to(memory_format=torch.channels_last)
+        # train(): Lightning leaves alone what a checkpoint brings in eval mode.
+        self.network = network.train().to(memory_format=torch.channels_last)
         self.register_buffer('mean', torch.tensor(DEFAULT_MEAN).view(1, 3, 1, 1), False)
         self.register_buffer('std', torch.tensor(DEFAULT_STD).view(1, 3, 1, 1), False)
         self.confusion = MulticlassConfusionMatrix(len(classes.names), ignore_index=IGNORE_ID)
@@ -38,7 +44,7 @@ class SegmentationTask(LightningModule):
         """Return the loss of a batch."""
         images, target = batch
         logits = self(images)
-        loss = cross_entropy(logits, target, self.config.cone_weight)
+        loss = cross_entropy(logits, target, self.weight)
         loss = loss + self.config.dice_weight * soft_dice(logits, target)
         self.log('loss', loss, prog_bar=True)
         return loss

@@ -39,11 +39,13 @@ def new_folder(path: Path) -> Path:
 def train(config: TrainConfig) -> Path:
     """Run one training; returns the path of the weights it wrote."""
     from eunet_ros.training.data.rendered import (
+        count_pixels,
         CropDataset,
         rendered_set,
         renderer_fingerprint,
         VALIDATION_SEED,
     )
+    from eunet_ros.training.losses import class_weights
     from eunet_ros.training.task import SegmentationTask
     from lightning.pytorch import seed_everything, Trainer
     from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
@@ -60,7 +62,9 @@ def train(config: TrainConfig) -> Path:
     if config.threads:
         torch.set_num_threads(config.threads)
     classes = cone_classes()
-    task = SegmentationTask(config, classes)
+    pixels = count_pixels(scenes, len(classes.names))
+    task = SegmentationTask(
+        config, classes, class_weights(pixels, config.cone_weight, config.class_balance))
     loader = DataLoader(
         CropDataset(scenes, crop, config.steps * config.batch, config.cone_crops, config.seed),
         config.batch, num_workers=config.workers, drop_last=True,

@@ -3,6 +3,7 @@
 """Rendered scenes on disk, memory-mapped, and crops of them to train on."""
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
 import hashlib
@@ -18,6 +19,7 @@ from rich.progress import track
 import torch
 from torch.utils.data import Dataset
 
+_FEW = 64  # scenes that are rendered before other processes would have started
 VALIDATION_SEED = 1_000_000_000  # first seed of validation images; training counts from 0
 
 
@@ -45,24 +47,36 @@ def rendered_set(folder: Path, first_seed: int, count: int, height: int, width: 
     They are rendered on first use, on all cores, and kept in `folder`; written beside and renamed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    name = f'{renderer_fingerprint()}_{first_seed}_{count}_{height}x{width}.npy'
-    path = folder / name
+    path = folder / f'{renderer_fingerprint()}_{first_seed}_{count}_{height}x{width}.npy'
     if not path.exists():
         beside = path.with_suffix(f'.{os.getpid()}.tmp')
-        tasks = [(first_seed + i, height, width) for i in range(count)]
         try:
             out = np.lib.format.open_memmap(beside, 'w+', np.uint8, (count, height, width, 4))
-            # Spawned: a fork after PyTorch has started its threads may hang.
-            context = multiprocessing.get_context('spawn')
-            with ProcessPoolExecutor(os.cpu_count(), context) as pool:
-                results = pool.map(_render, tasks, chunksize=16)
-                for i, pixels in enumerate(track(results, 'Rendering', total=count)):
-                    out[i] = pixels
+            tasks = [(first_seed + i, height, width) for i in range(count)]
+            for i, pixels in enumerate(track(_render_all(tasks), 'Rendering', total=count)):
+                out[i] = pixels
             out.flush()
             os.replace(beside, path)
         finally:
             beside.unlink(missing_ok=True)
     return np.load(path, mmap_mode='r')
+
+
+def _render_all(tasks: list[tuple[int, int, int]]) -> Iterator[np.ndarray]:
+    if len(tasks) < _FEW:
+        yield from map(_render, tasks)
+        return
+    # Spawned: a fork after PyTorch has started its threads may hang.
+    context = multiprocessing.get_context('spawn')
+    with ProcessPoolExecutor(os.cpu_count(), context) as pool:
+        yield from pool.map(_render, tasks, chunksize=16)
+
+
+def count_pixels(scenes: np.ndarray, classes: int, sample: int = 300) -> list[int]:
+    """Return the pixels of each class id in up to `sample` scenes (count, H, W, 4)."""
+    step = max(1, len(scenes) // sample)
+    ids = (np.ascontiguousarray(scene[..., 3]).reshape(-1) for scene in scenes[::step])
+    return sum(np.bincount(i, minlength=256) for i in ids)[:classes].tolist()
 
 
 class CropDataset(Dataset):

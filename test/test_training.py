@@ -1,0 +1,139 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Training: configuration, losses, crops, and a small run whose weights the node can load."""
+import csv
+from dataclasses import replace
+
+from eunet_ros.model.classes import cone_classes
+from eunet_ros.model.resources import share_file
+import numpy as np
+import pytest
+
+pytest.importorskip('lightning', reason='lightning is not installed')
+
+from eunet_ros.model import load_checkpoint, Segmenter  # noqa: E402
+from eunet_ros.training.config import parse_command_line, TrainConfig  # noqa: E402
+from eunet_ros.training.data.rendered import count_pixels, CropDataset, rendered_set  # noqa: E402
+from eunet_ros.training.losses import class_weights, cross_entropy, soft_dice  # noqa: E402
+from eunet_ros.training.train import main, new_folder  # noqa: E402
+import torch  # noqa: E402
+
+
+@pytest.fixture(scope='module')
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp('cache')
+
+
+@pytest.fixture(scope='module')
+def scenes(cache):
+    return rendered_set(cache, 0, 6, 64, 96)
+
+
+def test_shipped_configuration_is_valid():
+    config = parse_command_line(['--config', str(share_file('config/training/synthetic.yaml'))])
+    assert (config.variant, config.batch) == ('eunet_n', 8)
+
+
+def test_command_line_overrides_the_file(tmp_path):
+    path = tmp_path / 'c.yaml'
+    path.write_text('lr: 1\nsteps: 7\n')
+    config = parse_command_line(['--config', str(path), '--steps', '9'])
+    assert (config.lr, config.steps) == (1.0, 9)
+
+
+@pytest.mark.parametrize('text, said', [
+    ('stesp: 3', "'stesp'; did you mean steps?"), ('- 1', 'found list'), ('a: [', 'Cannot read'),
+    ('steps: many', "must be of type int, found 'many'"), ('batch: 0', 'at least 1, found 0'),
+    ('variant: eunet_x', "Unknown variant 'eunet_x'"), ('crop_height: 250', 'multiples of 32'),
+    ('crop_width: 1280', 'must fit into the image'), ('lr: .nan', 'at least 0, found nan')])
+def test_bad_configuration_ends_in_a_sentence(tmp_path, capsys, text, said):
+    path = tmp_path / 'c.yaml'
+    path.write_text(text)
+    assert main(['--config', str(path)]) == 1
+    error = capsys.readouterr().err
+    assert said in error and 'Traceback' not in error
+
+
+def test_class_weights():
+    weights = class_weights([1000, 10, 40], cone_weight=2.0, balance=0.5)
+    assert weights.tolist() == pytest.approx([1, 2 * 2.5 ** 0.5, 2 * 0.625 ** 0.5])
+    assert class_weights([9, 5, 0], 3.0, 0.0).tolist() == [1, 3, 3]
+
+
+def test_losses_by_hand():
+    logits = torch.log(torch.tensor([[[[0.5, 0.9]], [[0.5, 0.1]]]]))  # (1, 2, 1, 2)
+    target = torch.tensor([[[1, 0]]])
+    entropy = -(4 * np.log(0.5) + np.log(0.9)) / 5
+    assert float(cross_entropy(logits, target, torch.tensor([1.0, 4.0]))) == pytest.approx(entropy)
+    # overlap 0.5, predicted 0.6, true 1
+    assert float(soft_dice(logits, target, smooth=0)) == pytest.approx(1 - 1 / 1.6)
+    ignored = torch.tensor([[[1, 255]]])
+    assert float(soft_dice(logits, ignored, smooth=0)) == pytest.approx(1 - 1 / 1.5)
+
+
+def test_rendered_set_is_kept_and_read_only(cache, scenes):
+    assert scenes.shape == (6, 64, 96, 4) and not scenes.flags.writeable
+    assert set(np.unique(scenes[..., 3])) <= set(range(6))
+    [file] = cache.glob('*_0_6_64x96.npy')
+    before = file.stat().st_mtime_ns
+    np.testing.assert_array_equal(rendered_set(cache, 0, 6, 64, 96), scenes)
+    assert file.stat().st_mtime_ns == before
+    assert sum(count_pixels(scenes, 6)) == 6 * 64 * 96
+
+
+def test_crops_are_the_same_for_the_same_seed(scenes):
+    def item(seed, index):
+        image, mask = CropDataset(scenes, (32, 64), 20, 0.7, seed)[index]
+        assert image.shape == (3, 32, 64) and image.dtype == torch.uint8
+        assert mask.shape == (32, 64) and mask.dtype == torch.int64
+        return image, mask
+    for index in range(10):
+        one, two = item(3, index), item(3, index)
+        assert torch.equal(one[0], two[0]) and torch.equal(one[1], two[1])
+    assert not torch.equal(item(3, 0)[0], item(4, 0)[0])
+
+
+def test_image_and_mask_are_cut_alike():
+    """A picture in which the colour says the class: after every crop it still does."""
+    mask = np.kron(np.random.default_rng(0).integers(0, 2, (8, 12)), np.ones((8, 8), int))
+    scene = np.zeros((1, 64, 96, 4), np.uint8)
+    scene[0, ..., 2], scene[0, ..., 3] = mask * 200, mask  # red where the class is 1
+    data = CropDataset(scene, (32, 64), 30, 0.5, 0)
+    for image, cut in (data[i] for i in range(30)):
+        red = image[0].float()
+        threshold = (red.max() + red.min()) / 2
+        if 0.1 < cut.float().mean() < 0.9:
+            assert ((red > threshold) == (cut == 1)).float().mean() > 0.93
+
+
+def test_no_run_is_overwritten(tmp_path):
+    assert [new_folder(tmp_path / 'run').name for _ in range(3)] == ['run', 'run_2', 'run_3']
+
+
+def test_a_small_run_learns_and_its_weights_load(tmp_path, cache):
+    arguments = {
+        'images': 6, 'validation-images': 2, 'height': 64, 'width': 96, 'crop-height': 64,
+        'crop-width': 96, 'steps': 40, 'batch': 4, 'lr': 2e-3, 'ema': 0.8, 'validate-every': 20,
+        'workers': 0, 'threads': 1, 'cone-crops': 1.0, 'cache': cache, 'output': tmp_path / 'run'}
+    command = [word for k, v in arguments.items() for word in (f'--{k}', str(v))]
+    assert main(command) == 0
+    path = tmp_path / 'run' / 'eunet_n.safetensors'
+    checkpoint = load_checkpoint(path, 'eunet_n')
+    assert checkpoint.classes == cone_classes() and checkpoint.input_size == (64, 96)
+    assert checkpoint.training['config']['steps'] == 40
+    assert 0 <= checkpoint.scores['rendered validation crops']['dice'] <= 1
+    assert Segmenter(path, 'torch')(np.zeros((48, 64, 3), np.uint8)).shape == (48, 64)
+    # And training goes on from them.
+    command += ['--weights', str(path), '--steps', '2']
+    assert main(command) == 0
+    with open(tmp_path / 'run_2' / 'logs' / 'metrics.csv') as file:
+        assert [row['dice'] for row in csv.DictReader(file) if row['dice']]
+
+
+def test_weights_of_another_variant_are_refused(tmp_path, cache, tiny_weights, capsys):
+    config = replace(TrainConfig(), variant='eunet_s')
+    assert main(['--weights', str(tiny_weights), '--variant', config.variant, '--images', '2',
+                 '--validation-images', '1', '--height', '64', '--width', '96', '--crop-height',
+                 '64', '--crop-width', '96', '--cache', str(cache), '--output',
+                 str(tmp_path / 'run')]) == 1
+    assert 'weights of eunet_n, not of eunet_s' in capsys.readouterr().err
