@@ -37,6 +37,7 @@ class TrainConfig:
     batch: int = _option(8, 'Crops in a step.', 1)
     steps: int = _option(6000, 'Optimiser steps.', 1)
     lr: float = _option(6e-4, 'Maximum of the One Cycle learning rate (Lion).', 0)
+    warm_up: float = _option(0.15, 'Share of the steps in which the learning rate rises.', 0)
     weight_decay: float = _option(1e-2, 'Weight decay (Lion).', 0)
     dice_weight: float = _option(1.0, 'Weight of the soft Dice loss beside cross-entropy.', 0)
     cone_weight: float = _option(2.0, "Weight of the cones' pixels in the cross-entropy.", 0)

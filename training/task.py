@@ -77,6 +77,7 @@ class SegmentationTask(LightningModule):
         optimizer = Lion(self.network.parameters(), lr=self.config.lr,
                          weight_decay=self.config.weight_decay)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.config.lr, total_steps=self.config.steps + 1, pct_start=0.15)
+            optimizer, self.config.lr, total_steps=self.config.steps + 1,
+            pct_start=self.config.warm_up)
         return {'optimizer': optimizer,
                 'lr_scheduler': {'scheduler': schedule, 'interval': 'step'}}

@@ -15,11 +15,12 @@ from dataclasses import asdict
 import json
 from pathlib import Path
 import sys
+from typing import Any
 
 if __package__ in (None, ''):  # run as a script from a checkout that is not installed
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from eunet_ros.model.checkpoint import Checkpoint, save_checkpoint
+from eunet_ros.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from eunet_ros.model.classes import cone_classes
 from eunet_ros.training.config import parse_command_line, TrainConfig
 
@@ -34,6 +35,16 @@ def new_folder(path: Path) -> Path:
         except FileExistsError:
             number += 1
             candidate = path.with_name(f'{path.name}_{number}')
+
+
+def describe(config: TrainConfig, renderer: str) -> dict[str, Any]:
+    """Return what a checkpoint says of its training; no folders of this machine."""
+    fields = {k: v for k, v in asdict(config).items() if k not in ('output', 'cache', 'weights')}
+    described = {'data': 'rendered scenes only, no real image', 'renderer': renderer,
+                 'config': fields}
+    if config.weights:
+        described['started from'] = load_checkpoint(config.weights).training
+    return described
 
 
 def train(config: TrainConfig) -> Path:
@@ -84,8 +95,7 @@ def train(config: TrainConfig) -> Path:
     scores = {k: round(float(v), 4) for k, v in trainer.callback_metrics.items() if k != 'loss'}
     checkpoint = Checkpoint(
         task.network.cpu().float().eval(), config.variant, classes, size,
-        training={'config': asdict(config), 'data': 'rendered scenes only, no real image',
-                  'renderer': renderer_fingerprint()},
+        training=describe(config, renderer_fingerprint()),
         scores={'rendered validation crops': scores})
     path = folder / f'{config.variant}.safetensors'
     save_checkpoint(path, checkpoint, half=True)

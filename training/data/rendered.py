@@ -106,10 +106,10 @@ class CropDataset(Dataset):
         y, x = (int(rng.integers(0, scene.shape[i] - s + 1))
                 for i, s in enumerate((source_h, source_w)))
         if rng.random() < self.cone_crops:
-            ids = np.unique(scene[..., 3])
-            ids = ids[(ids > 0) & (ids != IGNORE_ID)]
+            truth = np.ascontiguousarray(scene[..., 3])
+            ids = np.flatnonzero(np.bincount(truth.reshape(-1), minlength=256)[1:IGNORE_ID]) + 1
             if len(ids):  # a class first: rare ones are seen as often as common ones
-                ys, xs = np.nonzero(scene[..., 3] == rng.choice(ids))
+                ys, xs = np.nonzero(truth == rng.choice(ids))
                 k = int(rng.integers(len(ys)))
                 y = int(np.clip(ys[k] - rng.integers(source_h), 0, scene.shape[0] - source_h))
                 x = int(np.clip(xs[k] - rng.integers(source_w), 0, scene.shape[1] - source_w))
