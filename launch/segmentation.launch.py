@@ -5,10 +5,9 @@ import os
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
+from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch_ros.actions import Node
-
-from launch import LaunchDescription
 
 # Fast DDS took its new name after Iron.
 PROFILE_VARIABLE = ('FASTRTPS_DEFAULT_PROFILES_FILE'

@@ -13,6 +13,7 @@ from eunet_ros.model.checkpoint import (
 )
 from eunet_ros.model.engines import AUTO, create_engine, EngineOptions, Segmentation
 from eunet_ros.model.eunet import get_variant
+from eunet_ros.model.processing import PADDING_BGR
 from eunet_ros.model.resources import DEFAULT_WEIGHTS
 import numpy as np
 
@@ -67,8 +68,8 @@ class Segmenter:
         return self.engine.segment(image)
 
     def warm_up(self, height: int, width: int, runs: int = 3) -> None:
-        """Segment blank images of that size, so that the first real one is not slow."""
-        image = np.zeros((height, width, 3), np.uint8)
+        """Segment grey images of that size, so that the first real one is not slow."""
+        image = np.full((height, width, 3), PADDING_BGR, np.uint8)
         for _ in range(runs):
             self.segment(image).confidence()
 

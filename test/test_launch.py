@@ -18,6 +18,7 @@ PATH = share_file('launch/segmentation.launch.py')
 
 
 class Recorded:
+
     def __init__(self, *positional, **named):
         self.positional, self.named = positional, named
 
@@ -75,7 +76,8 @@ def test_arguments_override_with_the_parameters_types(load):
     overrides = node['parameters'][1]
     assert overrides == {'weights': '/w.safetensors', 'input_height': 384, 'input_width': 640,
                          'autostart': False, 'image_transport': 'compressed'}
-    assert all(type(v) is type(SPECS[n].default) for n, v in overrides.items())
+    assert {n: type(v) for n, v in overrides.items()} == {
+        n: type(SPECS[n].default) for n in overrides}
     assert dict(node['remappings'])['camera_info'] == '/front/camera_info'
 
 

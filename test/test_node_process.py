@@ -4,6 +4,7 @@
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -40,7 +41,15 @@ class Process:
         return future.result()
 
     def state(self):
-        return self.call(self.state_client, GetState.Request()).current_state.id
+        self.until(self.state_client.service_is_ready, 'the node', 30)
+        # An answer that is sent before discovery is complete is lost: ask again.
+        for _ in range(6):
+            future = self.state_client.call_async(GetState.Request())
+            end = time.monotonic() + 5
+            self.until(lambda f=future, end=end: f.done() or time.monotonic() > end, 'the state')
+            if future.done():
+                return future.result().current_state.id
+        return pytest.fail('The node did not tell its state.')
 
     def change(self, transition):
         request = ChangeState.Request(transition=Transition(id=transition))

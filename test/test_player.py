@@ -59,13 +59,19 @@ def test_player(listener, tmp_path, reliability):
     driver = Driver(listener)
     player = start('player', bag, '--publish-as', '/cam/image', '--restamp', '--log', '-')
     try:
-        driver.until(lambda: len(images) == 8, 'images of the player')
-        driver.until(lambda: len(infos) >= 7, 'camera_info of the player')
+        # Best effort may lose some: the first go out before this side has found the player.
+        least = 8 if reliability == 'RELIABLE' else 4
+        driver.until(lambda: len(images) >= least, 'images of the player')
+        driver.until(lambda: len(infos) >= least - 1, 'camera_info of the player')
     finally:
         code, log, err = end(player)
     assert code == 0, err
     assert [line['bag_stamp'] for line in log] == [START + round(i * 1e9 / 15) for i in range(8)]
-    assert [stamp(m) for m in images] == [line['sent_stamp'] for line in log]
+    sent = [line['sent_stamp'] for line in log]
+    assert {stamp(m) for m in images} <= set(sent)
+    if reliability == 'BEST_EFFORT':
+        return
+    assert [stamp(m) for m in images] == sent
     assert {stamp(m) for m in infos} <= {stamp(m) for m in images}
     assert abs(stamp(images[0]) - time.time_ns()) < 60e9
     # Absolute deadlines: the whole lasts as long as in the bag, however late one frame is.

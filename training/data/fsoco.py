@@ -1,0 +1,357 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+FSOCO's segmentation images, read from a Supervisely export that the user has downloaded.
+
+meta.json stands in the root; images and annotations in <team>/img and <team>/ann, in
+<project>/<dataset>/img and ann, or in img and ann (images and segmentation in FSOCO's sample of
+ten images) of the root itself. An annotation is named <image file name>.json or <stem>.json.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+import os
+from pathlib import Path
+import re
+from typing import Any
+
+import cv2
+from eunet_ros.model.classes import ClassTable
+from eunet_ros.model.errors import one_line
+from eunet_ros.training.data.supervisely import (
+    DataError,
+    decode_bitmap,
+    MAX_COORDINATE,
+    rasterise_polygon,
+    read_json,
+    read_point,
+)
+import numpy as np
+
+BORDER = 140  # px of black, with a logo, that FSOCO puts on all four sides of an image
+TAGS = ('truncated', 'knocked_over', 'sticker_band_removed')
+CONES = ('blue_cone', 'yellow_cone', 'orange_cone', 'large_orange_cone', 'unknown_cone')
+_FOLDERS = (('img', 'ann'), ('images', 'segmentation'))
+_IMAGES = {'.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff'}
+_HOW = ('FSOCO may not be passed on: request it at fsoco-dataset.com, download the segmentation '
+        'export (Supervisely format), unpack it and name the folder that holds meta.json and one '
+        'folder with img and ann per team with --data')
+_DARK = 16         # of 255: black after JPEG
+_DARK_SHARE = 0.6  # of each side: the rest is left for logos
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One annotated image; nothing is read before it is loaded."""
+
+    name: str         # 'team/file.png', unique in its project; 'file.png' in the root's own img
+    image: Path
+    annotation: Path
+    source: str       # whose camera: 'amz' of 'amz_00825.png'
+
+
+@dataclass(frozen=True)
+class ConeObject:
+    """One cone: its mask (h, w) bool with the top-left pixel at origin (x, y), border included."""
+
+    class_id: int
+    origin: tuple[int, int]
+    mask: np.ndarray
+    tags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """An image's cones, in the order in which they are painted; size with its border [px]."""
+
+    height: int
+    width: int
+    objects: tuple[ConeObject, ...]
+    rectangles: int = 0  # objects that were skipped because they are boxes
+
+
+@dataclass
+class LoadReport:
+    """What a pass over samples met."""
+
+    loaded: int = 0
+    cut_objects: int = 0  # objects that reached outside the image
+    errors: list[str] = field(default_factory=list)  # a sentence per skipped sample
+
+
+def source_of(file_name: str, team: str = '') -> str:
+    """
+    Return whose camera took an image, by its file name: what stands before the first underscore.
+
+    Counters are no source: they are dropped ('00123_skidpad.png' → skidpad, 'frame0007.png' →
+    frame). Where only numbers remain, it is the team's folder.
+    """
+    stem = re.sub(r'^(\d+[_\-. ]*)+', '', Path(file_name).stem.lower())
+    head, underscore, _ = stem.partition('_')
+    return (head if underscore else re.sub(r'[\-. ]*\d+$', '', stem)) or team.lower() or 'unnamed'
+
+
+def _names(folder: Path, want_folders: bool) -> list[str]:
+    """Return the names of folders or files in a folder, sorted, without hidden ones."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(e.name for e in entries if not e.name.startswith('.')
+                          and (e.is_dir() if want_folders else not e.is_dir()))
+    except OSError as error:
+        raise DataError(f'Cannot list the folder {folder}: {error.strerror}.') from error
+
+
+class FsocoProject:
+    """
+    An export on disk, listed but not decoded.
+
+    samples: sorted by name. shapes: the shape of each class title in meta.json. without_image,
+    without_annotation: names that were left out because their other half is missing. Raises
+    DataError, in a sentence, where the folder is not such an export.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        if not self.root.is_dir():
+            found = 'is a file, unpack it' if self.root.exists() else 'does not exist'
+            raise DataError(f'The data folder {self.root} {found}. {_HOW}.')
+        self.shapes = _read_meta(self.root)
+        self.without_image: tuple[str, ...] = ()
+        self.without_annotation: tuple[str, ...] = ()
+        samples: list[Sample] = []
+        for folder, prefix in self._folders():
+            samples += self._list(folder, prefix)
+        if not samples:
+            raise DataError(f'No image with an annotation was found under {self.root}, expected '
+                            f'<team>/img/<name> with <team>/ann/<name>.json. {_HOW}.')
+        self.samples: tuple[Sample, ...] = tuple(sorted(samples, key=lambda s: s.name))
+
+    def _folders(self) -> Iterator[tuple[Path, str]]:
+        """Yield the folders that may hold img and ann, down to two levels, and their names."""
+        pairs = {name for pair in _FOLDERS for name in pair}
+        yield self.root, ''
+        for team in _names(self.root, True):
+            if team not in pairs:
+                yield self.root / team, team
+                for part in _names(self.root / team, True):
+                    if part not in pairs:
+                        yield self.root / team / part, f'{team}/{part}'
+
+    def _list(self, folder: Path, prefix: str) -> Iterator[Sample]:
+        for images, truths in _FOLDERS:
+            image_folder, annotation_folder = folder / images, folder / truths
+            if image_folder.is_dir() and annotation_folder.is_dir():
+                break
+        else:
+            return
+        files = [n for n in _names(image_folder, False) if Path(n).suffix.lower() in _IMAGES]
+        left = {n for n in _names(annotation_folder, False) if n.lower().endswith('.json')}
+        stems: dict[str, int] = {}
+        for name in files:
+            stems[Path(name).stem] = stems.get(Path(name).stem, 0) + 1
+        start = f'{prefix}/' if prefix else ''
+        for name in files:
+            stem = Path(name).stem
+            # 'a.json' is nobody's where both a.png and a.jpg exist.
+            candidates = [f'{name}.json'] + [f'{stem}.json'] * (stems[stem] == 1)
+            found = next((c for c in candidates if c in left), None)
+            if found is None:
+                self.without_annotation += (start + name,)
+                continue
+            left.discard(found)
+            source = source_of(name, prefix.split('/')[0])
+            yield Sample(start + name, image_folder / name, annotation_folder / found, source)
+        self.without_image += tuple(start + n for n in sorted(left))
+
+
+def _read_meta(root: Path) -> dict[str, str]:
+    path = root / 'meta.json'
+    if not path.is_file():
+        inner = [n for n in _names(root, True) if (root / n / 'meta.json').is_file()]
+        hint = f'it is in {root / inner[0]}: name that folder' if len(inner) == 1 else _HOW
+        raise DataError(f'{root} has no meta.json; {hint}.')
+    meta = read_json(path)
+    rows = meta.get('classes') if isinstance(meta, dict) else None
+    if not isinstance(rows, list) or not all(
+            isinstance(r, dict) and isinstance(r.get('title'), str) for r in rows):
+        raise DataError(f'Expected a list of classes with titles in {path}; download it again.')
+    shapes = {r['title']: str(r.get('shape', '')) for r in rows}
+    if all(shape == 'rectangle' for shape in shapes.values()):
+        raise DataError(f'{path} lists no class with masks, found {", ".join(shapes) or "none"}: '
+                        'expected seg_blue_cone and the like, which the segmentation export has.')
+    return shapes
+
+
+def class_of(title: str, classes: ClassTable) -> int:
+    """
+    Return the class id of an FSOCO title, 'seg_blue_cone' or 'blue_cone'.
+
+    With two classes every cone is the second. Raises DataError, a clause, for unknown titles.
+    """
+    name = title[4:] if title.startswith('seg_') else title
+    if len(classes.names) == 2 and name in CONES:
+        return 1
+    if name not in classes.names[1:]:
+        known = ', '.join(f'seg_{n}' for n in (CONES if len(classes.names) == 2
+                                               else classes.names[1:]))
+        raise DataError(f'its class {title!r} is unknown, expected one of {known}')
+    return classes.names.index(name)
+
+
+def _read_object(row: Any, classes: ClassTable) -> ConeObject | None:
+    """Return the cone of a row of objects, None for a rectangle."""
+    if not isinstance(row, dict) or not isinstance(row.get('classTitle'), str):
+        raise DataError('expected classTitle')
+    shape = row.get('geometryType') or ('bitmap' if row.get('bitmap') else 'rectangle')
+    if shape == 'rectangle':
+        return None
+    class_id = class_of(row['classTitle'], classes)
+    if shape == 'bitmap':
+        bitmap = row.get('bitmap')
+        if not isinstance(bitmap, dict):
+            raise DataError('expected a bitmap with data and origin')
+        origin, mask = read_point(bitmap.get('origin'), 'the origin'), decode_bitmap(
+            bitmap.get('data'))
+    elif shape == 'polygon':
+        origin, mask = rasterise_polygon(row.get('points'))
+    else:
+        raise DataError(f'its geometryType is {shape!r}, expected bitmap, polygon or rectangle')
+    tags = row.get('tags') or []
+    if not isinstance(tags, list):
+        raise DataError('expected tags as a list')
+    names = (t.get('name') if isinstance(t, dict) else t for t in tags)
+    return ConeObject(class_id, origin, mask, frozenset(n for n in names if isinstance(n, str)))
+
+
+def read_annotation(path: Path, classes: ClassTable) -> Annotation:
+    """Read one annotation; raises DataError naming the file and the object that is off."""
+    content = read_json(path)
+    size = content.get('size') if isinstance(content, dict) else None
+    sides = [size.get(k) for k in ('height', 'width')] if isinstance(size, dict) else []
+    if len(sides) != 2 or not all(type(v) is int and 0 < v <= MAX_COORDINATE for v in sides):
+        raise DataError(f'Expected size with height and width in {path}, found {str(size)[:60]}; '
+                        'download it again.')
+    rows = content.get('objects')
+    if not isinstance(rows, list):
+        raise DataError(f'Expected a list of objects in {path}; download it again.')
+    objects = []
+    for number, row in enumerate(rows):
+        try:
+            objects.append(_read_object(row, classes))
+        except DataError as error:
+            raise DataError(f'Object {number} of {path} cannot be used: {error}.') from error
+    cones = tuple(o for o in objects if o is not None)
+    return Annotation(sides[0], sides[1], cones, len(objects) - len(cones))
+
+
+def paint_mask(annotation: Annotation, border: int = BORDER) -> tuple[np.ndarray, int]:
+    """
+    Return the (h, w) uint8 class ids inside the border, and how many objects reached outside.
+
+    Later objects cover earlier ones; what is outside is cut.
+    """
+    h, w = annotation.height - 2 * border, annotation.width - 2 * border
+    mask, cut = np.zeros((h, w), np.uint8), 0
+    for cone in annotation.objects:
+        x, y = cone.origin[0] - border, cone.origin[1] - border
+        left, top = max(0, -x), max(0, -y)
+        inside = cone.mask[top:max(top, h - y), left:max(left, w - x)]
+        mask[y + top:y + top + inside.shape[0], x + left:x + left + inside.shape[1]][
+            inside] = cone.class_id
+        cut += np.count_nonzero(inside) < np.count_nonzero(cone.mask)
+    return mask, cut
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Return an image as (h, w, 3) uint8 BGR; raises DataError naming the file."""
+    try:
+        data = np.fromfile(path, np.uint8)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except (OSError, cv2.error) as error:
+        raise DataError(f'Cannot read the image {path}: {one_line(error)}.') from error
+    if image is None:
+        raise DataError(f'{path} is not an image that can be read; download it again.')
+    return image
+
+
+def load_with_cuts(sample: Sample, classes: ClassTable,
+                   border: int = BORDER) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return what load_sample does, and how many objects reached outside the image."""
+    image, annotation = read_image(sample.image), read_annotation(sample.annotation, classes)
+    size = (annotation.height, annotation.width)
+    if image.shape[:2] != size:
+        raise DataError(f'{sample.image} has {image.shape[0]}x{image.shape[1]} pixels (height x '
+                        f'width) but its annotation says {size[0]}x{size[1]}: download both '
+                        'again.')
+    if border < 0 or min(size) <= 2 * border:
+        raise DataError(f'{sample.image} with {size[0]}x{size[1]} pixels has no room for a border '
+                        f'of {border} px: use border 0 for images without one.')
+    mask, cut = paint_mask(annotation, border)
+    return image[border:size[0] - border, border:size[1] - border], mask, cut
+
+
+def load_sample(sample: Sample, classes: ClassTable,
+                border: int = BORDER) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Return (h, w, 3) uint8 BGR and (h, w) uint8 class ids, both without the border.
+
+    Raises DataError naming the file that is missing, damaged or of another size.
+    """
+    return load_with_cuts(sample, classes, border)[:2]
+
+
+def load_samples(
+    samples: Iterable[Sample], classes: ClassTable, border: int = BORDER, on_error: str = 'raise',
+    report: LoadReport | None = None,
+) -> Iterator[tuple[Sample, np.ndarray, np.ndarray]]:
+    """
+    Yield (sample, image, mask); counts go into `report`.
+
+    on_error: 'raise' stops at the first broken sample, 'skip' notes its sentence in the report.
+    """
+    if on_error not in ('raise', 'skip'):
+        raise ValueError(f"on_error must be 'raise' or 'skip', found {on_error!r}.")
+    report = LoadReport() if report is None else report
+    for sample in samples:
+        try:
+            image, mask, cut = load_with_cuts(sample, classes, border)
+        except DataError as error:
+            if on_error == 'raise':
+                raise
+            report.errors.append(str(error))
+            continue
+        report.loaded += 1
+        report.cut_objects += cut
+        yield sample, image, mask
+
+
+def has_border(image: np.ndarray, border: int = BORDER) -> bool:
+    """
+    Tell whether an image (h, w, 3) uint8 has FSOCO's frame around it.
+
+    It has where at least 60 % of each side is nearly black; the rest may be a logo. A picture of
+    a dark night passes too, so ask several images: see detect_border.
+    """
+    if border < 1 or min(image.shape[:2]) <= 2 * border:
+        return False
+    dark = image.max(axis=2) <= _DARK
+    sides = (dark[:border], dark[-border:], dark[:, :border], dark[:, -border:])
+    return all(float(side.mean()) >= _DARK_SHARE for side in sides)
+
+
+def detect_border(samples: Iterable[Sample], count: int = 5) -> int:
+    """
+    Return BORDER or 0 by looking at `count` images spread over the samples.
+
+    Raises DataError where they disagree: cropping by the wrong border would shift no mask but
+    lose image, or keep logos in it.
+    """
+    chosen = list(samples)
+    chosen = [chosen[i * len(chosen) // count] for i in range(count)] if chosen else []
+    found = {s.name: has_border(read_image(s.image)) for s in chosen}
+    if len(set(found.values())) > 1:
+        name = {v: k for k, v in found.items()}
+        raise DataError(f'{name[True]} has a black border of {BORDER} px but {name[False]} has '
+                        f'none: say which it is with --border {BORDER} or --border 0.')
+    return BORDER if any(found.values()) else 0
