@@ -12,9 +12,9 @@ import pytest
 pytest.importorskip('lightning', reason='lightning is not installed')
 
 from eunet_ros.model import load_checkpoint, Segmenter  # noqa: E402,I100
+from eunet_ros.training import losses  # noqa: E402
 from eunet_ros.training.config import parse_command_line, TrainConfig  # noqa: E402
 from eunet_ros.training.data.rendered import count_pixels, CropDataset, rendered_set  # noqa: E402
-from eunet_ros.training.losses import class_weights, cross_entropy, soft_dice  # noqa: E402
 from eunet_ros.training.train import main, new_folder  # noqa: E402
 import torch  # noqa: E402
 
@@ -55,20 +55,29 @@ def test_bad_configuration_ends_in_a_sentence(tmp_path, capsys, text, said):
 
 
 def test_class_weights():
-    weights = class_weights([1000, 10, 40], cone_weight=2.0, balance=0.5)
+    weights = losses.class_weights([1000, 10, 40], cone_weight=2.0, balance=0.5)
     assert weights.tolist() == pytest.approx([1, 2 * 2.5 ** 0.5, 2 * 0.625 ** 0.5])
-    assert class_weights([9, 5, 0], 3.0, 0.0).tolist() == [1, 3, 3]
+    assert losses.class_weights([9, 5, 0], 3.0, 0.0).tolist() == [1, 3, 3]
 
 
 def test_losses_by_hand():
     logits = torch.log(torch.tensor([[[[0.5, 0.9]], [[0.5, 0.1]]]]))  # (1, 2, 1, 2)
     target = torch.tensor([[[1, 0]]])
     entropy = -(4 * np.log(0.5) + np.log(0.9)) / 5
-    assert float(cross_entropy(logits, target, torch.tensor([1.0, 4.0]))) == pytest.approx(entropy)
+    loss = losses.cross_entropy(logits, target, torch.tensor([1.0, 4.0]))
+    assert float(loss) == pytest.approx(entropy)
     # overlap 0.5, predicted 0.6, true 1
-    assert float(soft_dice(logits, target, smooth=0)) == pytest.approx(1 - 1 / 1.6)
+    assert float(losses.soft_dice(logits, target, smooth=0)) == pytest.approx(1 - 1 / 1.6)
     ignored = torch.tensor([[[1, 255]]])
-    assert float(soft_dice(logits, ignored, smooth=0)) == pytest.approx(1 - 1 / 1.5)
+    assert float(losses.soft_dice(logits, ignored, smooth=0)) == pytest.approx(1 - 1 / 1.5)
+
+
+def test_colour_loss_looks_at_cones_alone():
+    logits = torch.tensor([9.0, 1.0, 3.0]).view(1, 3, 1, 1).expand(1, 3, 1, 4)
+    target = torch.tensor([[[0, 2, 1, 255]]])
+    expected = (np.log(1 + np.exp(-2)) + np.log(1 + np.exp(2))) / 2
+    assert float(losses.cone_cross_entropy(logits, target)) == pytest.approx(expected)
+    assert float(losses.cone_cross_entropy(logits, torch.zeros(1, 1, 4, dtype=torch.long))) == 0
 
 
 def test_rendered_set_is_kept_and_read_only(cache, scenes):

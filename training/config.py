@@ -39,6 +39,8 @@ class TrainConfig:
     lr: float = _option(6e-4, 'Maximum of the One Cycle learning rate (Lion).', 0)
     warm_up: float = _option(0.15, 'Share of the steps in which the learning rate rises.', 0)
     weight_decay: float = _option(1e-2, 'Weight decay (Lion).', 0)
+    color_weight: float = _option(
+        0.0, 'Weight of the cross-entropy among the cone classes, over cones alone.', 0)
     dice_weight: float = _option(1.0, 'Weight of the soft Dice loss beside cross-entropy.', 0)
     cone_weight: float = _option(2.0, "Weight of the cones' pixels in the cross-entropy.", 0)
     class_balance: float = _option(

@@ -9,7 +9,7 @@ from eunet_ros.model.checkpoint import DEFAULT_MEAN, DEFAULT_STD, load_checkpoin
 from eunet_ros.model.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.eunet import build_model
 from eunet_ros.training.config import TrainConfig
-from eunet_ros.training.losses import cross_entropy, soft_dice
+from eunet_ros.training.losses import cone_cross_entropy, cross_entropy, soft_dice
 from lightning.pytorch import LightningModule
 from lion_pytorch import Lion
 import torch
@@ -46,6 +46,8 @@ class SegmentationTask(LightningModule):
         logits = self(images)
         loss = cross_entropy(logits, target, self.weight)
         loss = loss + self.config.dice_weight * soft_dice(logits, target)
+        if self.config.color_weight:
+            loss = loss + self.config.color_weight * cone_cross_entropy(logits, target)
         self.log('loss', loss, prog_bar=True)
         return loss
 
