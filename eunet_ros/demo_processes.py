@@ -88,7 +88,7 @@ class Child:
         self._process = subprocess.Popen(
             [sys.executable, '-m', module, *args], env=dict(env), text=True, errors='replace',
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            start_new_session=True, preexec_fn=_die_with_parent)
+            start_new_session=True, preexec_fn=_prepare_child)
         self._threads = [threading.Thread(target=t, daemon=True)
                          for t in (self._read_events, self._read_errors)]
         for thread in self._threads:
@@ -247,8 +247,10 @@ def _message(line: str) -> str:
     return line
 
 
-def _die_with_parent() -> None:
-    """Ask Linux to end this process when the demo is killed."""
+def _prepare_child() -> None:
+    """Let SIGINT end this process, and Linux end it when the demo is killed."""
+    # A shell starts what it runs in the background with SIGINT ignored, and children inherit it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.platform == 'linux':
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
