@@ -35,12 +35,6 @@ class LatestFrameWorker:
             self._condition.notify_all()
             return replaced
 
-    def discard(self) -> bool:
-        """Drop the frame that waits, if any; returns whether there was one."""
-        with self._condition:
-            had, self._waiting = self._waiting is not None, None
-            return had
-
     def wait_idle(self, timeout: float) -> bool:
         """Wait until nothing waits or is worked on; returns whether that came within timeout s."""
         with self._condition:

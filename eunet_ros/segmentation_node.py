@@ -13,7 +13,7 @@ from eunet_ros import health
 from eunet_ros.conversions import ConversionError, fill_compressed, fill_image, scale_camera_info
 from eunet_ros.frame_worker import LatestFrameWorker
 from eunet_ros.model.engines.base import EngineError
-from eunet_ros.model.errors import one_line
+from eunet_ros.model.errors import sentence
 from eunet_ros.node_statistics import NodeStatistics
 from eunet_ros.parameters import check_names, check_value, NodeParameters
 from eunet_ros.pipeline import FramePipeline, parse_classes, Products
@@ -281,9 +281,9 @@ class SegmentationNode(LifecycleNode):
             return
         bad = isinstance(error, ConversionError)
         self.statistics.dropped('bad' if bad else 'engine')
-        sentence = _sentence(error)
-        self.statistics.error(sentence, time.monotonic_ns())
-        self.get_logger().error(f'Image dropped: {sentence}', throttle_duration_sec=_THROTTLE_S)
+        text = _sentence(error)
+        self.statistics.error(text, time.monotonic_ns())
+        self.get_logger().error(f'Image dropped: {text}', throttle_duration_sec=_THROTTLE_S)
 
     # --- diagnostics ------------------------------------------------------------------------
 
@@ -315,7 +315,7 @@ def main(args: list[str] | None = None) -> int:
         try:
             rclpy.init(args=args)
         except Exception as error:  # malformed --ros-args, a parameter file that is not there
-            print(f'eunet: {one_line(error)}.', file=sys.stderr)
+            print(f'eunet: {sentence(error)}', file=sys.stderr)
             return 1
         node = SegmentationNode()
         if node.parameters.autostart and not node.start():
@@ -326,7 +326,7 @@ def main(args: list[str] | None = None) -> int:
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except (ValueError, ParameterException) as error:
-        print(f'eunet: {one_line(error)}.', file=sys.stderr)
+        print(f'eunet: {sentence(error)}', file=sys.stderr)
         return 1
     except Exception:
         if rclpy.ok():

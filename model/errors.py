@@ -6,3 +6,9 @@
 def one_line(error: BaseException) -> str:
     """Return the error's message on one line and without its full stop, to put into a sentence."""
     return ' '.join(str(error).split()).rstrip('.') or type(error).__name__
+
+
+def sentence(error: BaseException) -> str:
+    """Return the error's message on one line, ended by a full stop or its own question mark."""
+    text = one_line(error)
+    return text if text.endswith('?') else f'{text}.'

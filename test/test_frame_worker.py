@@ -75,14 +75,3 @@ def test_stop_finishes_the_frame_in_work_and_drops_the_waiting_one(make_worker):
     release.set()
     assert worker.stop(LIMIT)
     assert done == ['first']
-
-
-def test_discard(make_worker):
-    release, started = threading.Event(), threading.Event()
-    worker = make_worker(lambda frame: (started.set(), release.wait(LIMIT)))
-    worker.submit(1)
-    assert started.wait(LIMIT)
-    assert not worker.discard()
-    worker.submit(2)
-    assert worker.discard()
-    release.set()
