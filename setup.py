@@ -60,7 +60,7 @@ setup(
     zip_safe=False,
     entry_points={
         'console_scripts': [
-            'segmentation_node = eunet_ros.segmentation_node:main',
+            'segmentation_node = eunet_ros.segmentation_node:run_node',
         ],
     },
 )

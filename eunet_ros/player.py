@@ -21,6 +21,7 @@ from typing import TextIO
 
 from eunet_ros.bag_messages import COMPRESSED_IMAGE, with_stamp
 from eunet_ros.frame_source import DEFAULT_HZ, Frame, FrameSource, open_source, Pacer, prefetch
+from eunet_ros.ros_process import run, shut_down
 import rclpy
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -145,9 +146,9 @@ def main(args: list[str] | None = None) -> int:
     finally:
         if player:
             player.destroy_node()
-        rclpy.try_shutdown()
+        shut_down()
     return 0
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run(main)

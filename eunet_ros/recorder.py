@@ -23,6 +23,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from eunet_ros.bag_messages import deserialise, IMAGE
 from eunet_ros.conversions import ConversionError, image_to_mask
 from eunet_ros.mask_store import MASKS_FILE, MaskWriter
+from eunet_ros.ros_process import run, shut_down
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -120,9 +121,9 @@ def main(args: list[str] | None = None) -> int:
             masks.close()
         if recorder:
             recorder.destroy_node()
-        rclpy.try_shutdown()
+        shut_down()
     return 0
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run(main)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 import sys
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from eunet_ros import health
@@ -17,6 +17,7 @@ from eunet_ros.model.errors import sentence
 from eunet_ros.node_statistics import NodeStatistics
 from eunet_ros.parameters import check_names, check_value, NodeParameters
 from eunet_ros.pipeline import FramePipeline, parse_classes, Products
+from eunet_ros.ros_process import run, shut_down
 from rcl_interfaces.msg import (
     FloatingPointRange,
     IntegerRange,
@@ -335,9 +336,15 @@ def main(args: list[str] | None = None) -> int:
     finally:
         if node:
             node.close()
-        rclpy.try_shutdown()
+            node = None
+        shut_down()
     return 0
 
 
+def run_node() -> NoReturn:
+    """Run the node as this process: what `ros2 run` and launch start."""
+    run(main)
+
+
 if __name__ == '__main__':
-    sys.exit(main())
+    run_node()

@@ -14,6 +14,8 @@ os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'  # Iron and later
 from eunet_ros.model.resources import share_file  # noqa: E402
 import pytest  # noqa: E402
 
+# A process that crashes says where.
+os.environ['PYTHONFAULTHANDLER'] = '1'
 # This process publishes large images.
 os.environ['FASTDDS_DEFAULT_PROFILES_FILE'] = str(share_file('config/fastdds_large_images.xml'))
 
@@ -38,7 +40,8 @@ def ros():
     os.environ['ROS_DOMAIN_ID'] = str(random.SystemRandom().randint(1, 100))
     rclpy.init()
     yield rclpy
-    rclpy.try_shutdown()
+    from eunet_ros.ros_process import shut_down
+    shut_down()
 
 
 class Driver:

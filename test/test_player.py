@@ -120,7 +120,7 @@ def test_player_interrupted(listener, tmp_path, number):
 def test_player_errors(tmp_path, arguments, code, words):
     bag = make_bag(tmp_path / 'bag', 2)
     got, _, err = end(start('player', *(a.format(tmp=tmp_path, bag=bag) for a in arguments)))
-    assert got == code
+    assert got == code, err
     assert words in err
     assert 'Traceback' not in err
 

@@ -14,6 +14,7 @@ from eunet_ros.model.checkpoint import check_input_size
 from eunet_ros.model.eunet import get_variant
 import yaml
 
+PRECISIONS = ('32-true', 'bf16-mixed', '16-mixed')
 _TYPES = {'str': str, 'int': int, 'float': float, 'bool': bool}
 
 
@@ -48,6 +49,8 @@ class TrainConfig:
     ema: float = _option(0.998, 'Decay of the moving average of the weights; 0: none.', 0)
     gradient_clip: float = _option(1.0, 'Largest norm of the gradient; 0: not clipped.', 0)
     validate_every: int = _option(500, 'Steps between two validations.', 1)
+    precision: str = _option(
+        '32-true', "Lightning's precision; bf16-mixed is faster where the processor has bfloat16.")
     seed: int = _option(0, 'Seed of everything random.', 0)
     workers: int = _option(1, 'Processes that load data; 0: none.', 0)
     threads: int = _option(0, "PyTorch's CPU threads; 0: all cores.", 0)
@@ -64,6 +67,9 @@ class TrainConfig:
             minimum = f.metadata['minimum']
             if minimum is not None and not value >= minimum:
                 raise ValueError(f'{f.name} must be at least {minimum}, found {value}.')
+        if self.precision not in PRECISIONS:
+            raise ValueError(f'precision must be one of {", ".join(PRECISIONS)}, found '
+                             f'{self.precision!r}.')
         variant = get_variant(self.variant)
         check_input_size((self.height, self.width), variant)
         check_input_size((self.crop_height, self.crop_width), variant)

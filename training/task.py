@@ -43,7 +43,7 @@ class SegmentationTask(LightningModule):
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
         """Return the loss of a batch."""
         images, target = batch
-        logits = self(images)
+        logits = self(images).float()
         loss = cross_entropy(logits, target, self.weight)
         loss = loss + self.config.dice_weight * soft_dice(logits, target)
         if self.config.color_weight:

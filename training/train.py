@@ -88,6 +88,7 @@ def train(config: TrainConfig) -> Path:
     trainer = Trainer(
         max_steps=config.steps, callbacks=callbacks, default_root_dir=folder,
         logger=CSVLogger(folder, 'logs', version=''), accelerator='auto', devices=1,
+        precision=config.precision,
         gradient_clip_val=config.gradient_clip or None, val_check_interval=config.validate_every,
         check_val_every_n_epoch=None, num_sanity_val_steps=0, enable_model_summary=False,
         log_every_n_steps=50)

@@ -1,0 +1,41 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""How the package's processes end: what they made is freed in order, then they leave at once."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+import gc
+import logging
+import os
+import sys
+from typing import NoReturn
+
+import rclpy
+
+
+def shut_down() -> None:
+    """Free what destroyed nodes left behind, then shut rclpy down; harmless when it is down."""
+    # rclpy keeps the services of a lifecycle node in reference cycles, and with them its DDS
+    # participant, whose threads would still run while the interpreter takes itself apart.
+    gc.collect()
+    rclpy.try_shutdown()
+
+
+def run(main: Callable[[], int]) -> NoReturn:
+    """
+    Run a process's `main` and end with its exit code, once its output is written.
+
+    The destructors of C++ libraries are left out: Fast DDS keeps a thread of its shared memory
+    running beside them, and a crash there (seen as exit code -11, see eProsima/Fast-DDS#6114)
+    would turn a clean end into a failed one.
+    """
+    try:
+        code = main()
+    except SystemExit as error:  # argparse: --help, or a wrong argument that it has explained
+        code = int(error.code or 0)
+    logging.shutdown()
+    with suppress(OSError):  # whoever read it has gone
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
