@@ -154,6 +154,19 @@ def confidence(logits: np.ndarray, plan: Fit) -> np.ndarray:
     return cv2.resize(quantised, plan.image[::-1], interpolation=cv2.INTER_LINEAR)
 
 
+def cone_probability(logits: np.ndarray, plan: Fit) -> np.ndarray:
+    """
+    Return the probability of any class but the background, (h, w) float32, for curves.
+
+    logits: (C, H, W) float32. Computed at the network's resolution, then interpolated.
+    """
+    h, w = plan.scaled
+    logits = with_background(logits)[:, :h, :w]
+    odds = np.exp(logits - _maximum(logits))
+    probability = 1 - odds[0] / odds.sum(0)
+    return cv2.resize(probability, plan.image[::-1], interpolation=cv2.INTER_LINEAR)
+
+
 def _maximum(logits: np.ndarray) -> np.ndarray:
     best = logits[0].copy()
     for plane in logits[1:]:

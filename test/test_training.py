@@ -14,9 +14,13 @@ pytest.importorskip('lightning', reason='lightning is not installed')
 from eunet_ros.model import load_checkpoint, Segmenter  # noqa: E402,I100
 from eunet_ros.training import losses  # noqa: E402
 from eunet_ros.training.config import parse_command_line, TrainConfig  # noqa: E402
-from eunet_ros.training.data.rendered import count_pixels, CropDataset, rendered_set  # noqa: E402
-from eunet_ros.training.train import main, new_folder  # noqa: E402
+from eunet_ros.training.data.crops import count_pixels, CropDataset, EpochSampler  # noqa: E402
+from eunet_ros.training.data.rendered import rendered_set  # noqa: E402
+from eunet_ros.training.run_folder import new_folder  # noqa: E402
+from eunet_ros.training.train import main  # noqa: E402
 import torch  # noqa: E402
+
+SYNTHETIC = str(share_file('config/training/synthetic.yaml'))
 
 
 @pytest.fixture(scope='module')
@@ -30,7 +34,7 @@ def scenes(cache):
 
 
 def test_shipped_configuration_is_valid():
-    config = parse_command_line(['--config', str(share_file('config/training/synthetic.yaml'))])
+    config = parse_command_line(['--config', SYNTHETIC])
     assert (config.variant, config.batch) == ('eunet_n', 8)
 
 
@@ -80,6 +84,13 @@ def test_colour_loss_looks_at_cones_alone():
     assert float(losses.cone_cross_entropy(logits, torch.zeros(1, 1, 4, dtype=torch.long))) == 0
 
 
+def test_one_logit_is_binary_cross_entropy():
+    logits, target = torch.randn(2, 1, 4, 4), torch.randint(0, 2, (2, 4, 4))
+    torch.testing.assert_close(
+        losses.cross_entropy(losses.with_background(logits), target, torch.ones(2)),
+        torch.nn.functional.binary_cross_entropy_with_logits(logits[:, 0], target.float()))
+
+
 def test_rendered_set_is_kept_and_read_only(cache, scenes):
     assert scenes.shape == (6, 64, 96, 4) and not scenes.flags.writeable
     assert set(np.unique(scenes[..., 3])) <= set(range(6))
@@ -102,6 +113,25 @@ def test_crops_are_the_same_for_the_same_seed(scenes):
     assert not torch.equal(item(3, 0)[0], item(4, 0)[0])
 
 
+def test_epochs_follow_each_other():
+    sampler = EpochSampler(3)
+    assert (len(sampler), list(sampler)) == (3, [0, 1, 2])
+    sampler.set_epoch(2)
+    assert list(sampler) == [6, 7, 8]
+
+
+def test_crops_of_one_class_and_unchanged(scenes):
+    many, one = (CropDataset(scenes, (64, 96), 6, 0.0, 0, binary, augment=False)
+                 for binary in (False, True))
+    order = np.random.default_rng(0).permutation(6)
+    for index in range(6):
+        image, mask = many[index]
+        scene = scenes[order[index]]
+        np.testing.assert_array_equal(image.permute(1, 2, 0), scene[..., 2::-1])
+        np.testing.assert_array_equal(mask, scene[..., 3])
+        assert torch.equal(one[index][1], (mask > 0).long())
+
+
 def test_image_and_mask_are_cut_alike():
     """A picture in which the colour says the class: after every crop it still does."""
     mask = np.kron(np.random.default_rng(0).integers(0, 2, (4, 6)), np.ones((16, 16), int))
@@ -121,16 +151,17 @@ def test_no_run_is_overwritten(tmp_path):
 
 def test_a_small_run_learns_and_its_weights_load(tmp_path, cache):
     arguments = {
-        'images': 6, 'validation-images': 2, 'height': 64, 'width': 96, 'crop-height': 64,
-        'crop-width': 96, 'steps': 40, 'batch': 4, 'lr': 2e-3, 'ema': 0.8, 'validate-every': 20,
-        'workers': 0, 'threads': 1, 'cone-crops': 1.0, 'cache': cache, 'output': tmp_path / 'run'}
+        'config': SYNTHETIC, 'images': 6, 'validation-images': 2, 'height': 64, 'width': 96,
+        'crop-height': 64, 'crop-width': 96, 'steps': 40, 'batch': 4, 'lr': 2e-3, 'ema': 0.8,
+        'validate-every': 20, 'workers': 0, 'threads': 1, 'cone-crops': 1.0, 'cache': cache,
+        'output': tmp_path / 'run'}
     command = [word for k, v in arguments.items() for word in (f'--{k}', str(v))]
     assert main(command) == 0
     path = tmp_path / 'run' / 'eunet_n.safetensors'
     checkpoint = load_checkpoint(path, 'eunet_n')
     assert checkpoint.classes == cone_classes() and checkpoint.input_size == (64, 96)
     assert checkpoint.training['config']['steps'] == 40
-    assert 0 <= checkpoint.scores['rendered validation crops']['dice'] <= 1
+    assert 0 <= checkpoint.scores['validation crops']['dice'] <= 1
     assert Segmenter(path, 'torch')(np.zeros((48, 64, 3), np.uint8)).shape == (48, 64)
     # And training goes on from them.
     command += ['--weights', str(path), '--steps', '2', '--validate-every', '2']
@@ -141,7 +172,8 @@ def test_a_small_run_learns_and_its_weights_load(tmp_path, cache):
 
 def test_weights_of_another_variant_are_refused(tmp_path, cache, tiny_weights, capsys):
     config = replace(TrainConfig(), variant='eunet_s')
-    assert main(['--weights', str(tiny_weights), '--variant', config.variant, '--images', '2',
+    assert main(['--config', SYNTHETIC, '--weights', str(tiny_weights),
+                 '--variant', config.variant, '--images', '2',
                  '--validation-images', '1', '--height', '64', '--width', '96', '--crop-height',
                  '64', '--crop-width', '96', '--cache', str(cache), '--output',
                  str(tmp_path / 'run')]) == 1

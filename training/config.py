@@ -7,14 +7,17 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 import difflib
+import math
 from pathlib import Path
 from typing import Any
 
 from eunet_ros.model.checkpoint import check_input_size
 from eunet_ros.model.eunet import get_variant
+from eunet_ros.model.resources import share_file
 import yaml
 
 PRECISIONS = ('32-true', 'bf16-mixed', '16-mixed')
+_DEFAULT = 'config/training/fsoco.yaml'
 _TYPES = {'str': str, 'int': int, 'float': float, 'bool': bool}
 
 
@@ -28,6 +31,17 @@ class TrainConfig:
 
     variant: str = _option('eunet_n', 'Network: eunet, eunet_s or eunet_n.')
     weights: str = _option('', 'Weights to start from, by path or name; empty: random.')
+    resume: str = _option('', 'Folder of a run that was interrupted: it goes on; used alone.')
+    data: str = _option(
+        '', 'Folder of an FSOCO project (Supervisely format); empty: rendered scenes.')
+    border: int = _option(
+        -1, "Black border of the project's images [px]; -1: found by looking at some.", -1)
+    on_error: str = _option('raise', 'A broken image or annotation: raise stops, skip counts it.')
+    split: str = _option('', 'Split file to use; empty: one is made, and kept in the run.')
+    split_by: str = _option(
+        'source', 'source: cameras are in one part; random: images, whose scores are too good.')
+    binary: bool = _option(False, 'One class, cone: the network has one logit.')
+    augment: bool = _option(True, 'Zoom, flip and vary light and colour of the crops.')
     images: int = _option(6000, 'Rendered images to train on.', 1)
     validation_images: int = _option(200, 'Rendered images to validate on.', 1)
     height: int = _option(384, 'Height of the rendered images and of the shipped input [px].', 32)
@@ -48,7 +62,10 @@ class TrainConfig:
         0.0, 'Exponent of the inverse share of a cone class in that weight; 0: all alike.', 0)
     ema: float = _option(0.998, 'Decay of the moving average of the weights; 0: none.', 0)
     gradient_clip: float = _option(1.0, 'Largest norm of the gradient; 0: not clipped.', 0)
-    validate_every: int = _option(500, 'Steps between two validations.', 1)
+    validate_every: int = _option(
+        500, 'Steps of an epoch, at most: after each one it validates and saves.', 1)
+    patience: int = _option(
+        0, 'Stop after so many validations without a better one; 0: never.', 0)
     precision: str = _option(
         '32-true', "Lightning's precision; bf16-mixed is faster where the processor has bfloat16.")
     seed: int = _option(0, 'Seed of everything random.', 0)
@@ -70,6 +87,10 @@ class TrainConfig:
         if self.precision not in PRECISIONS:
             raise ValueError(f'precision must be one of {", ".join(PRECISIONS)}, found '
                              f'{self.precision!r}.')
+        for name, allowed in (('on_error', ('raise', 'skip')), ('split_by', ('source', 'random'))):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f'{name} must be {" or ".join(allowed)}, found '
+                                 f'{getattr(self, name)!r}.')
         variant = get_variant(self.variant)
         check_input_size((self.height, self.width), variant)
         check_input_size((self.crop_height, self.crop_width), variant)
@@ -77,6 +98,22 @@ class TrainConfig:
             raise ValueError(
                 f'The crop {self.crop_height}x{self.crop_width} must fit into the image '
                 f'{self.height}x{self.width} (height x width).')
+
+    @property
+    def epochs(self) -> int:
+        """Return how many epochs there are, all of the same number of steps."""
+        return math.ceil(self.steps / self.validate_every)
+
+    @property
+    def epoch_steps(self) -> int:
+        """Return the steps of an epoch: `steps` are rounded up to whole ones."""
+        return math.ceil(self.steps / self.epochs)
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in ('true', 'false'):
+        raise argparse.ArgumentTypeError(f'expected true or false, found {text!r}')
+    return text.lower() == 'true'
 
 
 def _check_names(names: set[str], where: str) -> None:
@@ -103,14 +140,18 @@ def read_config(path: Path) -> dict[str, Any]:
 def parse_command_line(arguments: Sequence[str] | None = None) -> TrainConfig:
     """Return the configuration of a command line; raises ValueError where a value is wrong."""
     parser = argparse.ArgumentParser(
-        description='Train a network of the EUnet family on rendered scenes.',
+        description='Train a network of the EUnet family on FSOCO or on rendered scenes.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument('--config', type=Path, help='YAML file with any of the fields below')
+    parser.add_argument('--config', type=Path, default=share_file(_DEFAULT),
+                        help='YAML file with any of the fields below')
     for f in fields(TrainConfig):
         parser.add_argument(
-            f'--{f.name.replace("_", "-")}', type=_TYPES[f.type], metavar=f.type.upper(),
-            help=f'{f.metadata["description"]} (default: {f.default})',
+            f'--{f.name.replace("_", "-")}', metavar=f.type.upper(),
+            type=_boolean if f.type == 'bool' else _TYPES[f.type],
+            help=f'{f.metadata["description"]} (where the file does not say: {f.default!r})',
             default=argparse.SUPPRESS)
     given = vars(parser.parse_args(arguments))
     path = given.pop('config')
-    return TrainConfig(**{**(read_config(path) if path else {}), **given})
+    if 'resume' in given and len(given) > 1:
+        raise ValueError('--resume goes on as the run began: use it without other options.')
+    return TrainConfig(**{**read_config(path), **given})

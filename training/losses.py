@@ -10,6 +10,15 @@ import torch
 from torch.nn import functional
 
 
+def with_background(logits: torch.Tensor) -> torch.Tensor:
+    """
+    Give a binary network's one logit that of the background, zero: (N, 1, H, W) to (N, 2, H, W).
+
+    Cross-entropy of the two is binary cross-entropy of the one.
+    """
+    return torch.cat((torch.zeros_like(logits), logits), 1) if logits.shape[1] == 1 else logits
+
+
 def class_weights(pixels: Sequence[int], cone_weight: float, balance: float) -> torch.Tensor:
     """
     Return the weight of each class in the cross-entropy, the background's being 1.

@@ -9,7 +9,12 @@ from eunet_ros.model.checkpoint import DEFAULT_MEAN, DEFAULT_STD, load_checkpoin
 from eunet_ros.model.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.eunet import build_model
 from eunet_ros.training.config import TrainConfig
-from eunet_ros.training.losses import cone_cross_entropy, cross_entropy, soft_dice
+from eunet_ros.training.losses import (
+    cone_cross_entropy,
+    cross_entropy,
+    soft_dice,
+    with_background,
+)
 from lightning.pytorch import LightningModule
 from lion_pytorch import Lion
 import torch
@@ -43,7 +48,7 @@ class SegmentationTask(LightningModule):
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
         """Return the loss of a batch."""
         images, target = batch
-        logits = self(images).float()
+        logits = with_background(self(images).float())
         loss = cross_entropy(logits, target, self.weight)
         loss = loss + self.config.dice_weight * soft_dice(logits, target)
         if self.config.color_weight:
@@ -54,13 +59,18 @@ class SegmentationTask(LightningModule):
     def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> None:
         """Count a batch into the confusion matrix of the whole set."""
         images, target = batch
-        self.confusion.update(self(images).argmax(1), target)
+        self.confusion.update(with_background(self(images)).argmax(1), target)
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of the whole set."""
         for name, value in self.scores().items():
             self.log(name, value, prog_bar=name in ('dice', 'miou'))
         self.confusion.reset()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the validation's scores beside the weights that have them."""
+        checkpoint['eunet_scores'] = {k: float(v) for k, v in
+                                      self.trainer.callback_metrics.items() if k != 'loss'}
 
     def scores(self) -> dict[str, float]:
         """Return binary dice, iou per class and miou over the cone classes present."""
@@ -78,8 +88,9 @@ class SegmentationTask(LightningModule):
         """Lion (Chen et al., arXiv:2302.06675) under One Cycle (Smith, arXiv:1708.07120)."""
         optimizer = Lion(self.network.parameters(), lr=self.config.lr,
                          weight_decay=self.config.weight_decay)
+        steps = self.config.epochs * self.config.epoch_steps
+        # It lowers Lion's beta1 from 0.95 to 0.85 while the rate rises, and back, as published.
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.config.lr, total_steps=self.config.steps + 1,
-            pct_start=self.config.warm_up)
+            optimizer, self.config.lr, total_steps=steps + 1, pct_start=self.config.warm_up)
         return {'optimizer': optimizer,
                 'lr_scheduler': {'scheduler': schedule, 'interval': 'step'}}

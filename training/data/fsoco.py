@@ -251,14 +251,25 @@ def paint_mask(annotation: Annotation, border: int = BORDER) -> tuple[np.ndarray
 
     Later objects cover earlier ones; what is outside is cut.
     """
+    ids = [cone.class_id for cone in annotation.objects]
+    return _paint(annotation, border, ids, np.uint8)
+
+
+def paint_instances(annotation: Annotation, border: int = BORDER) -> np.ndarray:
+    """Return (h, w) uint16 inside the border: 0 none, k + 1 for objects[k], as `paint_mask`."""
+    return _paint(annotation, border, range(1, len(annotation.objects) + 1), np.uint16)[0]
+
+
+def _paint(annotation: Annotation, border: int, values: Iterable[int],
+           dtype: type) -> tuple[np.ndarray, int]:
     h, w = annotation.height - 2 * border, annotation.width - 2 * border
-    mask, cut = np.zeros((h, w), np.uint8), 0
-    for cone in annotation.objects:
+    mask, cut = np.zeros((h, w), dtype), 0
+    for cone, value in zip(annotation.objects, values):
         x, y = cone.origin[0] - border, cone.origin[1] - border
         left, top = max(0, -x), max(0, -y)
         inside = cone.mask[top:max(top, h - y), left:max(left, w - x)]
         mask[y + top:y + top + inside.shape[0], x + left:x + left + inside.shape[1]][
-            inside] = cone.class_id
+            inside] = value
         cut += np.count_nonzero(inside) < np.count_nonzero(cone.mask)
     return mask, cut
 

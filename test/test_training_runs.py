@@ -1,0 +1,176 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Whole runs: on a project in FSOCO's format, interrupted and resumed, and what goes wrong."""
+import json
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip('lightning', reason='lightning is not installed')
+
+from eunet_ros.model import load_checkpoint, Segmenter  # noqa: E402,I100
+from eunet_ros.model.resources import share_file  # noqa: E402
+from eunet_ros.training import export  # noqa: E402
+from eunet_ros.training.curves import read_curves  # noqa: E402
+from eunet_ros.training.data.fsoco_writer import Item, write_project  # noqa: E402
+from eunet_ros.training.data.render_fsoco import items  # noqa: E402
+from eunet_ros.training.train import main  # noqa: E402
+
+SMALL = {
+    'config': share_file('config/training/synthetic.yaml'), 'height': 64, 'width': 96,
+    'crop-height': 32, 'crop-width': 64, 'batch': 2, 'workers': 0, 'threads': 1, 'ema': 0.8,
+    'lr': 1e-3, 'warm-up': 0.1}
+
+
+@pytest.fixture(scope='module')
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp('cache')
+
+
+@pytest.fixture(scope='module')
+def project(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('data') / 'fsoco'
+    write_project(folder, items(12, 5, 72, 108, sources=4), 'team')
+    return folder
+
+
+@pytest.fixture(scope='module')
+def bare(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('bare') / 'fsoco'
+    empty = np.zeros((72, 108), np.uint8)
+    write_project(folder, [Item(f'cam{i}_0.png', np.dstack([empty] * 3), empty)
+                           for i in range(4)], border=0)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def broken(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('broken') / 'fsoco'
+    write_project(folder, items(9, 5, 72, 108, sources=3), 'team', border=0)
+    (folder / 'team/img/cam01_00004.png').write_bytes(b'not a picture')
+    return folder
+
+
+def test_broken_images_are_left_out_and_counted(tmp_path, cache, broken):
+    assert main(command(cache, tmp_path / 'run', data=broken, on_error='skip', border=0, steps=1,
+                        validate_every=1)) == 0
+    told = load_checkpoint(tmp_path / 'run' / 'eunet_n.safetensors').training
+    assert sorted(told[part]['skipped'] for part in ('train', 'val')) == [0, 1]
+
+
+def command(cache, output, **options):
+    options = {**SMALL, **options, 'cache': cache, 'output': output}
+    return [word for k, v in options.items() for word in (f'--{k.replace("_", "-")}', str(v))]
+
+
+def test_training_on_a_project(tmp_path, cache, project):
+    assert main(command(cache, tmp_path / 'run', data=project, steps=4, validate_every=2)) == 0
+    run = tmp_path / 'run'
+    checkpoint = load_checkpoint(run / 'eunet_n.safetensors', 'eunet_n')
+    told = checkpoint.training
+    split = json.loads((run / 'split.json').read_text())
+    assert told['train']['images'] == len(split['train']) and told['border'] == 140
+    # No camera is on both sides.
+    assert not set(told['train']['sources']) & set(told['val']['sources'])
+    assert 'test' not in told and str(project) not in json.dumps(told)
+    assert (run / 'curves.png').stat().st_size > 1000
+    assert Segmenter(checkpoint, 'torch')(np.zeros((48, 64, 3), np.uint8)).shape == (48, 64)
+    # The same split again, decoded once; one class.
+    before = {p: p.stat().st_mtime_ns for p in cache.glob('fsoco_*/pixels.bin')}
+    assert main(command(cache, tmp_path / 'two', data=project, split=run / 'split.json', steps=2,
+                        validate_every=2, binary='true', augment='false')) == 0
+    assert {p: p.stat().st_mtime_ns for p in cache.glob('fsoco_*/pixels.bin')} == before
+    two = load_checkpoint(tmp_path / 'two' / 'eunet_n.safetensors')
+    assert two.classes.names == ('background', 'cone') and two.network.num_classes == 1
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, cache):
+    options = {'images': 6, 'validation_images': 2, 'steps': 59, 'validate_every': 3}
+    assert main(command(cache, tmp_path / 'whole', **options)) == 0
+    script = Path(export.__file__).with_name('train.py')
+    process = subprocess.Popen(
+        [sys.executable, str(script), *command(cache, tmp_path / 'cut', **options)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 60
+    while not (tmp_path / 'cut' / 'last.ckpt').exists():
+        assert process.poll() is None and time.monotonic() < end, process.stderr.read()
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert main(['--resume', str(tmp_path / 'cut')]) == 0
+    whole, cut = read_curves(tmp_path / 'whole'), read_curves(tmp_path / 'cut')
+    assert len(whole['loss']) == 60 and len(whole['miou']) == 20
+    # What the kill lost of the first log is only what was not yet on disk.
+    known = dict(cut['loss'])
+    resumed = [(step, value) for step, value in whole['loss'] if step in known]
+    assert len(resumed) > 6 and resumed[-1][0] == 59
+    assert [known[step] for step, _ in resumed] == pytest.approx([v for _, v in resumed], abs=1e-6)
+    one, two = (load_checkpoint(tmp_path / n / 'eunet_n.safetensors') for n in ('whole', 'cut'))
+    for name, tensor in one.network.state_dict().items():
+        np.testing.assert_allclose(two.network.state_dict()[name], tensor, atol=1e-3)
+
+
+def test_export_of_a_run(tmp_path, cache, capsys):
+    run = tmp_path / 'run'
+    options = {'images': 6, 'validation_images': 2, 'steps': 2, 'validate_every': 1}
+    assert main(command(cache, run, **options)) == 0
+    assert export.main([str(run), '--output', str(tmp_path / 'mine.safetensors')]) == 0
+    assert load_checkpoint(tmp_path / 'mine.safetensors').scores['validation crops']
+    assert export.main([str(run), '--output', str(tmp_path / 'mine.safetensors')]) == 1
+    assert 'mine.safetensors exists' in capsys.readouterr().err
+    (run / 'best.ckpt').write_bytes(b'nothing')
+    assert export.main([str(run), '--output', str(tmp_path / 'other.safetensors')]) == 1
+    assert 'Cannot read the weights' in capsys.readouterr().err
+    assert export.main([str(tmp_path)]) == 1
+    assert 'is not the folder of a run' in capsys.readouterr().err
+
+
+def test_a_checkpoint_cannot_run_code(tmp_path, cache, capsys):
+    run = tmp_path / 'run'
+    assert main(command(cache, run, images=6, validation_images=2, steps=1, validate_every=1)) == 0
+    import pickle
+
+    class Attack:
+
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / 'attacked'),)
+    (run / 'best.ckpt').write_bytes(pickle.dumps({'state_dict': Attack()}))
+    assert export.main([str(run), '--output', str(tmp_path / 'o.safetensors')]) == 1
+    assert 'Cannot read the weights' in capsys.readouterr().err
+    assert not (tmp_path / 'attacked').exists()
+
+
+@pytest.mark.parametrize('options, said', [
+    ({'data': '{tmp}/missing'}, 'does not exist. FSOCO may not be passed on: request it'),
+    ({'weights': '{tmp}/w.safetensors'}, 'There is no weights file'),
+    ({'split': '{tmp}/none.json', 'data': '{project}'}, 'none.json'),
+    ({'on_error': 'ignore'}, "on_error must be raise or skip, found 'ignore'"),
+    ({'precision': 'int4'}, "precision must be one of 32-true, bf16-mixed, 16-mixed, found 'int4"),
+    ({'lr': 1e30, 'gradient_clip': 0}, 'The loss is not finite at step'),
+    ({'data': '{bare}'}, 'No cone is in any image'),
+    ({'data': '{broken}'}, 'is not an image that can be read; download it again'),
+])
+def test_what_goes_wrong_is_a_sentence(
+        tmp_path, cache, project, bare, broken, capsys, options, said):
+    places = {'tmp': tmp_path, 'project': project, 'bare': bare, 'broken': broken}
+    options = {k: str(v).format(**places) for k, v in options.items()}
+    given = {'images': 6, 'validation_images': 2, 'steps': 6, 'validate_every': 3, **options}
+    assert main(command(cache, tmp_path / 'run', **given)) == 1
+    error = capsys.readouterr().err
+    assert said in error and 'Traceback' not in error, error
+    kept = tmp_path / 'run'
+    assert not kept.exists() or (kept / 'config.json').exists()
+
+
+def test_resume_needs_a_run(tmp_path, capsys):
+    assert main(['--resume', str(tmp_path)]) == 1
+    assert 'is not the folder of a run' in capsys.readouterr().err
+    assert main(['--resume', str(tmp_path), '--lr', '1']) == 1
+    assert 'use it without other options' in capsys.readouterr().err

@@ -1,0 +1,113 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Random crops of images in memory-mapped sets, the same for the same seed wherever they run."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+from eunet_ros.model.classes import IGNORE_ID
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Sampler
+
+
+def count_pixels(scenes: np.ndarray, classes: int, sample: int = 300,
+                 binary: bool = False) -> list[int]:
+    """
+    Return the pixels of each class id in up to `sample` scenes (count, H, W, 4).
+
+    binary: of cone or not.
+    """
+    step = max(1, len(scenes) // sample)
+    ids = (np.ascontiguousarray(scene[..., 3]).reshape(-1) for scene in scenes[::step])
+    counts = sum(np.bincount(i, minlength=256) for i in ids)
+    if binary:
+        return [int(counts[0]), int(counts[1:IGNORE_ID].sum())]
+    return counts[:classes].tolist()
+
+
+class CropDataset(Dataset):
+    """
+    Random crops: item i is the same for the same seed, whatever loads it.
+
+    scenes: (count, H, W, 4) uint8 BGR and ids. Yields image (3, h, w) uint8 RGB and mask (h, w)
+    int64. cone_crops: the share of crops that are centred near a pixel of a cone. binary: all
+    cones are class 1. augment: zoom, flip and vary light and colour.
+    """
+
+    def __init__(self, scenes: np.ndarray, crop: tuple[int, int], length: int, cone_crops: float,
+                 seed: int, binary: bool = False, augment: bool = True) -> None:
+        self.scenes, self.crop, self.length = scenes, crop, length
+        self.cone_crops, self.seed = cone_crops, seed
+        self.binary, self.augment = binary, augment
+        self._order = np.random.default_rng(seed).permutation(len(scenes))
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        rng = np.random.default_rng((self.seed, index))
+        scene = self.scenes[self._order[index % len(self._order)]]
+        h, w = self.crop
+        zoom = float(np.exp(rng.uniform(np.log(0.75), np.log(1.5)))) if self.augment else 1.0
+        source_h = min(scene.shape[0], round(h / zoom))
+        source_w = min(scene.shape[1], round(w / zoom))
+        y, x = (int(rng.integers(0, scene.shape[i] - s + 1))
+                for i, s in enumerate((source_h, source_w)))
+        if rng.random() < self.cone_crops:
+            truth = np.ascontiguousarray(scene[..., 3])
+            ids = np.flatnonzero(np.bincount(truth.reshape(-1), minlength=256)[1:IGNORE_ID]) + 1
+            if len(ids):  # a class first: rare ones are seen as often as common ones
+                ys, xs = np.nonzero(truth == rng.choice(ids))
+                k = int(rng.integers(len(ys)))
+                y = int(np.clip(ys[k] - rng.integers(source_h), 0, scene.shape[0] - source_h))
+                x = int(np.clip(xs[k] - rng.integers(source_w), 0, scene.shape[1] - source_w))
+        part = scene[y:y + source_h, x:x + source_w]
+        if self.augment and rng.random() < 0.5:
+            part = part[:, ::-1]
+        image = np.ascontiguousarray(part[..., 2::-1])  # RGB
+        mask = np.ascontiguousarray(part[..., 3])
+        if image.shape[:2] != (h, w):
+            shrinks = source_h > h
+            image = cv2.resize(image, (w, h), interpolation=(
+                cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR))
+            mask = cv2.resize(mask, (w, h), interpolation=cv2.INTER_NEAREST)
+        if self.augment:
+            image = _photometric(image, rng)
+        if self.binary:
+            mask[(mask > 0) & (mask != IGNORE_ID)] = 1
+        return torch.from_numpy(image.transpose(2, 0, 1).copy()), torch.from_numpy(mask).long()
+
+
+def _photometric(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Vary brightness, contrast, gamma and white balance through one look-up table a channel."""
+    if rng.random() < 0.2:
+        return image
+    x = np.linspace(0, 1, 256)
+    gamma, gain = np.exp(rng.normal(0, 0.2)), np.exp(rng.normal(0, 0.15))
+    offset = rng.normal(0, 0.03)
+    balance = np.exp(rng.normal(0, 0.06, 3))
+    tables = np.clip((x ** gamma)[:, None] * gain * balance + offset, 0, 1) * 255
+    return cv2.LUT(image, np.rint(tables).astype(np.uint8).reshape(1, 256, 3))
+
+
+class EpochSampler(Sampler[int]):
+    """
+    Numbers the `items` of one epoch, after those of the epochs before it.
+
+    So a run that is resumed goes on with the crops that it would have seen.
+    """
+
+    def __init__(self, items: int) -> None:
+        self.items, self.epoch = items, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch, from 0; Lightning calls it."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.items
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.epoch * self.items, (self.epoch + 1) * self.items))

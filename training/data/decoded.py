@@ -1,0 +1,125 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""An FSOCO project decoded once, at the size of training, into a file that is memory-mapped."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+import hashlib
+import json
+import os
+from pathlib import Path
+import shutil
+
+import cv2
+from eunet_ros.model.classes import ClassTable, IGNORE_ID
+from eunet_ros.model.processing import fit, to_network
+from eunet_ros.training.data.fsoco import load_with_cuts, LoadReport, Sample
+from eunet_ros.training.data.parallel import parallel_map
+from eunet_ros.training.data.supervisely import DataError
+import numpy as np
+from rich.progress import track
+
+_FORMAT = 1  # part of the key: another one decodes anew
+
+
+def scale_pair(image: np.ndarray, mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """
+    Return (H, W, 4) uint8, BGR and class ids, as the network would see the image.
+
+    The aspect ratio is kept; what is padded has the id 255. A pixel gets the class that covers
+    most of it, so that a far cone does not vanish between two samples.
+    """
+    plan = fit(image.shape[:2], size)
+    out = np.full((*size, 4), IGNORE_ID, np.uint8)
+    picture = np.empty((*size, 3), np.uint8)
+    to_network(image, plan, picture)
+    out[..., :3] = picture
+    h, w = plan.scaled
+    best, ids = np.zeros((h, w), np.float32), np.zeros((h, w), np.uint8)
+    shrinks = h < mask.shape[0]
+    for class_id in np.flatnonzero(np.bincount(mask.reshape(-1), minlength=256)):
+        share = cv2.resize((mask == class_id).astype(np.float32), (w, h), interpolation=(
+            cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR))
+        wins = share > best
+        best[wins], ids[wins] = share[wins], class_id
+    out[:h, :w, 3] = ids
+    return out
+
+
+def _decode(sample: Sample, classes: ClassTable, border: int,
+            size: tuple[int, int]) -> tuple[np.ndarray | None, int, str]:
+    """Return pixels, objects that were cut and ''; or None, 0 and what is wrong."""
+    cv2.setNumThreads(1)
+    try:
+        image, mask, cut = load_with_cuts(sample, classes, border)
+    except DataError as error:
+        return None, 0, str(error)
+    return scale_pair(image, mask, size), cut, ''
+
+
+def _key(samples: Sequence[Sample], classes: ClassTable, size: tuple[int, int],
+         border: int) -> str:
+    digest = hashlib.sha256(repr((_FORMAT, size, border, classes.names)).encode())
+    for sample in samples:
+        for path in (sample.image, sample.annotation):
+            try:
+                status = os.stat(path)
+            except OSError as error:
+                raise DataError(f'Cannot read {path}: {error.strerror}.') from error
+            digest.update(repr((sample.name, status.st_size, status.st_mtime_ns)).encode(
+                'utf-8', 'surrogateescape'))
+    return digest.hexdigest()[:16]
+
+
+def decoded_set(folder: Path, samples: Sequence[Sample], classes: ClassTable,
+                size: tuple[int, int], border: int, on_error: str = 'raise',
+                report: LoadReport | None = None) -> np.ndarray:
+    """
+    Return the samples as a read-only (count, H, W, 4) uint8 memory map: BGR and class ids.
+
+    Decoded on first use, on all cores, into `folder`, and again when a file's size or time has
+    changed; written beside and renamed. on_error: 'raise' stops at a broken sample with
+    DataError, 'skip' leaves it out and notes its sentence in `report`.
+    """
+    if on_error not in ('raise', 'skip'):
+        raise ValueError(f"on_error must be 'raise' or 'skip', found {on_error!r}.")
+    report = LoadReport() if report is None else report
+    place = folder / f'fsoco_{_key(samples, classes, size, border)}'
+    if not (place / 'index.json').is_file():
+        _write(place, samples, partial(_decode, classes=classes, border=border, size=size),
+               on_error)
+    index = json.loads((place / 'index.json').read_text())
+    if index['errors'] and on_error == 'raise':
+        raise DataError(index['errors'][0])
+    report.loaded += index['count']
+    report.cut_objects += index['cut_objects']
+    report.errors += index['errors']
+    if not index['count']:
+        raise DataError(f'None of {len(samples)} images can be used: '
+                        f'{index["errors"][0] if index["errors"] else "there is none."}')
+    return np.memmap(place / 'pixels.bin', np.uint8, 'r', shape=(index['count'], *size, 4))
+
+
+def _write(place: Path, samples: Sequence[Sample], decode: partial, on_error: str) -> None:
+    beside = place.with_name(f'.{place.name}.{os.getpid()}.tmp')
+    beside.mkdir(parents=True)
+    report = LoadReport()
+    try:
+        with open(beside / 'pixels.bin', 'wb') as file:
+            rows = parallel_map(decode, samples)
+            for pixels, cut, error in track(rows, 'Decoding', total=len(samples)):
+                if pixels is None:
+                    if on_error == 'raise':
+                        raise DataError(error)
+                    report.errors.append(error)
+                    continue
+                file.write(pixels.tobytes())
+                report.loaded += 1
+                report.cut_objects += cut
+        (beside / 'index.json').write_text(json.dumps({
+            'count': report.loaded, 'cut_objects': report.cut_objects, 'errors': report.errors}))
+        shutil.rmtree(place, ignore_errors=True)  # one that is not complete
+        os.rename(beside, place)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

@@ -1,0 +1,24 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Work on all cores, in order."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+import multiprocessing
+import os
+from typing import TypeVar
+
+_FEW = 64  # tasks that are done before other processes would have started
+_T, _R = TypeVar('_T'), TypeVar('_R')
+
+
+def parallel_map(function: Callable[[_T], _R], tasks: Sequence[_T]) -> Iterator[_R]:
+    """Yield function(task) in the order of the tasks; a few are done in this process."""
+    if len(tasks) < _FEW:
+        yield from map(function, tasks)
+        return
+    # Spawned: a fork after PyTorch has started its threads may hang.
+    context = multiprocessing.get_context('spawn')
+    with ProcessPoolExecutor(os.cpu_count(), context) as pool:
+        yield from pool.map(function, tasks, chunksize=16)

@@ -1,0 +1,70 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What a run trains on and validates with, from the configuration."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eunet_ros.model.classes import cone_classes
+from eunet_ros.training.config import TrainConfig
+from eunet_ros.training.data.decoded import decoded_set
+from eunet_ros.training.data.fsoco import detect_border, FsocoProject, LoadReport
+from eunet_ros.training.data.rendered import rendered_set, renderer_fingerprint, VALIDATION_SEED
+from eunet_ros.training.data.splits import load_split, make_split, Split
+from eunet_ros.training.data.supervisely import DataError
+import numpy as np
+
+# Of a random split as the seed project made it, 80/20; a tenth of all is taken from the 80 to
+# choose by, so that nothing is chosen on the test images.
+_RANDOM = (0.7, 0.1, 0.2)
+
+
+@dataclass(frozen=True)
+class TrainingSets:
+    """
+    Images as (count, H, W, 4) uint8 BGR and class ids, and what a checkpoint says of them.
+
+    split: of a project; None where scenes are rendered.
+    """
+
+    train: np.ndarray
+    validation: np.ndarray
+    description: dict[str, Any]
+    split: Split | None = None
+
+
+def open_sets(config: TrainConfig) -> TrainingSets:
+    """
+    Open what `config` names, decoding or rendering it on first use.
+
+    Raises DataError, in a sentence, where data is missing or unusable.
+    """
+    size, cache = (config.height, config.width), Path(config.cache)
+    if not config.data:
+        return TrainingSets(
+            rendered_set(cache, 0, config.images, *size),
+            rendered_set(cache, VALIDATION_SEED, config.validation_images, *size),
+            {'data': 'rendered scenes only, no real image', 'renderer': renderer_fingerprint()})
+    project = FsocoProject(config.data)
+    split = (load_split(config.split, project.samples) if config.split
+             else make_split(project.samples, _RANDOM if config.split_by == 'random' else None,
+                             by=config.split_by))
+    parts = split.select(project.samples)
+    for name in ('train', 'val'):
+        if not parts[name]:
+            raise DataError(f'The part {name} of the split is empty: training needs images to '
+                            'train on and others to choose by.')
+    border = detect_border(project.samples) if config.border < 0 else config.border
+    sets, notes = [], {}
+    for name in ('train', 'val'):
+        report = LoadReport()
+        sets.append(decoded_set(cache, parts[name], cone_classes(), size, border,
+                                config.on_error, report))
+        notes[name] = {'images': report.loaded, 'skipped': len(report.errors),
+                       'objects cut at the edge': report.cut_objects,
+                       'sources': sorted({s.source for s in parts[name]})}
+    description = {'data': 'an FSOCO project (Supervisely format)', 'split by': split.by,
+                   'border': border, **notes}
+    return TrainingSets(*sets, description, split)

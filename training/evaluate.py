@@ -1,0 +1,167 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Score weights on labelled images, at the images' own size.
+
+    python training/evaluate.py --weights runs/fsoco/eunet_n.safetensors --data /path/to/fsoco \
+        --split-file runs/fsoco/split.json --split test
+    python training/evaluate.py --weights eunet_n --data rendered --count 160
+
+Leaves report.json, confusion.png, curves.png and worst.html in a folder.
+"""
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+import sys
+from typing import Any
+
+if __package__ in (None, ''):  # run as a script from a checkout that is not installed
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from eunet_ros.model.classes import ClassTable
+from eunet_ros.model.engines import AUTO, EngineError, ENGINES
+from eunet_ros.training.data.fsoco import detect_border, FsocoProject, LoadReport
+from eunet_ros.training.data.rendered import TEST_SEED, VALIDATION_SEED
+from eunet_ros.training.data.splits import load_split, make_split, PARTS
+from eunet_ros.training.data.supervisely import DataError
+from eunet_ros.training.run_folder import new_folder, write_json
+
+RENDERED = 'rendered'
+SEEDS = {'val': VALIDATION_SEED, 'test': TEST_SEED}  # the first ones
+
+
+def _rendered(options: argparse.Namespace,
+              classes: ClassTable) -> tuple[Iterable[Any], int, dict[str, Any]]:
+    from eunet_ros.training.data.synthetic.profiles import get_profile
+    from eunet_ros.training.evaluation import rendered_images
+    if options.split not in SEEDS:
+        raise DataError(f'Rendered scenes have the parts {" and ".join(SEEDS)}, found '
+                        f'{options.split}: what was trained on is no test.')
+    profile = get_profile(options.profile).name
+    items = rendered_images(SEEDS[options.split], options.count, tuple(options.size), profile,
+                            classes)
+    return items, options.count, {'data': 'rendered scenes', 'profile': profile,
+                                  'height': options.size[0], 'width': options.size[1]}
+
+
+def _project(options: argparse.Namespace, classes: ClassTable,
+             report: LoadReport) -> tuple[Iterable[Any], int, dict[str, Any]]:
+    from eunet_ros.training.evaluation import project_images
+    project = FsocoProject(options.data)
+    if options.split == 'all':
+        samples, how = project.samples, 'none'
+    else:
+        split = (load_split(options.split_file, project.samples) if options.split_file
+                 else make_split(project.samples))
+        samples, how = split.select(project.samples)[options.split], split.by
+        if not samples:
+            raise DataError(f'The part {options.split} of the split is empty: choose another '
+                            '--split, or "all".')
+    border = detect_border(project.samples) if options.border < 0 else options.border
+    items = project_images(samples, classes, border, options.on_error, report)
+    return items, len(samples), {'data': str(options.data), 'border': border, 'split by': how}
+
+
+def evaluate(options: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
+    """
+    Evaluate; returns the folder and the report.
+
+    Raises ValueError or EngineError, in a sentence, for what cannot be used.
+    """
+    from eunet_ros.model import Segmenter
+    from eunet_ros.training.evaluation import Evaluation
+    from eunet_ros.training.evaluation_report import (
+        plot_confusion,
+        plot_curves,
+        write_worst_page,
+    )
+    from rich.progress import track
+    if options.count < 1:
+        raise ValueError(f'--count must be at least 1, found {options.count}.')
+    segmenter = Segmenter(options.weights, options.engine,
+                          tuple(options.input_size) if options.input_size else None)
+    try:
+        classes, loading = segmenter.classes, LoadReport()
+        items, count, source = (
+            _rendered(options, classes) if options.data == RENDERED
+            else _project(options, classes, loading))
+        evaluation = Evaluation(classes, options.worst)
+        for item in track(items, 'Evaluating', total=count):
+            evaluation.add(segmenter, item)
+        checkpoint = segmenter.checkpoint
+        report = {
+            'weights': Path(options.weights).stem, 'weights_sha256': checkpoint.sha256,
+            'variant': checkpoint.variant, 'engine': segmenter.engine.name,
+            'precision': segmenter.engine.precision, 'input_size': list(segmenter.input_size),
+            **source, 'split': options.split, 'skipped': loading.errors,
+            **evaluation.metrics.to_report()}
+    finally:
+        segmenter.close()
+    if not report['images']:
+        raise DataError(f'None of {count} images could be used: {loading.errors[0]}')
+    folder = new_folder(options.output)
+    scores, curve = evaluation.metrics.compute(), evaluation.precision_recall()
+    write_json(folder / 'report.json', report)
+    plot_confusion(folder / 'confusion.png', scores)
+    plot_curves(folder / 'curves.png', scores, curve)
+    write_worst_page(folder / 'worst.html', evaluation.worst, classes,
+                     f'{report["weights"]} on {source["data"]}, {options.split}')
+    return folder, report
+
+
+def _text(value: float | None) -> str:
+    return '-' if value is None else f'{value:.3f}'
+
+
+def _print(report: dict[str, Any]) -> None:
+    print(f'{report["images"]} images: Dice {_text(report["dice"])}, mIoU '
+          f'{_text(report["miou"])}, false cones per image '
+          f'{_text(report["false_cones_per_image"])}')
+    for name, value in report['iou'].items():
+        print(f'  IoU {name:18} {_text(value)}')
+    for name, row in report['recall_by_height'].items():
+        print(f'  recall {name:>6} px       {_text(row["recall"])} of {row["cones"]} cones')
+    if report['skipped']:
+        print(f'Left out {len(report["skipped"])} images, first: {report["skipped"][0]}')
+
+
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description='Score weights on labelled images.',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument('--weights', required=True, help='path or name of weights')
+    parser.add_argument('--data', required=True,
+                        help=f'folder of an FSOCO project, or "{RENDERED}"')
+    parser.add_argument('--split', default='test', choices=(*PARTS, 'all'))
+    parser.add_argument('--split-file', type=Path, help="a run's split.json; without: made anew")
+    parser.add_argument('--border', type=int, default=-1, help='black border [px]; -1: found')
+    parser.add_argument('--on-error', default='raise', choices=('raise', 'skip'))
+    parser.add_argument('--engine', default=AUTO, choices=(AUTO, *ENGINES))
+    parser.add_argument('--input-size', type=int, nargs=2, metavar=('H', 'W'),
+                        help="the network's input; without: the weights' own")
+    parser.add_argument('--count', type=int, default=160, help='of rendered images')
+    parser.add_argument('--size', type=int, nargs=2, default=(384, 640), metavar=('H', 'W'),
+                        help='of rendered images [px]')
+    parser.add_argument('--profile', default='train', help='of rendered images')
+    parser.add_argument('--worst', type=int, default=20, help='images on the page of the worst')
+    parser.add_argument('--output', type=Path, default=Path('runs/evaluation'),
+                        help='folder to make; numbered if it exists')
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Evaluate from the command line; returns the exit code."""
+    try:
+        folder, report = evaluate(_arguments(arguments))
+    except (ValueError, OSError, EngineError) as error:
+        print(f'evaluate: {error}', file=sys.stderr)
+        return 1
+    _print(report)
+    print(f'Report: {folder}/report.json, confusion.png, curves.png, worst.html')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,52 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Turn a run, finished or interrupted, into weights that the node loads.
+
+    python training/export.py runs/fsoco --output my_weights.safetensors
+"""
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+import sys
+
+if __package__ in (None, ''):  # run as a script from a checkout that is not installed
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+from eunet_ros.model.checkpoint import save_checkpoint
+from eunet_ros.training.run_folder import run_checkpoint
+
+
+def export(folder: Path, output: Path | None = None, half: bool = True) -> Path:
+    """
+    Write the best weights of a run; returns the path, by default <variant>.safetensors inside.
+
+    half: convolutions in float16, half the size. Raises ValueError where there are none to write.
+    """
+    checkpoint = run_checkpoint(folder)
+    path = output or folder / f'{checkpoint.variant}.safetensors'
+    save_checkpoint(path, checkpoint, half)
+    return path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Export from the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description='Write the best weights of a run for the node.')
+    parser.add_argument('run', type=Path, help='folder that training/train.py made')
+    parser.add_argument('--output', type=Path, help='default: <variant>.safetensors in the run')
+    parser.add_argument('--float32', action='store_true', help='keep float32: twice the size')
+    o = parser.parse_args(arguments)
+    try:
+        if o.output and o.output.exists():
+            raise ValueError(f'{o.output} exists: choose another --output, or remove it first.')
+        print(f'Weights: {export(o.run, o.output, not o.float32)}')
+    except (ValueError, OSError) as error:
+        print(f'export: {error}', file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

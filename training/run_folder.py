@@ -1,0 +1,110 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The folder of a run: what it was told, what it saw, and its weights.
+
+config.json, run.json (data, versions), split.json (of a project), logs*/metrics.csv, last.ckpt and
+best.ckpt (Lightning's), curves.png, and <variant>.safetensors, which the node loads.
+"""
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+import json
+import os
+from pathlib import Path
+import pickle
+from typing import Any
+
+from eunet_ros.model.checkpoint import Checkpoint
+from eunet_ros.model.classes import BINARY_CLASSES, ClassTable, cone_classes
+from eunet_ros.model.errors import one_line
+from eunet_ros.model.eunet import build_model
+from eunet_ros.training.config import TrainConfig
+import torch
+
+CONFIG, RUN, SPLIT = 'config.json', 'run.json', 'split.json'
+LAST, BEST = 'last.ckpt', 'best.ckpt'
+_PRIVATE = ('output', 'cache', 'weights', 'data', 'split', 'resume')  # paths of this machine
+
+
+def new_folder(path: Path) -> Path:
+    """Make the folder, or path_2, path_3 … where it exists: no run is overwritten."""
+    candidate, number = path, 1
+    while True:
+        try:
+            candidate.mkdir(parents=True)
+            return candidate
+        except FileExistsError:
+            number += 1
+            candidate = path.with_name(f'{path.name}_{number}')
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write beside and rename."""
+    beside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        beside.write_text(json.dumps(content, indent=1) + '\n')
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _read_json(folder: Path, name: str) -> dict[str, Any]:
+    try:
+        content = json.loads((folder / name).read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f'{folder} is not the folder of a run: its {name} cannot be read '
+                         f'({one_line(error)}).') from error
+    if not isinstance(content, dict):
+        raise ValueError(f'{folder} is not the folder of a run: its {name} is no table.')
+    return content
+
+
+def read_run_config(folder: Path) -> TrainConfig:
+    """Return the configuration of a run; raises ValueError, in a sentence, where it has none."""
+    try:
+        return replace(TrainConfig(**_read_json(folder, CONFIG)), resume='')
+    except TypeError as error:
+        raise ValueError(f'{folder / CONFIG} is of another version: {error}.') from error
+
+
+def classes_of(config: TrainConfig) -> ClassTable:
+    """Return the classes that a run learns."""
+    return BINARY_CLASSES if config.binary else cone_classes()
+
+
+def describe(config: TrainConfig, data: dict[str, Any],
+             started_from: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what a checkpoint says of its training; no folders of this machine."""
+    fields = {k: v for k, v in asdict(config).items() if k not in _PRIVATE}
+    described = {**data, 'config': fields}
+    if started_from is not None:
+        described['started from'] = started_from
+    return described
+
+
+def run_checkpoint(folder: Path) -> Checkpoint:
+    """
+    Return the best weights of a run, or its last where none was validated.
+
+    Raises ValueError, in a sentence, where there are none. Nothing in the file runs as code.
+    """
+    config, run = read_run_config(folder), _read_json(folder, RUN)
+    path = next((folder / n for n in (BEST, LAST) if (folder / n).is_file()), None)
+    if path is None:
+        raise ValueError(f'{folder} holds neither {BEST} nor {LAST}: the run has saved nothing '
+                         'yet.')
+    classes = classes_of(config)
+    network = build_model(config.variant, classes.num_logits)
+    try:
+        state = torch.load(path, map_location='cpu', weights_only=True)
+        network.load_state_dict({
+            k.removeprefix('network.'): v for k, v in state['state_dict'].items()
+            if k.startswith('network.')}, strict=True)
+    except (OSError, KeyError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(f'Cannot read the weights in {path}: {one_line(error)}.') from error
+    scores = {k: round(v, 4) for k, v in state.get('eunet_scores', {}).items()}
+    return Checkpoint(
+        network.eval(), config.variant, classes, (config.height, config.width),
+        training={**run['training'], 'step': state['global_step']},
+        scores={'validation crops': scores} if scores else {})
