@@ -58,6 +58,15 @@ def test_bad_configuration_ends_in_a_sentence(tmp_path, capsys, text, said):
     assert said in error and 'Traceback' not in error
 
 
+@pytest.mark.parametrize('words, said', [
+    (['--stesp', '3'], "unknown field 'stesp'; did you mean steps?"),
+    (['--crop_hight=3'], "unknown field 'crop_hight'; did you mean crop_height?"),
+    (['three'], "has 'three', which belongs to no option")])
+def test_unknown_options_are_refused_with_the_nearest(capsys, words, said):
+    assert main(words) == 1
+    assert said in capsys.readouterr().err
+
+
 def test_class_weights():
     weights = losses.class_weights([1000, 10, 40], cone_weight=2.0, balance=0.5)
     assert weights.tolist() == pytest.approx([1, 2 * 2.5 ** 0.5, 2 * 0.625 ** 0.5])

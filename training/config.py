@@ -150,7 +150,13 @@ def parse_command_line(arguments: Sequence[str] | None = None) -> TrainConfig:
             type=_boolean if f.type == 'bool' else _TYPES[f.type],
             help=f'{f.metadata["description"]} (where the file does not say: {f.default!r})',
             default=argparse.SUPPRESS)
-    given = vars(parser.parse_args(arguments))
+    known, unknown = parser.parse_known_args(arguments)
+    names = {word[2:].partition('=')[0].replace('-', '_') for word in unknown
+             if word.startswith('--')}
+    _check_names(names, 'The command line')
+    if unknown:
+        raise ValueError(f'The command line has {unknown[0]!r}, which belongs to no option.')
+    given = vars(known)
     path = given.pop('config')
     if 'resume' in given and len(given) > 1:
         raise ValueError('--resume goes on as the run began: use it without other options.')

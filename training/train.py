@@ -13,10 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+import logging
 from pathlib import Path
 import platform
 import sys
 from typing import Any
+import warnings
 
 if __package__ in (None, ''):  # run as a script from a checkout that is not installed
     sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -37,6 +39,13 @@ from eunet_ros.training.run_folder import (
 )
 
 _LOG_EVERY = 50  # steps
+
+
+def _quieten() -> None:
+    """Leave out what Lightning says of itself; errors and warnings of the run remain."""
+    logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
+    for message in ('Checkpoint directory .* exists', r'.isinstance\(treespec'):
+        warnings.filterwarnings('ignore', message)
 
 
 def _versions() -> dict[str, str]:
@@ -126,6 +135,7 @@ def train(config: TrainConfig) -> Path:
         multiprocessing_context='spawn' if config.workers else None)
     validation = DataLoader(CropDataset(sets.validation, crop, len(sets.validation), 1.0, 1,
                                         config.binary, augment=False), config.batch)
+    _quieten()
     wait = DataWait()
     trainer = Trainer(
         max_epochs=config.epochs, default_root_dir=folder,  # max_steps would spoil resuming
@@ -135,6 +145,7 @@ def train(config: TrainConfig) -> Path:
         precision=config.precision, gradient_clip_val=config.gradient_clip or None,
         num_sanity_val_steps=0, enable_model_summary=False,
         log_every_n_steps=max(1, min(_LOG_EVERY, config.epoch_steps // 2)))
+    print(f'Training {config.variant} on {trainer.strategy.root_device} in {folder}')
     trainer.fit(task, loader, validation, ckpt_path=folder / LAST if resumed else None,
                 weights_only=True if resumed else None)
     if trainer.interrupted:
