@@ -66,3 +66,9 @@ def test_two_steps_of_the_seeds_recipe():
         schedule.step()
         for name, p in parameters.items():
             torch.testing.assert_close(p.detach(), wanted[name], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize('name', ['fsoco', 'coco', 'seed', 'synthetic', 'synthetic_fine'])
+def test_configurations_are_valid(name):
+    config = parse_command_line(['--config', str(share_file(f'config/training/{name}.yaml'))])
+    assert config.output == f'runs/{name}'

@@ -49,7 +49,7 @@ def test_command_line_overrides_the_file(tmp_path):
     ('stesp: 3', "'stesp'; did you mean steps?"), ('- 1', 'found list'), ('a: [', 'Cannot read'),
     ('steps: many', "must be of type int, found 'many'"), ('batch: 0', 'at least 1, found 0'),
     ('variant: eunet_x', "Unknown variant 'eunet_x'"), ('crop_height: 250', 'multiples of 32'),
-    ('crop_width: 1280', 'must fit into the image'), ('lr: .nan', 'at least 0, found nan')])
+    ('crop_width: 1280', 'must fit into the image'), ('lr: .nan', 'at least 1e-12, found nan')])
 def test_bad_configuration_ends_in_a_sentence(tmp_path, capsys, text, said):
     path = tmp_path / 'c.yaml'
     path.write_text(text)

@@ -31,9 +31,12 @@ class TrainConfig:
 
     variant: str = _option('eunet_n', 'Network: eunet, eunet_s or eunet_n.')
     weights: str = _option('', 'Weights to start from, by path or name; empty: random.')
+    new_head: bool = _option(
+        False, 'Start from weights of other classes: all but the last layer is taken.')
     resume: str = _option('', 'Folder of a run that was interrupted: it goes on; used alone.')
     data: str = _option(
-        '', 'Folder of an FSOCO project (Supervisely format); empty: rendered scenes.')
+        '', 'Folder of an FSOCO project or of COCO 2017; empty: rendered scenes.')
+    data_format: str = _option('fsoco', 'Format of the data: fsoco (Supervisely) or coco.')
     border: int = _option(
         -1, "Black border of the project's images [px]; -1: found by looking at some.", -1)
     on_error: str = _option('raise', 'A broken image or annotation: raise stops, skip counts it.')
@@ -42,8 +45,8 @@ class TrainConfig:
         'source', 'source: cameras are in one part; random: images, whose scores are too good.')
     binary: bool = _option(False, 'One class, cone: the network has one logit.')
     augment: bool = _option(True, 'Zoom, flip and vary light and colour of the crops.')
-    images: int = _option(6000, 'Rendered images to train on.', 1)
-    validation_images: int = _option(200, 'Rendered images to validate on.', 1)
+    images: int = _option(6000, 'Rendered images to train on; of COCO at most so many.', 1)
+    validation_images: int = _option(200, 'The same, to validate on.', 1)
     height: int = _option(384, 'Height of the rendered images and of the shipped input [px].', 32)
     width: int = _option(640, 'Width of the rendered images and of the shipped input [px].', 32)
     crop_height: int = _option(256, 'Height of the training crops [px].', 32)
@@ -51,7 +54,7 @@ class TrainConfig:
     cone_crops: float = _option(0.7, 'Share of crops that are centred on a cone.', 0)
     batch: int = _option(8, 'Crops in a step.', 1)
     steps: int = _option(6000, 'Optimiser steps.', 1)
-    lr: float = _option(6e-4, 'Maximum of the One Cycle learning rate (Lion).', 0)
+    lr: float = _option(6e-4, 'Maximum of the One Cycle learning rate (Lion).', 1e-12)
     warm_up: float = _option(0.15, 'Share of the steps in which the learning rate rises.', 0)
     weight_decay: float = _option(1e-2, 'Weight decay (Lion).', 0)
     color_weight: float = _option(
@@ -87,7 +90,8 @@ class TrainConfig:
         if self.precision not in PRECISIONS:
             raise ValueError(f'precision must be one of {", ".join(PRECISIONS)}, found '
                              f'{self.precision!r}.')
-        for name, allowed in (('on_error', ('raise', 'skip')), ('split_by', ('source', 'random'))):
+        for name, allowed in (('on_error', ('raise', 'skip')), ('split_by', ('source', 'random')),
+                              ('data_format', ('fsoco', 'coco'))):
             if getattr(self, name) not in allowed:
                 raise ValueError(f'{name} must be {" or ".join(allowed)}, found '
                                  f'{getattr(self, name)!r}.')

@@ -16,7 +16,7 @@ import pickle
 from typing import Any
 
 from eunet_ros.model.checkpoint import Checkpoint
-from eunet_ros.model.classes import BINARY_CLASSES, ClassTable, cone_classes
+from eunet_ros.model.classes import ClassTable
 from eunet_ros.model.errors import one_line
 from eunet_ros.model.eunet import build_model
 from eunet_ros.training.config import TrainConfig
@@ -68,11 +68,6 @@ def read_run_config(folder: Path) -> TrainConfig:
         raise ValueError(f'{folder / CONFIG} is of another version: {error}.') from error
 
 
-def classes_of(config: TrainConfig) -> ClassTable:
-    """Return the classes that a run learns."""
-    return BINARY_CLASSES if config.binary else cone_classes()
-
-
 def describe(config: TrainConfig, data: dict[str, Any],
              started_from: dict[str, Any] | None) -> dict[str, Any]:
     """Return what a checkpoint says of its training; no folders of this machine."""
@@ -94,9 +89,9 @@ def run_checkpoint(folder: Path) -> Checkpoint:
     if path is None:
         raise ValueError(f'{folder} holds neither {BEST} nor {LAST}: the run has saved nothing '
                          'yet.')
-    classes = classes_of(config)
-    network = build_model(config.variant, classes.num_logits)
     try:
+        classes = ClassTable.from_list(run['classes'])
+        network = build_model(config.variant, classes.num_logits)
         state = torch.load(path, map_location='cpu', weights_only=True)
         network.load_state_dict({
             k.removeprefix('network.'): v for k, v in state['state_dict'].items()

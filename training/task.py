@@ -7,7 +7,7 @@ from typing import Any
 
 from eunet_ros.model.checkpoint import DEFAULT_MEAN, DEFAULT_STD, load_checkpoint
 from eunet_ros.model.classes import ClassTable, IGNORE_ID
-from eunet_ros.model.eunet import build_model
+from eunet_ros.model.eunet import build_model, EUnet
 from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.losses import (
     cone_cross_entropy,
@@ -21,17 +21,31 @@ import torch
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 
+def _start(config: TrainConfig, classes: ClassTable) -> EUnet:
+    """Return the network that a run starts with."""
+    network = build_model(config.variant, classes.num_logits)
+    if not config.weights:
+        return network
+    start = load_checkpoint(config.weights, config.variant)
+    state = start.network.state_dict()
+    if config.new_head:
+        state.update({k: v for k, v in network.state_dict().items() if k.startswith('head.')})
+    elif start.classes.names != classes.names:
+        raise ValueError(
+            f'The weights {config.weights} know the classes {", ".join(start.classes.names[:6])}, '
+            f'not those of the data, {", ".join(classes.names[:6])}: start from others, or take '
+            'all but their last layer with --new-head true.')
+    network.load_state_dict(state)
+    return network
+
+
 class SegmentationTask(LightningModule):
     """Trains one network on (image uint8 RGB, ids) batches."""
 
     def __init__(self, config: TrainConfig, classes: ClassTable, weight: torch.Tensor) -> None:
         super().__init__()
         self.config, self.classes = config, classes
-        network = (load_checkpoint(config.weights, config.variant).network if config.weights
-                   else build_model(config.variant, classes.num_logits))
-        if network.num_classes != classes.num_logits:
-            raise ValueError(f'The weights {config.weights} have {network.num_classes} outputs, '
-                             f'expected {classes.num_logits}; start from others.')
+        network = _start(config, classes)
         self.register_buffer('weight', weight, False)  # of each class in the loss
         # channels_last: 1.7 times faster in training on a CPU with AVX-512.
         # train(): Lightning leaves alone what a checkpoint brings in eval mode.

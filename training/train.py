@@ -27,7 +27,6 @@ from eunet_ros.model.checkpoint import load_checkpoint
 from eunet_ros.training.config import parse_command_line, TrainConfig
 from eunet_ros.training.run_folder import (
     BEST,
-    classes_of,
     CONFIG,
     describe,
     LAST,
@@ -60,7 +59,7 @@ def _prepare(config: TrainConfig, sets: Any) -> Path:
     write_json(folder / CONFIG, asdict(config))
     started = load_checkpoint(config.weights).training if config.weights else None
     write_json(folder / RUN, {'training': describe(config, sets.description, started),
-                              'versions': _versions()})
+                              'classes': sets.classes.to_list(), 'versions': _versions()})
     if sets.split:
         sets.split.save(folder / SPLIT)
     return folder
@@ -114,7 +113,8 @@ def train(config: TrainConfig) -> Path:
                              'saved anything, start it anew.')
     if config.weights:
         load_checkpoint(config.weights, config.variant)  # unusable ones are told of now
-    sets, classes = open_sets(config), classes_of(config)
+    sets = open_sets(config)
+    classes = sets.classes
     pixels = count_pixels(sets.train, len(classes.names), binary=config.binary)
     if not sum(pixels[1:]):
         raise ValueError('No cone is in any image that was looked at of the training part: the '

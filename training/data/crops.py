@@ -20,7 +20,8 @@ def count_pixels(scenes: np.ndarray, classes: int, sample: int = 300,
     binary: of cone or not.
     """
     step = max(1, len(scenes) // sample)
-    ids = (np.ascontiguousarray(scene[..., 3]).reshape(-1) for scene in scenes[::step])
+    ids = (np.ascontiguousarray(scenes[i][..., 3]).reshape(-1)
+           for i in range(0, len(scenes), step))
     counts = sum(np.bincount(i, minlength=256) for i in ids)
     if binary:
         return [int(counts[0]), int(counts[1:IGNORE_ID].sum())]
@@ -31,9 +32,9 @@ class CropDataset(Dataset):
     """
     Random crops: item i is the same for the same seed, whatever loads it.
 
-    scenes: (count, H, W, 4) uint8 BGR and ids. Yields image (3, h, w) uint8 RGB and mask (h, w)
-    int64. cone_crops: the share of crops that are centred near a pixel of a cone. binary: all
-    cones are class 1. augment: zoom, flip and vary light and colour.
+    scenes: (count, H, W, 4) uint8 BGR and ids, or what is indexed like it. Yields image (3, h, w)
+    uint8 RGB and mask (h, w) int64. cone_crops: the share of crops that are centred near a pixel
+    of a cone. binary: all cones are class 1. augment: zoom, flip and vary light and colour.
     """
 
     def __init__(self, scenes: np.ndarray, crop: tuple[int, int], length: int, cone_crops: float,

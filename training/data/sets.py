@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eunet_ros.model.classes import cone_classes
+from eunet_ros.model.classes import BINARY_CLASSES, ClassTable, cone_classes
 from eunet_ros.training.config import TrainConfig
+from eunet_ros.training.data.coco import CocoImages
 from eunet_ros.training.data.decoded import decoded_set
 from eunet_ros.training.data.fsoco import detect_border, FsocoProject, LoadReport
 from eunet_ros.training.data.rendered import rendered_set, renderer_fingerprint, VALIDATION_SEED
@@ -29,8 +30,9 @@ class TrainingSets:
     split: of a project; None where scenes are rendered.
     """
 
-    train: np.ndarray
-    validation: np.ndarray
+    train: np.ndarray | CocoImages
+    validation: np.ndarray | CocoImages
+    classes: ClassTable
     description: dict[str, Any]
     split: Split | None = None
 
@@ -42,11 +44,18 @@ def open_sets(config: TrainConfig) -> TrainingSets:
     Raises DataError, in a sentence, where data is missing or unusable.
     """
     size, cache = (config.height, config.width), Path(config.cache)
+    classes = BINARY_CLASSES if config.binary else cone_classes()
     if not config.data:
         return TrainingSets(
             rendered_set(cache, 0, config.images, *size),
-            rendered_set(cache, VALIDATION_SEED, config.validation_images, *size),
+            rendered_set(cache, VALIDATION_SEED, config.validation_images, *size), classes,
             {'data': 'rendered scenes only, no real image', 'renderer': renderer_fingerprint()})
+    if config.data_format == 'coco':
+        parts = [CocoImages(config.data, part, size, config.binary, limit) for part, limit in (
+            ('train', config.images), ('val', config.validation_images))]
+        return TrainingSets(*parts, parts[0].classes, {
+            'data': 'COCO 2017', 'binary': config.binary, 'train': {'images': len(parts[0])},
+            'val': {'images': len(parts[1])}})
     project = FsocoProject(config.data)
     split = (load_split(config.split, project.samples) if config.split
              else make_split(project.samples, _RANDOM if config.split_by == 'random' else None,
@@ -67,4 +76,4 @@ def open_sets(config: TrainConfig) -> TrainingSets:
                        'sources': sorted({s.source for s in parts[name]})}
     description = {'data': 'an FSOCO project (Supervisely format)', 'split by': split.by,
                    'border': border, **notes}
-    return TrainingSets(*sets, description, split)
+    return TrainingSets(*sets, classes, description, split)
