@@ -311,7 +311,7 @@ class SegmentationNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; returns the exit code."""
-    node = None
+    node = executor = None
     try:
         try:
             rclpy.init(args=args)
@@ -336,7 +336,9 @@ def main(args: list[str] | None = None) -> int:
     finally:
         if node:
             node.close()
-            node = None
+        if executor:
+            executor.shutdown()
+        node = executor = None  # both keep it alive
         shut_down()
     return 0
 

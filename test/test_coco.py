@@ -85,6 +85,12 @@ def test_refusals(coco, spoil, said):
         CocoImages(coco, 'train', (32, 48))[0]
 
 
+def test_another_size_than_annotated(coco):
+    cv2.imwrite(str(coco / 'train2017/a.jpg'), np.zeros((48, 32, 3), np.uint8))
+    with pytest.raises(DataError, match=r'48x32 pixels .* says 32x48'):
+        CocoImages(coco, 'train', (32, 48))[0]
+
+
 def test_pre_training_and_a_new_head(coco, tmp_path, capsys):
     pytest.importorskip('lightning', reason='lightning is not installed')
     from eunet_ros.model import load_checkpoint
@@ -103,6 +109,11 @@ def test_pre_training_and_a_new_head(coco, tmp_path, capsys):
     assert main(synthetic) == 1
     assert 'with --new-head true' in capsys.readouterr().err
     assert main([*synthetic, '--new-head', 'true']) == 0
+    (coco / 'train2017/b.jpg').write_bytes(b'x')
+    assert main(['--config', config, '--data', str(coco), *small, '--steps', '9', '--workers', '1',
+                 '--output', str(tmp_path / 'two')]) == 1
+    error = capsys.readouterr().err
+    assert 'b.jpg is not an image that can be read' in error and 'Traceback' not in error
     before, after = (load_checkpoint(p).network.state_dict()
                      for p in (path, tmp_path / 'cones' / 'eunet_n.safetensors'))
     assert after['head.weight'].shape[0] == 6 * before['head.weight'].shape[0]

@@ -80,6 +80,7 @@ def test_rendered_scenes(tmp_path):
     ({'data': 'rendered', 'split': 'train'}, 'what was trained on is no test'),
     ({'data': 'rendered', 'profile': 'night'}, 'Expected a profile among'),
     ({'data': 'rendered', 'count': 0}, '--count must be at least 1, found 0'),
+    ({'worst': 0}, '--worst must be at least 1, found 0'),
     ({'split_file': 'none.json'}, 'Cannot read none.json'),
     ({'border': 60}, 'has no room for a border of 60 px')])
 def test_refusals_are_sentences(tmp_path, project, capsys, options, said):

@@ -40,11 +40,15 @@ def dds_threads():
 def test_nothing_of_a_closed_node_goes_on(ros, tiny_weights):
     from eunet_ros.ros_process import shut_down
     from eunet_ros.segmentation_node import SegmentationNode
+    from rclpy.executors import SingleThreadedExecutor
     from rclpy.parameter import Parameter
     node = SegmentationNode(parameter_overrides=[
         Parameter('weights', value=str(tiny_weights)), Parameter('engine', value='torch')])
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
     assert dds_threads()
     node.close()
-    del node
+    executor.shutdown()
+    node = executor = None
     shut_down()
     assert dds_threads() == []

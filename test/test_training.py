@@ -3,6 +3,7 @@
 """Training: configuration, losses, crops, and a small run whose weights the node can load."""
 import csv
 from dataclasses import replace
+import pickle
 
 from eunet_ros.model.classes import cone_classes
 from eunet_ros.model.resources import share_file
@@ -60,11 +61,15 @@ def test_bad_configuration_ends_in_a_sentence(tmp_path, capsys, text, said):
 
 @pytest.mark.parametrize('words, said', [
     (['--stesp', '3'], "unknown field 'stesp'; did you mean steps?"),
-    (['--crop_hight=3'], "unknown field 'crop_hight'; did you mean crop_height?"),
+    (['--crop-hight=3'], "unknown field 'crop_hight'; did you mean crop_height?"),
     (['three'], "has 'three', which belongs to no option")])
 def test_unknown_options_are_refused_with_the_nearest(capsys, words, said):
     assert main(words) == 1
     assert said in capsys.readouterr().err
+
+
+def test_underscores_on_the_command_line():
+    assert parse_command_line(['--crop_height', '192', '--crop_width=320']).crop_height == 192
 
 
 def test_class_weights():
@@ -127,6 +132,16 @@ def test_epochs_follow_each_other():
     assert (len(sampler), list(sampler)) == (3, [0, 1, 2])
     sampler.set_epoch(2)
     assert list(sampler) == [6, 7, 8]
+
+
+def test_a_memory_map_is_not_copied_to_other_processes(scenes):
+    data = CropDataset(scenes, (32, 64), 6, 0.5, 0)
+    packed = pickle.dumps(data)
+    assert len(packed) < scenes.nbytes / 10
+    again = pickle.loads(packed)
+    assert isinstance(again.scenes, np.memmap) and not again.scenes.flags.writeable
+    for one, two in zip(data[3], again[3]):
+        assert torch.equal(one, two)
 
 
 def test_crops_of_one_class_and_unchanged(scenes):

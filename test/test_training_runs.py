@@ -58,7 +58,7 @@ def broken(tmp_path_factory):
 
 
 def test_broken_images_are_left_out_and_counted(tmp_path, cache, broken):
-    assert main(command(cache, tmp_path / 'run', data=broken, on_error='skip', border=0, steps=1,
+    assert main(command(cache, tmp_path / 'run', data=broken, on_error='skip', steps=1,
                         validate_every=1)) == 0
     told = load_checkpoint(tmp_path / 'run' / 'eunet_n.safetensors').training
     assert sorted(told[part]['skipped'] for part in ('train', 'val')) == [0, 1]
@@ -91,7 +91,8 @@ def test_training_on_a_project(tmp_path, cache, project):
 
 
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, cache):
-    options = {'images': 6, 'validation_images': 2, 'steps': 59, 'validate_every': 3}
+    options = {'images': 6, 'validation_images': 2, 'steps': 59, 'validate_every': 3,
+               'workers': 1}
     assert main(command(cache, tmp_path / 'whole', **options)) == 0
     script = Path(export.__file__).with_name('train.py')
     process = subprocess.Popen(
@@ -104,7 +105,9 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, cache):
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    assert main(['--resume', str(tmp_path / 'cut')]) == 0
+    os.rename(tmp_path / 'cut', tmp_path / 'moved')
+    assert main(['--resume', str(tmp_path / 'moved')]) == 0
+    os.rename(tmp_path / 'moved', tmp_path / 'cut')
     whole, cut = read_curves(tmp_path / 'whole'), read_curves(tmp_path / 'cut')
     assert len(whole['loss']) == 60 and len(whole['miou']) == 20
     # What the kill lost of the first log is only what was not yet on disk.
@@ -169,8 +172,32 @@ def test_what_goes_wrong_is_a_sentence(
     assert not kept.exists() or (kept / 'config.json').exists()
 
 
+def test_interrupted_in_the_terminal(tmp_path, cache):
+    script = Path(export.__file__).with_name('train.py')
+    process = subprocess.Popen(
+        [sys.executable, str(script), *command(cache, tmp_path / 'run', images=6, steps=100_000,
+                                               validation_images=2, validate_every=3)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 60
+    while not (tmp_path / 'run' / 'last.ckpt').exists():
+        assert process.poll() is None and time.monotonic() < end, process.stderr.read()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 1 and 'Interrupted at step' in error
+    assert f'--resume {tmp_path / "run"} goes on' in error and 'Traceback' not in error
+
+
 def test_resume_needs_a_run(tmp_path, capsys):
     assert main(['--resume', str(tmp_path)]) == 1
     assert 'is not the folder of a run' in capsys.readouterr().err
-    assert main(['--resume', str(tmp_path), '--lr', '1']) == 1
-    assert 'use it without other options' in capsys.readouterr().err
+    for more in (['--lr', '1'], ['--config', str(SMALL['config'])]):
+        assert main(['--resume', str(tmp_path), *more]) == 1
+        assert 'use it without other options' in capsys.readouterr().err
+    for name in ('config.json', 'run.json'):
+        (tmp_path / name).write_text('{}')
+    assert main(['--resume', str(tmp_path)]) == 1
+    assert 'holds no last.ckpt' in capsys.readouterr().err
+    (tmp_path / 'last.ckpt').write_bytes(b'half')
+    assert main(['--resume', str(tmp_path)]) == 1
+    assert 'Cannot read the weights' in capsys.readouterr().err

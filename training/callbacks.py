@@ -1,12 +1,17 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a run watches beside learning: whether it waits for data, and whether it diverged."""
+"""What a run does beside learning: it watches itself, and saves so that nothing is lost."""
 from __future__ import annotations
 
+import os
+from pathlib import Path
 import time
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+import torch
 
 _CHECK_EVERY = 25  # steps; looking at the loss waits for a GPU
 
@@ -63,3 +68,37 @@ class StopAtNan(Callback):
             raise ValueError(
                 f'The loss is not finite at step {trainer.global_step}: lower lr, or set '
                 'gradient_clip; what was saved before is kept.')
+
+
+class BesideCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and renames it: a kill leaves the old one whole."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path,
+                        storage_options: Any | None = None) -> None:
+        """Write to a local path; raises OSError, the older file then being untouched."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+        try:
+            with open(beside, 'wb') as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+class RunCheckpoint(ModelCheckpoint):
+    """Remembers which weights were best also when the run's folder was moved."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the state up with the paths of the folder as it is now."""
+        def here(path: str) -> str:
+            return str(Path(self.dirpath) / Path(path).name) if path else path
+
+        names = ('best_model_path', 'kth_best_model_path', 'last_model_path')
+        super().load_state_dict({
+            **state_dict, **{name: here(state_dict.get(name, '')) for name in names},
+            'dirpath': self.dirpath,
+            'best_k_models': {here(k): v for k, v in state_dict['best_k_models'].items()}})

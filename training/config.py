@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields
 import difflib
 import math
 from pathlib import Path
+import sys
 from typing import Any
 
 from eunet_ros.model.checkpoint import check_input_size
@@ -95,6 +96,9 @@ class TrainConfig:
             if getattr(self, name) not in allowed:
                 raise ValueError(f'{name} must be {" or ".join(allowed)}, found '
                                  f'{getattr(self, name)!r}.')
+        if self.data_format == 'coco' and self.on_error == 'skip':
+            raise ValueError('on_error: skip is for FSOCO; a broken image of COCO stops the run: '
+                             'download it again.')
         variant = get_variant(self.variant)
         check_input_size((self.height, self.width), variant)
         check_input_size((self.crop_height, self.crop_width), variant)
@@ -118,6 +122,12 @@ def _boolean(text: str) -> bool:
     if text.lower() not in ('true', 'false'):
         raise argparse.ArgumentTypeError(f'expected true or false, found {text!r}')
     return text.lower() == 'true'
+
+
+def _with_dashes(word: str) -> str:
+    """Let --crop_height stand for --crop-height: files have fields with underscores."""
+    name, equals, value = word.partition('=')
+    return name.replace('_', '-') + equals + value if word.startswith('--') else word
 
 
 def _check_names(names: set[str], where: str) -> None:
@@ -146,7 +156,7 @@ def parse_command_line(arguments: Sequence[str] | None = None) -> TrainConfig:
     parser = argparse.ArgumentParser(
         description='Train a network of the EUnet family on FSOCO or on rendered scenes.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument('--config', type=Path, default=share_file(_DEFAULT),
+    parser.add_argument('--config', type=Path, default=argparse.SUPPRESS,
                         help='YAML file with any of the fields below')
     for f in fields(TrainConfig):
         parser.add_argument(
@@ -154,14 +164,17 @@ def parse_command_line(arguments: Sequence[str] | None = None) -> TrainConfig:
             type=_boolean if f.type == 'bool' else _TYPES[f.type],
             help=f'{f.metadata["description"]} (where the file does not say: {f.default!r})',
             default=argparse.SUPPRESS)
-    known, unknown = parser.parse_known_args(arguments)
+    words = [_with_dashes(w) for w in (sys.argv[1:] if arguments is None else arguments)]
+    known, unknown = parser.parse_known_args(words)
     names = {word[2:].partition('=')[0].replace('-', '_') for word in unknown
              if word.startswith('--')}
     _check_names(names, 'The command line')
     if unknown:
         raise ValueError(f'The command line has {unknown[0]!r}, which belongs to no option.')
     given = vars(known)
-    path = given.pop('config')
     if 'resume' in given and len(given) > 1:
         raise ValueError('--resume goes on as the run began: use it without other options.')
-    return TrainConfig(**{**read_config(path), **given})
+    values = read_config(given.pop('config', share_file(_DEFAULT)))
+    if 'resume' in values:
+        raise ValueError('resume belongs on the command line, alone, not into a configuration.')
+    return TrainConfig(**{**values, **given})

@@ -20,7 +20,7 @@ from typing import Any
 if __package__ in (None, ''):  # run as a script from a checkout that is not installed
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from eunet_ros.model.classes import ClassTable
+from eunet_ros.model.classes import ClassTable, cone_classes
 from eunet_ros.model.engines import AUTO, EngineError, ENGINES
 from eunet_ros.training.data.fsoco import detect_border, FsocoProject, LoadReport
 from eunet_ros.training.data.rendered import TEST_SEED, VALIDATION_SEED
@@ -39,6 +39,10 @@ def _rendered(options: argparse.Namespace,
     if options.split not in SEEDS:
         raise DataError(f'Rendered scenes have the parts {" and ".join(SEEDS)}, found '
                         f'{options.split}: what was trained on is no test.')
+    if len(classes.names) > 2 and classes.names != cone_classes().names:
+        raise DataError(f'The weights know the classes {", ".join(classes.names[:6])}, but '
+                        f'rendered scenes show {", ".join(cone_classes().names)}: take other '
+                        'weights.')
     profile = get_profile(options.profile).name
     items = rendered_images(SEEDS[options.split], options.count, tuple(options.size), profile,
                             classes)
@@ -59,7 +63,8 @@ def _project(options: argparse.Namespace, classes: ClassTable,
         if not samples:
             raise DataError(f'The part {options.split} of the split is empty: choose another '
                             '--split, or "all".')
-    border = detect_border(project.samples) if options.border < 0 else options.border
+    border = (detect_border(project.samples, on_error=options.on_error) if options.border < 0
+              else options.border)
     items = project_images(samples, classes, border, options.on_error, report)
     return items, len(samples), {'data': str(options.data), 'border': border, 'split by': how}
 
@@ -78,8 +83,9 @@ def evaluate(options: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
         write_worst_page,
     )
     from rich.progress import track
-    if options.count < 1:
-        raise ValueError(f'--count must be at least 1, found {options.count}.')
+    for name in ('count', 'worst'):
+        if getattr(options, name) < 1:
+            raise ValueError(f'--{name} must be at least 1, found {getattr(options, name)}.')
     segmenter = Segmenter(options.weights, options.engine,
                           tuple(options.input_size) if options.input_size else None)
     try:
@@ -158,6 +164,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, EngineError) as error:
         print(f'evaluate: {error}', file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print('evaluate: interrupted, nothing was written.', file=sys.stderr)
+        return 130
     _print(report)
     print(f'Report: {folder}/report.json, confusion.png, curves.png, worst.html')
     return 0

@@ -29,10 +29,11 @@ _PRIVATE = ('output', 'cache', 'weights', 'data', 'split', 'resume')  # paths of
 
 def new_folder(path: Path) -> Path:
     """Make the folder, or path_2, path_3 … where it exists: no run is overwritten."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     candidate, number = path, 1
     while True:
         try:
-            candidate.mkdir(parents=True)
+            candidate.mkdir()
             return candidate
         except FileExistsError:
             number += 1
@@ -68,6 +69,31 @@ def read_run_config(folder: Path) -> TrainConfig:
         raise ValueError(f'{folder / CONFIG} is of another version: {error}.') from error
 
 
+def _load(path: Path) -> dict[str, Any]:
+    """Load one of Lightning's checkpoints; nothing in it runs as code."""
+    try:
+        return torch.load(path, map_location='cpu', weights_only=True)
+    except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        raise ValueError(f'Cannot read the weights in {path}: {one_line(error)}.') from error
+
+
+def read_interrupted(folder: Path) -> tuple[TrainConfig, int]:
+    """
+    Return how to go on with a run, with its own split, and the steps that are done.
+
+    Raises ValueError, in a sentence, where it saved nothing that can be taken up.
+    """
+    config, run = read_run_config(folder), _read_json(folder, RUN)
+    if not (folder / LAST).is_file():
+        raise ValueError(f'{folder} holds no {LAST}: the run was interrupted before it had saved '
+                         'anything, start it anew.')
+    step = int(_load(folder / LAST)['global_step'])
+    if (folder / SPLIT).is_file():
+        config = replace(config, split=str(folder / SPLIT),
+                         border=run['training'].get('border', config.border))
+    return replace(config, weights=''), step
+
+
 def describe(config: TrainConfig, data: dict[str, Any],
              started_from: dict[str, Any] | None) -> dict[str, Any]:
     """Return what a checkpoint says of its training; no folders of this machine."""
@@ -89,15 +115,15 @@ def run_checkpoint(folder: Path) -> Checkpoint:
     if path is None:
         raise ValueError(f'{folder} holds neither {BEST} nor {LAST}: the run has saved nothing '
                          'yet.')
+    state = _load(path)
     try:
         classes = ClassTable.from_list(run['classes'])
         network = build_model(config.variant, classes.num_logits)
-        state = torch.load(path, map_location='cpu', weights_only=True)
         network.load_state_dict({
             k.removeprefix('network.'): v for k, v in state['state_dict'].items()
             if k.startswith('network.')}, strict=True)
-    except (OSError, KeyError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(f'Cannot read the weights in {path}: {one_line(error)}.') from error
+    except (KeyError, RuntimeError) as error:
+        raise ValueError(f'Cannot use the weights in {path}: {one_line(error)}.') from error
     scores = {k: round(v, 4) for k, v in state.get('eunet_scores', {}).items()}
     return Checkpoint(
         network.eval(), config.variant, classes, (config.height, config.width),

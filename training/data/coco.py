@@ -10,8 +10,10 @@ from __future__ import annotations
 import colorsys
 from contextlib import redirect_stdout
 import io
+import json
 from pathlib import Path
 from typing import Any
+import zlib
 
 import cv2
 from eunet_ros.model.classes import ClassTable, IGNORE_ID
@@ -96,9 +98,9 @@ class CocoImages:
         self.ids = {category: i for i, category in enumerate(categories, 1)}
         self.classes = _classes([coco.cats[c]['name'] for c in categories], binary)
         # Only what is needed goes to the processes that load.
-        self.rows = [(row['file_name'], [
+        self.rows = [(row['file_name'], (row['height'], row['width']), zlib.compress(json.dumps([
             {k: a[k] for k in ('segmentation', 'category_id', 'iscrowd') if k in a}
-            for a in coco.imgToAnns[row['id']]]) for row in rows]
+            for a in coco.imgToAnns[row['id']]]).encode())) for row in rows]
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -109,15 +111,17 @@ class CocoImages:
         return len(self.rows)
 
     def __getitem__(self, index: int) -> np.ndarray:
-        name, annotations = self.rows[index]
+        name, size, annotations = self.rows[index]
         image = read_image(self.folder / name)
+        if image.shape[:2] != size:
+            raise DataError(f'{self.folder / name} has {image.shape[0]}x{image.shape[1]} pixels '
+                            f'(height x width) but its annotation says {size[0]}x{size[1]}: '
+                            'download both again.')
         try:
-            mask = _mask(annotations, self.ids, image.shape[:2], self.binary)
+            mask = _mask(json.loads(zlib.decompress(annotations)), self.ids, size, self.binary)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise DataError(f'The annotation of {name} cannot be used: {one_line(error)}.'
                             ) from error
-        if mask.shape != image.shape[:2]:
-            raise DataError(f'The annotation of {name} is of another size than the image.')
         cv2.setNumThreads(1)
         return scale_pair(image, mask, self.size)
 

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import cv2
 from eunet_ros.model.classes import IGNORE_ID
@@ -43,6 +45,19 @@ class CropDataset(Dataset):
         self.cone_crops, self.seed = cone_crops, seed
         self.binary, self.augment = binary, augment
         self._order = np.random.default_rng(seed).permutation(len(scenes))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Send a memory map to a process that loads as its file, not as a copy of it."""
+        state, scenes = self.__dict__.copy(), self.scenes
+        if isinstance(scenes, np.memmap) and scenes.filename:
+            state['scenes'] = partial(np.memmap, scenes.filename, scenes.dtype, 'r', scenes.offset,
+                                      scenes.shape)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if isinstance(self.scenes, partial):
+            self.scenes = self.scenes()
 
     def __len__(self) -> int:
         return self.length

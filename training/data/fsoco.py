@@ -351,16 +351,22 @@ def has_border(image: np.ndarray, border: int = BORDER) -> bool:
     return all(float(side.mean()) >= _DARK_SHARE for side in sides)
 
 
-def detect_border(samples: Iterable[Sample], count: int = 5) -> int:
+def detect_border(samples: Iterable[Sample], count: int = 5, on_error: str = 'raise') -> int:
     """
     Return BORDER or 0 by looking at `count` images spread over the samples.
 
-    Raises DataError where they disagree: cropping by the wrong border would shift no mask but
-    lose image, or keep logos in it.
+    on_error: 'skip' passes over images that cannot be read. Raises DataError where images
+    disagree: cropping by the wrong border would shift no mask but lose image, or keep logos in it.
     """
     chosen = list(samples)
     chosen = [chosen[i * len(chosen) // count] for i in range(count)] if chosen else []
-    found = {s.name: has_border(read_image(s.image)) for s in chosen}
+    found = {}
+    for sample in chosen:
+        try:
+            found[sample.name] = has_border(read_image(sample.image))
+        except DataError:
+            if on_error == 'raise':
+                raise
     if len(set(found.values())) > 1:
         name = {v: k for k, v in found.items()}
         raise DataError(f'{name[True]} has a black border of {BORDER} px but {name[False]} has '

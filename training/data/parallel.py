@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 import multiprocessing
 import os
 from typing import TypeVar
@@ -21,4 +22,8 @@ def parallel_map(function: Callable[[_T], _R], tasks: Sequence[_T]) -> Iterator[
     # Spawned: a fork after PyTorch has started its threads may hang.
     context = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(os.cpu_count(), context) as pool:
-        yield from pool.map(function, tasks, chunksize=16)
+        try:
+            yield from pool.map(function, tasks, chunksize=16)
+        except BrokenProcessPool as error:
+            raise OSError('A process that prepares data was killed, most likely for want of '
+                          'memory: free some and start again.') from error

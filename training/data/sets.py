@@ -65,7 +65,8 @@ def open_sets(config: TrainConfig) -> TrainingSets:
         if not parts[name]:
             raise DataError(f'The part {name} of the split is empty: training needs images to '
                             'train on and others to choose by.')
-    border = detect_border(project.samples) if config.border < 0 else config.border
+    border = (detect_border(project.samples, on_error=config.on_error) if config.border < 0
+              else config.border)
     sets, notes = [], {}
     for name in ('train', 'val'):
         report = LoadReport()
