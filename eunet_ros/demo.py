@@ -40,10 +40,11 @@ from eunet_ros.demo_processes import (
     LiveDrive,
     node_arguments,
 )
-from eunet_ros.demo_report import make_report, rate_hz, write_json
+from eunet_ros.demo_report import make_report, rate_hz
 from eunet_ros.frame_source import BagSource, DEFAULT_HZ, FolderSource, open_source
 from eunet_ros.mask_store import MaskReader, MASKS_FILE
 from eunet_ros.model.engines import AUTO, ENGINES
+from eunet_ros.model.files import write_json
 from eunet_ros.model.resources import DEFAULT_WEIGHTS, share_file
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
-import json
 import os
 from pathlib import Path
 import platform
@@ -77,16 +76,6 @@ def make_report(record: DriveRecord, arrivals: Mapping[int, int], scores: Mappin
         'started': started.astimezone(timezone.utc).isoformat(timespec='seconds'),
         'bag': source, 'image_topic': image_topic,
         'duration_s': round((sent[-1] - sent[0]) / 1e9, 2) if sent else 0.0}
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file, beside its place first and then renamed; raises OSError."""
-    beside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        beside.write_text(json.dumps(content, indent=2, allow_nan=False) + '\n')
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _cpu() -> str:

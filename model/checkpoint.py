@@ -19,6 +19,7 @@ from typing import Any
 from eunet_ros.model.classes import ClassTable
 from eunet_ros.model.errors import one_line
 from eunet_ros.model.eunet import EUnet, get_variant, Variant, VARIANTS
+from eunet_ros.model.files import written_beside
 from eunet_ros.model.resources import WEIGHTS_DIR
 import torch
 
@@ -169,15 +170,8 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint,
     _check_finite(tensors)
     data = save({k: v.detach().cpu().contiguous() for k, v in tensors.items()},
                 {_KEY: json.dumps(info, sort_keys=True)})
-    beside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        with open(beside, 'wb') as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with written_beside(path) as beside:
+        beside.write_bytes(data)
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str], str]:

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta, timezone
 import json
 
 from eunet_ros.demo_processes import DriveRecord
-from eunet_ros.demo_report import latency_ms, make_report, rate_hz, stage_ms, write_json
+from eunet_ros.demo_report import latency_ms, make_report, rate_hz, stage_ms
+from eunet_ros.model.files import write_json
 import pytest
 
 KEYS = {

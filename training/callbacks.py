@@ -3,11 +3,11 @@
 """What a run does beside learning: it watches itself, and saves so that nothing is lost."""
 from __future__ import annotations
 
-import os
 from pathlib import Path
 import time
 from typing import Any
 
+from eunet_ros.model.files import written_beside
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
@@ -78,15 +78,8 @@ class BesideCheckpointIO(TorchCheckpointIO):
         """Write to a local path; raises OSError, the older file then being untouched."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-        try:
-            with open(beside, 'wb') as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
+        with written_beside(path) as beside:
+            torch.save(checkpoint, beside)
 
 
 class RunCheckpoint(ModelCheckpoint):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 import json
-import os
 from pathlib import Path
 import pickle
 from typing import Any
@@ -38,16 +37,6 @@ def new_folder(path: Path) -> Path:
         except FileExistsError:
             number += 1
             candidate = path.with_name(f'{path.name}_{number}')
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write beside and rename."""
-    beside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        beside.write_text(json.dumps(content, indent=1) + '\n')
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _read_json(folder: Path, name: str) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 import hashlib
-import os
 from pathlib import Path
 
 import cv2
+from eunet_ros.model.files import written_beside
 from eunet_ros.training.data import synthetic
 from eunet_ros.training.data.parallel import parallel_map
 import numpy as np
@@ -44,15 +44,11 @@ def rendered_set(folder: Path, first_seed: int, count: int, height: int, width: 
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f'{renderer_fingerprint()}_{first_seed}_{count}_{height}x{width}.npy'
     if not path.exists():
-        beside = path.with_suffix(f'.{os.getpid()}.tmp')
-        try:
+        with written_beside(path) as beside:
             out = np.lib.format.open_memmap(beside, 'w+', np.uint8, (count, height, width, 4))
             tasks = [(first_seed + i, height, width) for i in range(count)]
             rows = parallel_map(_render, tasks)
             for i, pixels in enumerate(track(rows, 'Rendering', total=count)):
                 out[i] = pixels
             out.flush()
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
     return np.load(path, mmap_mode='r')

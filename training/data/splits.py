@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 import hashlib
-import json
 import math
-import os
 from pathlib import Path
 
+from eunet_ros.model.files import write_json
 from eunet_ros.training.data.fsoco import Sample
 from eunet_ros.training.data.supervisely import DataError, read_json
 
@@ -59,13 +58,8 @@ class Split:
         """Write the split as JSON, beside and renamed."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-        content = {'by': self.by, 'seed': self.seed, **{p: getattr(self, p) for p in PARTS}}
-        try:
-            beside.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_json(path, {'by': self.by, 'seed': self.seed,
+                          **{p: getattr(self, p) for p in PARTS}}, indent=1)
 
 
 def load_split(path: str | Path, samples: Iterable[Sample] | None = None) -> Split:
