@@ -32,6 +32,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 _AHEAD = 8           # frames read ahead: half a second of 15 Hz, 22 MB of raw 720p
 _POLL_S = 0.01
 _ACK_TIMEOUT_S = 2.0
+_LINGER_S = 0.5
 
 
 class Player(Node):
@@ -71,8 +72,10 @@ class Player(Node):
         return stamp
 
     def finish(self) -> None:
-        """Wait until reliable subscribers have everything."""
+        """Wait until subscribers have everything: reliable ones tell, others are given a moment."""
         self._images.wait_for_all_acked(Duration(seconds=_ACK_TIMEOUT_S))
+        # The last image still lies in this process's shared memory, which goes with it.
+        time.sleep(_LINGER_S)
 
 
 def play(player: Player, source: FrameSource, rate: float, restamp: bool,
