@@ -72,7 +72,7 @@ class Player(Node):
         return stamp
 
     def finish(self) -> None:
-        """Wait until subscribers have everything: reliable ones tell, others are given a moment."""
+        """Wait until subscribers have everything: reliable ones tell, others get a moment."""
         self._images.wait_for_all_acked(Duration(seconds=_ACK_TIMEOUT_S))
         # The last image still lies in this process's shared memory, which goes with it.
         time.sleep(_LINGER_S)
