@@ -25,7 +25,7 @@ $(VENV)/.demo: requirements.txt setup.py package.xml
 	@echo "Installing into $(VENV): ROS 2, PyTorch and OpenVINO from wheels, a few minutes the first time …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(CLEAN) $(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt
-	@$(CLEAN) $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(CLEAN) $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation --use-pep517 -e .
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.demo
