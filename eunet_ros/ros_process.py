@@ -27,8 +27,8 @@ def run(main: Callable[[], int]) -> NoReturn:
     Run a process's `main` and end with its exit code, once its output is written.
 
     The destructors of C++ libraries are left out: Fast DDS keeps a thread of its shared memory
-    running beside them, and a crash there (seen as exit code -11, see eProsima/Fast-DDS#6114)
-    would turn a clean end into a failed one.
+    running beside them, and a crash there, as eProsima/Fast-DDS#6114 describes one, would turn a
+    clean end into a failed one.
     """
     try:
         code = main()

@@ -69,6 +69,26 @@ def command(cache, output, **options):
     return [word for k, v in options.items() for word in (f'--{k.replace("_", "-")}', str(v))]
 
 
+def start_until_saved(cache, run, **options):
+    """Start a run in a process; returns once it has saved something."""
+    script = Path(export.__file__).with_name('train.py')
+    process = subprocess.Popen(
+        [sys.executable, str(script), *command(cache, run, **options)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 60
+    while not (run / 'last.ckpt').exists():
+        assert process.poll() is None and time.monotonic() < end, process.stderr.read()
+        time.sleep(0.002)
+    return process
+
+
+def test_a_missing_package_is_a_sentence(tmp_path, cache, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'lion_pytorch', None)
+    monkeypatch.delitem(sys.modules, 'eunet_ros.training.task')
+    assert main(command(cache, tmp_path / 'run')) == 1
+    assert 'A Python package is missing' in capsys.readouterr().err
+
+
 def test_training_on_a_project(tmp_path, cache, project):
     assert main(command(cache, tmp_path / 'run', data=project, steps=4, validate_every=2)) == 0
     run = tmp_path / 'run'
@@ -94,14 +114,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, cache):
     options = {'images': 6, 'validation_images': 2, 'steps': 59, 'validate_every': 3,
                'workers': 1}
     assert main(command(cache, tmp_path / 'whole', **options)) == 0
-    script = Path(export.__file__).with_name('train.py')
-    process = subprocess.Popen(
-        [sys.executable, str(script), *command(cache, tmp_path / 'cut', **options)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    end = time.monotonic() + 60
-    while not (tmp_path / 'cut' / 'last.ckpt').exists():
-        assert process.poll() is None and time.monotonic() < end, process.stderr.read()
-        time.sleep(0.002)
+    process = start_until_saved(cache, tmp_path / 'cut', **options)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
@@ -173,15 +186,8 @@ def test_what_goes_wrong_is_a_sentence(
 
 
 def test_interrupted_in_the_terminal(tmp_path, cache):
-    script = Path(export.__file__).with_name('train.py')
-    process = subprocess.Popen(
-        [sys.executable, str(script), *command(cache, tmp_path / 'run', images=6, steps=100_000,
-                                               validation_images=2, validate_every=3)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    end = time.monotonic() + 60
-    while not (tmp_path / 'run' / 'last.ckpt').exists():
-        assert process.poll() is None and time.monotonic() < end, process.stderr.read()
-        time.sleep(0.01)
+    process = start_until_saved(cache, tmp_path / 'run', images=6, validation_images=2,
+                                steps=100_000, validate_every=3)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 1 and 'Interrupted at step' in error

@@ -165,6 +165,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError, EngineError) as error:
         print(f'evaluate: {error}', file=sys.stderr)
         return 1
+    except ImportError as error:
+        print(f'evaluate: A Python package is missing ({error}): docs/training.md says what to '
+              'install.', file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print('evaluate: interrupted, nothing was written.', file=sys.stderr)
         return 130

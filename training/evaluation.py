@@ -14,13 +14,12 @@ from eunet_ros.model.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.engines.base import HostSegmentation
 from eunet_ros.model.processing import cone_probability
 from eunet_ros.training.data.fsoco import (
-    load_sample,
+    load_samples,
     LoadReport,
     paint_instances,
     read_annotation,
     Sample,
 )
-from eunet_ros.training.data.supervisely import DataError
 from eunet_ros.training.data.synthetic import render_scene
 from eunet_ros.training.metrics import SegmentationMetrics
 import numpy as np
@@ -49,16 +48,8 @@ class Labelled:
 def project_images(samples: Iterable[Sample], classes: ClassTable, border: int, on_error: str,
                    report: LoadReport) -> Iterator[Labelled]:
     """Yield a project's images at their own size; see `fsoco.load_samples` for the options."""
-    for sample in samples:
-        try:
-            image, mask = load_sample(sample, classes, border)
-            annotation = read_annotation(sample.annotation, classes)
-        except DataError as error:
-            if on_error == 'raise':
-                raise
-            report.errors.append(str(error))
-            continue
-        report.loaded += 1
+    for sample, image, mask in load_samples(samples, classes, border, on_error, report):
+        annotation = read_annotation(sample.annotation, classes)
         yield Labelled(sample.name, image, mask, paint_instances(annotation, border))
 
 

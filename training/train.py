@@ -180,10 +180,11 @@ def train(config: TrainConfig) -> Path:
     if trainer.current_epoch < config.epochs:
         print(f'Stopped after {trainer.current_epoch} of {config.epochs} epochs: {config.patience}'
               ' validations without a better one.')
+    path = export(folder)  # before what is only nice to have
     plot_curves(folder)
     if wait.share is not None:
         print(f'Waiting for data: {wait.share:.1%} of the time of the steps.')
-    return export(folder)
+    return path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -193,6 +194,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f'Weights: {train(config)}')
     except (ValueError, OSError) as error:
         print(f'train: {error}', file=sys.stderr)
+        return 1
+    except ImportError as error:
+        print(f'train: A Python package is missing ({error}): docs/training.md says what to '
+              'install.', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print('train: interrupted before anything was trained.', file=sys.stderr)
