@@ -14,6 +14,7 @@ pytest.importorskip('lightning', reason='lightning is not installed')
 
 from eunet_ros.model import load_checkpoint, Segmenter  # noqa: E402,I100
 from eunet_ros.training import losses  # noqa: E402
+from eunet_ros.training.callbacks import ramped_decay  # noqa: E402
 from eunet_ros.training.config import parse_command_line, TrainConfig  # noqa: E402
 from eunet_ros.training.data.crops import count_pixels, CropDataset, EpochSampler  # noqa: E402
 from eunet_ros.training.data.rendered import rendered_set  # noqa: E402
@@ -78,16 +79,22 @@ def test_class_weights():
     assert losses.class_weights([9, 5, 0], 3.0, 0.0).tolist() == [1, 3, 3]
 
 
+def dice(logits, target):
+    return float(losses.soft_dice(logits.log_softmax(1), target, smooth=0))
+
+
 def test_losses_by_hand():
     logits = torch.log(torch.tensor([[[[0.5, 0.9]], [[0.5, 0.1]]]]))  # (1, 2, 1, 2)
-    target = torch.tensor([[[1, 0]]])
+    target, weight = torch.tensor([[[1, 0]]]), torch.tensor([1.0, 4.0])
     entropy = -(4 * np.log(0.5) + np.log(0.9)) / 5
-    loss = losses.cross_entropy(logits, target, torch.tensor([1.0, 4.0]))
+    loss = losses.segmentation_loss(logits, target, weight, 0.0, 0.0)
     assert float(loss) == pytest.approx(entropy)
     # overlap 0.5, predicted 0.6, true 1
-    assert float(losses.soft_dice(logits, target, smooth=0)) == pytest.approx(1 - 1 / 1.6)
-    ignored = torch.tensor([[[1, 255]]])
-    assert float(losses.soft_dice(logits, ignored, smooth=0)) == pytest.approx(1 - 1 / 1.5)
+    assert dice(logits, target) == pytest.approx(1 - 1 / 1.6)
+    assert dice(logits, torch.tensor([[[1, 255]]])) == pytest.approx(1 - 1 / 1.5)
+    # 50 pixels on both sides; of one cone class the colour costs nothing.
+    loss = losses.segmentation_loss(logits, target, weight, 2.0, 1.0)
+    assert float(loss) == pytest.approx(entropy + 2 * (1 - 51 / 51.6))
 
 
 def test_colour_loss_looks_at_cones_alone():
@@ -101,8 +108,16 @@ def test_colour_loss_looks_at_cones_alone():
 def test_one_logit_is_binary_cross_entropy():
     logits, target = torch.randn(2, 1, 4, 4), torch.randint(0, 2, (2, 4, 4))
     torch.testing.assert_close(
-        losses.cross_entropy(losses.with_background(logits), target, torch.ones(2)),
+        losses.segmentation_loss(losses.with_background(logits), target, torch.ones(2), 0, 0),
         torch.nn.functional.binary_cross_entropy_with_logits(logits[:, 0], target.float()))
+
+
+def test_the_average_forgets_the_random_start():
+    assert [ramped_decay(0.998, n) for n in (0, 8, 4500)] == [0.1, 0.5, 0.998]
+    start = 1.0
+    for n in range(200):
+        start *= ramped_decay(0.998, n)
+    assert start < 1e-6 < 0.998 ** 200
 
 
 def test_rendered_set_is_kept_and_read_only(cache, scenes):

@@ -9,9 +9,10 @@ from typing import Any
 
 from eunet_ros.model.files import written_beside
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 import torch
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 _CHECK_EVERY = 25  # steps; looking at the loss waits for a GPU
 
@@ -54,6 +55,36 @@ class DataWait(Callback):
         if self._seen >= self._SKIPPED:
             self.worked += now - self._mark
         self._seen, self._mark = self._seen + 1, now
+
+
+class EmaWeights(WeightAveraging):
+    """
+    Validates and saves an exponential moving average of the weights.
+
+    Its decay rises to `decay` as min(decay, (1 + n) / (10 + n)) over the updates n, so that the
+    random start is forgotten early: with a decay of 0.998 alone it is still in the average after
+    a thousand steps, whose validations say nothing then.
+    """
+
+    def __init__(self, decay: float) -> None:
+        self._decay, self._step = decay, 0
+        super().__init__(multi_avg_fn=self._average)
+
+    def _average(self, means: list[torch.Tensor], values: list[torch.Tensor],
+                 count: torch.Tensor) -> None:
+        # Not by `count`, for which a GPU would have to be waited for.
+        get_ema_multi_avg_fn(ramped_decay(self._decay, self._step))(means, values, count)
+
+    def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
+        """Return whether an optimiser step was made."""
+        if step_idx is not None:
+            self._step = step_idx
+        return step_idx is not None
+
+
+def ramped_decay(decay: float, updates: int) -> float:
+    """Return the decay of a moving average that has been updated so many times."""
+    return min(decay, (1 + updates) / (10 + updates))
 
 
 class StopAtNan(Callback):

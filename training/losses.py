@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Soft losses on logits (N, C, H, W) and ground-truth ids (N, H, W)."""
+"""Losses on logits (N, C, H, W) and ground-truth ids (N, H, W)."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -31,10 +31,21 @@ def class_weights(pixels: Sequence[int], cone_weight: float, balance: float) -> 
     return torch.cat((torch.ones(1), cone_weight * rarity))
 
 
-def cross_entropy(logits: torch.Tensor, target: torch.Tensor,
-                  weight: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy with a weight for each class (C,); ignored pixels do not count."""
-    return functional.cross_entropy(logits, target, weight, ignore_index=IGNORE_ID)
+def segmentation_loss(logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor,
+                      dice_weight: float, color_weight: float) -> torch.Tensor:
+    """
+    Cross-entropy, plus `dice_weight` soft Dice, plus `color_weight` cross-entropy among cones.
+
+    weight (C,): of each class in the first of them. Pixels with the id 255 do not count in any.
+    One log-softmax serves the first two: at full resolution each costs a tenth of a step.
+    """
+    log_shares = logits.log_softmax(1)
+    loss = functional.nll_loss(log_shares, target, weight, ignore_index=IGNORE_ID)
+    if dice_weight:
+        loss = loss + dice_weight * soft_dice(log_shares, target)
+    if color_weight:
+        loss = loss + color_weight * cone_cross_entropy(logits, target)
+    return loss
 
 
 def cone_cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -43,19 +54,22 @@ def cone_cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tens
 
     In the whole cross-entropy the colour of a cone is a few percent of the sum; here it is all.
     """
-    cone = torch.where((target > 0) & (target != IGNORE_ID), target - 1, -1)
-    total = functional.cross_entropy(logits[:, 1:], cone, ignore_index=-1, reduction='sum')
-    return total / (cone >= 0).sum().clamp(min=1)
+    cone = (target > 0) & (target != IGNORE_ID)
+    total = functional.cross_entropy(logits.permute(0, 2, 3, 1)[cone][:, 1:], target[cone] - 1,
+                                     reduction='sum')
+    return total / cone.sum().clamp(min=1)
 
 
-def soft_dice(logits: torch.Tensor, target: torch.Tensor, smooth: float = 50.0) -> torch.Tensor:
+def soft_dice(log_shares: torch.Tensor, target: torch.Tensor,
+              smooth: float = 50.0) -> torch.Tensor:
     """
     One minus the soft Dice of 'cone or not', over the whole batch (Milletari et al., V-Net, 2016).
 
-    smooth: pixels added to both sides of the fraction, so that batches without cones are tame.
+    log_shares: the log-softmax of logits (N, C, H, W). smooth: pixels added to both sides of the
+    fraction, so that batches without cones are tame.
     """
     known = target != IGNORE_ID
-    cone = (1 - logits.softmax(1)[:, 0]) * known
+    cone = (1 - log_shares[:, 0].exp()) * known
     truth = ((target > 0) & known).to(cone.dtype)
     overlap = (cone * truth).sum()
     return 1 - (2 * overlap + smooth) / (cone.sum() + truth.sum() + smooth)

@@ -9,12 +9,7 @@ from eunet_ros.model.checkpoint import DEFAULT_MEAN, DEFAULT_STD, load_checkpoin
 from eunet_ros.model.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.eunet import build_model, EUnet
 from eunet_ros.training.config import TrainConfig
-from eunet_ros.training.losses import (
-    cone_cross_entropy,
-    cross_entropy,
-    soft_dice,
-    with_background,
-)
+from eunet_ros.training.losses import segmentation_loss, with_background
 from lightning.pytorch import LightningModule
 from lion_pytorch import Lion
 import torch
@@ -63,10 +58,8 @@ class SegmentationTask(LightningModule):
         """Return the loss of a batch."""
         images, target = batch
         logits = with_background(self(images).float())
-        loss = cross_entropy(logits, target, self.weight)
-        loss = loss + self.config.dice_weight * soft_dice(logits, target)
-        if self.config.color_weight:
-            loss = loss + self.config.color_weight * cone_cross_entropy(logits, target)
+        loss = segmentation_loss(logits, target, self.weight, self.config.dice_weight,
+                                 self.config.color_weight)
         self.log('loss', loss, prog_bar=True)
         return loss
 

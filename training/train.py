@@ -70,16 +70,12 @@ def _prepare(config: TrainConfig, sets: TrainingSets) -> Path:
 
 
 def _callbacks(config: TrainConfig, folder: Path, wait: Any) -> list[Any]:
-    from eunet_ros.training.callbacks import RunCheckpoint, StopAtNan
-    from lightning.pytorch.callbacks import (
-        EarlyStopping,
-        EMAWeightAveraging,
-        TQDMProgressBar,
-    )
+    from eunet_ros.training.callbacks import EmaWeights, RunCheckpoint, StopAtNan
+    from lightning.pytorch.callbacks import EarlyStopping, TQDMProgressBar
     # At the epoch's end, when the run can be taken up exactly; StopAtNan comes before them.
     callbacks = [StopAtNan(), wait, TQDMProgressBar(refresh_rate=10)]
     if config.ema:
-        callbacks.append(EMAWeightAveraging(decay=config.ema))
+        callbacks.append(EmaWeights(config.ema))
     if config.patience:
         callbacks.append(EarlyStopping('miou', mode='max', patience=config.patience))
     for name, monitor in ((BEST, 'miou'), (LAST, None)):
