@@ -5,14 +5,42 @@ The building blocks of EUnet.
 
 Layouts are NCHW throughout. Sources: SPD-Conv (Sunkara and Luo, 2022, arXiv:2208.03641), depthwise
 separable convolution (Howard et al., MobileNets, arXiv:1704.04861), large-kernel attention (Guo et
-al., Visual Attention Network, arXiv:2202.09741).
+al., Visual Attention Network, arXiv:2202.09741), large separable kernel attention (Lau et al.,
+arXiv:2309.01439), group normalisation (Wu and He, arXiv:1803.08494), layer normalisation over the
+channels of a pixel (Liu et al., ConvNeXt, arXiv:2201.03545).
 """
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional
 
 # The LKA gate as published is an unbounded product: on unfamiliar images activations cascade.
 GATES = ('product', 'sigmoid')
+ATTENTIONS = ('lka', 'lska')
+NORMS = ('batch', 'group', 'layer')
+
+
+class LayerNorm2d(nn.LayerNorm):
+    """Layer normalisation over the channels of each pixel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def make_norm(channels: int, norm: str) -> nn.Module:
+    """Return a normalisation by name; groups are 32, or as many of that as divide the channels."""
+    if norm == 'batch':
+        return nn.BatchNorm2d(channels)
+    if norm == 'group':
+        return nn.GroupNorm(math.gcd(channels, 32), channels)
+    if norm == 'layer':
+        return LayerNorm2d(channels)
+    raise ValueError(f'norm must be one of {", ".join(NORMS)}, not {norm!r}.')
 
 
 class SeparableConv2d(nn.Module):
@@ -50,24 +78,57 @@ class LKA(nn.Module):
         return x * (torch.sigmoid(attention) if self.gate == 'sigmoid' else attention)
 
 
-class ConvBlock(nn.Sequential):
-    """BN, Hardswish, separable, BN, Hardswish, separable, BN, Hardswish at constant width."""
+class LSKA(nn.Module):
+    """
+    Large separable kernel attention: LKA whose two depthwise kernels are a row and a column each.
 
-    def __init__(self, channels: int) -> None:
+    5 + 5 + 7 + 7 weights a channel instead of 25 + 49 over the same 23×23 pixels. gate: as of LKA.
+    """
+
+    def __init__(self, channels: int, gate: str = 'product') -> None:
+        super().__init__()
+        if gate not in GATES:
+            raise ValueError(f'gate must be one of {", ".join(GATES)}, not {gate!r}.')
+        self.gate = gate
+
+        def depthwise(kernel: tuple[int, int], padding: tuple[int, int],
+                      dilation: int = 1) -> nn.Conv2d:
+            return nn.Conv2d(channels, channels, kernel, padding=padding, dilation=dilation,
+                             groups=channels)
+        self.depthwise = nn.Sequential(depthwise((1, 5), (0, 2)), depthwise((5, 1), (2, 0)))
+        self.dilated = nn.Sequential(depthwise((1, 7), (0, 9), 3), depthwise((7, 1), (9, 0), 3))
+        self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
+
+    forward = LKA.forward
+
+
+def make_attention(channels: int, attention: str, gate: str) -> nn.Module:
+    """Return an attention by name."""
+    kinds = {'lka': LKA, 'lska': LSKA}
+    if attention not in kinds:
+        raise ValueError(f'attention must be one of {", ".join(ATTENTIONS)}, not {attention!r}.')
+    return kinds[attention](channels, gate)
+
+
+class ConvBlock(nn.Sequential):
+    """Norm, Hardswish, separable, norm, Hardswish, separable, norm, Hardswish, width unchanged."""
+
+    def __init__(self, channels: int, norm: str = 'batch') -> None:
         super().__init__(
-            nn.BatchNorm2d(channels), nn.Hardswish(), SeparableConv2d(channels, channels),
-            nn.BatchNorm2d(channels), nn.Hardswish(), SeparableConv2d(channels, channels),
-            nn.BatchNorm2d(channels), nn.Hardswish())
+            make_norm(channels, norm), nn.Hardswish(), SeparableConv2d(channels, channels),
+            make_norm(channels, norm), nn.Hardswish(), SeparableConv2d(channels, channels),
+            make_norm(channels, norm), nn.Hardswish())
 
 
 class Downblock(nn.Module):
-    """SPD-Conv to half the resolution, convolution block, LKA."""
+    """SPD-Conv to half the resolution, convolution block, attention."""
 
-    def __init__(self, in_channels: int, out_channels: int, gate: str = 'product') -> None:
+    def __init__(self, in_channels: int, out_channels: int, gate: str = 'product',
+                 attention: str = 'lka', norm: str = 'batch') -> None:
         super().__init__()
         self.conv = nn.Conv2d(4 * in_channels, out_channels, 1, bias=False)
-        self.block = ConvBlock(out_channels)
-        self.attention = LKA(out_channels, gate)
+        self.block = ConvBlock(out_channels, norm)
+        self.attention = make_attention(out_channels, attention, gate)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (N, in, H, W) to (N, out, H/2, W/2); H and W must be even."""
@@ -76,12 +137,13 @@ class Downblock(nn.Module):
 
 
 class Upblock(nn.Module):
-    """Convolution block, LKA, then a 2×2 transposed convolution to twice the resolution."""
+    """Convolution block, attention, then a 2×2 transposed convolution to twice the resolution."""
 
-    def __init__(self, in_channels: int, out_channels: int, gate: str = 'product') -> None:
+    def __init__(self, in_channels: int, out_channels: int, gate: str = 'product',
+                 attention: str = 'lka', norm: str = 'batch') -> None:
         super().__init__()
-        self.block = ConvBlock(in_channels)
-        self.attention = LKA(in_channels, gate)
+        self.block = ConvBlock(in_channels, norm)
+        self.attention = make_attention(in_channels, attention, gate)
         self.up = nn.ConvTranspose2d(in_channels, out_channels, 2, stride=2)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 import difflib
 
-from eunet_ros.model.blocks import Downblock, GATES, SeparableConv2d, Upblock
+from eunet_ros.model.blocks import (
+    ATTENTIONS,
+    Downblock,
+    GATES,
+    NORMS,
+    SeparableConv2d,
+    Upblock,
+)
 import torch
 from torch import nn
 from torch.nn import functional
@@ -19,20 +26,24 @@ class Variant:
 
     width: channels at the resolution of the stem; they double at each of the three halvings.
     stem: the stem works at 1/stem of the input's resolution, the head restores it.
-    gate: see `blocks.LKA`.
+    gate, attention, norm: see `blocks.LKA`, `blocks.make_attention`, `blocks.make_norm`.
     """
 
     width: int = 64
     stem: int = 1
     gate: str = 'product'
+    attention: str = 'lka'
+    norm: str = 'batch'
 
     def __post_init__(self) -> None:
         if type(self.width) is not int or not 1 <= self.width <= 1024:
             raise ValueError(f'width must be a whole number from 1 to 1024, not {self.width!r}.')
         if type(self.stem) is not int or self.stem not in (1, 2, 4):
             raise ValueError(f'stem must be 1, 2 or 4, not {self.stem!r}.')
-        if self.gate not in GATES:
-            raise ValueError(f'gate must be one of {", ".join(GATES)}, not {self.gate!r}.')
+        for name, allowed in (('gate', GATES), ('attention', ATTENTIONS), ('norm', NORMS)):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f'{name} must be one of {", ".join(allowed)}, not '
+                                 f'{getattr(self, name)!r}.')
 
     @property
     def multiple(self) -> int:
@@ -65,14 +76,15 @@ class EUnet(nn.Module):
             raise ValueError(f'num_classes must be from 1 to 255, not {num_classes!r}.')
         self.variant = variant or VARIANTS['eunet']
         self.num_classes = num_classes
-        w, r, gate = self.variant.width, self.variant.stem, self.variant.gate
+        w, r = self.variant.width, self.variant.stem
+        kinds = (self.variant.gate, self.variant.attention, self.variant.norm)
         self.stem = SeparableConv2d(3 * r * r, w)
-        self.down1 = Downblock(w, 2 * w, gate)
-        self.down2 = Downblock(2 * w, 4 * w, gate)
-        self.down3 = Downblock(4 * w, 8 * w, gate)
-        self.up3 = Upblock(8 * w, 4 * w, gate)
-        self.up2 = Upblock(8 * w, 2 * w, gate)
-        self.up1 = Upblock(4 * w, w, gate)
+        self.down1 = Downblock(w, 2 * w, *kinds)
+        self.down2 = Downblock(2 * w, 4 * w, *kinds)
+        self.down3 = Downblock(4 * w, 8 * w, *kinds)
+        self.up3 = Upblock(8 * w, 4 * w, *kinds)
+        self.up2 = Upblock(8 * w, 2 * w, *kinds)
+        self.up1 = Upblock(4 * w, w, *kinds)
         self.head = nn.Conv2d(2 * w, num_classes * r * r, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -24,6 +24,10 @@ def written_beside(path: Path) -> Iterator[Path]:
         with open(beside, 'rb') as file:
             os.fsync(file.fileno())  # else a power cut may leave the new name with no content
         os.replace(beside, path)
+    except OSError as error:
+        if error.filename is None:  # of a full disk: say where
+            error.filename = str(path)
+        raise
     finally:
         beside.unlink(missing_ok=True)
 

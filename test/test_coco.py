@@ -73,6 +73,50 @@ def test_images_are_fitted(coco):
     assert len(CocoImages(coco, 'train', (32, 48), limit=1)) == 1
 
 
+@pytest.fixture
+def panoptic(coco):
+    """Things and stuff: a light, a dog that is a crowd, sky; one column is void."""
+    segment = np.zeros((32, 48), int)
+    segment[:, 1:] = 70_000  # sky
+    segment[4:12, 4:12], segment[20:30, 20:40] = 300, 5
+    png = np.dstack([segment // 65536, segment // 256 % 256, segment % 256]).astype(np.uint8)
+    for part in ('train2017', 'val2017'):
+        folder = coco / 'annotations' / f'panoptic_{part}'
+        folder.mkdir()
+        cv2.imwrite(str(folder / 'a.png'), png)
+        folder.with_suffix('.json').write_text(json.dumps({
+            'images': [{'id': i, 'file_name': f'{n}.jpg', 'height': 32, 'width': 48}
+                       for i, n in ((2, 'b'), (1, 'a'))],
+            'annotations': [{'image_id': 1, 'file_name': 'a.png', 'segments_info': [
+                {'id': 300, 'category_id': 3, 'iscrowd': 0},
+                {'id': 5, 'category_id': 9, 'iscrowd': 1},
+                {'id': 70_000, 'category_id': 187, 'iscrowd': 0}]}],
+            'categories': [{'id': 3, 'name': 'traffic light', 'isthing': 1},
+                           {'id': 9, 'name': 'dog', 'isthing': 1},
+                           {'id': 187, 'name': 'sky-other-merged', 'isthing': 0}]}))
+    return coco
+
+
+def test_things_and_stuff(panoptic):
+    images = CocoImages(panoptic, 'train', (32, 48), False, annotations='panoptic')
+    assert images.classes.names == ('background', 'traffic_light', 'dog', 'sky-other-merged')
+    assert len(images) == 1  # the other has no annotation
+    ids = images[0][..., 3]
+    assert (ids[5, 5], ids[0, 9]) == (1, 3)
+    assert ids[25, 25] == ids[3, 0] == IGNORE_ID
+    things = CocoImages(panoptic, 'val', (32, 48), True, annotations='panoptic')[0][..., 3]
+    assert (things[5, 5], things[0, 9], things[25, 25]) == (1, 0, IGNORE_ID)
+
+
+def test_missing_panoptic_data_is_a_sentence(panoptic):
+    (panoptic / 'annotations/panoptic_train2017/a.png').unlink()
+    with pytest.raises(DataError, match=r'Cannot read the image .*a\.png'):
+        CocoImages(panoptic, 'train', (32, 48), annotations='panoptic')[0]
+    (panoptic / 'annotations/panoptic_val2017.json').unlink()
+    with pytest.raises(DataError, match='get panoptic_annotations_trainval2017'):
+        CocoImages(panoptic, 'val', (32, 48), annotations='panoptic')
+
+
 @pytest.mark.parametrize('spoil, said', [
     (lambda root: (root / 'annotations/instances_train2017.json').unlink(), 'does not exist: get'),
     (lambda root: (root / 'annotations/instances_train2017.json').write_text('{'), 'Cannot read'),

@@ -50,10 +50,10 @@ def test_a_pixel_is_of_the_class_that_covers_most_of_it():
 
 def test_it_is_made_once_and_again_when_a_file_changes(tmp_path, project):
     first = decode(tmp_path, project)
-    place = next((tmp_path / 'cache').iterdir())
+    place = next((tmp_path / 'cache').glob('*fsoco*'))
     before = place.stat().st_mtime_ns
     decode(tmp_path, project)
-    assert [p.name for p in (tmp_path / 'cache').iterdir()] == [place.name]
+    assert [p.name for p in (tmp_path / 'cache').glob('*fsoco*')] == [place.name]
     assert place.stat().st_mtime_ns == before
     image = project.samples[1].image
     cv2.imwrite(str(image), np.full((98, 168, 3), 200, np.uint8))
@@ -63,7 +63,7 @@ def test_it_is_made_once_and_again_when_a_file_changes(tmp_path, project):
 
 def test_an_interrupted_one_is_made_again(tmp_path, project):
     decode(tmp_path, project)
-    place = next((tmp_path / 'cache').iterdir())
+    place = next((tmp_path / 'cache').glob('*fsoco*'))
     (place / 'index.json').unlink()
     (place / 'pixels.bin').write_bytes(b'half')
     assert len(decode(tmp_path, project)) == 5
@@ -73,7 +73,7 @@ def test_broken_samples(tmp_path, project):
     project.samples[2].annotation.write_text('{')
     with pytest.raises(DataError, match=r'Cannot read .*json'):
         decode(tmp_path, project)
-    assert not list((tmp_path / 'cache').iterdir())
+    assert not list((tmp_path / 'cache').glob('*fsoco*'))
     report = LoadReport()
     assert len(decode(tmp_path, project, on_error='skip', report=report)) == 4
     assert report.loaded == 4 and 'Cannot read' in report.errors[0]

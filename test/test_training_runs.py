@@ -168,7 +168,7 @@ def test_a_checkpoint_cannot_run_code(tmp_path, cache, capsys):
     ({'weights': '{tmp}/w.safetensors'}, 'There is no weights file'),
     ({'split': '{tmp}/none.json', 'data': '{project}'}, 'none.json'),
     ({'on_error': 'ignore'}, "on_error must be raise or skip, found 'ignore'"),
-    ({'precision': 'int4'}, "precision must be one of 32-true, bf16-mixed, 16-mixed, found 'int4"),
+    ({'precision': 'int4'}, "precision must be 32-true, bf16-mixed or 16-mixed, found 'int4"),
     ({'lr': 1e30, 'gradient_clip': 0}, 'The loss is not finite at step'),
     ({'data': '{bare}'}, 'No cone is in any image'),
     ({'data': '{broken}'}, 'is not an image that can be read; download it again'),

@@ -3,6 +3,7 @@
 """What a run does beside learning: it watches itself, and saves so that nothing is lost."""
 from __future__ import annotations
 
+import io
 from pathlib import Path
 import time
 from typing import Any
@@ -95,7 +96,8 @@ class StopAtNan(Callback):
         """Look at the loss now and then, and before each validation."""
         if trainer.global_step % _CHECK_EVERY and not trainer.is_last_batch:
             return
-        if not outputs['loss'].isfinite():
+        finite = bool(outputs['loss'].isfinite())
+        if not trainer.strategy.reduce_boolean_decision(finite, all=True):
             raise ValueError(
                 f'The loss is not finite at step {trainer.global_step}: lower lr, or set '
                 'gradient_clip; what was saved before is kept.')
@@ -109,8 +111,10 @@ class BesideCheckpointIO(TorchCheckpointIO):
         """Write to a local path; raises OSError, the older file then being untouched."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
+        content = io.BytesIO()  # PyTorch's own writing ends a full disk with a RuntimeError
+        torch.save(checkpoint, content)
         with written_beside(path) as beside:
-            torch.save(checkpoint, beside)
+            beside.write_bytes(content.getbuffer())
 
 
 class RunCheckpoint(ModelCheckpoint):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 import difflib
 import math
 from pathlib import Path
@@ -13,12 +13,17 @@ import sys
 from typing import Any
 
 from eunet_ros.model.checkpoint import check_input_size
-from eunet_ros.model.eunet import get_variant
+from eunet_ros.model.eunet import get_variant, Variant
 from eunet_ros.model.resources import share_file
 import yaml
 
 PRECISIONS = ('32-true', 'bf16-mixed', '16-mixed')
 _DEFAULT = 'config/training/fsoco.yaml'
+_CHOICES = {
+    'precision': PRECISIONS, 'on_error': ('raise', 'skip'), 'split_by': ('source', 'random'),
+    'data_format': ('fsoco', 'coco'), 'coco_annotations': ('instances', 'panoptic'),
+    'accelerator': ('auto', 'cpu', 'gpu')}
+_SHARES = ('light', 'blur', 'weather', 'cone_crops', 'warm_up', 'miss_weight')
 _TYPES = {'str': str, 'int': int, 'float': float, 'bool': bool}
 
 
@@ -31,6 +36,10 @@ class TrainConfig:
     """Every field of a run; raises ValueError where a value is out of its range."""
 
     variant: str = _option('eunet_n', 'Network: eunet, eunet_s or eunet_n.')
+    gate: str = _option(
+        '', "Gate of the attention: product or sigmoid; empty: the weights' or the variant's.")
+    attention: str = _option('', 'Attention: lka or lska; empty: as above.')
+    norm: str = _option('', 'Normalisation: batch, group or layer; empty: as above.')
     weights: str = _option('', 'Weights to start from, by path or name; empty: random.')
     new_head: bool = _option(
         False, 'Start from weights of other classes: all but the last layer is taken.')
@@ -38,6 +47,8 @@ class TrainConfig:
     data: str = _option(
         '', 'Folder of an FSOCO project or of COCO 2017; empty: rendered scenes.')
     data_format: str = _option('fsoco', 'Format of the data: fsoco (Supervisely) or coco.')
+    coco_annotations: str = _option(
+        'instances', 'Of COCO: instances (80 classes) or panoptic (133, with stuff).')
     border: int = _option(
         -1, "Black border of the project's images [px]; -1: found by looking at some.", -1)
     on_error: str = _option('raise', 'A broken image or annotation: raise stops, skip counts it.')
@@ -46,6 +57,11 @@ class TrainConfig:
         'source', 'source: cameras are in one part; random: images, whose scores are too good.')
     binary: bool = _option(False, 'One class, cone: the network has one logit.')
     augment: bool = _option(True, 'Zoom, flip and vary light and colour of the crops.')
+    light: float = _option(0.0, 'Share of crops whose light changes, on the GPU.', 0)
+    blur: float = _option(0.0, 'Share of crops with motion blur, defocus or noise.', 0)
+    weather: float = _option(0.0, 'Share of crops with rain or haze.', 0)
+    on_the_fly: bool = _option(
+        False, 'Render each scene when it is needed: no cache, but many workers.')
     images: int = _option(6000, 'Rendered images to train on; of COCO at most so many.', 1)
     validation_images: int = _option(200, 'The same, to validate on.', 1)
     height: int = _option(384, 'Height of the rendered images and of the shipped input [px].', 32)
@@ -53,7 +69,7 @@ class TrainConfig:
     crop_height: int = _option(256, 'Height of the training crops [px].', 32)
     crop_width: int = _option(384, 'Width of the training crops [px].', 32)
     cone_crops: float = _option(0.7, 'Share of crops that are centred on a cone.', 0)
-    batch: int = _option(8, 'Crops in a step.', 1)
+    batch: int = _option(8, 'Crops in a step, of all devices together.', 1)
     steps: int = _option(6000, 'Optimiser steps.', 1)
     lr: float = _option(6e-4, 'Maximum of the One Cycle learning rate (Lion).', 1e-12)
     warm_up: float = _option(0.15, 'Share of the steps in which the learning rate rises.', 0)
@@ -61,6 +77,8 @@ class TrainConfig:
     color_weight: float = _option(
         0.0, 'Weight of the cross-entropy among the cone classes, over cones alone.', 0)
     dice_weight: float = _option(1.0, 'Weight of the soft Dice loss beside cross-entropy.', 0)
+    miss_weight: float = _option(
+        0.5, 'Weight of missed against false pixels in it (Tversky); 0.5: Dice.', 0)
     cone_weight: float = _option(2.0, "Weight of the cones' pixels in the cross-entropy.", 0)
     class_balance: float = _option(
         0.0, 'Exponent of the inverse share of a cone class in that weight; 0: all alike.', 0)
@@ -72,8 +90,12 @@ class TrainConfig:
         0, 'Stop after so many validations without a better one; 0: never.', 0)
     precision: str = _option(
         '32-true', "Lightning's precision; bf16-mixed is faster where the processor has bfloat16.")
+    accelerator: str = _option('auto', 'auto, cpu or gpu.')
+    devices: int = _option(
+        1, 'GPUs, or processes on the CPU, that share each batch; 0: all GPUs.', 0)
+    tensorboard: bool = _option(True, 'Write logs and pictures for TensorBoard too.')
     seed: int = _option(0, 'Seed of everything random.', 0)
-    workers: int = _option(1, 'Processes that load data; 0: none.', 0)
+    workers: int = _option(1, 'Processes that load data, of each device; 0: none.', 0)
     threads: int = _option(0, "PyTorch's CPU threads; 0: all cores.", 0)
     output: str = _option('runs/synthetic', 'Folder of the run; numbered if it exists.')
     cache: str = _option('runs/cache', 'Folder of the rendered images.')
@@ -88,24 +110,29 @@ class TrainConfig:
             minimum = f.metadata['minimum']
             if minimum is not None and not value >= minimum:
                 raise ValueError(f'{f.name} must be at least {minimum}, found {value}.')
-        if self.precision not in PRECISIONS:
-            raise ValueError(f'precision must be one of {", ".join(PRECISIONS)}, found '
-                             f'{self.precision!r}.')
-        for name, allowed in (('on_error', ('raise', 'skip')), ('split_by', ('source', 'random')),
-                              ('data_format', ('fsoco', 'coco'))):
+        for name, allowed in _CHOICES.items():
             if getattr(self, name) not in allowed:
-                raise ValueError(f'{name} must be {" or ".join(allowed)}, found '
-                                 f'{getattr(self, name)!r}.')
+                raise ValueError(f'{name} must be {", ".join(allowed[:-1])} or {allowed[-1]}, '
+                                 f'found {getattr(self, name)!r}.')
+        for name in _SHARES:
+            if getattr(self, name) > 1:
+                raise ValueError(f'{name} is a share and must be at most 1, found '
+                                 f'{getattr(self, name)}.')
         if self.data_format == 'coco' and self.on_error == 'skip':
             raise ValueError('on_error: skip is for FSOCO; a broken image of COCO stops the run: '
                              'download it again.')
-        variant = get_variant(self.variant)
+        variant = self.architecture(get_variant(self.variant))
         check_input_size((self.height, self.width), variant)
         check_input_size((self.crop_height, self.crop_width), variant)
         if self.crop_height > self.height or self.crop_width > self.width:
             raise ValueError(
                 f'The crop {self.crop_height}x{self.crop_width} must fit into the image '
                 f'{self.height}x{self.width} (height x width).')
+
+    def architecture(self, base: Variant) -> Variant:
+        """Return `base` with the gate, attention and norm that are asked for."""
+        asked = {name: getattr(self, name) for name in ('gate', 'attention', 'norm')}
+        return replace(base, **{name: value for name, value in asked.items() if value})
 
     @property
     def epochs(self) -> int:

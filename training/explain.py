@@ -3,12 +3,32 @@
 """What ended a run, in a sentence."""
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+import errno
 from pathlib import Path
+import threading
 
 from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.data.supervisely import DataError
 from eunet_ros.training.run_folder import LAST
 import torch
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+@contextmanager
+def quiet_threads() -> Iterator[None]:
+    """Let a thread end silently on an error of the disk, which the main thread raises too."""
+    def hook(args: threading.ExceptHookArgs) -> None:
+        if not isinstance(args.exc_value, OSError):
+            before(args)
+
+    before, threading.excepthook = threading.excepthook, hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def explain(error: BaseException, config: TrainConfig, folder: Path,
@@ -18,6 +38,8 @@ def explain(error: BaseException, config: TrainConfig, folder: Path,
              if (folder / LAST).exists() else 'nothing had been saved yet')
     if isinstance(error, (SystemExit, KeyboardInterrupt)):
         return ValueError(f'Interrupted at step {step}: {saved}.')
+    if isinstance(error, OSError) and error.errno in _DISK:
+        return ValueError(f'Cannot write at step {step} ({error.strerror}): {saved}.')
     if isinstance(error, DataError):
         # A process that loads sends its traceback as text; the sentence is its last line.
         return DataError(str(error).strip().splitlines()[-1].rpartition('DataError: ')[2])

@@ -32,7 +32,8 @@ def class_weights(pixels: Sequence[int], cone_weight: float, balance: float) -> 
 
 
 def segmentation_loss(logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor,
-                      dice_weight: float, color_weight: float) -> torch.Tensor:
+                      dice_weight: float, color_weight: float,
+                      miss_weight: float = 0.5) -> torch.Tensor:
     """
     Cross-entropy, plus `dice_weight` soft Dice, plus `color_weight` cross-entropy among cones.
 
@@ -42,7 +43,7 @@ def segmentation_loss(logits: torch.Tensor, target: torch.Tensor, weight: torch.
     log_shares = logits.log_softmax(1)
     loss = functional.nll_loss(log_shares, target, weight, ignore_index=IGNORE_ID)
     if dice_weight:
-        loss = loss + dice_weight * soft_dice(log_shares, target)
+        loss = loss + dice_weight * soft_dice(log_shares, target, miss_weight)
     if color_weight:
         loss = loss + color_weight * cone_cross_entropy(logits, target)
     return loss
@@ -60,16 +61,20 @@ def cone_cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tens
     return total / cone.sum().clamp(min=1)
 
 
-def soft_dice(log_shares: torch.Tensor, target: torch.Tensor,
+def soft_dice(log_shares: torch.Tensor, target: torch.Tensor, miss_weight: float = 0.5,
               smooth: float = 50.0) -> torch.Tensor:
     """
     One minus the soft Dice of 'cone or not', over the whole batch (Milletari et al., V-Net, 2016).
 
-    log_shares: the log-softmax of logits (N, C, H, W). smooth: pixels added to both sides of the
-    fraction, so that batches without cones are tame.
+    log_shares: the log-softmax of logits (N, C, H, W). miss_weight: what a missed pixel costs,
+    a false one costing 1 - miss_weight (Tversky loss, Salehi et al., arXiv:1706.05721; 0.5 is
+    Dice). smooth: pixels added to both sides of the fraction, so that batches without cones are
+    tame.
     """
     known = target != IGNORE_ID
     cone = (1 - log_shares[:, 0].exp()) * known
     truth = ((target > 0) & known).to(cone.dtype)
     overlap = (cone * truth).sum()
-    return 1 - (2 * overlap + smooth) / (cone.sum() + truth.sum() + smooth)
+    missed, false = truth.sum() - overlap, cone.sum() - overlap
+    cost = 2 * (miss_weight * missed + (1 - miss_weight) * false)
+    return 1 - (2 * overlap + smooth) / (2 * overlap + cost + smooth)

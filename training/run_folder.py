@@ -3,8 +3,9 @@
 """
 The folder of a run: what it was told, what it saw, and its weights.
 
-config.json, run.json (data, versions), split.json (of a project), logs*/metrics.csv, last.ckpt and
-best.ckpt (Lightning's), curves.png, and <variant>.safetensors, which the node loads.
+config.json, run.json (data, architecture, versions), split.json (of a project), logs*/
+(metrics.csv and TensorBoard's), last.ckpt and best.ckpt (Lightning's), panel.png (what the network
+sees), curves.png, and <variant>.safetensors, which the node loads.
 """
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from typing import Any
 from eunet_ros.model.checkpoint import Checkpoint
 from eunet_ros.model.classes import ClassTable
 from eunet_ros.model.errors import one_line
-from eunet_ros.model.eunet import build_model
+from eunet_ros.model.eunet import EUnet, Variant
 from eunet_ros.training.config import TrainConfig
 import torch
 
@@ -80,7 +81,9 @@ def read_interrupted(folder: Path) -> tuple[TrainConfig, int]:
     if (folder / SPLIT).is_file():
         config = replace(config, split=str(folder / SPLIT),
                          border=run['training'].get('border', config.border))
-    return replace(config, weights=''), step
+    # As the weights had it that the run began with.
+    kinds = {name: run['architecture'][name] for name in ('gate', 'attention', 'norm')}
+    return replace(config, weights='', **kinds), step
 
 
 def describe(config: TrainConfig, data: dict[str, Any],
@@ -107,11 +110,11 @@ def run_checkpoint(folder: Path) -> Checkpoint:
     state = _load(path)
     try:
         classes = ClassTable.from_list(run['classes'])
-        network = build_model(config.variant, classes.num_logits)
+        network = EUnet(classes.num_logits, Variant(**run['architecture']))
         network.load_state_dict({
             k.removeprefix('network.'): v for k, v in state['state_dict'].items()
             if k.startswith('network.')}, strict=True)
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, RuntimeError, TypeError) as error:
         raise ValueError(f'Cannot use the weights in {path}: {one_line(error)}.') from error
     scores = {k: round(v, 4) for k, v in state.get('eunet_scores', {}).items()}
     return Checkpoint(

@@ -7,7 +7,7 @@ from typing import Any
 
 from eunet_ros.model.checkpoint import DEFAULT_MEAN, DEFAULT_STD, load_checkpoint
 from eunet_ros.model.classes import ClassTable, IGNORE_ID
-from eunet_ros.model.eunet import build_model, EUnet
+from eunet_ros.model.eunet import EUnet, get_variant
 from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.losses import segmentation_loss, with_background
 from lightning.pytorch import LightningModule
@@ -18,10 +18,15 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 def _start(config: TrainConfig, classes: ClassTable) -> EUnet:
     """Return the network that a run starts with."""
-    network = build_model(config.variant, classes.num_logits)
-    if not config.weights:
+    start = load_checkpoint(config.weights, config.variant) if config.weights else None
+    base = start.network.variant if start else get_variant(config.variant)
+    network = EUnet(classes.num_logits, config.architecture(base))
+    if start is None:
         return network
-    start = load_checkpoint(config.weights, config.variant)
+    if network.variant != base:
+        raise ValueError(
+            f'The weights {config.weights} have gate {base.gate}, attention {base.attention} and '
+            f'norm {base.norm}: leave these three empty, or start without weights.')
     state = start.network.state_dict()
     if config.new_head:
         state.update({k: v for k, v in network.state_dict().items() if k.startswith('head.')})
@@ -32,6 +37,18 @@ def _start(config: TrainConfig, classes: ClassTable) -> EUnet:
             'all but their last layer with --new-head true.')
     network.load_state_dict(state)
     return network
+
+
+def _augmentation(config: TrainConfig) -> torch.nn.Module | None:
+    shares = config.light, config.blur, config.weather
+    if not any(shares):
+        return None
+    from eunet_ros.training.augmentation import Augmentation  # Kornia, where it is used
+    return Augmentation(*shares)
+
+
+def _unit(images: torch.Tensor) -> torch.Tensor:
+    return images.float() / 255 if images.dtype == torch.uint8 else images
 
 
 class SegmentationTask(LightningModule):
@@ -47,20 +64,27 @@ class SegmentationTask(LightningModule):
         self.network = network.train().to(memory_format=torch.channels_last)
         self.register_buffer('mean', torch.tensor(DEFAULT_MEAN).view(1, 3, 1, 1), False)
         self.register_buffer('std', torch.tensor(DEFAULT_STD).view(1, 3, 1, 1), False)
+        self.augmentation = _augmentation(config)
         self.confusion = MulticlassConfusionMatrix(len(classes.names), ignore_index=IGNORE_ID)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Map (N, 3, H, W) uint8 RGB to logits (N, C, H, W)."""
-        x = (images.float() / 255 - self.mean) / self.std
+        """Map (N, 3, H, W) RGB, uint8 or from 0 to 1, to logits (N, C, H, W)."""
+        x = (_unit(images) - self.mean) / self.std
         return self.network(x.to(memory_format=torch.channels_last))
+
+    def on_train_epoch_start(self) -> None:
+        """Seed the augmentation anew: a run that is resumed goes on as it would have."""
+        torch.manual_seed(hash((self.config.seed, self.current_epoch, self.global_rank)))
 
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
         """Return the loss of a batch."""
         images, target = batch
+        if self.augmentation:
+            images = self.augmentation(_unit(images))
         logits = with_background(self(images).float())
         loss = segmentation_loss(logits, target, self.weight, self.config.dice_weight,
-                                 self.config.color_weight)
-        self.log('loss', loss, prog_bar=True)
+                                 self.config.color_weight, self.config.miss_weight)
+        self.log('loss', loss, prog_bar=True, sync_dist=True)
         return loss
 
     def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> None:
@@ -71,7 +95,7 @@ class SegmentationTask(LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log the scores of the whole set."""
         for name, value in self.scores().items():
-            self.log(name, value, prog_bar=name in ('dice', 'miou'))
+            self.log(name, value, prog_bar=name in ('dice', 'miou'), sync_dist=True)
         self.confusion.reset()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ Leaves a folder (see `run_folder`) with the weights that the node loads, <varian
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 import logging
 from pathlib import Path
@@ -28,7 +29,6 @@ from eunet_ros.model.files import write_json
 from eunet_ros.training.config import parse_command_line, TrainConfig
 from eunet_ros.training.data.supervisely import DataError
 from eunet_ros.training.run_folder import (
-    BEST,
     CONFIG,
     describe,
     LAST,
@@ -39,10 +39,9 @@ from eunet_ros.training.run_folder import (
 )
 
 if TYPE_CHECKING:  # that imports what takes long
+    from eunet_ros.model.eunet import EUnet
     from eunet_ros.training.data.sets import TrainingSets
-
-_LOG_EVERY = 50  # steps
-
+    from lightning.pytorch import Trainer
 
 def _quieten() -> None:
     """Leave out what Lightning says of itself; errors and warnings of the run remain."""
@@ -52,70 +51,25 @@ def _quieten() -> None:
 
 
 def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-    names = ('torch', 'lightning', 'torchmetrics', 'lion-pytorch', 'numpy')
-    return {'python': platform.python_version(), **{name: version(name) for name in names}}
+    from importlib.metadata import PackageNotFoundError, version
+    versions = {'python': platform.python_version()}
+    for name in ('torch', 'lightning', 'torchmetrics', 'lion-pytorch', 'kornia', 'numpy'):
+        with suppress(PackageNotFoundError):  # Kornia is needed only where it is used
+            versions[name] = version(name)
+    return versions
 
 
-def _prepare(config: TrainConfig, sets: TrainingSets) -> Path:
+def _prepare(config: TrainConfig, sets: TrainingSets, network: EUnet) -> Path:
     """Make the folder of a new run and write what it is made of."""
     folder = new_folder(Path(config.output))
     write_json(folder / CONFIG, asdict(config))
     started = load_checkpoint(config.weights).training if config.weights else None
     write_json(folder / RUN, {'training': describe(config, sets.description, started),
+                              'architecture': network.variant.to_dict(),
                               'classes': sets.classes.to_list(), 'versions': _versions()})
     if sets.split:
         sets.split.save(folder / SPLIT)
     return folder
-
-
-def _callbacks(config: TrainConfig, folder: Path, wait: Any) -> list[Any]:
-    from eunet_ros.training.callbacks import EmaWeights, RunCheckpoint, StopAtNan
-    from lightning.pytorch.callbacks import EarlyStopping, TQDMProgressBar
-    # At the epoch's end, when the run can be taken up exactly; StopAtNan comes before them.
-    callbacks = [StopAtNan(), wait, TQDMProgressBar(refresh_rate=10)]
-    if config.ema:
-        callbacks.append(EmaWeights(config.ema))
-    if config.patience:
-        callbacks.append(EarlyStopping('miou', mode='max', patience=config.patience))
-    for name, monitor in ((BEST, 'miou'), (LAST, None)):
-        callbacks.append(RunCheckpoint(
-            folder, Path(name).stem, monitor=monitor, mode='max', save_top_k=1,
-            save_on_train_epoch_end=True, enable_version_counter=False))
-    return callbacks
-
-
-def _loaders(config: TrainConfig, sets: TrainingSets, done: int) -> tuple[Any, Any]:
-    """Return what feeds training, from step `done` on, and validation."""
-    from eunet_ros.training.data.crops import CropDataset, EpochSampler
-    from torch.utils.data import DataLoader
-    crop, epoch = (config.crop_height, config.crop_width), config.epoch_steps * config.batch
-    sampler = EpochSampler(epoch)
-    # Before workers read ahead: Lightning tells the sampler only afterwards.
-    sampler.set_epoch(done // config.epoch_steps)
-    crops = CropDataset(sets.train, crop, epoch * config.epochs, config.cone_crops, config.seed,
-                        config.binary, config.augment)
-    training = DataLoader(crops, config.batch, sampler=sampler, num_workers=config.workers,
-                          persistent_workers=config.workers > 0,
-                          multiprocessing_context='spawn' if config.workers else None)
-    return training, DataLoader(
-        CropDataset(sets.validation, crop, len(sets.validation), 1.0, 1, config.binary,
-                    augment=False), config.batch)
-
-
-def _trainer(config: TrainConfig, folder: Path, wait: Any) -> Any:
-    from eunet_ros.training.callbacks import BesideCheckpointIO
-    from lightning.pytorch import Trainer
-    from lightning.pytorch.loggers import CSVLogger
-    return Trainer(
-        max_epochs=config.epochs, default_root_dir=folder,  # max_steps would spoil resuming
-        callbacks=_callbacks(config, folder, wait), accelerator='auto', devices=1,
-        logger=CSVLogger(folder, new_folder(folder / 'logs').name, version='',
-                         flush_logs_every_n_steps=_LOG_EVERY),
-        log_every_n_steps=max(1, min(_LOG_EVERY, config.epoch_steps // 2)),
-        plugins=BesideCheckpointIO(), precision=config.precision,
-        gradient_clip_val=config.gradient_clip or None, num_sanity_val_steps=0,
-        enable_model_summary=False)
 
 
 def _weigh(config: TrainConfig, sets: TrainingSets) -> Any:
@@ -132,9 +86,11 @@ def _weigh(config: TrainConfig, sets: TrainingSets) -> Any:
     return class_weights(pixels, config.cone_weight, config.class_balance)
 
 
-def train(config: TrainConfig) -> Path:
+def train(config: TrainConfig) -> Path | None:
     """
     Run a training, or take one up again; returns the path of the weights it wrote.
+
+    Of several processes that share the work, the first does; the others return None.
 
     Raises ValueError, in a sentence, where the configuration, the data or the weights are unusable
     or the loss is not finite; OSError where the folder cannot be written.
@@ -142,10 +98,12 @@ def train(config: TrainConfig) -> Path:
     from eunet_ros.training.callbacks import DataWait
     from eunet_ros.training.curves import plot_curves
     from eunet_ros.training.data.sets import open_sets
-    from eunet_ros.training.explain import explain
+    from eunet_ros.training.explain import explain, quiet_threads
     from eunet_ros.training.export import export
+    from eunet_ros.training.loop import make_loaders, make_trainer, world
     from eunet_ros.training.task import SegmentationTask
     from lightning.pytorch import seed_everything
+    from lightning.pytorch.utilities import rank_zero_only
     import torch
 
     folder, done = Path(config.resume) if config.resume else None, 0
@@ -153,6 +111,7 @@ def train(config: TrainConfig) -> Path:
         config, done = read_interrupted(folder)
     if config.weights:
         load_checkpoint(config.weights, config.variant)  # unusable ones are told of now
+    world(config)
     sets = open_sets(config)
     weight = _weigh(config, sets)
     seed_everything(config.seed, verbose=False)
@@ -160,19 +119,24 @@ def train(config: TrainConfig) -> Path:
         torch.set_num_threads(config.threads)
     task = SegmentationTask(config, sets.classes, weight)
     resume = folder / LAST if folder else None
-    folder = folder or _prepare(config, sets)
+    first = rank_zero_only.rank == 0  # of several processes this one writes
+    folder = folder or (_prepare(config, sets, task.network) if first else Path(config.output))
     _quieten()
     wait = DataWait()
-    trainer = _trainer(config, folder, wait)
-    print(f'Training {config.variant} on {trainer.strategy.root_device} in {folder}')
+    trainer = make_trainer(config, folder, wait, first)
+    if first:
+        print(f'Training {config.variant} on {_devices(trainer)} in {folder}')
     try:
-        trainer.fit(task, *_loaders(config, sets, done), ckpt_path=resume,
-                    weights_only=True if resume else None)
-    except (SystemExit, KeyboardInterrupt, RuntimeError, DataError) as error:
+        with quiet_threads():
+            trainer.fit(task, *make_loaders(config, sets, done), ckpt_path=resume,
+                        weights_only=True if resume else None)
+    except (SystemExit, KeyboardInterrupt, RuntimeError, OSError, DataError) as error:
         told = explain(error, config, folder, trainer.global_step)
         if told is None:
             raise
         raise told from error
+    if not first:
+        return None
     if trainer.current_epoch < config.epochs:
         print(f'Stopped after {trainer.current_epoch} of {config.epochs} epochs: {config.patience}'
               ' validations without a better one.')
@@ -183,11 +147,19 @@ def train(config: TrainConfig) -> Path:
     return path
 
 
+def _devices(trainer: Trainer) -> str:
+    count = trainer.world_size
+    kind = trainer.strategy.root_device.type
+    return kind if count == 1 else f'{count} processes ({kind})'
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train from the command line; returns the exit code."""
     try:
         config = parse_command_line(arguments)
-        print(f'Weights: {train(config)}')
+        path = train(config)
+        if path:
+            print(f'Weights: {path}')
     except (ValueError, OSError) as error:
         print(f'train: {error}', file=sys.stderr)
         return 1

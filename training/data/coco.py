@@ -1,9 +1,11 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-COCO 2017 (Lin et al., arXiv:1405.0312), read through pycocotools, for pre-training.
+COCO 2017 (Lin et al., arXiv:1405.0312), for pre-training.
 
-<root>/annotations/instances_<part>2017.json and <root>/<part>2017/<file>.jpg.
+<root>/<part>2017/<file>.jpg with either <root>/annotations/instances_<part>2017.json, read through
+pycocotools, or <root>/annotations/panoptic_<part>2017.json and the folder panoptic_<part>2017
+beside it (Kirillov et al., Panoptic Segmentation, arXiv:1801.00868): things and stuff.
 """
 from __future__ import annotations
 
@@ -20,12 +22,14 @@ from eunet_ros.model.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.errors import one_line
 from eunet_ros.training.data.decoded import scale_pair
 from eunet_ros.training.data.fsoco import read_image
-from eunet_ros.training.data.supervisely import DataError
+from eunet_ros.training.data.supervisely import DataError, read_json
 import numpy as np
 
 PARTS = {'train': 'train2017', 'val': 'val2017'}
 _HOW = ('get train2017.zip, val2017.zip and annotations_trainval2017.zip from '
         'cocodataset.org, unpack them into one folder and name it with --data')
+_HOW_PANOPTIC = ('get panoptic_annotations_trainval2017.zip from cocodataset.org, unpack it, and '
+                 'the two archives in it, into the folder that --data names')
 
 
 def _open(root: Path, part: str) -> Any:
@@ -47,12 +51,12 @@ def _open(root: Path, part: str) -> Any:
         raise DataError(f'Cannot read {path}: {one_line(error)}; download it again.') from error
 
 
-def _mask(annotations: list[dict[str, Any]], ids: dict[int, int], size: tuple[int, int],
-          binary: bool) -> np.ndarray:
+def _mask(annotations: list[dict[str, Any]], ids: dict[int, int],
+          size: tuple[int, int]) -> np.ndarray:
     """
     Return the (h, w) uint8 class ids of an image's instances.
 
-    Crowds are ignored (255), and so are, unless binary, pixels that two classes share.
+    Crowds are ignored (255), and so are pixels that two classes share.
     """
     from pycocotools import mask as coding
     out = np.zeros(size, np.uint8)
@@ -67,7 +71,7 @@ def _mask(annotations: list[dict[str, Any]], ids: dict[int, int], size: tuple[in
         if row.get('iscrowd'):
             crowds |= own
             continue
-        value = 1 if binary else ids[row['category_id']]
+        value = ids[row['category_id']]
         shared = own & (out != 0) & (out != value)
         out[own] = value
         out[shared] = IGNORE_ID
@@ -75,32 +79,75 @@ def _mask(annotations: list[dict[str, Any]], ids: dict[int, int], size: tuple[in
     return out
 
 
+def _panoptic_mask(png: np.ndarray, segments: list[dict[str, Any]],
+                   ids: dict[int, int]) -> np.ndarray:
+    """
+    Return the (h, w) uint8 class ids of an image's segments.
+
+    png: (h, w, 3) uint8 BGR; a segment's id is R + 256 G + 256² B. What no segment covers, which
+    COCO calls void, and crowds are ignored (255).
+    """
+    segment = png.astype(np.int32) @ np.array([256 * 256, 256, 1])
+    out = np.full(segment.shape, IGNORE_ID, np.uint8)
+    for row in segments:
+        if not row.get('iscrowd'):
+            out[segment == row['id']] = ids[row['category_id']]
+    return out
+
+
+def _instances(root: Path, part: str) -> tuple[list[dict[str, Any]], dict, dict]:
+    """Return the rows of images, their annotations by id, and the categories."""
+    coco = _open(root, part)
+    return [coco.imgs[i] for i in sorted(coco.imgs)], coco.imgToAnns, coco.cats
+
+
+def _panoptic(root: Path, part: str) -> tuple[list[dict[str, Any]], dict, dict]:
+    path = root / 'annotations' / f'panoptic_{PARTS[part]}.json'
+    for needed in (path, path.with_suffix('')):
+        if not needed.exists():
+            raise DataError(f'{needed} does not exist: {_HOW_PANOPTIC}.')
+    try:
+        content = read_json(path)
+        segments = {row['image_id']: row['segments_info'] for row in content['annotations']}
+        images = sorted((row for row in content['images'] if row['id'] in segments),
+                        key=lambda row: row['id'])
+        return images, segments, {row['id']: row for row in content['categories']}
+    except (KeyError, TypeError) as error:
+        raise DataError(f'Cannot read {path}: {one_line(error)}; download it again.') from error
+
+
 class CocoImages:
     """
     Images of a part, decoded when they are asked for: item i is (H, W, 4) uint8, BGR and ids.
 
     Indexed like the memory maps of other data. size: (H, W) that the images are fitted into, with
-    their aspect ratio kept; what is padded has the id 255. binary: every instance is class 1, the
-    union of all; else the classes are COCO's 80. limit: how many images, 0 for all, spread over
-    the part. Images without instances stay: they are background. Raises DataError.
+    their aspect ratio kept; what is padded has the id 255. binary: every thing is class 1, the
+    union of all instances; else the classes are COCO's: 80 of 'instances', 133 of 'panoptic'.
+    limit: how many images, 0 for all, spread over the part. Images without instances stay: they
+    are background. Raises DataError.
     """
 
     def __init__(self, root: str | Path, part: str, size: tuple[int, int], binary: bool = True,
-                 limit: int = 0) -> None:
-        self.folder, self.size, self.binary = Path(root) / PARTS[part], size, binary
-        coco = _open(Path(root), part)
-        rows = [coco.imgs[i] for i in sorted(coco.imgs)]
+                 limit: int = 0, annotations: str = 'instances') -> None:
+        root = Path(root)
+        self.folder, self.size = root / PARTS[part], size
+        panoptic = annotations == 'panoptic'
+        self.segments = root / 'annotations' / f'panoptic_{PARTS[part]}' if panoptic else None
+        rows, objects, categories = (_panoptic if panoptic else _instances)(root, part)
         if limit and limit < len(rows):
             rows = [rows[i * len(rows) // limit] for i in range(limit)]
         if not rows:
             raise DataError(f'COCO in {root} lists no image in {PARTS[part]}: {_HOW}.')
-        categories = sorted(coco.cats)
-        self.ids = {category: i for i, category in enumerate(categories, 1)}
-        self.classes = _classes([coco.cats[c]['name'] for c in categories], binary)
+        order = sorted(categories)
+        self.ids = {category: i for i, category in enumerate(order, 1)}
+        if binary:  # stuff is background
+            self.ids = {c: int(categories[c].get('isthing', 1)) for c in order}
+        self.classes = _classes([categories[c]['name'] for c in order], binary)
+        keys = ('segmentation', 'category_id', 'iscrowd', 'id')
         # Only what is needed goes to the processes that load.
         self.rows = [(row['file_name'], (row['height'], row['width']), zlib.compress(json.dumps([
-            {k: a[k] for k in ('segmentation', 'category_id', 'iscrowd') if k in a}
-            for a in coco.imgToAnns[row['id']]]).encode())) for row in rows]
+            {k: a[k] for k in keys if k in a} for a in objects[row['id']]]).encode()))
+            for row in rows]
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -112,13 +159,13 @@ class CocoImages:
 
     def __getitem__(self, index: int) -> np.ndarray:
         name, size, annotations = self.rows[index]
-        image = read_image(self.folder / name)
-        if image.shape[:2] != size:
-            raise DataError(f'{self.folder / name} has {image.shape[0]}x{image.shape[1]} pixels '
-                            f'(height x width) but its annotation says {size[0]}x{size[1]}: '
-                            'download both again.')
+        image = read_image(self.folder / name, size)
+        png = (read_image((self.segments / name).with_suffix('.png'), size) if self.segments
+               else None)
         try:
-            mask = _mask(json.loads(zlib.decompress(annotations)), self.ids, size, self.binary)
+            objects = json.loads(zlib.decompress(annotations))
+            mask = (_mask(objects, self.ids, size) if png is None
+                    else _panoptic_mask(png, objects, self.ids))
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise DataError(f'The annotation of {name} cannot be used: {one_line(error)}.'
                             ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+import math
 from typing import Any
 
 import cv2
@@ -108,22 +109,49 @@ def _photometric(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return cv2.LUT(image, np.rint(tables).astype(np.uint8).reshape(1, 256, 3))
 
 
+def _place() -> tuple[int, int]:
+    """Return the rank of this process and how many there are."""
+    distributed = torch.distributed
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    return 0, 1
+
+
 class EpochSampler(Sampler[int]):
     """
     Numbers the `items` of one epoch, after those of the epochs before it.
 
-    So a run that is resumed goes on with the crops that it would have seen.
+    So a run that is resumed goes on with the crops that it would have seen. Of several processes
+    each takes its share of every `batch`: together they see the crops that one alone would.
     """
 
-    def __init__(self, items: int) -> None:
-        self.items, self.epoch = items, 0
+    def __init__(self, items: int, batch: int = 1, processes: int = 1) -> None:
+        self.items, self.batch, self.epoch = items, batch, 0
+        self.processes = processes
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch, from 0; Lightning calls it."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.items
+        return self.items // self.processes
 
     def __iter__(self) -> Iterator[int]:
-        return iter(range(self.epoch * self.items, (self.epoch + 1) * self.items))
+        rank, world = _place()
+        share = self.batch // world
+        for start in range(self.epoch * self.items, (self.epoch + 1) * self.items, self.batch):
+            yield from range(start + rank * share, start + (rank + 1) * share)
+
+
+class ShareSampler(Sampler[int]):
+    """Numbers every n-th item for one of n processes: each is seen once, by one of them."""
+
+    def __init__(self, items: int, processes: int) -> None:
+        self.items, self.processes = items, processes
+
+    def __len__(self) -> int:
+        return math.ceil(self.items / self.processes)
+
+    def __iter__(self) -> Iterator[int]:
+        rank, world = _place()
+        return iter(range(rank, self.items, world))

@@ -15,7 +15,7 @@ import cv2
 from eunet_ros.model.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.processing import fit, to_network
 from eunet_ros.training.data.fsoco import load_with_cuts, LoadReport, Sample
-from eunet_ros.training.data.parallel import parallel_map
+from eunet_ros.training.data.parallel import cache_lock, parallel_map
 from eunet_ros.training.data.supervisely import DataError
 import numpy as np
 from rich.progress import track
@@ -86,19 +86,22 @@ def decoded_set(folder: Path, samples: Sequence[Sample], classes: ClassTable,
         raise ValueError(f"on_error must be 'raise' or 'skip', found {on_error!r}.")
     report = LoadReport() if report is None else report
     place = folder / f'fsoco_{_key(samples, classes, size, border)}'
-    if not (place / 'index.json').is_file():
-        _write(place, samples, partial(_decode, classes=classes, border=border, size=size),
-               on_error)
-    index = json.loads((place / 'index.json').read_text())
-    if index['errors'] and on_error == 'raise':
-        raise DataError(index['errors'][0])
-    report.loaded += index['count']
-    report.cut_objects += index['cut_objects']
-    report.errors += index['errors']
-    if not index['count']:
+    index = place / 'index.json'
+    if not index.is_file():
+        with cache_lock(folder):
+            if not index.is_file():
+                _write(place, samples, partial(_decode, classes=classes, border=border, size=size),
+                       on_error)
+    told = json.loads(index.read_text())
+    if told['errors'] and on_error == 'raise':
+        raise DataError(told['errors'][0])
+    report.loaded += told['count']
+    report.cut_objects += told['cut_objects']
+    report.errors += told['errors']
+    if not told['count']:
         raise DataError(f'None of {len(samples)} images can be used: '
-                        f'{index["errors"][0] if index["errors"] else "there is none."}')
-    return np.memmap(place / 'pixels.bin', np.uint8, 'r', shape=(index['count'], *size, 4))
+                        f'{told["errors"][0] if told["errors"] else "there is none."}')
+    return np.memmap(place / 'pixels.bin', np.uint8, 'r', shape=(told['count'], *size, 4))
 
 
 def _write(place: Path, samples: Sequence[Sample], decode: partial, on_error: str) -> None:
@@ -121,5 +124,9 @@ def _write(place: Path, samples: Sequence[Sample], decode: partial, on_error: st
             'count': report.loaded, 'cut_objects': report.cut_objects, 'errors': report.errors}))
         shutil.rmtree(place, ignore_errors=True)  # one that is not complete
         os.rename(beside, place)
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(place)
+        raise
     finally:
         shutil.rmtree(beside, ignore_errors=True)

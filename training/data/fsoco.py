@@ -274,8 +274,12 @@ def _paint(annotation: Annotation, border: int, values: Iterable[int],
     return mask, cut
 
 
-def read_image(path: Path) -> np.ndarray:
-    """Return an image as (h, w, 3) uint8 BGR; raises DataError naming the file."""
+def read_image(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
+    """
+    Return an image as (h, w, 3) uint8 BGR; raises DataError naming the file.
+
+    size: (h, w) that its annotation says.
+    """
     try:
         data = np.fromfile(path, np.uint8)
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
@@ -283,18 +287,18 @@ def read_image(path: Path) -> np.ndarray:
         raise DataError(f'Cannot read the image {path}: {one_line(error)}.') from error
     if image is None:
         raise DataError(f'{path} is not an image that can be read; download it again.')
+    if size and image.shape[:2] != size:
+        raise DataError(f'{path} has {image.shape[0]}x{image.shape[1]} pixels (height x width) '
+                        f'but its annotation says {size[0]}x{size[1]}: download both again.')
     return image
 
 
 def load_with_cuts(sample: Sample, classes: ClassTable,
                    border: int = BORDER) -> tuple[np.ndarray, np.ndarray, int]:
     """Return what load_sample does, and how many objects reached outside the image."""
-    image, annotation = read_image(sample.image), read_annotation(sample.annotation, classes)
+    annotation = read_annotation(sample.annotation, classes)
     size = (annotation.height, annotation.width)
-    if image.shape[:2] != size:
-        raise DataError(f'{sample.image} has {image.shape[0]}x{image.shape[1]} pixels (height x '
-                        f'width) but its annotation says {size[0]}x{size[1]}: download both '
-                        'again.')
+    image = read_image(sample.image, size)
     if border < 0 or min(size) <= 2 * border:
         raise DataError(f'{sample.image} with {size[0]}x{size[1]} pixels has no room for a border '
                         f'of {border} px: use border 0 for images without one.')

@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Work on all cores, in order."""
+"""Work on all cores, in order, and by one process at a time."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
@@ -8,10 +8,23 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 import multiprocessing
 import os
+from pathlib import Path
 from typing import TypeVar
+
+from filelock import FileLock
 
 _FEW = 64  # tasks that are done before other processes would have started
 _T, _R = TypeVar('_T'), TypeVar('_R')
+
+
+def cache_lock(folder: Path) -> FileLock:
+    """
+    Return the lock of a folder of prepared data, which is made where there is none.
+
+    Of several processes that need the same data one prepares it, and the others find it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / '.lock')
 
 
 def parallel_map(function: Callable[[_T], _R], tasks: Sequence[_T]) -> Iterator[_R]:

@@ -12,7 +12,12 @@ from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.data.coco import CocoImages
 from eunet_ros.training.data.decoded import decoded_set
 from eunet_ros.training.data.fsoco import detect_border, FsocoProject, LoadReport
-from eunet_ros.training.data.rendered import rendered_set, renderer_fingerprint, VALIDATION_SEED
+from eunet_ros.training.data.rendered import (
+    rendered_set,
+    RenderedScenes,
+    renderer_fingerprint,
+    VALIDATION_SEED,
+)
 from eunet_ros.training.data.splits import load_split, make_split, Split
 from eunet_ros.training.data.supervisely import DataError
 import numpy as np
@@ -30,7 +35,7 @@ class TrainingSets:
     split: of a project; None where scenes are rendered.
     """
 
-    train: np.ndarray | CocoImages
+    train: np.ndarray | CocoImages | RenderedScenes
     validation: np.ndarray | CocoImages
     classes: ClassTable
     description: dict[str, Any]
@@ -46,12 +51,15 @@ def open_sets(config: TrainConfig) -> TrainingSets:
     size, cache = (config.height, config.width), Path(config.cache)
     classes = BINARY_CLASSES if config.binary else cone_classes()
     if not config.data:
+        train = (RenderedScenes(0, config.images, *size) if config.on_the_fly
+                 else rendered_set(cache, 0, config.images, *size))
         return TrainingSets(
-            rendered_set(cache, 0, config.images, *size),
+            train,
             rendered_set(cache, VALIDATION_SEED, config.validation_images, *size), classes,
             {'data': 'rendered scenes only, no real image', 'renderer': renderer_fingerprint()})
     if config.data_format == 'coco':
-        parts = [CocoImages(config.data, part, size, config.binary, limit) for part, limit in (
+        parts = [CocoImages(config.data, part, size, config.binary, limit,
+                            config.coco_annotations) for part, limit in (
             ('train', config.images), ('val', config.validation_images))]
         return TrainingSets(*parts, parts[0].classes, {
             'data': 'COCO 2017', 'binary': config.binary, 'train': {'images': len(parts[0])},

@@ -1,0 +1,105 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Lightning's loop, put together for a run: its trainer, its loaders, its callbacks."""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from eunet_ros.training.callbacks import (
+    BesideCheckpointIO,
+    DataWait,
+    EmaWeights,
+    RunCheckpoint,
+    StopAtNan,
+)
+from eunet_ros.training.config import TrainConfig
+from eunet_ros.training.data.crops import CropDataset, EpochSampler, ShareSampler
+from eunet_ros.training.data.sets import TrainingSets
+from eunet_ros.training.panels import Panels
+from eunet_ros.training.run_folder import BEST, LAST, new_folder
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback, EarlyStopping, TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+import torch
+from torch.utils.data import DataLoader
+
+_LOG_EVERY = 50  # steps
+
+
+def world(config: TrainConfig) -> tuple[int, int]:
+    """
+    Return the devices of this machine, and how many machines there are.
+
+    torchrun knows both. Raises ValueError where the batch cannot be shared among them.
+    """
+    if 'TORCHELASTIC_RUN_ID' in os.environ:
+        devices = int(os.environ['LOCAL_WORLD_SIZE'])
+        machines = int(os.environ['WORLD_SIZE']) // devices
+    else:
+        on_gpu = config.accelerator != 'cpu' and torch.cuda.is_available()
+        devices = config.devices or (torch.cuda.device_count() if on_gpu else 1)
+        machines = 1
+    if config.batch % (devices * machines):
+        raise ValueError(f'A batch of {config.batch} crops cannot be shared equally by '
+                         f'{devices * machines} processes: choose a multiple of that.')
+    return devices, machines
+
+
+def _callbacks(config: TrainConfig, folder: Path, wait: DataWait) -> list[Callback]:
+    # At the epoch's end, when the run can be taken up exactly; StopAtNan comes before them.
+    callbacks = [StopAtNan(), wait, TQDMProgressBar(refresh_rate=10), Panels(folder)]
+    if config.ema:
+        callbacks.append(EmaWeights(config.ema))
+    if config.patience:
+        callbacks.append(EarlyStopping('miou', mode='max', patience=config.patience))
+    for name, monitor in ((BEST, 'miou'), (LAST, None)):
+        callbacks.append(RunCheckpoint(
+            folder, Path(name).stem, monitor=monitor, mode='max', save_top_k=1,
+            save_on_train_epoch_end=True, enable_version_counter=False))
+    return callbacks
+
+
+def _loggers(config: TrainConfig, folder: Path) -> list[Logger]:
+    name = new_folder(folder / 'logs').name
+    loggers: list[Logger] = [CSVLogger(folder, name, version='',
+                                       flush_logs_every_n_steps=_LOG_EVERY)]
+    if config.tensorboard:
+        loggers.append(TensorBoardLogger(folder, name, version=''))
+    return loggers
+
+
+def make_trainer(config: TrainConfig, folder: Path, wait: DataWait, first: bool) -> Trainer:
+    """Return the trainer; first: this is the process that writes logs."""
+    devices, machines = world(config)
+    return Trainer(
+        max_epochs=config.epochs, default_root_dir=folder,  # max_steps would spoil resuming
+        callbacks=_callbacks(config, folder, wait), accelerator=config.accelerator,
+        devices=devices, num_nodes=machines,
+        strategy='ddp' if devices * machines > 1 else 'auto', use_distributed_sampler=False,
+        logger=_loggers(config, folder) if first else False,
+        log_every_n_steps=max(1, min(_LOG_EVERY, config.epoch_steps // 2)),
+        plugins=BesideCheckpointIO(), precision=config.precision,
+        gradient_clip_val=config.gradient_clip or None, num_sanity_val_steps=0,
+        enable_model_summary=False)
+
+
+def make_loaders(config: TrainConfig, sets: TrainingSets,
+                 done: int) -> tuple[DataLoader, DataLoader]:
+    """Return what feeds training, from step `done` on, and validation."""
+    devices, machines = world(config)
+    processes = devices * machines
+    crop, epoch = (config.crop_height, config.crop_width), config.epoch_steps * config.batch
+    sampler = EpochSampler(epoch, config.batch, processes)
+    # Before workers read ahead: Lightning tells the sampler only afterwards.
+    sampler.set_epoch(done // config.epoch_steps)
+    crops = CropDataset(sets.train, crop, epoch * config.epochs, config.cone_crops, config.seed,
+                        config.binary, config.augment)
+    share = config.batch // processes
+    training = DataLoader(crops, share, sampler=sampler, num_workers=config.workers,
+                          persistent_workers=config.workers > 0,
+                          pin_memory=config.accelerator != 'cpu' and torch.cuda.is_available(),
+                          multiprocessing_context='spawn' if config.workers else None)
+    held_out = CropDataset(sets.validation, crop, len(sets.validation), 1.0, 1, config.binary,
+                           augment=False)
+    return training, DataLoader(held_out, share, sampler=ShareSampler(len(held_out), processes))
