@@ -9,16 +9,16 @@ import sys
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[1] / 'benchmarks' / 'latency.py'
+FOLDER = Path(__file__).resolve().parents[1] / 'benchmarks'
 KEYS = {'name', 'engine', 'variant', 'precision', 'height', 'width', 'baseline', 'p50_ms',
         'p90_ms', 'p99_ms'}
-pytestmark = pytest.mark.skipif(not SCRIPT.is_file(), reason='benchmarks are not installed')
+pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason='benchmarks are not installed')
 
 
-def run(folder, *arguments):
+def run(folder, *arguments, script='latency.py'):
     environment = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
-    return subprocess.run([sys.executable, str(SCRIPT), *arguments], cwd=folder, text=True,
-                          capture_output=True, timeout=300,
+    return subprocess.run([sys.executable, str(FOLDER / script), *arguments], cwd=folder,
+                          text=True, capture_output=True, timeout=300,
                           env={**environment, 'OMP_NUM_THREADS': '1'})
 
 
@@ -64,3 +64,19 @@ def test_wrong_arguments_stop_before_measuring(tmp_path, arguments, words):
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert done.stdout == ''
+
+
+def test_training(tmp_path):
+    pytest.importorskip('lightning', reason='lightning is not installed')
+    done = run(tmp_path, '--variants', 'eunet_n', '--size', '64', '96', '--batch', '2', '--steps',
+               '3', script='training.py')
+    assert done.returncode == 0, done.stderr
+    rows = [line for line in done.stdout.splitlines() if line.startswith('eunet_n')]
+    assert [row.split()[-1][-1] for row in rows] == ['x', 'x'] and not list(tmp_path.iterdir())
+
+
+def test_training_data(tmp_path):
+    done = run(tmp_path, '--images', '10', '--drawn', '5', script='training_data.py')
+    assert done.returncode == 0, done.stderr
+    assert 'Index and split of 10 images' in done.stdout
+    assert done.stdout.splitlines()[-1].startswith('crop of 384x256, zoomed')

@@ -1,7 +1,16 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The network against its table, written out here a second time and independently."""
-from eunet_ros.model.blocks import ConvBlock, Downblock, LKA, SeparableConv2d, Upblock
+from eunet_ros.model.blocks import (
+    ConvBlock,
+    Downblock,
+    LayerNorm2d,
+    LKA,
+    LSKA,
+    make_norm,
+    SeparableConv2d,
+    Upblock,
+)
 from eunet_ros.model.eunet import build_model, EUnet, get_variant, Variant, VARIANTS
 import pytest
 import torch
@@ -223,12 +232,56 @@ def test_sigmoid_gate_never_amplifies():
         assert (product(x).abs() > x.abs()).any()  # which is why there is another
 
 
-def test_attention_sees_23_pixels():
+@pytest.mark.parametrize('kind', [LKA, LSKA])
+def test_attention_sees_23_pixels(kind):
     x = torch.zeros(1, 2, 41, 41, requires_grad=True)
-    layer = LKA(2)
+    layer = kind(2)
     layer.pointwise(layer.dilated(layer.depthwise(x)))[0, :, 20, 20].sum().backward()
     rows = x.grad.abs().sum((0, 1, 3)).nonzero().flatten()
     assert (int(rows.min()), int(rows.max())) == (20 - 11, 20 + 11)
+    columns = x.grad.abs().sum((0, 1, 2)).nonzero().flatten()
+    assert (int(columns.min()), int(columns.max())) == (20 - 11, 20 + 11)
+
+
+def test_separable_kernels_are_outer_products():
+    """LSKA is the LKA whose kernels are column times row; its inner biases are spread by them."""
+    torch.manual_seed(2)
+    separable, full = LSKA(3, 'sigmoid').eval(), LKA(3, 'sigmoid').eval()
+    with torch.no_grad():
+        full.pointwise.weight.copy_(separable.pointwise.weight)
+        for name in ('depthwise', 'dilated'):
+            row, column = getattr(separable, name)
+            row.bias.zero_()
+            getattr(full, name).weight.copy_(column.weight * row.weight)
+            getattr(full, name).bias.copy_(column.bias)
+        x = torch.randn(2, 3, 30, 30)
+        torch.testing.assert_close(separable(x), full(x))
+
+
+def test_norms_by_hand():
+    torch.manual_seed(0)
+    x = 3 * torch.randn(2, 48, 5, 7) + 1
+    y = LayerNorm2d(48)(x)
+    assert y.shape == x.shape
+    torch.testing.assert_close(
+        y, (x - x.mean(1, keepdim=True)) / (x.var(1, unbiased=False, keepdim=True) + 1e-5).sqrt())
+    groups = x.view(2, 16, -1)  # 32 do not divide 48 channels, 16 do
+    wanted = (groups - groups.mean(2, keepdim=True)) / (
+        groups.var(2, unbiased=False, keepdim=True) + 1e-5).sqrt()
+    torch.testing.assert_close(make_norm(48, 'group')(x), wanted.view_as(x))
+
+
+@pytest.mark.parametrize('options', [
+    {'norm': 'group'}, {'norm': 'layer'}, {'attention': 'lska'},
+    {'norm': 'layer', 'attention': 'lska', 'gate': 'product'}])
+def test_options_of_the_family(options):
+    variant = Variant(**{'width': 8, 'stem': 2, 'gate': 'sigmoid', **options})
+    network = EUnet(2, variant)
+    y = network(torch.randn(2, 3, 32, 48))
+    assert y.shape == (2, 2, 32, 48)
+    y.square().sum().backward()
+    assert [n for n, p in network.named_parameters() if p.grad is None] == []
+    assert Variant(**variant.to_dict()) == variant
 
 
 def test_space_to_depth_is_a_strided_convolution():
@@ -271,7 +324,11 @@ def test_gradients_reach_every_parameter():
     (lambda: Variant(stem=3), '1, 2 or 4, not 3'),
     (lambda: Variant(stem=2.0), r'not 2\.0'),
     (lambda: Variant(gate='softmax'), "product, sigmoid, not 'softmax'"),
+    (lambda: Variant(norm='instance'), "batch, group, layer, not 'instance'"),
+    (lambda: Variant(attention='se'), "lka, lska, not 'se'"),
+    (lambda: make_norm(4, 'none'), "batch, group, layer, not 'none'"),
     (lambda: LKA(4, 'tanh'), "product, sigmoid, not 'tanh'"),
+    (lambda: LSKA(4, 'tanh'), "product, sigmoid, not 'tanh'"),
 ])
 def test_wrong_arguments(call, words):
     with pytest.raises(ValueError, match=words) as caught:

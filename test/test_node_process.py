@@ -2,68 +2,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node in a process of its own: start, images over DDS, signals, exit codes."""
 import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
-from conftest import Driver  # noqa: I100, E402
-from eunet_ros.conversions import fill_image, image_to_mask  # noqa: E402
+from eunet_ros.conversions import fill_image, image_to_mask  # noqa: E402,I100
 from eunet_ros.model import Segmenter  # noqa: E402
 from eunet_ros.model.resources import share_file  # noqa: E402
 from lifecycle_msgs.msg import State, Transition  # noqa: E402
-from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
-from rclpy.node import Node  # noqa: E402
+from node_process import Process  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
-
-
-class Process:
-    """A running segmentation_node, seen from a peer node in this process."""
-
-    def __init__(self, *arguments):
-        self.popen = subprocess.Popen(
-            [sys.executable, '-m', 'eunet_ros.segmentation_node', '--ros-args', *arguments],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        self.peer = Node('peer')
-        self.driver = Driver(self.peer)
-        self.until = self.driver.until
-        self.state_client = self.peer.create_client(GetState, '/eunet/get_state')
-        self.change_client = self.peer.create_client(ChangeState, '/eunet/change_state')
-
-    def call(self, client, request):
-        self.until(client.service_is_ready, client.srv_name, 30)
-        future = client.call_async(request)
-        self.until(future.done, client.srv_name, 30)
-        return future.result()
-
-    def state(self):
-        self.until(self.state_client.service_is_ready, 'the node', 30)
-        # An answer that is sent before discovery is complete is lost: ask again.
-        for _ in range(6):
-            future = self.state_client.call_async(GetState.Request())
-            end = time.monotonic() + 5
-            self.until(lambda f=future, end=end: f.done() or time.monotonic() > end, 'the state')
-            if future.done():
-                return future.result().current_state.id
-        return pytest.fail('The node did not tell its state.')
-
-    def change(self, transition):
-        request = ChangeState.Request(transition=Transition(id=transition))
-        assert self.call(self.change_client, request).success
-
-    def end(self, number):
-        self.popen.send_signal(number)
-        output, _ = self.popen.communicate(timeout=30)
-        return self.popen.returncode, output
-
-    def close(self):
-        self.popen.kill()
-        self.popen.wait()
-        self.peer.destroy_node()
 
 
 @pytest.fixture

@@ -84,6 +84,18 @@ def segmenter(request, tiny):
 # Every engine is held to PyTorch in float32
 
 @pytest.mark.parametrize('engine', [name for name in USABLE if name != 'torch'])
+@pytest.mark.parametrize('options', [{'norm': 'group'}, {'norm': 'layer'}, {'attention': 'lska'}])
+def test_engine_with_the_options_of_the_network(engine, options):
+    torch.manual_seed(2)
+    network = EUnet(3, Variant(width=8, stem=2, gate='sigmoid', **options)).eval()
+    checkpoint = lively(Checkpoint(network, 'eunet_s', THREE, (32, 48), MEAN, STD))
+    masks = [Segmenter(checkpoint, name, num_threads=1)(picture(60, 90))
+             for name in ('torch', engine)]
+    assert len(np.unique(masks[0])) > 1
+    assert (masks[0] == masks[1]).mean() >= 0.999
+
+
+@pytest.mark.parametrize('engine', [name for name in USABLE if name != 'torch'])
 @pytest.mark.parametrize(('variant', 'classes', 'size'), [
     *((name, cone_classes(), (64, 96)) for name in VARIANTS), ('eunet_n', BINARY_CLASSES, (32, 64))
 ], ids=[*VARIANTS, 'binary'])

@@ -3,29 +3,24 @@
 """Whole runs: on a project in FSOCO's format, interrupted and resumed, and what goes wrong."""
 import json
 import os
-from pathlib import Path
 import signal
-import subprocess
 import sys
 import time
 
+import cv2
 import numpy as np
 import pytest
 
 pytest.importorskip('lightning', reason='lightning is not installed')
 
 from eunet_ros.model import load_checkpoint, Segmenter  # noqa: E402,I100
-from eunet_ros.model.resources import share_file  # noqa: E402
 from eunet_ros.training import export  # noqa: E402
 from eunet_ros.training.curves import read_curves  # noqa: E402
-from eunet_ros.training.data.fsoco_writer import Item, write_project  # noqa: E402
+from eunet_ros.training.data.fsoco_writer import write_project  # noqa: E402
 from eunet_ros.training.data.render_fsoco import items  # noqa: E402
+from eunet_ros.training.data.rendered import rendered_set, RenderedScenes  # noqa: E402
 from eunet_ros.training.train import main  # noqa: E402
-
-SMALL = {
-    'config': share_file('config/training/synthetic.yaml'), 'height': 64, 'width': 96,
-    'crop-height': 32, 'crop-width': 64, 'batch': 2, 'workers': 0, 'threads': 1, 'ema': 0.8,
-    'lr': 1e-3, 'warm-up': 0.1}
+from training_runs import command, SMALL, start  # noqa: E402
 
 
 @pytest.fixture(scope='module')
@@ -40,41 +35,9 @@ def project(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope='module')
-def bare(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('bare') / 'fsoco'
-    empty = np.zeros((72, 108), np.uint8)
-    write_project(folder, [Item(f'cam{i}_0.png', np.dstack([empty] * 3), empty)
-                           for i in range(4)], border=0)
-    return folder
-
-
-@pytest.fixture(scope='module')
-def broken(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('broken') / 'fsoco'
-    write_project(folder, items(9, 5, 72, 108, sources=3), 'team', border=0)
-    (folder / 'team/img/cam01_00004.png').write_bytes(b'not a picture')
-    return folder
-
-
-def test_broken_images_are_left_out_and_counted(tmp_path, cache, broken):
-    assert main(command(cache, tmp_path / 'run', data=broken, on_error='skip', steps=1,
-                        validate_every=1)) == 0
-    told = load_checkpoint(tmp_path / 'run' / 'eunet_n.safetensors').training
-    assert sorted(told[part]['skipped'] for part in ('train', 'val')) == [0, 1]
-
-
-def command(cache, output, **options):
-    options = {**SMALL, **options, 'cache': cache, 'output': output}
-    return [word for k, v in options.items() for word in (f'--{k.replace("_", "-")}', str(v))]
-
-
 def start_until_saved(cache, run, **options):
     """Start a run in a process; returns once it has saved something."""
-    script = Path(export.__file__).with_name('train.py')
-    process = subprocess.Popen(
-        [sys.executable, str(script), *command(cache, run, **options)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = start(cache, run, **options)
     end = time.monotonic() + 60
     while not (run / 'last.ckpt').exists():
         assert process.poll() is None and time.monotonic() < end, process.stderr.read()
@@ -112,7 +75,7 @@ def test_training_on_a_project(tmp_path, cache, project):
 
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, cache):
     options = {'images': 6, 'validation_images': 2, 'steps': 59, 'validate_every': 3,
-               'workers': 1}
+               'workers': 1, 'light': 0.5, 'blur': 0.5, 'weather': 0.5, 'attention': 'lska'}
     assert main(command(cache, tmp_path / 'whole', **options)) == 0
     process = start_until_saved(cache, tmp_path / 'cut', **options)
     process.send_signal(signal.SIGKILL)
@@ -163,28 +126,6 @@ def test_a_checkpoint_cannot_run_code(tmp_path, cache, capsys):
     assert not (tmp_path / 'attacked').exists()
 
 
-@pytest.mark.parametrize('options, said', [
-    ({'data': '{tmp}/missing'}, 'does not exist. FSOCO may not be passed on: request it'),
-    ({'weights': '{tmp}/w.safetensors'}, 'There is no weights file'),
-    ({'split': '{tmp}/none.json', 'data': '{project}'}, 'none.json'),
-    ({'on_error': 'ignore'}, "on_error must be raise or skip, found 'ignore'"),
-    ({'precision': 'int4'}, "precision must be 32-true, bf16-mixed or 16-mixed, found 'int4"),
-    ({'lr': 1e30, 'gradient_clip': 0}, 'The loss is not finite at step'),
-    ({'data': '{bare}'}, 'No cone is in any image'),
-    ({'data': '{broken}'}, 'is not an image that can be read; download it again'),
-])
-def test_what_goes_wrong_is_a_sentence(
-        tmp_path, cache, project, bare, broken, capsys, options, said):
-    places = {'tmp': tmp_path, 'project': project, 'bare': bare, 'broken': broken}
-    options = {k: str(v).format(**places) for k, v in options.items()}
-    given = {'images': 6, 'validation_images': 2, 'steps': 6, 'validate_every': 3, **options}
-    assert main(command(cache, tmp_path / 'run', **given)) == 1
-    error = capsys.readouterr().err
-    assert said in error and 'Traceback' not in error, error
-    kept = tmp_path / 'run'
-    assert not kept.exists() or (kept / 'config.json').exists()
-
-
 def test_interrupted_in_the_terminal(tmp_path, cache):
     process = start_until_saved(cache, tmp_path / 'run', images=6, validation_images=2,
                                 steps=100_000, validate_every=3)
@@ -207,3 +148,53 @@ def test_resume_needs_a_run(tmp_path, capsys):
     (tmp_path / 'last.ckpt').write_bytes(b'half')
     assert main(['--resume', str(tmp_path)]) == 1
     assert 'Cannot read the weights' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('before', [(), ('torchrun', '--standalone', '--nproc-per-node', '2')],
+                         ids=['own', 'torchrun'])
+def test_two_processes_do_what_one_does(tmp_path, cache, before):
+    """The same crops, gradients and scores; what is per batch (norm, Dice) is left out."""
+    options = {'images': 6, 'validation_images': 3, 'steps': 6, 'validate_every': 3, 'batch': 4,
+               'norm': 'group', 'dice_weight': 0, 'cone_weight': 1, 'ema': 0}
+    assert main(command(cache, tmp_path / 'one', **options)) == 0
+    if before:
+        before = [sys.executable, '-m', 'torch.distributed.run', *before[1:]]
+    else:
+        options['devices'] = 2
+    process = start(cache, tmp_path / 'two', before, **options)
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 0, error
+    one, two = read_curves(tmp_path / 'one'), read_curves(tmp_path / 'two')
+    assert len(one['loss']) > 3 and len(one['miou']) == 2
+    for name in one:
+        assert [step for step, _ in two[name]] == [step for step, _ in one[name]]
+        assert [v for _, v in two[name]] == pytest.approx([v for _, v in one[name]], abs=1e-4)
+    assert not (tmp_path / 'two_2').exists()
+    weights = load_checkpoint(tmp_path / 'two' / 'eunet_n.safetensors')
+    assert weights.network.variant.norm == 'group'
+
+
+def test_pictures_and_logs(tmp_path, cache):
+    run = tmp_path / 'run'
+    assert main(command(cache, run, images=6, validation_images=5, steps=4, validate_every=2,
+                        tensorboard='true')) == 0
+    panel = cv2.imread(str(run / 'panel.png'))
+    assert panel.shape == (2 * 32, 3 * 64, 3)  # a batch of two
+    # The first column is the image, the second shows its truth.
+    assert (panel[:, :64] != panel[:, 64:128]).any()
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    events = EventAccumulator(str(run / 'logs'))
+    events.Reload()
+    told = events.Tags()
+    assert {'loss', 'dice', 'miou'} <= set(told['scalars'])
+    assert [e.step for e in events.Images('validation')] == [2, 4]
+
+
+def test_scenes_rendered_on_the_fly_are_the_same(tmp_path, cache):
+    kept, fresh = rendered_set(cache, 0, 6, 64, 96), RenderedScenes(0, 6, 64, 96)
+    assert fresh.shape == kept.shape and len(fresh) == 6
+    np.testing.assert_array_equal(np.stack([fresh[i] for i in range(6)]), kept)
+    options = {'images': 6, 'validation_images': 2, 'steps': 2, 'validate_every': 2}
+    for name in ('false', 'true'):
+        assert main(command(cache, tmp_path / name, on_the_fly=name, **options)) == 0
+    assert read_curves(tmp_path / 'true') == read_curves(tmp_path / 'false')

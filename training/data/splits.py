@@ -131,10 +131,10 @@ def make_split(
     wanted = sum(f > 0 for f in fractions)
     if len(groups) < wanted:
         what = 'sources' if by == 'source' else 'images'
-        hint = (" or take by='random' and do not trust the scores" if by == 'source'
-                and len(samples) >= wanted else '')
+        hint = (', or split by image (split_by: random), whose scores are too good'
+                if by == 'source' and len(samples) >= wanted else '')
         raise DataError(
             f'{wanted} parts need as many {what}, found {len(groups)} '
-            f'({", ".join(sorted(groups)[:5]) or "none"}): add data, set a fraction to 0{hint}.')
+            f'({", ".join(sorted(groups)[:5]) or "none"}): add data of others{hint}.')
     parts = _assign(groups, [f * len(samples) for f in fractions], seed)
     return Split(*(tuple(sorted(names)) for names in parts), by, seed)

@@ -1,0 +1,138 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Measure how many images a second a training step does, beside a plain float32 eager loop.
+
+    python benchmarks/training.py                                  # on a GPU where there is one
+    python benchmarks/training.py --variants eunet_n --batch 4 --steps 8
+
+Both do the same work on the same batch: normalise, forward, loss, backward, clip, Lion. Ours is
+the real loop, Lightning's, with mixed precision, channels_last, EMA and what else a run does.
+"""
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+import logging
+from pathlib import Path
+import sys
+import tempfile
+from time import perf_counter
+from typing import Any
+import warnings
+
+sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # a checkout need not be installed
+
+from _machine import machine_lines  # noqa: E402
+from eunet_ros.model.checkpoint import DEFAULT_MEAN, DEFAULT_STD  # noqa: E402
+from eunet_ros.model.classes import cone_classes  # noqa: E402
+from eunet_ros.model.eunet import build_model, VARIANTS  # noqa: E402
+from eunet_ros.training.callbacks import DataWait, EmaWeights  # noqa: E402
+from eunet_ros.training.config import TrainConfig  # noqa: E402
+from eunet_ros.training.losses import segmentation_loss  # noqa: E402
+from eunet_ros.training.task import SegmentationTask  # noqa: E402
+from lightning.pytorch import Callback, Trainer  # noqa: E402
+from lion_pytorch import Lion  # noqa: E402
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from torch.utils.data import DataLoader, Dataset  # noqa: E402
+
+WARM_UP = 5  # steps
+
+
+class _OneBatch(Dataset):
+    """The same batch, in memory, as often as there are steps."""
+
+    def __init__(self, batch: tuple[torch.Tensor, torch.Tensor], steps: int) -> None:
+        self.batch, self.steps = batch, steps
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.batch
+
+
+def _synchronised() -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return perf_counter()
+
+
+class _Clock(Callback):
+    def __init__(self) -> None:
+        self.marks: list[float] = []
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self.marks.append(_synchronised())
+
+
+def ours(config: TrainConfig, batch: tuple[torch.Tensor, torch.Tensor], steps: int) -> list[float]:
+    """Return the seconds of steps of the package's own loop."""
+    clock = _Clock()
+    task = SegmentationTask(config, cone_classes(), torch.ones(6))
+    with tempfile.TemporaryDirectory() as folder:
+        Trainer(max_epochs=1, default_root_dir=folder, logger=False, enable_checkpointing=False,
+                enable_progress_bar=False, enable_model_summary=False, devices=1,
+                precision=config.precision, gradient_clip_val=config.gradient_clip,
+                callbacks=[DataWait(), EmaWeights(config.ema), clock]).fit(
+            task, DataLoader(_OneBatch(batch, WARM_UP + steps), batch_size=None))
+    return [b - a for a, b in pairwise(clock.marks[WARM_UP - 1:])]
+
+
+def plain(config: TrainConfig, batch: tuple[torch.Tensor, torch.Tensor],
+          steps: int) -> list[float]:
+    """Return the seconds of steps of a loop as one writes it first: float32, eager, NCHW."""
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    network = build_model(config.variant, 6).to(device).train()
+    optimizer = Lion(network.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1)
+                 for v in (DEFAULT_MEAN, DEFAULT_STD))
+    weight, marks = torch.ones(6, device=device), []
+    for _ in range(WARM_UP + steps):
+        images, target = (part.to(device) for part in batch)
+        optimizer.zero_grad()
+        logits = network((images.float() / 255 - mean) / std)
+        segmentation_loss(logits, target, weight, config.dice_weight, config.color_weight
+                          ).backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), config.gradient_clip)
+        optimizer.step()
+        marks.append(_synchronised())
+    return [b - a for a, b in pairwise(marks[WARM_UP - 1:])]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print; returns the exit code."""
+    parser = argparse.ArgumentParser(description='Images a second of a training step.')
+    parser.add_argument('--variants', nargs='+', choices=list(VARIANTS),
+                        default=['eunet', 'eunet_n'])
+    parser.add_argument('--size', nargs=2, type=int, default=[384, 640], metavar=('H', 'W'))
+    parser.add_argument('--batch', type=int, default=16)
+    parser.add_argument('--steps', type=int, default=30, help='measured ones')
+    parser.add_argument('--precision', default='bf16-mixed')
+    o = parser.parse_args(arguments)
+    logging.getLogger('lightning.pytorch').setLevel(logging.ERROR)
+    warnings.filterwarnings('ignore')
+    kind = torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'
+    print(f'On {kind}, {o.batch} images of {o.size[0]}x{o.size[1]} (height x width) in a step.')
+    print(f'{machine_lines()}\n')
+    print(f'{"":<30}{"p50 ms":>9}{"p90 ms":>9}{"p99 ms":>9}{"images/s":>10}{"speed-up":>10}')
+    torch.manual_seed(0)
+    batch = (torch.randint(0, 256, (o.batch, 3, *o.size), dtype=torch.uint8),
+             (torch.rand(o.batch, *o.size) < 0.02).long())
+    for variant in o.variants:
+        config = replace(TrainConfig(), variant=variant, precision=o.precision, height=o.size[0],
+                         width=o.size[1], crop_height=o.size[0], crop_width=o.size[1])
+        base = 0.0
+        for name, way in (('plain float32 eager', plain), (f'train.py {o.precision}', ours)):
+            p50, p90, p99 = np.percentile(way(config, batch, o.steps), [50, 90, 99]) * 1e3
+            base = base or p50
+            print(f'{variant + " " + name:<30}{p50:>9.1f}{p90:>9.1f}{p99:>9.1f}'
+                  f'{o.batch * 1e3 / p50:>10.1f}{base / p50:>9.1f}x')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
