@@ -47,6 +47,11 @@ def explain(error: BaseException, config: TrainConfig, folder: Path,
         return ValueError(
             f'The memory of the GPU does not hold {config.batch} crops of {config.crop_height}x'
             f'{config.crop_width}: lower batch or the crop, or set precision to 16-mixed.')
+    distributed = torch.distributed
+    if distributed.is_available() and (
+            isinstance(error, distributed.DistError) or 'gloo' in str(error)):
+        return ValueError('Another process of this run has ended, its own message says why: '
+                          f'{saved}.')
     if 'DataLoader worker' in str(error):
         return ValueError('A process that loads data was killed, most likely for want of memory: '
                           f'lower workers; {saved}.')

@@ -82,10 +82,16 @@ class SegmentationTask(LightningModule):
         if self.augmentation:
             images = self.augmentation(_unit(images))
         logits = with_background(self(images).float())
-        loss = segmentation_loss(logits, target, self.weight, self.config.dice_weight,
+        return segmentation_loss(logits, target, self.weight, self.config.dice_weight,
                                  self.config.color_weight, self.config.miss_weight)
-        self.log('loss', loss, prog_bar=True, sync_dist=True)
-        return loss
+
+    def on_train_batch_end(self, outputs: dict[str, torch.Tensor], batch: Any,
+                           batch_idx: int) -> None:
+        """Log the loss: of all processes where it is written down, which waits for them."""
+        loss = outputs['loss']
+        if self.global_step % self.trainer.log_every_n_steps == 0:
+            loss = self.trainer.strategy.reduce(loss, reduce_op='mean')
+        self.log('loss', loss, prog_bar=True)
 
     def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> None:
         """Count a batch into the confusion matrix of the whole set."""
