@@ -58,10 +58,13 @@ def test_haze_by_hand():
     assert y[0] == pytest.approx(0.5 * grey) and y[-1] == pytest.approx(0.5 * 0.15 * grey)
 
 
-@pytest.mark.parametrize('half', [torch.float16, torch.bfloat16])
-def test_half_precision_images(images, half):
-    out = Augmentation(1.0, 1.0, 1.0)(images.to(half))
-    assert out.dtype == half and bool(out.isfinite().all())
+def test_mixed_precision_does_not_reach_the_pixels(images):
+    kind, results = Augmentation(1.0, 1.0, 1.0), []
+    for enabled in (False, True):
+        torch.manual_seed(1)
+        with torch.autocast('cpu', torch.bfloat16, enabled=enabled):
+            results.append(kind(images))
+    assert results[1].dtype == torch.float32 and torch.equal(*results)
 
 
 def test_it_is_for_training_alone():

@@ -81,10 +81,14 @@ class Augmentation(nn.Module):
     @torch.no_grad()
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the varied images."""
-        images = images.clone()
+        # In mixed precision a blur would be in bfloat16, which has fewer levels than a pixel.
+        with torch.autocast(images.device.type, enabled=False):
+            return self._vary(images.clone())
+
+    def _vary(self, images: torch.Tensor) -> torch.Tensor:
         for share, kind in zip(self.shares, self.kinds):
             chosen = (torch.rand(len(images)) < share).nonzero().flatten()  # of the CPU: the GPU
             if len(chosen):                                                # is not waited for
                 chosen = chosen.to(images.device, non_blocking=True)
-                images[chosen] = kind(images[chosen]).to(images.dtype)
+                images[chosen] = kind(images[chosen])
         return images.clamp_(0, 1)
