@@ -113,6 +113,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--steps', type=int, default=30, help='measured ones')
     parser.add_argument('--precision', default='bf16-mixed')
     o = parser.parse_args(arguments)
+    try:
+        configs = [replace(TrainConfig(), variant=variant, precision=o.precision, height=o.size[0],
+                           width=o.size[1], crop_height=o.size[0], crop_width=o.size[1])
+                   for variant in o.variants]
+    except ValueError as error:
+        print(f'training: {error}', file=sys.stderr)
+        return 1
     logging.getLogger('lightning.pytorch').setLevel(logging.ERROR)
     warnings.filterwarnings('ignore')
     kind = torch.cuda.get_device_name() if torch.cuda.is_available() else 'CPU'
@@ -122,9 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.manual_seed(0)
     batch = (torch.randint(0, 256, (o.batch, 3, *o.size), dtype=torch.uint8),
              (torch.rand(o.batch, *o.size) < 0.02).long())
-    for variant in o.variants:
-        config = replace(TrainConfig(), variant=variant, precision=o.precision, height=o.size[0],
-                         width=o.size[1], crop_height=o.size[0], crop_width=o.size[1])
+    for variant, config in zip(o.variants, configs):
         base = 0.0
         for name, way in (('plain float32 eager', plain), (f'train.py {o.precision}', ours)):
             p50, p90, p99 = np.percentile(way(config, batch, o.steps), [50, 90, 99]) * 1e3

@@ -11,6 +11,12 @@ from pathlib import Path
 from typing import Any
 
 
+def say_where(error: OSError, path: Path) -> None:
+    """Name the file in an error of the system that does not, such as that of a full disk."""
+    if error.errno is not None and error.filename is None:
+        error.filename = str(path)
+
+
 @contextmanager
 def written_beside(path: Path) -> Iterator[Path]:
     """
@@ -25,8 +31,7 @@ def written_beside(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())  # else a power cut may leave the new name with no content
         os.replace(beside, path)
     except OSError as error:
-        if error.filename is None:  # of a full disk: say where
-            error.filename = str(path)
+        say_where(error, path)
         raise
     finally:
         beside.unlink(missing_ok=True)

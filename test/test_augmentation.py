@@ -49,6 +49,14 @@ def test_shares(images):
     assert 0.1 < seen.float().mean() < 0.4
 
 
+@pytest.mark.parametrize('shares', [*KINDS, (0.3, 0.2, 0.1)])
+def test_any_number_of_images_can_be_chosen(images, shares):
+    kind = Augmentation(*shares)
+    for seed in range(40):
+        torch.manual_seed(seed)
+        assert bool(kind(images[:seed % 3]).isfinite().all())
+
+
 def test_haze_by_hand():
     torch.manual_seed(0)
     haze, x = Haze((0.5, 0.5), p=1.0), torch.zeros(1, 3, 10, 4)

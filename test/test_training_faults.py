@@ -1,6 +1,7 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What goes wrong in a training run is told in a sentence, and nothing is lost."""
+from dataclasses import replace
 import json
 import os
 import resource
@@ -12,9 +13,14 @@ import pytest
 pytest.importorskip('lightning', reason='lightning is not installed')
 
 from eunet_ros.model import load_checkpoint  # noqa: E402,I100
+from eunet_ros.model.files import written_beside  # noqa: E402
 from eunet_ros.training.callbacks import BesideCheckpointIO  # noqa: E402
+from eunet_ros.training.config import TrainConfig  # noqa: E402
 from eunet_ros.training.data.fsoco_writer import Item, write_project  # noqa: E402
 from eunet_ros.training.data.render_fsoco import items  # noqa: E402
+from eunet_ros.training.explain import explain  # noqa: E402
+from eunet_ros.training.loop import world  # noqa: E402
+from eunet_ros.training.losses import segmentation_loss  # noqa: E402
 from eunet_ros.training.train import main  # noqa: E402
 import torch  # noqa: E402
 from training_runs import command  # noqa: E402
@@ -80,6 +86,8 @@ def test_broken_images_are_left_out_and_counted(tmp_path, cache, broken):
     ({'data': '{bare}'}, 'No cone is in any image'),
     ({'data': '{empty}'}, 'No image with an annotation was found under'),
     ({'data': '{single}'}, '3 parts need as many sources, found 1 (cam00): add data of others.'),
+    ({'ema': 1.0}, 'ema must be below 1'),
+    ({'batch': 4, 'devices': 4}, '4 processes need as many images to validate on, found 2'),
     ({'batch': 3, 'devices': 2}, 'A batch of 3 crops cannot be shared equally by 2 processes'),
     ({'light': 1.5}, 'light is a share and must be at most 1, found 1.5'),
     ({'norm': 'instance'}, "norm must be one of batch, group, layer, not 'instance'"),
@@ -173,3 +181,51 @@ def test_an_output_that_is_below_a_file(tmp_path, cache, capsys):
     assert main(command(cache, tmp_path / 'file' / 'run', images=6, validation_images=2)) == 1
     error = capsys.readouterr().err
     assert "File exists: '" in error and 'Traceback' not in error
+
+
+@pytest.mark.parametrize('gpus, options, said', [
+    (0, {'accelerator': 'gpu'}, 'accelerator is gpu but PyTorch finds none'),
+    (2, {'devices': 4}, 'devices is 4 but this machine has 2 GPUs')])
+def test_gpus_that_are_not_there(monkeypatch, gpus, options, said):
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: gpus)
+    with pytest.raises(ValueError, match=said):
+        world(replace(TrainConfig(), **options))
+    assert world(replace(TrainConfig(), accelerator='cpu', devices=2)) == (2, 1)
+    assert world(replace(TrainConfig(), devices=0)) == (max(1, gpus), 1)
+
+
+def test_a_crop_of_padding_alone_costs_nothing():
+    logits = torch.randn(1, 3, 4, 4, requires_grad=True)
+    loss = segmentation_loss(logits, torch.full((1, 4, 4), 255), torch.ones(3), 1.0, 1.0)
+    loss.backward()
+    assert loss.item() == 0 and not logits.grad.any()
+
+
+@pytest.mark.parametrize('error, said', [
+    (RuntimeError('DataLoader worker (pid 7) is killed by signal: Killed.'), 'want of memory'),
+    (RuntimeError('DataLoader worker (pid(s) 7) exited unexpectedly'), 'want of memory'),
+    (RuntimeError('Connection closed by peer [127.0.0.1]:1'), 'Another process of this run'),
+    (OSError(28, 'No space left on device'), 'Cannot write at step 5 (No space left on device)'),
+    (RuntimeError('Caught RuntimeError in DataLoader worker process 0.'), None),
+    (RuntimeError('The server socket has failed to listen: EADDRINUSE'), None)])
+def test_what_is_told_of_an_error(tmp_path, error, said):
+    told = explain(error, TrainConfig(), tmp_path, 5)
+    assert told is None if said is None else said in str(told)
+
+
+def test_errors_that_name_no_file_are_given_one(tmp_path):
+    with pytest.raises(OSError, match=r'\[Errno 28\] .*b\.bin'), written_beside(
+            tmp_path / 'b.bin'):
+        raise OSError(28, 'No space left on device')
+    with pytest.raises(OSError, match=r'^A process was killed$'), written_beside(tmp_path / 'b'):
+        raise OSError('A process was killed')
+
+
+def test_a_run_that_does_not_tell_its_architecture(tmp_path, cache):
+    run = tmp_path / 'run'
+    assert main(command(cache, run, images=6, validation_images=2, steps=2,
+                        validate_every=1)) == 0
+    told = json.loads((run / 'run.json').read_text())
+    assert told.pop('architecture')['norm'] == 'batch'
+    (run / 'run.json').write_text(json.dumps(told))
+    assert main(['--resume', str(run)]) == 0

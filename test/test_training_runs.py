@@ -73,9 +73,10 @@ def test_training_on_a_project(tmp_path, cache, project):
     assert two.classes.names == ('background', 'cone') and two.network.num_classes == 1
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, cache):
+@pytest.mark.parametrize('workers', [0, 1])
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, cache, workers):
     options = {'images': 6, 'validation_images': 2, 'steps': 59, 'validate_every': 3,
-               'workers': 1, 'light': 0.5, 'blur': 0.5, 'weather': 0.5, 'attention': 'lska'}
+               'workers': workers, 'light': 0.5, 'blur': 0.5, 'weather': 0.5, 'attention': 'lska'}
     assert main(command(cache, tmp_path / 'whole', **options)) == 0
     process = start_until_saved(cache, tmp_path / 'cut', **options)
     process.send_signal(signal.SIGKILL)
@@ -153,7 +154,11 @@ def test_resume_needs_a_run(tmp_path, capsys):
 @pytest.mark.parametrize('before', [(), ('torchrun', '--standalone', '--nproc-per-node', '2')],
                          ids=['own', 'torchrun'])
 def test_two_processes_do_what_one_does(tmp_path, cache, before):
-    """The same crops, gradients and scores; what is per batch (norm, Dice) is left out."""
+    """
+    The same crops, gradients and scores, of an uneven validation too.
+
+    Left out is what each process averages over its own share: norm, Dice, weights of pixels.
+    """
     options = {'images': 6, 'validation_images': 3, 'steps': 6, 'validate_every': 3, 'batch': 4,
                'norm': 'group', 'dice_weight': 0, 'cone_weight': 1, 'ema': 0}
     assert main(command(cache, tmp_path / 'one', **options)) == 0

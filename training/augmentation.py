@@ -43,40 +43,43 @@ class SoftRain(kornia.RandomRain):
         return torch.lerp(image, drops, 0.4)
 
 
-def _light() -> list[nn.Module]:
+# Each with its share of the images that its kind is chosen for.
+_Steps = list[tuple[float, nn.Module]]
+
+
+def _light() -> _Steps:
     """Temperature of the light (5,000 to 12,000 K), light from a side or on a spot."""
     return [
-        kornia.RandomPlanckianJitter('CIED', select_from=list(range(2, 17)), p=0.5),
-        kornia.RandomLinearIllumination((0.05, 0.25), p=0.4),
-        kornia.RandomGaussianIllumination((0.05, 0.25), p=0.3)]
+        (0.5, kornia.RandomPlanckianJitter('CIED', select_from=list(range(2, 17)), p=1.0)),
+        (0.4, kornia.RandomLinearIllumination((0.05, 0.25), p=1.0)),
+        (0.3, kornia.RandomGaussianIllumination((0.05, 0.25), p=1.0))]
 
 
-def _weather() -> list[nn.Module]:
-    return [SoftRain((100, 500), (5, 16), (-3, 3), p=0.4), Haze((0.15, 0.6), p=0.7)]
+def _weather() -> _Steps:
+    return [(0.4, SoftRain((100, 500), (5, 16), (-3, 3), p=1.0)),
+            (0.7, Haze((0.15, 0.6), p=1.0))]
 
 
-def _blur() -> list[nn.Module]:
+def _blur() -> _Steps:
     """Motion, defocus, and the noise of a short exposure."""
     return [
-        kornia.RandomMotionBlur((3, 7), (-180.0, 180.0), (-0.5, 0.5), 'reflect', p=0.4),
-        kornia.RandomGaussianBlur((5, 5), (0.3, 1.3), p=0.4),
-        kornia.RandomGaussianNoise(std=0.02, p=0.5)]
+        (0.4, kornia.RandomMotionBlur((3, 7), (-180.0, 180.0), (-0.5, 0.5), 'reflect', p=1.0)),
+        (0.4, kornia.RandomGaussianBlur((5, 5), (0.3, 1.3), p=1.0)),
+        (0.5, kornia.RandomGaussianNoise(std=0.02, p=1.0))]
 
 
 class Augmentation(nn.Module):
     """
     Varies images (N, 3, H, W) float32 RGB from 0 to 1; the result has that shape and range.
 
-    light, blur, weather: the share of batches' images that each kind may change, 0 to 1; 0 leaves
-    it out. What happens follows from PyTorch's seed alone.
+    light, blur, weather: the share of images that each kind may change, 0 to 1; 0 leaves it out.
+    What happens follows from PyTorch's seed alone.
     """
 
     def __init__(self, light: float, blur: float, weather: float) -> None:
         super().__init__()
-        self.shares = [share for share in (light, weather, blur) if share]
-        self.kinds = nn.ModuleList(
-            nn.Sequential(*make()) for share, make in (
-                (light, _light), (weather, _weather), (blur, _blur)) if share)
+        self.kinds = [(share, make()) for share, make in (
+            (light, _light), (weather, _weather), (blur, _blur)) if share]
 
     @torch.no_grad()
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -86,9 +89,13 @@ class Augmentation(nn.Module):
             return self._vary(images.clone())
 
     def _vary(self, images: torch.Tensor) -> torch.Tensor:
-        for share, kind in zip(self.shares, self.kinds):
-            chosen = (torch.rand(len(images)) < share).nonzero().flatten()  # of the CPU: the GPU
-            if len(chosen):                                                # is not waited for
-                chosen = chosen.to(images.device, non_blocking=True)
-                images[chosen] = kind(images[chosen])
+        count = len(images)
+        for share, steps in self.kinds:
+            chosen = torch.rand(count) < share  # on the CPU: the GPU is not waited for
+            for own_share, step in steps:
+                # Chosen here, and not by Kornia: some of its versions fail where none is.
+                numbers = (chosen & (torch.rand(count) < own_share)).nonzero().flatten()
+                if len(numbers):
+                    numbers = numbers.to(images.device, non_blocking=True)
+                    images[numbers] = step(images[numbers])
         return images.clamp_(0, 1)

@@ -22,39 +22,36 @@ class DataWait(Callback):
     """
     Measures the share of the time of steps in which the loop waited for a batch.
 
-    The first batches, for which processes have to start, do not count.
+    The first batches, for which processes have to start, do not count. `loop.TimedLoader` tells
+    how long it waited: on a GPU, the time between two steps is not that.
     """
 
     _SKIPPED = 5
 
     def __init__(self) -> None:
-        self.waited = self.worked = 0.0
+        self.waited = self.total = 0.0
         self._seen, self._mark = 0, 0.0
 
     @property
     def share(self) -> float | None:
         """Return the share, None before it is known."""
-        total = self.waited + self.worked
-        return self.waited / total if total else None
+        return self.waited / self.total if self.total else None
+
+    def fetched(self, seconds: float) -> None:
+        """Count the time that one batch was waited for."""
+        if self._seen >= self._SKIPPED:
+            self.waited += seconds
 
     def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Start anew: loading starts here."""
         self._seen = 0
 
-    def on_train_batch_start(self, trainer: Trainer, module: LightningModule, batch: Any,
-                             batch_idx: int) -> None:
-        """Count the time since the last step's end as waiting."""
-        now = time.perf_counter()
-        if self._seen >= self._SKIPPED:
-            self.waited += now - self._mark
-        self._mark = now
-
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs: Any,
                            batch: Any, batch_idx: int) -> None:
-        """Count the time of the step."""
+        """Count the time since the last step's end."""
         now = time.perf_counter()
         if self._seen >= self._SKIPPED:
-            self.worked += now - self._mark
+            self.total += now - self._mark
         self._seen, self._mark = self._seen + 1, now
 
 
@@ -73,7 +70,7 @@ class EmaWeights(WeightAveraging):
 
     def _average(self, means: list[torch.Tensor], values: list[torch.Tensor],
                  count: torch.Tensor) -> None:
-        # Not by `count`, for which a GPU would have to be waited for.
+        # Not by `count`, which is on the device.
         get_ema_multi_avg_fn(ramped_decay(self._decay, self._step))(means, values, count)
 
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:

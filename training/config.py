@@ -23,7 +23,7 @@ _CHOICES = {
     'precision': PRECISIONS, 'on_error': ('raise', 'skip'), 'split_by': ('source', 'random'),
     'data_format': ('fsoco', 'coco'), 'coco_annotations': ('instances', 'panoptic'),
     'accelerator': ('auto', 'cpu', 'gpu')}
-_SHARES = ('light', 'blur', 'weather', 'cone_crops', 'warm_up', 'miss_weight')
+_SHARES = ('light', 'blur', 'weather', 'cone_crops', 'warm_up', 'miss_weight', 'ema')
 _TYPES = {'str': str, 'int': int, 'float': float, 'bool': bool}
 
 
@@ -57,9 +57,9 @@ class TrainConfig:
         'source', 'source: cameras are in one part; random: images, whose scores are too good.')
     binary: bool = _option(False, 'One class, cone: the network has one logit.')
     augment: bool = _option(True, 'Zoom, flip and vary light and colour of the crops.')
-    light: float = _option(0.0, 'Share of crops whose light changes, on the GPU.', 0)
-    blur: float = _option(0.0, 'Share of crops with motion blur, defocus or noise.', 0)
-    weather: float = _option(0.0, 'Share of crops with rain or haze.', 0)
+    light: float = _option(0.0, 'Share of crops whose light may change, on the GPU.', 0)
+    blur: float = _option(0.0, 'Share of crops that may have motion blur, defocus or noise.', 0)
+    weather: float = _option(0.0, 'Share of crops that may have rain or haze.', 0)
     on_the_fly: bool = _option(
         False, 'Render each scene when it is needed: no cache, but many workers.')
     images: int = _option(6000, 'Rendered images to train on; of COCO at most so many.', 1)
@@ -96,7 +96,7 @@ class TrainConfig:
     tensorboard: bool = _option(True, 'Write logs and pictures for TensorBoard too.')
     seed: int = _option(0, 'Seed of everything random.', 0)
     workers: int = _option(1, 'Processes that load data, of each device; 0: none.', 0)
-    threads: int = _option(0, "PyTorch's CPU threads; 0: all cores.", 0)
+    threads: int = _option(0, "PyTorch's CPU threads, of each process; 0: all cores.", 0)
     output: str = _option('runs/synthetic', 'Folder of the run; numbered if it exists.')
     cache: str = _option('runs/cache', 'Folder of the rendered images.')
 
@@ -114,6 +114,8 @@ class TrainConfig:
             if getattr(self, name) not in allowed:
                 raise ValueError(f'{name} must be {", ".join(allowed[:-1])} or {allowed[-1]}, '
                                  f'found {getattr(self, name)!r}.')
+        if self.ema == 1:
+            raise ValueError('ema must be below 1, or the average would never move; found 1.0.')
         for name in _SHARES:
             if getattr(self, name) > 1:
                 raise ValueError(f'{name} is a share and must be at most 1, found '

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 import errno
 from pathlib import Path
+import re
 import threading
 
 from eunet_ros.training.config import TrainConfig
@@ -47,12 +48,10 @@ def explain(error: BaseException, config: TrainConfig, folder: Path,
         return ValueError(
             f'The memory of the GPU does not hold {config.batch} crops of {config.crop_height}x'
             f'{config.crop_width}: lower batch or the crop, or set precision to 16-mixed.')
-    distributed = torch.distributed
-    if distributed.is_available() and (
-            isinstance(error, distributed.DistError) or 'gloo' in str(error)):
+    if re.search(r'Connection (closed|reset) by peer|remote process exited', str(error)):
         return ValueError('Another process of this run has ended, its own message says why: '
                           f'{saved}.')
-    if 'DataLoader worker' in str(error):
+    if re.search(r'DataLoader worker .*(exited unexpectedly|killed by signal)', str(error)):
         return ValueError('A process that loads data was killed, most likely for want of memory: '
                           f'lower workers; {saved}.')
     return None

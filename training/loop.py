@@ -3,8 +3,11 @@
 """Lightning's loop, put together for a run: its trainer, its loaders, its callbacks."""
 from __future__ import annotations
 
+from collections.abc import Iterator
 import os
 from pathlib import Path
+from time import perf_counter
+from typing import Any
 
 from eunet_ros.training.callbacks import (
     BesideCheckpointIO,
@@ -27,6 +30,24 @@ from torch.utils.data import DataLoader
 _LOG_EVERY = 50  # steps
 
 
+class TimedLoader(DataLoader):
+    """A loader that tells a DataWait how long each batch was waited for."""
+
+    def __init__(self, wait: DataWait, *arguments: Any, **options: Any) -> None:
+        self._wait = wait
+        super().__init__(*arguments, **options)
+
+    def __iter__(self) -> Iterator[Any]:
+        batches = super().__iter__()
+        while True:
+            start = perf_counter()
+            batch = next(batches, None)
+            if batch is None:
+                return
+            self._wait.fetched(perf_counter() - start)
+            yield batch
+
+
 def world(config: TrainConfig) -> tuple[int, int]:
     """
     Return the devices of this machine, and how many machines there are.
@@ -37,9 +58,14 @@ def world(config: TrainConfig) -> tuple[int, int]:
         devices = int(os.environ['LOCAL_WORLD_SIZE'])
         machines = int(os.environ['WORLD_SIZE']) // devices
     else:
-        on_gpu = config.accelerator != 'cpu' and torch.cuda.is_available()
-        devices = config.devices or (torch.cuda.device_count() if on_gpu else 1)
-        machines = 1
+        gpus = torch.cuda.device_count() if config.accelerator != 'cpu' else 0
+        devices, machines = config.devices or gpus or 1, 1
+        if config.accelerator == 'gpu' and not gpus:
+            raise ValueError('accelerator is gpu but PyTorch finds none: install the PyTorch that '
+                             'fits the driver, or use --accelerator auto.')
+        if gpus and devices > gpus:
+            raise ValueError(f'devices is {devices} but this machine has {gpus} GPUs: lower it, '
+                             'or use --accelerator cpu.')
     if config.batch % (devices * machines):
         raise ValueError(f'A batch of {config.batch} crops cannot be shared equally by '
                          f'{devices * machines} processes: choose a multiple of that.')
@@ -84,11 +110,18 @@ def make_trainer(config: TrainConfig, folder: Path, wait: DataWait, first: bool)
         enable_model_summary=False)
 
 
-def make_loaders(config: TrainConfig, sets: TrainingSets,
-                 done: int) -> tuple[DataLoader, DataLoader]:
-    """Return what feeds training, from step `done` on, and validation."""
+def make_loaders(config: TrainConfig, sets: TrainingSets, done: int,
+                 wait: DataWait) -> tuple[DataLoader, DataLoader]:
+    """
+    Return what feeds training, from step `done` on, and validation.
+
+    Raises ValueError where some of several processes would have nothing to validate.
+    """
     devices, machines = world(config)
     processes = devices * machines
+    if len(sets.validation) < processes:
+        raise ValueError(f'{processes} processes need as many images to validate on, found '
+                         f'{len(sets.validation)}: lower devices, or add images.')
     crop, epoch = (config.crop_height, config.crop_width), config.epoch_steps * config.batch
     sampler = EpochSampler(epoch, config.batch, processes)
     # Before workers read ahead: Lightning tells the sampler only afterwards.
@@ -96,10 +129,12 @@ def make_loaders(config: TrainConfig, sets: TrainingSets,
     crops = CropDataset(sets.train, crop, epoch * config.epochs, config.cone_crops, config.seed,
                         config.binary, config.augment)
     share = config.batch // processes
-    training = DataLoader(crops, share, sampler=sampler, num_workers=config.workers,
-                          persistent_workers=config.workers > 0,
-                          pin_memory=config.accelerator != 'cpu' and torch.cuda.is_available(),
-                          multiprocessing_context='spawn' if config.workers else None)
+    training = TimedLoader(wait, crops, share, sampler=sampler, num_workers=config.workers,
+                           persistent_workers=config.workers > 0,
+                           pin_memory=config.accelerator != 'cpu' and torch.cuda.is_available(),
+                           multiprocessing_context='spawn' if config.workers else None,
+                           # Its own, or it would draw from that of the augmentation.
+                           generator=torch.Generator())
     held_out = CropDataset(sets.validation, crop, len(sets.validation), 1.0, 1, config.binary,
                            augment=False)
     return training, DataLoader(held_out, share, sampler=ShareSampler(len(held_out), processes))

@@ -41,7 +41,11 @@ def segmentation_loss(logits: torch.Tensor, target: torch.Tensor, weight: torch.
     One log-softmax serves the first two: at full resolution each costs a tenth of a step.
     """
     log_shares = logits.log_softmax(1)
-    loss = functional.nll_loss(log_shares, target, weight, ignore_index=IGNORE_ID)
+    known = target != IGNORE_ID
+    total = functional.nll_loss(log_shares, target, weight, ignore_index=IGNORE_ID,
+                                reduction='sum')
+    # Not its own mean, which is 0 / 0 where all is ignored, as in a crop of padding.
+    loss = total / (weight[target.where(known, 0)] * known).sum().clamp(min=1e-6)
     if dice_weight:
         loss = loss + dice_weight * soft_dice(log_shares, target, miss_weight)
     if color_weight:

@@ -18,7 +18,7 @@ from typing import Any
 from eunet_ros.model.checkpoint import Checkpoint
 from eunet_ros.model.classes import ClassTable
 from eunet_ros.model.errors import one_line
-from eunet_ros.model.eunet import EUnet, Variant
+from eunet_ros.model.eunet import EUnet, get_variant, Variant
 from eunet_ros.training.config import TrainConfig
 import torch
 
@@ -59,6 +59,15 @@ def read_run_config(folder: Path) -> TrainConfig:
         raise ValueError(f'{folder / CONFIG} is of another version: {error}.') from error
 
 
+def _architecture(config: TrainConfig, run: dict[str, Any]) -> Variant:
+    """Return the network of a run; of one that does not say, the variant as it comes."""
+    try:
+        return Variant(**run.get('architecture', get_variant(config.variant).to_dict()))
+    except TypeError as error:
+        raise ValueError(f"The run's architecture in {RUN} is of another version: {error}."
+                         ) from error
+
+
 def _load(path: Path) -> dict[str, Any]:
     """Load one of Lightning's checkpoints; nothing in it runs as code."""
     try:
@@ -82,7 +91,8 @@ def read_interrupted(folder: Path) -> tuple[TrainConfig, int]:
         config = replace(config, split=str(folder / SPLIT),
                          border=run['training'].get('border', config.border))
     # As the weights had it that the run began with.
-    kinds = {name: run['architecture'][name] for name in ('gate', 'attention', 'norm')}
+    architecture = _architecture(config, run).to_dict()
+    kinds = {name: architecture[name] for name in ('gate', 'attention', 'norm')}
     return replace(config, weights='', **kinds), step
 
 
@@ -110,11 +120,11 @@ def run_checkpoint(folder: Path) -> Checkpoint:
     state = _load(path)
     try:
         classes = ClassTable.from_list(run['classes'])
-        network = EUnet(classes.num_logits, Variant(**run['architecture']))
+        network = EUnet(classes.num_logits, _architecture(config, run))
         network.load_state_dict({
             k.removeprefix('network.'): v for k, v in state['state_dict'].items()
             if k.startswith('network.')}, strict=True)
-    except (KeyError, RuntimeError, TypeError) as error:
+    except (KeyError, RuntimeError) as error:
         raise ValueError(f'Cannot use the weights in {path}: {one_line(error)}.') from error
     scores = {k: round(v, 4) for k, v in state.get('eunet_scores', {}).items()}
     return Checkpoint(

@@ -15,8 +15,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
 import logging
+import os
 from pathlib import Path
 import platform
+import signal
 import sys
 from typing import Any, TYPE_CHECKING
 import warnings
@@ -42,6 +44,7 @@ if TYPE_CHECKING:  # that imports what takes long
     from eunet_ros.model.eunet import EUnet
     from eunet_ros.training.data.sets import TrainingSets
     from lightning.pytorch import Trainer
+
 
 def _quieten() -> None:
     """Leave out what Lightning says of itself; errors and warnings of the run remain."""
@@ -116,21 +119,26 @@ def train(config: TrainConfig) -> Path | None:
     weight = _weigh(config, sets)
     seed_everything(config.seed, verbose=False)
     if config.threads:
+        os.environ['OMP_NUM_THREADS'] = str(config.threads)  # of processes that are started, too
         torch.set_num_threads(config.threads)
     task = SegmentationTask(config, sets.classes, weight)
     resume = folder / LAST if folder else None
+    wait = DataWait()
+    loaders = make_loaders(config, sets, done, wait)
     first = rank_zero_only.rank == 0  # of several processes this one writes
     folder = folder or (_prepare(config, sets, task.network) if first else Path(config.output))
     _quieten()
-    wait = DataWait()
     trainer = make_trainer(config, folder, wait, first)
     if first:
         print(f'Training {config.variant} on {_devices(trainer)} in {folder}')
     try:
         with quiet_threads():
-            trainer.fit(task, *make_loaders(config, sets, done), ckpt_path=resume,
-                        weights_only=True if resume else None)
+            trainer.fit(task, *loaders, ckpt_path=resume, weights_only=True if resume else None)
     except (SystemExit, KeyboardInterrupt, RuntimeError, OSError, DataError) as error:
+        if not first:  # the first's folder, which the checkpoints know
+            folder = Path(trainer.checkpoint_callback.dirpath)
+        elif trainer.strategy.launcher:  # else they would wait for this one, on their GPUs
+            trainer.strategy.launcher.kill(signal.SIGKILL)
         told = explain(error, config, folder, trainer.global_step)
         if told is None:
             raise

@@ -13,6 +13,7 @@ import shutil
 
 import cv2
 from eunet_ros.model.classes import ClassTable, IGNORE_ID
+from eunet_ros.model.files import say_where
 from eunet_ros.model.processing import fit, to_network
 from eunet_ros.training.data.fsoco import load_with_cuts, LoadReport, Sample
 from eunet_ros.training.data.parallel import cache_lock, parallel_map
@@ -125,8 +126,7 @@ def _write(place: Path, samples: Sequence[Sample], decode: partial, on_error: st
         shutil.rmtree(place, ignore_errors=True)  # one that is not complete
         os.rename(beside, place)
     except OSError as error:
-        if error.filename is None:
-            error.filename = str(place)
+        say_where(error, place)
         raise
     finally:
         shutil.rmtree(beside, ignore_errors=True)
