@@ -47,7 +47,7 @@ def start_until_saved(cache, run, **options):
 
 def test_a_missing_package_is_a_sentence(tmp_path, cache, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, 'lion_pytorch', None)
-    monkeypatch.delitem(sys.modules, 'eunet_ros.training.task')
+    monkeypatch.delitem(sys.modules, 'eunet_ros.training.task', raising=False)
     assert main(command(cache, tmp_path / 'run')) == 1
     assert 'A Python package is missing' in capsys.readouterr().err
 
