@@ -62,6 +62,7 @@ def _synchronised() -> float:
 
 
 class _Clock(Callback):
+
     def __init__(self) -> None:
         self.marks: list[float] = []
 

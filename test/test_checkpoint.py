@@ -66,7 +66,8 @@ def test_metadata_is_complete(good):
     info = contents(good)[1]
     assert info == {
         'format': 1, 'variant': 'eunet_s',
-        'architecture': {'width': 4, 'stem': 2, 'gate': 'sigmoid'},
+        'architecture': {'width': 4, 'stem': 2, 'gate': 'sigmoid', 'attention': 'lka',
+                         'norm': 'batch'},
         'classes': cone_classes().to_list(), 'input_size': [64, 96],
         'mean': [0.1, 0.2, 0.3], 'std': [0.4, 0.5, 0.6],
         'training': {'steps': 7, 'data': ['a', 'b']}, 'scores': {'set': {'iou': 0.5}}}

@@ -160,7 +160,8 @@ def test_two_processes_do_what_one_does(tmp_path, cache, before):
     Left out is what each process averages over its own share: norm, Dice, weights of pixels.
     """
     options = {'images': 6, 'validation_images': 3, 'steps': 6, 'validate_every': 3, 'batch': 4,
-               'norm': 'group', 'dice_weight': 0, 'cone_weight': 1, 'ema': 0}
+               'norm': 'group', 'dice_weight': 0, 'cone_weight': 1, 'color_weight': 0,
+               'ema': 0}
     assert main(command(cache, tmp_path / 'one', **options)) == 0
     if before:
         before = [sys.executable, '-m', 'torch.distributed.run', *before[1:]]
