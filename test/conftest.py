@@ -32,6 +32,22 @@ def tiny_weights(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope='module')
+def cache(tmp_path_factory):
+    """Return a folder for what training prepares."""
+    return tmp_path_factory.mktemp('cache')
+
+
+@pytest.fixture(scope='module')
+def cone_project(tmp_path_factory):
+    """Twelve rendered scenes of four cameras, as an FSOCO project."""
+    from eunet_ros.training.data.fsoco_writer import write_project
+    from eunet_ros.training.data.render_fsoco import items
+    folder = tmp_path_factory.mktemp('data') / 'fsoco'
+    write_project(folder, items(12, 5, 72, 108, sources=4), 'team')
+    return folder
+
+
 @pytest.fixture
 def ros():
     """Initialise rclpy for one test, in a domain of its own."""

@@ -122,6 +122,8 @@ def test_missing_panoptic_data_is_a_sentence(panoptic):
     (lambda root: (root / 'annotations/instances_train2017.json').write_text('{'), 'Cannot read'),
     (lambda root: (root / 'annotations/instances_train2017.json').write_text(
         '{"images": [], "annotations": [], "categories": []}'), 'lists no image'),
+    (lambda root: (root / 'annotations/instances_train2017.json').write_text(
+        '{"images": [{"id": 1}], "annotations": [], "categories": []}'), 'lack something'),
     (lambda root: (root / 'train2017/a.jpg').write_bytes(b'x'), 'not an image that can be read')])
 def test_refusals(coco, spoil, said):
     spoil(coco)

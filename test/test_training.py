@@ -26,11 +26,6 @@ SYNTHETIC = str(share_file('config/training/synthetic.yaml'))
 
 
 @pytest.fixture(scope='module')
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp('cache')
-
-
-@pytest.fixture(scope='module')
 def scenes(cache):
     return rendered_set(cache, 0, 6, 64, 96)
 

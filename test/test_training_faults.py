@@ -27,18 +27,6 @@ from training_runs import command  # noqa: E402
 
 
 @pytest.fixture(scope='module')
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp('cache')
-
-
-@pytest.fixture(scope='module')
-def project(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('data') / 'fsoco'
-    write_project(folder, items(12, 5, 72, 108, sources=4), 'team')
-    return folder
-
-
-@pytest.fixture(scope='module')
 def bare(tmp_path_factory):
     folder = tmp_path_factory.mktemp('bare') / 'fsoco'
     empty = np.zeros((72, 108), np.uint8)
@@ -95,9 +83,9 @@ def test_broken_images_are_left_out_and_counted(tmp_path, cache, broken):
     ({'data': '{broken}'}, 'is not an image that can be read; download it again'),
 ])
 def test_what_goes_wrong_is_a_sentence(
-        tmp_path, cache, project, bare, broken, empty, single, tiny_weights, capsys, options,
+        tmp_path, cache, cone_project, bare, broken, empty, single, tiny_weights, capsys, options,
         said):
-    places = {'tmp': tmp_path, 'project': project, 'bare': bare, 'broken': broken,
+    places = {'tmp': tmp_path, 'project': cone_project, 'bare': bare, 'broken': broken,
               'empty': empty, 'single': single, 'weights': tiny_weights}
     options = {k: str(v).format(**places) for k, v in options.items()}
     given = {'images': 6, 'validation_images': 2, 'steps': 6, 'validate_every': 3, **options}
@@ -108,9 +96,9 @@ def test_what_goes_wrong_is_a_sentence(
     assert not kept.exists() or (kept / 'config.json').exists()
 
 
-def test_a_batch_larger_than_the_set(tmp_path, cache, project):
+def test_a_batch_larger_than_the_set(tmp_path, cache, cone_project):
     """Crops are drawn again and again: a set of few images fills any batch."""
-    assert main(command(cache, tmp_path / 'run', data=project, batch=16, steps=1,
+    assert main(command(cache, tmp_path / 'run', data=cone_project, batch=16, steps=1,
                         validate_every=1)) == 0
     assert load_checkpoint(tmp_path / 'run' / 'eunet_n.safetensors').training['step'] == 1
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Whole runs: on a project in FSOCO's format, interrupted and resumed, and what goes wrong."""
+"""Whole runs: on a project in FSOCO's format, interrupted and resumed, shared by processes."""
 import json
 import os
 import signal
@@ -16,23 +16,9 @@ pytest.importorskip('lightning', reason='lightning is not installed')
 from eunet_ros.model import load_checkpoint, Segmenter  # noqa: E402,I100
 from eunet_ros.training import export  # noqa: E402
 from eunet_ros.training.curves import read_curves  # noqa: E402
-from eunet_ros.training.data.fsoco_writer import write_project  # noqa: E402
-from eunet_ros.training.data.render_fsoco import items  # noqa: E402
 from eunet_ros.training.data.rendered import rendered_set, RenderedScenes  # noqa: E402
 from eunet_ros.training.train import main  # noqa: E402
 from training_runs import command, SMALL, start  # noqa: E402
-
-
-@pytest.fixture(scope='module')
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp('cache')
-
-
-@pytest.fixture(scope='module')
-def project(tmp_path_factory):
-    folder = tmp_path_factory.mktemp('data') / 'fsoco'
-    write_project(folder, items(12, 5, 72, 108, sources=4), 'team')
-    return folder
 
 
 def start_until_saved(cache, run, **options):
@@ -52,8 +38,9 @@ def test_a_missing_package_is_a_sentence(tmp_path, cache, capsys, monkeypatch):
     assert 'A Python package is missing' in capsys.readouterr().err
 
 
-def test_training_on_a_project(tmp_path, cache, project):
-    assert main(command(cache, tmp_path / 'run', data=project, steps=4, validate_every=2)) == 0
+def test_training_on_a_project(tmp_path, cache, cone_project):
+    assert main(command(cache, tmp_path / 'run', data=cone_project, steps=4,
+                        validate_every=2)) == 0
     run = tmp_path / 'run'
     checkpoint = load_checkpoint(run / 'eunet_n.safetensors', 'eunet_n')
     told = checkpoint.training
@@ -61,13 +48,13 @@ def test_training_on_a_project(tmp_path, cache, project):
     assert told['train']['images'] == len(split['train']) and told['border'] == 140
     # No camera is on both sides.
     assert not set(told['train']['sources']) & set(told['val']['sources'])
-    assert 'test' not in told and str(project) not in json.dumps(told)
+    assert 'test' not in told and str(cone_project) not in json.dumps(told)
     assert (run / 'curves.png').stat().st_size > 1000
     assert Segmenter(checkpoint, 'torch')(np.zeros((48, 64, 3), np.uint8)).shape == (48, 64)
     # The same split again, decoded once; one class.
     before = {p: p.stat().st_mtime_ns for p in cache.glob('fsoco_*/pixels.bin')}
-    assert main(command(cache, tmp_path / 'two', data=project, split=run / 'split.json', steps=2,
-                        validate_every=2, binary='true', augment='false')) == 0
+    assert main(command(cache, tmp_path / 'two', data=cone_project, split=run / 'split.json',
+                        steps=2, validate_every=2, binary='true', augment='false')) == 0
     assert {p: p.stat().st_mtime_ns for p in cache.glob('fsoco_*/pixels.bin')} == before
     two = load_checkpoint(tmp_path / 'two' / 'eunet_n.safetensors')
     assert two.classes.names == ('background', 'cone') and two.network.num_classes == 1

@@ -38,7 +38,7 @@ def segmentation_loss(logits: torch.Tensor, target: torch.Tensor, weight: torch.
     Cross-entropy, plus `dice_weight` soft Dice, plus `color_weight` cross-entropy among cones.
 
     weight (C,): of each class in the first of them. Pixels with the id 255 do not count in any.
-    One log-softmax serves the first two: at full resolution each costs a tenth of a step.
+    One log-softmax serves the first two: at full resolution it is a part of a step that counts.
     """
     log_shares = logits.log_softmax(1)
     known = target != IGNORE_ID

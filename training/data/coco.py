@@ -140,14 +140,19 @@ class CocoImages:
             raise DataError(f'COCO in {root} lists no image in {PARTS[part]}: {_HOW}.')
         order = sorted(categories)
         self.ids = {category: i for i, category in enumerate(order, 1)}
-        if binary:  # stuff is background
-            self.ids = {c: int(categories[c].get('isthing', 1)) for c in order}
-        self.classes = _classes([categories[c]['name'] for c in order], binary)
         keys = ('segmentation', 'category_id', 'iscrowd', 'id')
-        # Only what is needed goes to the processes that load.
-        self.rows = [(row['file_name'], (row['height'], row['width']), zlib.compress(json.dumps([
-            {k: a[k] for k in keys if k in a} for a in objects[row['id']]]).encode()))
-            for row in rows]
+        try:
+            if binary:  # stuff is background
+                self.ids = {c: int(categories[c].get('isthing', 1)) for c in order}
+            self.classes = _classes([categories[c]['name'] for c in order], binary)
+            # Only what is needed goes to the processes that load.
+            self.rows = [
+                (row['file_name'], (row['height'], row['width']), zlib.compress(json.dumps([
+                    {k: a[k] for k in keys if k in a} for a in objects[row['id']]]).encode()))
+                for row in rows]
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f'The {annotations} of COCO in {root} lack something: '
+                            f'{one_line(error)}; download them again.') from error
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
