@@ -80,3 +80,40 @@ def test_training_data(tmp_path):
     assert done.returncode == 0, done.stderr
     assert 'Index and split of 10 images' in done.stdout
     assert done.stdout.splitlines()[-1].startswith('crop of 384x256, zoomed')
+
+
+def test_contenders_are_trained_alike_and_scored(tmp_path, monkeypatch, cache):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    contest = pytest.importorskip('_contest', reason='what training needs is not installed')
+    networks = pytest.importorskip('_baseline_networks')
+    config = contest.TrainConfig(images=4, height=64, width=96, crop_height=64, crop_width=96,
+                                 batch=2, steps=2, validate_every=2, workers=0, cache=str(cache))
+    entries = [contest.Contender('eunet_n'),
+               contest.Contender('U-Net', networks.PlainUNet(6, 2)),
+               contest.Contender('other scenes', profile=contest.replace(
+                   contest.TRAIN, layouts={'scatter': 1.0}))]
+    rows = list(contest.compete(entries, config, 0, contest.benchmark_scenes(2, (64, 96)),
+                                tmp_path))
+    assert [row['name'] for row in rows] == ['eunet_n', 'U-Net', 'other scenes']
+    assert all(row['steps'] == 2 and 0 <= row['dice'] <= 1 for row in rows)
+    assert rows[0]['parameters'] == rows[2]['parameters'] == 700_296
+    # The weights of EUnets stay, for evaluate.py; none is trained further than it should be.
+    assert sorted(p.name for p in tmp_path.glob('*.safetensors')) == [
+        'eunet_n.safetensors', 'other_scenes.safetensors']
+
+
+def test_baseline_networks(monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    networks = pytest.importorskip('_baseline_networks')
+    import torch
+    x = torch.rand(1, 3, 64, 96)
+    for network in (networks.PlainUNet(6, 2), networks.FastSCNN(6),
+                    networks.without_attention(6, 'eunet_n'), networks.without_spd(6, 'eunet_n')):
+        assert network.eval()(x).shape == (1, 6, 64, 96)
+    # Table 1 of the paper; it counts 1.11 million with its classes.
+    assert sum(p.numel() for p in networks.FastSCNN(19).parameters()) == pytest.approx(1.11e6,
+                                                                                       rel=0.05)
+    pooled = networks.without_spd(6, 'eunet_n').down1.conv
+    space_to_depth = torch.nn.functional.pixel_unshuffle(x, 2)
+    pooled.conv = torch.nn.Identity()
+    assert torch.equal(pooled(space_to_depth), torch.nn.functional.max_pool2d(x, 2))

@@ -13,7 +13,7 @@ import sys
 from eunet_ros.training.data.synthetic import render_scene
 from eunet_ros.training.data.synthetic.camera import make_camera
 from eunet_ros.training.data.synthetic.effects import apply_effects, sample_effects
-from eunet_ros.training.data.synthetic.layouts import ConeSet, Layout
+from eunet_ros.training.data.synthetic.layouts import ConeSet, Layout, sample_layout
 from eunet_ros.training.data.synthetic.profiles import get_profile, PROFILES
 from eunet_ros.training.data.synthetic.scene import render_world
 from eunet_ros.training.data.synthetic.world import sample_world
@@ -23,7 +23,7 @@ import pytest
 PLAIN = replace(
     get_profile('train'), far_props=(0, 0), near_props=(0, 0), sticker_missing=0.0,
     surfaces={'asphalt': 1.0}, textures=(0,), second_surface=0.0, marks=(0, 1), wet=0.0,
-    backdrops=(0,))
+    backdrops=(0,), dented=0.0, lettered=0.0, shaded=0.0, indoor=0.0)
 
 
 def digest(scene) -> str:
@@ -31,7 +31,7 @@ def digest(scene) -> str:
                           + scene.instances.tobytes()).hexdigest()
 
 
-def show(places, height=200, width=320, tilt=0.0, knocked=False):
+def show(places, height=200, width=320, tilt=0.0, knocked=False, profile=PLAIN, **world_fields):
     """Render cones (class, x, y) with a level camera 1 m up and a field of view of 90 degrees."""
     count = len(places)
     cones = ConeSet(
@@ -40,9 +40,9 @@ def show(places, height=200, width=320, tilt=0.0, knocked=False):
         np.zeros(count), np.full(count, tilt), np.zeros(count), np.full(count, knocked))
     rng = np.random.default_rng(3)
     layout = Layout('test', cones, (0.0, 0.0, 0.0), None)
-    world = sample_world(rng, PLAIN, layout, 3)
+    world = replace(sample_world(rng, profile, layout, 3), **world_fields)
     camera = make_camera(height, width, math.pi / 2, 1.0)
-    effects = sample_effects(rng, PLAIN, width)
+    effects = sample_effects(rng, profile, width)
     return render_world(world, camera, layout.pose, effects, rng)
 
 
@@ -109,6 +109,57 @@ def test_a_knocked_over_cone_is_low_and_long():
     assert cone.height_px < 0.95 * 160 * 0.325 / 2.8 + 8
 
 
+def test_letters_are_on_the_band_alone():
+    lettered = replace(PLAIN, lettered=1.0)
+    bare, written = (show([(2, 2.2, 0.0)], 600, 1200, profile=p) for p in (PLAIN, lettered))
+    assert np.array_equal(bare.mask, written.mask)
+    changed = np.argwhere((bare.image.astype(int) - written.image).any(axis=2))
+    (cone,) = bare.cones
+    u0, v0, u1, v1 = cone.box
+    rows = (changed[:, 0] - v0) / (v1 - v0)
+    assert len(changed) > 30 and rows.min() > 0.2 and rows.max() < 0.75
+    assert changed[:, 1].min() >= u0 and changed[:, 1].max() < u1
+
+
+def test_a_dented_cone_has_another_outline_and_a_mask_that_fits_it():
+    dented = replace(PLAIN, dented=1.0)
+    straight, bent = (show([(1, 2.2, 0.0)], 600, 1200, profile=p) for p in (PLAIN, dented))
+    assert (straight.mask != bent.mask).sum() > 20
+    # Blue against grey: where the mask ends, so does the colour.
+    image = bent.image.astype(int)
+    blue = image[..., 0] - image[..., 2]
+    assert blue[bent.mask == 1].mean() > blue[bent.mask == 0].mean() + 40
+
+
+def test_a_cone_in_a_shadow_is_darker():
+    sunny = replace(PLAIN, overcast=0.0, sun_strength=(0.9, 0.9), sun_elevation_deg=(60, 60))
+    around = np.array([(1.0, -2.0), (6.0, -2.0), (6.0, 2.0), (1.0, 2.0)])
+    lit, dark = (show([(2, 3.0, 0.0)], profile=sunny, shades=shades)
+                 for shades in ((), (around,)))
+    assert np.array_equal(lit.mask, dark.mask)
+    assert dark.image[dark.mask == 2].mean() < 0.8 * lit.image[lit.mask == 2].mean()
+
+
+def test_indoors_no_cone_is_behind_a_wall():
+    inside = replace(get_profile('train'), indoor=1.0, layouts={'scatter': 1.0})
+    seen = 0
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        layout = sample_layout(rng, inside)
+        world = sample_world(rng, inside, layout, seed)
+        assert world.hall.holds(np.array([layout.pose[:2]]))[0]  # the camera itself
+        assert world.hall.holds(world.cones.xyz).all()
+        assert len(world.cones.class_id) <= len(layout.cones.class_id)
+        seen += len(world.cones.class_id)
+        scene = render_scene(seed, 48, 80, inside)
+        assert np.array_equal(scene.mask > 0, scene.instances > 0)
+    assert seen
+
+
+def test_clutter_has_no_cone():
+    assert not any(render_scene(seed, 48, 80, 'clutter').mask.any() for seed in range(8))
+
+
 @pytest.mark.parametrize('size', [(97, 161), (64, 64), (33, 250)])
 def test_odd_sizes(size):
     for seed in range(2):
@@ -150,6 +201,7 @@ def test_profiles_share_no_texture_track_or_backdrop():
             assert first.salt != second.salt
             assert not set(first.textures) & set(second.textures)
             assert not set(first.backdrops) & set(second.backdrops)
+            assert not set(first.sprites) & set(second.sprites)
 
 
 def test_effects_keep_shape_for_images_larger_than_the_noise_field():
@@ -158,6 +210,21 @@ def test_effects_keep_shape_for_images_larger_than_the_noise_field():
                       shot_noise=0.02)
     image = np.full((40, 1600, 3), 128, np.uint8)
     assert apply_effects(image, effects, rng).shape == image.shape
+
+
+def test_flares_and_smudges_change_the_image_they_are_on():
+    rng = np.random.default_rng(0)
+    plain = replace(sample_effects(rng, get_profile('drive'), 160), read_noise=0.0,
+                    shot_noise=0.0, vignette=0.0, saturation=1.0,
+                    table=np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 3, axis=2))
+    image = np.full((90, 160, 3), 60, np.uint8)
+    assert np.array_equal(apply_effects(image, plain, rng), image)
+    ghost = replace(plain, flare=(0.1, 0.1, 0.5), ghosts=((1.6, 0.05, 0.0, 0.0, 100.0),))
+    shown = apply_effects(image, ghost, rng).astype(int)
+    row, column = (round((0.1 + 1.6 * 0.4) * side) for side in (90, 160))
+    assert shown[row, column, 2] > shown[row, column, 0] + 50  # red
+    dark = apply_effects(image, replace(plain, smudges=((0.5, 0.5, 0.1, 0.5),)), rng)
+    assert dark[45, 80].max() < 40 and np.array_equal(dark[:5], image[:5])
 
 
 @pytest.mark.parametrize('arguments, word', [

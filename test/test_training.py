@@ -16,8 +16,15 @@ from eunet_ros.model import load_checkpoint, Segmenter  # noqa: E402,I100
 from eunet_ros.training import losses  # noqa: E402
 from eunet_ros.training.callbacks import ramped_decay  # noqa: E402
 from eunet_ros.training.config import parse_command_line, TrainConfig  # noqa: E402
-from eunet_ros.training.data.crops import count_pixels, CropDataset, EpochSampler  # noqa: E402
+from eunet_ros.training.data.crops import (  # noqa: E402
+    count_pixels,
+    CropDataset,
+    EpochSampler,
+    Joined,
+)
 from eunet_ros.training.data.rendered import rendered_set  # noqa: E402
+from eunet_ros.training.data.sets import open_sets  # noqa: E402
+from eunet_ros.training.data.synthetic import render_scene  # noqa: E402
 from eunet_ros.training.run_folder import new_folder  # noqa: E402
 from eunet_ros.training.train import main  # noqa: E402
 import torch  # noqa: E402
@@ -152,6 +159,39 @@ def test_a_memory_map_is_not_copied_to_other_processes(scenes):
     assert isinstance(again.scenes, np.memmap) and not again.scenes.flags.writeable
     for one, two in zip(data[3], again[3]):
         assert torch.equal(one, two)
+
+
+def test_sets_of_two_sizes_as_one(tmp_path):
+    paths = [tmp_path / f'{k}.npy' for k in (0, 1)]
+    rng = np.random.default_rng(0)
+    for path, size in zip(paths, ((48, 80), (72, 120))):
+        np.save(path, rng.integers(0, 3, (3, *size, 4), np.uint8))
+    both = Joined(*(np.load(path, mmap_mode='r') for path in paths))
+    assert len(both) == 6
+    assert [both[k].shape[:2] for k in range(6)] == 3 * [(48, 80)] + 3 * [(72, 120)]
+    assert np.array_equal(both[4], np.load(paths[1])[1])
+    with pytest.raises(IndexError):
+        both[6]
+    assert sum(count_pixels(both, 3)) == 3 * (48 * 80 + 72 * 120)
+    data = CropDataset(both, (32, 64), 12, 0.5, 0)
+    sent = pickle.dumps(data)
+    assert len(sent) < 5000  # the files, not what is in them
+    again = pickle.loads(sent)
+    for k in range(12):
+        for mine, other in zip(data[k], again[k]):
+            assert torch.equal(mine, other)
+
+
+def test_large_images_are_of_one_and_a_half_times_the_size(tmp_path):
+    config = TrainConfig(images=2, large_images=1, validation_images=1, height=64, width=96,
+                         crop_height=32, crop_width=64, cache=str(tmp_path))
+    train = open_sets(config).train
+    assert [train[k].shape for k in range(3)] == [(64, 96, 4), (64, 96, 4), (96, 144, 4)]
+    assert np.array_equal(train[2][..., 3], render_scene(2, 96, 144).mask)
+    flying = open_sets(replace(config, on_the_fly=True)).train
+    assert np.array_equal(flying[2], train[2])
+    with pytest.raises(ValueError, match='large_images are rendered'):
+        replace(config, data='somewhere')
 
 
 def test_crops_of_one_class_and_unchanged(scenes):

@@ -63,6 +63,8 @@ class TrainConfig:
     on_the_fly: bool = _option(
         False, 'Render each scene when it is needed: no cache, but many workers.')
     images: int = _option(6000, 'Rendered images to train on; of COCO at most so many.', 1)
+    large_images: int = _option(
+        0, 'Rendered images of 1.5 times that size to train on as well.', 0)
     validation_images: int = _option(200, 'The same, to validate on.', 1)
     height: int = _option(384, 'Height of the rendered images and of the shipped input [px].', 32)
     width: int = _option(640, 'Width of the rendered images and of the shipped input [px].', 32)
@@ -120,6 +122,8 @@ class TrainConfig:
             if getattr(self, name) > 1:
                 raise ValueError(f'{name} is a share and must be at most 1, found '
                                  f'{getattr(self, name)}.')
+        if self.large_images and self.data:
+            raise ValueError('large_images are rendered: leave them out, or leave data empty.')
         if self.data_format == 'coco' and self.on_error == 'skip':
             raise ValueError('on_error: skip is for FSOCO; a broken image of COCO stops the run: '
                              'download it again.')

@@ -31,6 +31,44 @@ def count_pixels(scenes: np.ndarray, classes: int, sample: int = 300,
     return counts[:classes].tolist()
 
 
+class Joined:
+    """
+    Sets one after the other, as one: item i is (H, W, 4) uint8, whose size differs between sets.
+
+    parts: what CropDataset takes.
+    """
+
+    def __init__(self, *parts: np.ndarray) -> None:
+        self.parts = parts
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        for part in self.parts:
+            if index < len(part):
+                return part[index]
+            index -= len(part)
+        raise IndexError(index)
+
+
+def _to_send(scenes: Any) -> Any:
+    """Return what another process makes `scenes` of: a memory map travels as its file."""
+    if isinstance(scenes, np.memmap) and scenes.filename:
+        return partial(np.memmap, scenes.filename, scenes.dtype, 'r', scenes.offset, scenes.shape)
+    if isinstance(scenes, Joined):
+        return partial(_join, *map(_to_send, scenes.parts))
+    return scenes
+
+
+def _join(*parts: Any) -> Joined:
+    return Joined(*map(_received, parts))
+
+
+def _received(scenes: Any) -> Any:
+    return scenes() if isinstance(scenes, partial) else scenes
+
+
 class CropDataset(Dataset):
     """
     Random crops: item i is the same for the same seed, whatever loads it.
@@ -48,17 +86,10 @@ class CropDataset(Dataset):
         self._order = np.random.default_rng(seed).permutation(len(scenes))
 
     def __getstate__(self) -> dict[str, Any]:
-        """Send a memory map to a process that loads as its file, not as a copy of it."""
-        state, scenes = self.__dict__.copy(), self.scenes
-        if isinstance(scenes, np.memmap) and scenes.filename:
-            state['scenes'] = partial(np.memmap, scenes.filename, scenes.dtype, 'r', scenes.offset,
-                                      scenes.shape)
-        return state
+        return {**self.__dict__, 'scenes': _to_send(self.scenes)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        if isinstance(self.scenes, partial):
-            self.scenes = self.scenes()
+        self.__dict__.update(state, scenes=_received(state['scenes']))
 
     def __len__(self) -> int:
         return self.length

@@ -11,6 +11,7 @@ import cv2
 from eunet_ros.model.files import written_beside
 from eunet_ros.training.data import synthetic
 from eunet_ros.training.data.parallel import cache_lock, parallel_map
+from eunet_ros.training.data.synthetic.profiles import Profile, TRAIN
 import numpy as np
 from rich.progress import track
 
@@ -18,25 +19,29 @@ VALIDATION_SEED = 1_000_000_000  # first seed of validation images; training cou
 TEST_SEED = 1_500_000_000
 
 
-@lru_cache(maxsize=1)
-def renderer_fingerprint() -> str:
-    """Hash of a few rendered scenes: equal for two versions that draw the same pictures."""
+def _fingerprint(profile: Profile) -> str:
     digest = hashlib.sha256()
     for seed in range(2_000_000_000, 2_000_000_006):
-        scene = synthetic.render_scene(seed, 192, 320)
+        scene = synthetic.render_scene(seed, 192, 320, profile)
         digest.update(scene.image.tobytes() + scene.mask.tobytes())
     return digest.hexdigest()[:12]
 
 
-def _render(task: tuple[int, int, int]) -> np.ndarray:
+@lru_cache(maxsize=1)
+def renderer_fingerprint() -> str:
+    """Hash of a few rendered scenes: equal for two versions that draw the same pictures."""
+    return _fingerprint(TRAIN)
+
+
+def _render(task: tuple[int, int, int, Profile]) -> np.ndarray:
     cv2.setNumThreads(1)
-    seed, height, width = task
-    scene = synthetic.render_scene(seed, height, width)
+    scene = synthetic.render_scene(*task)
     return np.dstack((scene.image, scene.mask))
 
 
-def _render_into(path: Path, first_seed: int, shape: tuple[int, int, int, int]) -> None:
-    tasks = [(first_seed + i, *shape[1:3]) for i in range(shape[0])]
+def _render_into(path: Path, first_seed: int, shape: tuple[int, int, int, int],
+                 profile: Profile) -> None:
+    tasks = [(first_seed + i, *shape[1:3], profile) for i in range(shape[0])]
     # Not through a memory map: on a full disk that is a crash.
     with written_beside(path) as beside, open(beside, 'wb') as file:
         np.lib.format.write_array_header_1_0(
@@ -45,17 +50,19 @@ def _render_into(path: Path, first_seed: int, shape: tuple[int, int, int, int]) 
             file.write(pixels.tobytes())
 
 
-def rendered_set(folder: Path, first_seed: int, count: int, height: int, width: int) -> np.ndarray:
+def rendered_set(folder: Path, first_seed: int, count: int, height: int, width: int,
+                 profile: Profile = TRAIN) -> np.ndarray:
     """
     Return `count` scenes as a read-only (count, H, W, 4) uint8 memory map: BGR and class ids.
 
     They are rendered on first use, on all cores, and kept in `folder`; written beside and renamed.
     """
-    path = folder / f'{renderer_fingerprint()}_{first_seed}_{count}_{height}x{width}.npy'
+    drawn = renderer_fingerprint() if profile is TRAIN else _fingerprint(profile)
+    path = folder / f'{drawn}_{first_seed}_{count}_{height}x{width}.npy'
     if not path.exists():
         with cache_lock(folder):
             if not path.exists():
-                _render_into(path, first_seed, (count, height, width, 4))
+                _render_into(path, first_seed, (count, height, width, 4), profile)
     return np.load(path, mmap_mode='r')
 
 
@@ -74,4 +81,4 @@ class RenderedScenes:
         return self.shape[0]
 
     def __getitem__(self, index: int) -> np.ndarray:
-        return _render((self.first_seed + index, *self.shape[1:3]))
+        return _render((self.first_seed + index, *self.shape[1:3], TRAIN))

@@ -10,6 +10,7 @@ from typing import Any
 from eunet_ros.model.classes import BINARY_CLASSES, ClassTable, cone_classes
 from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.data.coco import CocoImages
+from eunet_ros.training.data.crops import Joined
 from eunet_ros.training.data.decoded import decoded_set
 from eunet_ros.training.data.fsoco import detect_border, FsocoProject, LoadReport
 from eunet_ros.training.data.rendered import (
@@ -35,11 +36,17 @@ class TrainingSets:
     split: of a project; None where scenes are rendered.
     """
 
-    train: np.ndarray | CocoImages | RenderedScenes
+    train: np.ndarray | CocoImages | RenderedScenes | Joined
     validation: np.ndarray | CocoImages
     classes: ClassTable
     description: dict[str, Any]
     split: Split | None = None
+
+
+def _rendered(config: TrainConfig, first_seed: int, count: int, size: tuple[int, int]) -> Any:
+    if config.on_the_fly:
+        return RenderedScenes(first_seed, count, *size)
+    return rendered_set(Path(config.cache), first_seed, count, *size)
 
 
 def open_sets(config: TrainConfig) -> TrainingSets:
@@ -51,8 +58,10 @@ def open_sets(config: TrainConfig) -> TrainingSets:
     size, cache = (config.height, config.width), Path(config.cache)
     classes = BINARY_CLASSES if config.binary else cone_classes()
     if not config.data:
-        train = (RenderedScenes(0, config.images, *size) if config.on_the_fly
-                 else rendered_set(cache, 0, config.images, *size))
+        train = _rendered(config, 0, config.images, size)
+        if config.large_images:
+            large = tuple(round(1.5 * side) for side in size)
+            train = Joined(train, _rendered(config, config.images, config.large_images, large))
         return TrainingSets(
             train,
             rendered_set(cache, VALIDATION_SEED, config.validation_images, *size), classes,

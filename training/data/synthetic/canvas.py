@@ -16,6 +16,9 @@ import numpy as np
 Points = Sequence[tuple[float, float]] | np.ndarray  # (n, 2) metres
 ROWS = 320  # painted at this many rows, stored at half, with halvings for far away
 
+WORDS = ('RACING', 'FORMULA STUDENT', 'TYRES', 'ENGINEERING', 'TECHNIK', 'MOTORSPORT', 'BOXEN',
+         'START', 'E-DRIVE', 'SAFETY', 'P2', 'TEAM', 'UNIVERSITY', 'OIL', 'STEEL', '2026', 'EV')
+
 
 @dataclass(frozen=True)
 class Sprite:
@@ -79,6 +82,13 @@ class Canvas:
             self.box(edges[i], y0, edges[i + 1] + 0.2 * (x1 - x0) / steps, y1,
                      tuple(np.clip(np.array(colour) * lit, 0, 255)))
 
+    def text(self, words: str, x: float, y: float, tall: float, colour: Colour) -> None:
+        """Write capitals `tall` metres high from x, y on, on what is painted there."""
+        scale = tall * self.scale / 22  # the font's capitals are 22 pixels high
+        place = round(x * self.scale_x), round(ROWS - y * self.scale)
+        cv2.putText(self.bgr, words, place, cv2.FONT_HERSHEY_SIMPLEX, scale,
+                    tuple(float(c) for c in colour), max(1, round(3.2 * scale)), cv2.LINE_AA)
+
     def foliage(self, rng: np.random.Generator, cover: np.ndarray, colour: Colour) -> None:
         """Cover `cover` (rows, columns) in [0, 1] with leaves."""
         shape = self.alpha.shape
@@ -91,14 +101,22 @@ class Canvas:
         self.bgr[leaf] = painted[leaf]
         self.alpha[leaf] = 255
 
-    def finish(self, rng: np.random.Generator, natural: bool = False) -> Sprite:
-        """Weather the picture and store its pyramid."""
+    def finish(
+        self, rng: np.random.Generator, natural: bool = False, relief: float = 0.0,
+    ) -> Sprite:
+        """
+        Weather the picture and store its pyramid.
+
+        relief: how strongly parts bulge, as if lit from one side and above.
+        """
         shape = self.alpha.shape
         tone = 1 + 0.05 * board_noise(rng, shape, 4)
         tone += np.linspace(0.06, -0.12, shape[0], dtype=np.float32)[:, None]
         streaks = cv2.GaussianBlur(rng.normal(0, 0.06, (1, shape[1])), (0, 0), 1.5)
         streaks += rng.uniform(-0.12, 0.12) * np.linspace(-1, 1, shape[1])
         tone += streaks.astype(np.float32)
+        if relief:
+            tone += relief * self._bulge(rng.choice([-1, 1]))
         tone = np.clip(128 * tone, 0, 255).astype(np.uint8)
         bgr = cv2.multiply(self.bgr, cv2.merge([tone] * 3), scale=1 / 128)
         solid = self.alpha > 128
@@ -111,6 +129,15 @@ class Canvas:
             picture = cv2.resize(picture, half, interpolation=cv2.INTER_AREA)
             levels.append(picture)
         return Sprite(tuple(levels), *self.size, natural)
+
+    def _bulge(self, side: int) -> np.ndarray:
+        """Return light (rows, columns), about -1 to 1, on shapes that rise from their edges."""
+        grey = cv2.cvtColor(self.bgr, cv2.COLOR_BGR2GRAY)
+        inside = ((self.alpha > 128) & (cv2.Laplacian(grey, cv2.CV_16S) == 0)).view(np.uint8)
+        rise = np.sqrt(np.minimum(cv2.distanceTransform(inside, cv2.DIST_L2, 3), 26))
+        rise = cv2.GaussianBlur(rise, (0, 0), 2.5)
+        slope = side * cv2.Sobel(rise, cv2.CV_32F, 1, 0) + 0.8 * cv2.Sobel(rise, cv2.CV_32F, 0, 1)
+        return np.clip(0.7 * slope, -1, 1)
 
 
 def board_noise(

@@ -23,6 +23,7 @@ import numpy as np
 _BODY = {BLUE: (165, 78, 18), YELLOW: (18, 196, 238), ORANGE: (30, 88, 238),
          LARGE_ORANGE: (28, 84, 236)}
 _WHITE, _BLACK = (232, 234, 232), (34, 32, 32)
+_LETTERS = ('SG', 'FS', 'FSG', 'FSA', 'FSN', 'E7', '12', 'DV')
 _UNKNOWN_BODY = ((60, 160, 40), (40, 30, 200), (215, 215, 215), (150, 90, 230), (40, 210, 190),
                  (60, 60, 60), (150, 60, 120), (18, 196, 238), (30, 88, 238), (165, 78, 18))
 
@@ -45,6 +46,10 @@ class ConeLook:
     dirt: float
     dirt_at: tuple[int, int]
     gloss: float
+    bend: tuple[float, float] = (0.0, 0.0)  # metres that the tip is off the axis
+    squash: tuple[float, ...] = (1.0,) * 6  # of each rim's radius
+    letters: str = ''  # on the band
+    letters_at: float = 0.0  # sideways, -1 to 1 across the band
 
 
 def _aged(
@@ -67,9 +72,11 @@ def _between(draw: float, bounds: tuple[float, float]) -> float:
 def sample_look(rng: np.random.Generator, class_id: int, profile: Profile) -> ConeLook:
     """Draw one cone of a class."""
     # One call for all numbers: a scene has dozens of cones.
-    d = rng.random(24).tolist()
+    d = rng.random(32).tolist()
     large = class_id == LARGE_ORANGE or (class_id == UNKNOWN and d[0] < 0.15)
     height, base = (0.505, 0.285) if large else (0.325, 0.228)
+    if class_id == UNKNOWN and d[24] < 0.4:  # of other makers
+        height, base = _between(d[25], (0.22, 0.75)), _between(d[26], (0.18, 0.36))
     plate = _between(d[1], (0.022, 0.032))
     if large:
         low, high = _between(d[2], (0.26, 0.36)), _between(d[3], (0.56, 0.66))
@@ -93,10 +100,20 @@ def sample_look(rng: np.random.Generator, class_id: int, profile: Profile) -> Co
     if d[13] < profile.sticker_damaged:
         peeled = rng.uniform(0.1, 0.9, 2) + rng.uniform(-0.35, 0.35, (4, 2))
     tone = _between(d[14], (0.78, 1.06))
+    bend, squash = (0.0, 0.0), (1.0,) * 6
+    if d[27] < profile.dented:
+        bend = tuple((rng.normal(0, 0.045, 2) * height).tolist())
+        squash = tuple(np.clip(rng.normal(1, 0.09, 6), 0.72, 1.2).tolist())
+    flare = _between(d[28], (1.0, 1.16))  # the foot of the cone widens into its plate
+    squash = (squash[0] * flare,) + squash[1:]
+    letters = ''
+    if d[29] < profile.lettered and banded and not large:
+        letters = _LETTERS[int(d[30] * len(_LETTERS))]
     return ConeLook(
         class_id, height, base, plate, base * _between(d[15], (0.36, 0.42)),
         base * _between(d[16], (0.085, 0.125)),
         (plate,) + tuple(plate + (height - plate) * rim for rim in rims) + (height,),
         _aged(d[17:20], body, profile, _between(d[20], profile.fade) * d[21]),
         tuple(min(channel * tone, 250) for channel in band), banded, peeled,
-        _between(d[22], profile.dirt), (int(850 * d[23]), int(850 * d[5])), 0.8 * d[9])
+        _between(d[22], profile.dirt), (int(850 * d[23]), int(850 * d[5])), 0.8 * d[9], bend,
+        squash, letters, 2 * d[31] - 1)

@@ -30,9 +30,10 @@ _ANGLES = np.arange(SPOKES) * 2 * math.pi / SPOKES
 _CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
 
 # Labels of the parts in the supersampled picture; a band's label is odd, a body slice's is even.
-_NONE, _BAND, _BODY_LABEL, _TOP, _SIDES, _RIM, _HOLE, _UNDER, _SHADED = 0, 1, 2, 3, 4, 8, 9, 10, 11
+_BAND, _BODY_LABEL, _TOP, _SIDES = 1, 2, 3, 4  # four sides
+_RIM, _HOLE, _UNDER, _LETTER, _HOLLOW = 8, 9, 10, 11, 12
 _FLANK = np.zeros(256, np.uint8)
-_FLANK[[_BAND, _BODY_LABEL]] = 255
+_FLANK[[_BAND, _BODY_LABEL, _LETTER]] = 255
 _SUBPIXEL = 4  # fractional bits that cv2.fillConvexPoly gets
 
 
@@ -55,6 +56,7 @@ class ConeView:
     colours: np.ndarray  # (256, 1, 4) uint8: BGR of every part, and 255 where there is one
     shade: np.ndarray  # (256, 3) light on the frustum, from one edge to the other
     gloss: np.ndarray  # (256,) highlights, grey levels
+    lies: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,10 +89,13 @@ def cone_points(look: ConeLook) -> np.ndarray:
     heights = np.array(look.rims)
     radii = look.radius_bottom + (look.radius_top - look.radius_bottom) * (
         (heights - look.plate) / (look.height - look.plate))
+    radii = radii * np.array(look.squash)
     points = np.empty((_BODY + 2 * _OUTLINE, 3))
     rims = points[:_BODY].reshape(RINGS, SPOKES, 3)
     rims[..., :2] = radii[:, None, None] * _CIRCLE
     rims[..., 2] = heights[:, None]
+    if look.bend != (0.0, 0.0):
+        rims[..., :2] += ((heights / look.height) ** 2)[:, None, None] * np.array(look.bend)
     outline = look.base * _PLATE
     points[_BODY:_BODY + _OUTLINE, :2] = outline
     points[_BODY:_BODY + _OUTLINE, 2] = 0.0
@@ -101,9 +106,12 @@ def cone_points(look: ConeLook) -> np.ndarray:
 
 def view_cones(
     camera: Camera, looks: list[ConeLook], poses: list[ConePose], light: Light, yaw: float,
+    sunlit: np.ndarray | None = None,
 ) -> tuple[list[ConeView | None], np.ndarray]:
     """
     See cones that stand in the vehicle frame, which is turned left by `yaw` in the world.
+
+    `sunlit` (cones,) is the share of the sun's light that reaches each; None for all of it.
 
     :return: views, None for a cone that is (partly) too close; and hull points (cones, n, 3) in
         the vehicle frame for shadows.
@@ -120,10 +128,13 @@ def view_cones(
     spread = np.stack([pixels[:, :SPOKES].mean(axis=1),
                        pixels[:, _BODY - SPOKES:_BODY].mean(axis=1)], axis=1)
     sun = sun_in_vehicle(light, yaw)
-    colours = _part_colours(looks, rotations, light, sun)
-    shade, gloss = _shade_tables(looks, rotations, eyes, spread, camera, light, sun)
+    direct = np.array(light.sun) * (np.ones((len(looks), 1)) if sunlit is None
+                                    else np.asarray(sunlit)[:, None])  # (cones, 3)
+    colours = _part_colours(looks, rotations, light, sun, direct)
+    shade, gloss = _shade_tables(looks, rotations, eyes, spread, camera, light, sun, direct)
     eyes = np.einsum('nij,ni->nj', rotations, eyes)
-    views = [ConeView(look, pixels[i], spread[i], eyes[i], colours[i], shade[i], gloss[i])
+    views = [ConeView(look, pixels[i], spread[i], eyes[i], colours[i], shade[i], gloss[i],
+                      bool(rotations[i, 2, 2] < 0.8))
              if depth[i].min() > 0.15 else None for i, look in enumerate(looks)]
     hull = np.r_[0:SPOKES:3, _BODY - SPOKES:_BODY:3, _BODY:_BODY + 2 * _OUTLINE]
     return views, world[:, hull]
@@ -161,6 +172,9 @@ def _draw_plate(label: np.ndarray, fixed: np.ndarray, cone: ConeView, rich: bool
         _fill(label, above, _TOP)
     elif cone.eye[2] < 0:
         _fill(label, below, _UNDER)
+        if rich:  # cones are hollow
+            middle = below.mean(axis=0)
+            _fill(label, np.rint(middle + 0.72 * (below - middle)).astype(np.int32), _HOLLOW)
 
 
 def _paint_labels(
@@ -176,6 +190,8 @@ def _paint_labels(
             _fill(label, fixed[ring * SPOKES:(ring + 2) * SPOKES], kind)
     if cone.eye[2] > look.height:
         _fill(label, fixed[(RINGS - 1) * SPOKES:_BODY], _HOLE)
+    if look.letters and rich and not cone.lies:
+        _write_letters(label, fixed, look)
     if rich and look.peeled is not None:
         # A piece of the sticker is gone: the body shows through, within the band only.
         low, high = fixed[:_BODY].min(axis=0), fixed[:_BODY].max(axis=0)
@@ -185,11 +201,30 @@ def _paint_labels(
     return label
 
 
+def _write_letters(label: np.ndarray, fixed: np.ndarray, look: ConeLook) -> None:
+    """Write on the band of an upright cone, supersampled like `label`, in place."""
+    rims = fixed[SPOKES:3 * SPOKES].astype(np.float32) / (1 << _SUBPIXEL)
+    low, high = rims[:SPOKES].mean(axis=0), rims[SPOKES:].mean(axis=0)
+    tall, wide = float(low[1] - high[1]), float(np.ptp(rims[:, 0]))
+    if tall < 20 or abs(low[0] - high[0]) > 0.3 * tall:
+        return
+    scale = 0.55 * tall / 22  # the font's capitals are 22 pixels high
+    stroke = max(1, round(0.11 * tall))
+    text_wide = cv2.getTextSize(look.letters, cv2.FONT_HERSHEY_SIMPLEX, scale, stroke)[0][0]
+    x = 0.5 * (low[0] + high[0]) - 0.5 * text_wide + 0.4 * look.letters_at * wide
+    y = 0.5 * (low[1] + high[1]) + 0.275 * tall
+    ink = np.zeros(label.shape, np.uint8)
+    cv2.putText(ink, look.letters, (round(float(x)), round(float(y))), cv2.FONT_HERSHEY_SIMPLEX,
+                scale, 1, stroke)
+    label[(ink > 0) & (label == _BAND)] = _LETTER
+
+
 def _part_colours(
     looks: list[ConeLook], rotations: np.ndarray, light: Light, sun: np.ndarray,
+    direct: np.ndarray,
 ) -> np.ndarray:
     """Return BGRA tables (cones, 256, 1, 4), lit; the frustum's own shading comes on top."""
-    ambient, direct = np.array(light.ambient), np.array(light.sun)
+    ambient = np.array(light.ambient)
     body = np.array([look.body for look in looks])
     worn = 0.93 * body + 6  # plates are scuffed and dusty
     local = np.einsum('nij,i->nj', rotations, sun)  # the sun in cone axes
@@ -200,7 +235,9 @@ def _part_colours(
         colours[:, label, 0, :3] = np.clip(colour, 0, 255)
 
     put(_BODY_LABEL, body)
-    put(_BAND, np.array([look.band for look in looks]))
+    band = np.array([look.band for look in looks])
+    put(_BAND, band)
+    put(_LETTER, np.where(band.mean(axis=1, keepdims=True) > 110, 40, 215) + 0 * band)
     for label, axis, sign, share in ((_TOP, 2, 1, 1.0), (_SIDES, 1, 1, 0.86),
                                      (_SIDES + 1, 0, -1, 0.86), (_SIDES + 2, 1, -1, 0.86),
                                      (_SIDES + 3, 0, 1, 0.86), (_UNDER, 2, -1, 0.68)):
@@ -209,13 +246,14 @@ def _part_colours(
             sign * local[:, axis, None], 0)))
     put(_RIM, 0.8 * worn * (ambient + 0.3 * direct))
     put(_HOLE, 0.3 * body * ambient)
+    put(_HOLLOW, 0.62 * body * (0.7 * ambient + 0.35 * direct))
     colours[:, 1:, 0, 3] = 255
     return colours
 
 
 def _shade_tables(
     looks: list[ConeLook], rotations: np.ndarray, eyes: np.ndarray, spread: np.ndarray,
-    camera: Camera, light: Light, sun: np.ndarray,
+    camera: Camera, light: Light, sun: np.ndarray, strength: np.ndarray,
 ):
     """Return shading (cones, 256, 3) and gloss (cones, 256) across the frustum, edge to edge."""
     axis = rotations[:, :, 2]
@@ -237,12 +275,13 @@ def _shade_tables(
     direct = np.maximum(mix(view @ sun, side @ sun) + np.float32(slope * (axis @ sun))[:, None], 0)
     # Edges see more of the surroundings than of the sky behind the camera.
     sky = 0.66 + 0.22 * facing + 0.12 * mix(view[:, 2], side[:, 2])
-    shade = sky[..., None] * np.float32(light.ambient) + direct[..., None] * np.float32(light.sun)
+    shade = sky[..., None] * np.float32(light.ambient) + (
+        direct[..., None] * np.float32(strength)[:, None])
     half_way = view + sun
     half_way /= np.linalg.norm(half_way, axis=1, keepdims=True) + 1e-9
     shine = np.maximum(mix(np.sum(half_way * view, 1), np.sum(half_way * side, 1)), 0)
     shine = shine ** 12
-    gloss = np.float32(light.sun[1]) * shine ** 5 + np.float32(0.12) * shine
+    gloss = np.float32(strength[:, 1:2]) * shine ** 5 + np.float32(0.12) * shine
     gloss *= np.float32([150 * look.gloss for look in looks])[:, None]
     return shade.astype(np.float32), gloss
 

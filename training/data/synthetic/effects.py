@@ -35,6 +35,8 @@ class Effects:
     rescale: float  # size at which the picture once was stored
     sharpen: float
     jpeg_quality: int  # 0: not compressed
+    ghosts: tuple[tuple[float, ...], ...] = ()  # of the flare: place along its axis, radius, BGR
+    smudges: tuple[tuple[float, float, float, float], ...] = ()  # u, v, radius, share of light
 
 
 def sample_effects(rng: np.random.Generator, profile: Profile, width: int) -> Effects:
@@ -58,6 +60,15 @@ def sample_effects(rng: np.random.Generator, profile: Profile, width: int) -> Ef
     flare = None
     if rng.random() < profile.flare:
         flare = (rng.uniform(0, 1), rng.uniform(-0.1, 0.5), rng.uniform(0.2, 0.9))
+    ghosts, smudges = [], []
+    if flare is not None and rng.random() < 0.6:
+        for _ in range(rng.integers(1, 6)):
+            colour = rng.uniform(0, 1, 3) ** 2
+            ghosts.append((rng.uniform(0.4, 2.2), rng.uniform(0.015, 0.12),
+                           *(rng.uniform(20, 120) * colour / colour.max()).tolist()))
+    if rng.random() < profile.smudges:
+        smudges = [(rng.random(), rng.random(), rng.uniform(0.01, 0.12), rng.uniform(0.5, 1.1))
+                   for _ in range(rng.integers(1, 9))]
     return Effects(
         table, rng.uniform(*profile.saturation),
         rng.uniform(*profile.defocus) * math.sqrt(rng.random() * scale),
@@ -66,7 +77,8 @@ def sample_effects(rng: np.random.Generator, profile: Profile, width: int) -> Ef
         flare, rng.random() < profile.bayer,
         rng.uniform(0.5, 0.9) if rng.random() < profile.rescale else 1.0,
         rng.uniform(0.2, 0.9) if rng.random() < profile.sharpen else 0.0,
-        int(rng.integers(*profile.jpeg_quality)) if rng.random() < profile.jpeg else 0)
+        int(rng.integers(*profile.jpeg_quality)) if rng.random() < profile.jpeg else 0,
+        tuple(ghosts), tuple(smudges))
 
 
 @lru_cache(maxsize=4)
@@ -124,21 +136,48 @@ def _falloff(height: int, width: int, strength: float) -> np.ndarray:
         0, 255).astype(np.uint8)
 
 
-def _flared(image: np.ndarray, flare: tuple[float, float, float]) -> np.ndarray:
+def _flared(image: np.ndarray, flare: tuple[float, float, float],
+            ghosts: tuple[tuple[float, ...], ...]) -> np.ndarray:
     y = np.linspace(0, 1, 36, dtype=np.float32)[:, None] - np.float32(flare[1])
     x = np.linspace(0, 1.6, 64, dtype=np.float32) - np.float32(1.6 * flare[0])
     radius = np.sqrt(x ** 2 + y ** 2)
     glow = flare[2] * (150 * np.exp(-radius * 3.2) + 120 * np.exp(-(radius * 9) ** 2) + 18)
     glow = np.dstack([0.85 * glow, 0.95 * glow, glow]).clip(0, 255).astype(np.uint8)
     size = (image.shape[1], image.shape[0])
-    return cv2.add(image, cv2.resize(glow, size, interpolation=cv2.INTER_LINEAR))
+    glow = cv2.resize(glow, size, interpolation=cv2.INTER_LINEAR)
+    for along, wide, *colour in ghosts:  # reflections between lenses, mirrored at the middle
+        place = [round((flare[i] + along * (0.5 - flare[i])) * size[i]) for i in (0, 1)]
+        disc = np.zeros_like(glow)
+        cv2.circle(disc, place, max(1, round(wide * size[0])), colour, -1, cv2.LINE_AA)
+        glow = cv2.add(glow, cv2.blur(disc, (5, 5)))
+    return cv2.add(image, glow)
+
+
+def _smudged(image: np.ndarray, smudges: tuple[tuple[float, ...], ...]) -> np.ndarray:
+    """Look through drops and dirt on the lens, out of focus."""
+    rows, columns = 48, 80
+    y, x = np.mgrid[0:rows, 0:columns].astype(np.float32)
+    share, blur = np.ones((rows, columns), np.float32), np.zeros((rows, columns), np.float32)
+    for u, v, radius, light in smudges:
+        away = np.hypot(x - u * columns, y - v * rows) / (radius * columns)
+        spot = np.clip(1.6 - 1.3 * away, 0, 1)
+        share *= 1 - spot * np.float32(1 - light)
+        blur = np.maximum(blur, spot)
+    size = (image.shape[1], image.shape[0])
+    blur, share = (cv2.resize(part, size) for part in (blur, share))
+    soft = cv2.blur(image, (max(3, size[0] // 70),) * 2)
+    image = cv2.blendLinear(soft, image, blur, 1 - blur)
+    share = np.clip(share * 128, 0, 255).astype(np.uint8)
+    return cv2.multiply(image, cv2.merge([share] * 3), scale=1 / 128)
 
 
 def apply_effects(image: np.ndarray, effects: Effects, rng: np.random.Generator) -> np.ndarray:
     """Return what the camera stores of `image` (height, width, 3) BGR uint8."""
     height, width = image.shape[:2]
     if effects.flare is not None:
-        image = _flared(image, effects.flare)
+        image = _flared(image, effects.flare, effects.ghosts)
+    if effects.smudges:
+        image = _smudged(image, effects.smudges)
     if effects.defocus > 0.3:
         image = cv2.GaussianBlur(image, (0, 0), effects.defocus)
     if effects.motion != (0.0, 0.0):

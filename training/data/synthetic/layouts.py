@@ -32,6 +32,11 @@ class ConeSet:
     lean: np.ndarray
     knocked: np.ndarray  # bool: lies on its side
 
+    def select(self, keep: np.ndarray) -> ConeSet:
+        """Return the cones where `keep` (n,) is true."""
+        return ConeSet(self.class_id[keep], self.xyz[keep], self.yaw[keep], self.tilt[keep],
+                       self.lean[keep], self.knocked[keep])
+
 
 @dataclass(frozen=True)
 class Layout:

@@ -39,6 +39,8 @@ class Profile:
     pitch_deg: Range = (-4.0, 14.0)
     roll_deg: Range = (-5.0, 5.0)
     hfov_deg: Range = (45.0, 120.0)
+    telephoto: float = 0.12  # share of images taken from the side of the track, by hand
+    telephoto_hfov_deg: Range = (14.0, 45.0)
     k1: Range = (-0.28, 0.06)
     principal_shift: float = 0.03
 
@@ -59,6 +61,8 @@ class Profile:
     dirt: Range = (0.0, 0.55)
     sticker_missing: float = 0.06
     sticker_damaged: float = 0.12
+    dented: float = 0.12
+    lettered: float = 0.3  # of bands of small cones
 
     # Light and weather
     sun_elevation_deg: Range = (6.0, 65.0)
@@ -69,6 +73,8 @@ class Profile:
     tint: float = 0.035
     strong_tint: float = 0.08
     wet: float = 0.12
+    shaded: float = 0.25  # scenes with shadows of what stands outside the image
+    indoor: float = 0.07
 
     # Ground
     surfaces: dict[str, float] = field(default_factory=lambda: {
@@ -76,14 +82,15 @@ class Profile:
     textures: tuple[int, ...] = (0, 1, 2, 3)
     ground_tone: Range = (-0.25, 0.25)  # natural logarithm of its brightness
     second_surface: float = 0.6
-    marks: Range = (0, 7)
+    marks: Range = (0, 8)
 
     # Surroundings
     backdrops: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 7)
     far_props: Range = (2, 16)
     near_props: Range = (0, 10)
+    sprites: tuple[int, ...] = tuple(range(12))  # which pictures of each kind of prop
     swapped_colours: float = 0.2  # of props
-    own_car: float = 0.22
+    own_car: float = 0.38
 
     # Camera pipeline
     exposure_stops: Range = (-0.75, 0.65)
@@ -97,6 +104,7 @@ class Profile:
     shot_noise: Range = (0.0, 0.045)
     vignette: Range = (0.0, 0.45)
     flare: float = 0.10
+    smudges: float = 0.06  # scenes seen through a dirty lens
     bayer: float = 0.2
     rescale: float = 0.1
     sharpen: float = 0.45
@@ -106,22 +114,29 @@ class Profile:
 
 TRAIN = Profile('train', 11)
 
-# Settings that training does not use: other textures and backdrops, and another camera.
+# Settings that training does not use: other textures, backdrops and props, and another camera.
 BENCHMARK = replace(
     TRAIN, name='benchmark', salt=23,
     layouts={'track': 0.8, 'scatter': 0.07, 'gate': 0.05, 'none': 0.08},
     mount_height=(0.7, 1.25), pitch_deg=(1.0, 9.0), roll_deg=(-2.5, 2.5), hfov_deg=(65.0, 100.0),
-    heading_error_deg=(-18.0, 18.0), textures=(4, 5), backdrops=(8, 9, 10), wrong_way=0.0)
+    telephoto=0.0, heading_error_deg=(-18.0, 18.0), textures=(4, 5), backdrops=(8, 9, 10),
+    sprites=(12, 13, 14, 15), wrong_way=0.0)
+
+# Not one cone, and much in their colours: whatever is found is false.
+CLUTTER = replace(
+    BENCHMARK, name='clutter', salt=53, layouts={'none': 1.0}, textures=(6,), backdrops=(12, 13),
+    sprites=(16, 17, 18, 19), far_props=(8, 20), near_props=(6, 16), marks=(2, 9))
 
 # One fixed camera on one car; what varies from frame to frame is left to the drive itself.
 DRIVE = replace(
-    TRAIN, name='drive', salt=37, textures=(7,), backdrops=(11,),
+    TRAIN, name='drive', salt=37, textures=(7,), backdrops=(11,), sprites=(20, 21, 22, 23),
     surfaces={'asphalt': 1.0}, second_surface=1.0, marks=(4, 9), overcast=0.0,
     sun_strength=(0.6, 0.66), ground_tone=(0.2, 0.25), clear_clouds=(0.25, 0.4),
     swapped_colours=0.0, sun_elevation_deg=(28.0, 42.0), haze_per_m=(0.001, 0.002),
     tint=0.02, strong_tint=0.0,
     wet=0.0, hue_jitter=3.0, fade=(0.0, 0.18), dirt=(0.05, 0.4), sticker_missing=0.015,
-    sticker_damaged=0.06, knocked_over=0.01, tilted=0.02, cone_spacing=(2.6, 4.6),
+    sticker_damaged=0.06, dented=0.02, lettered=0.0, telephoto=0.0, shaded=0.0, indoor=0.0,
+    smudges=0.0, knocked_over=0.01, tilted=0.02, cone_spacing=(2.6, 4.6),
     far_props=(70, 80), near_props=(26, 34), track_radius=(34.0, 42.0), min_height_px=2.8,
     stray_unknown=0.0,
     exposure_stops=(0.3, 0.36), gamma=(0.97, 1.03), contrast=(1.02, 1.1), saturation=(0.95, 1.05),
@@ -129,7 +144,7 @@ DRIVE = replace(
     shot_noise=(0.01, 0.015), vignette=(0.12, 0.18), flare=0.0, bayer=0.0, rescale=0.0,
     sharpen=0.0, jpeg=0.0, own_car=1.0)
 
-PROFILES = {profile.name: profile for profile in (TRAIN, BENCHMARK, DRIVE)}
+PROFILES = {profile.name: profile for profile in (TRAIN, BENCHMARK, CLUTTER, DRIVE)}
 
 
 def get_profile(name: str) -> Profile:

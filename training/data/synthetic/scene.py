@@ -19,13 +19,16 @@ from eunet_ros.training.data.synthetic.cone_looks import ConeLook
 from eunet_ros.training.data.synthetic.cones import ConePose, draw_cone, DrawnCone, view_cones
 from eunet_ros.training.data.synthetic.effects import apply_effects, Effects, sample_effects
 from eunet_ros.training.data.synthetic.ground import draw_ground, look_at_ground, Pose, to_vehicle
+from eunet_ros.training.data.synthetic.hall import draw_hall
 from eunet_ros.training.data.synthetic.layouts import ConeSet, sample_layout
 from eunet_ros.training.data.synthetic.own_car import draw_own_car, OwnCar, sample_own_car
 from eunet_ros.training.data.synthetic.profiles import get_profile, Profile
 from eunet_ros.training.data.synthetic.shadows import (
     add_cone_shadows,
+    add_ground_shadow,
     add_wall_shadow,
     apply_shade,
+    share_of_sun,
 )
 from eunet_ros.training.data.synthetic.surroundings import (
     draw_prop,
@@ -45,6 +48,7 @@ _MOST_CONES = 255  # in one image, the nearest ones
 class SceneCone:
     """A cone that shows: its place in the vehicle frame (metres) and in the image (pixels)."""
 
+    index: int  # of the cone in its world, the same in every view
     class_id: int
     x: float
     y: float
@@ -124,19 +128,24 @@ def render_world(
     draw_sky(image, rays, light, world.skyline, sky_rows)
     draw_skyline(image, rays, light, world.skyline, view.top)
     draw_ground(image, world.ground, view, camera, pose, light)
+    if world.hall is not None:
+        draw_hall(image, rays, world.hall, camera, pose, light)
 
     indices, xy = _visible(world, camera, pose)
     looks = [world.look(int(i)) for i in indices]
     poses = [_pose_cone(world.cones, int(i), look, xy[i], yaw) for i, look in zip(indices, looks)]
-    views, hulls = view_cones(camera, looks, poses, light, yaw)
     props = to_vehicle(np.array([(prop.x, prop.y) for prop in world.props]).reshape(-1, 2), pose)
     stands = [(math.hypot(*place), 0.0, 'prop', k) for k, place in enumerate(props)
               if place[0] > 0.3 and abs(place[1]) < camera.max_radius * place[0] + 8]
     stands = [stand for stand in stands if not too_close(world.props[stand[3]], stand[0])]
     shade = np.zeros(mask.shape, np.uint8)
-    add_cone_shadows(shade, camera, hulls, [look.height for look in looks], light, yaw)
+    for outline in world.shades:
+        add_ground_shadow(shade, camera, to_vehicle(outline, pose), light)
     for _, _, _, k in stands:
         add_wall_shadow(shade, camera, props[k], *prop_size(world.props[k]), light, yaw)
+    sunlit = share_of_sun(shade, camera, poses, light)
+    views, hulls = view_cones(camera, looks, poses, light, yaw, sunlit)
+    add_cone_shadows(shade, camera, hulls, [look.height for look in looks], light, yaw)
     apply_shade(image, shade, view.top)
     stands += [(float(np.hypot(*xy[i])), -world.cones.xyz[i, 2], 'cone', k)
                for k, i in enumerate(indices) if views[k] is not None]
@@ -179,7 +188,7 @@ def _list_cones(
         u0, u1 = drawn[k].left + int(columns[0]), drawn[k].left + int(columns[-1]) + 1
         v0, v1 = drawn[k].top + int(rows[0]), drawn[k].top + int(rows[-1]) + 1
         i = int(indices[k])
-        cones.append(SceneCone(int(world.cones.class_id[i]), float(xy[i, 0]), float(xy[i, 1]),
+        cones.append(SceneCone(i, int(world.cones.class_id[i]), float(xy[i, 0]), float(xy[i, 1]),
                                v1 - v0, (u0, v0, u1, v1),
                                min(1.0, area / max(drawn[k].area, 1.0)),
                                bool(world.cones.knocked[i])))
@@ -190,27 +199,32 @@ def sample_camera(
     rng: np.random.Generator, profile: Profile, height: int, width: int,
 ) -> Camera:
     """Draw a camera; wide lenses bend more."""
-    hfov = math.radians(rng.uniform(*profile.hfov_deg))
+    tele = rng.random() < profile.telephoto
+    hfov = math.radians(rng.uniform(*(profile.telephoto_hfov_deg if tele else profile.hfov_deg)))
     corner = math.tan(hfov / 2) ** 2 * (1 + (height / width) ** 2)
     # Not so strong that the polynomial folds back within the image.
     k1 = max(rng.uniform(*profile.k1) * rng.random(), -0.16 / corner)
     shift = rng.uniform(-1, 1, 2) * profile.principal_shift * np.array([width, height])
-    mount = rng.uniform(*profile.mount_height)
+    mount = rng.uniform(*profile.mount_height) + (rng.uniform(0, 0.8) if tele else 0.0)
     pitch = math.radians(rng.uniform(*profile.pitch_deg))
+    if tele:  # the horizon stays near the image
+        pitch = rng.uniform(-0.25, 0.6) * hfov * height / width
     roll = math.radians(rng.uniform(*profile.roll_deg)) * rng.random()
     return make_camera(height, width, hfov, mount, pitch, roll,
                        (k1, 0.1 * k1 * k1, *(rng.normal(0, 4e-4, 2)), 0.0), tuple(shift))
 
 
 def render_scene(
-    seed: int, height: int = 384, width: int = 640, profile: str = 'train',
+    seed: int, height: int = 384, width: int = 640, profile: str | Profile = 'train',
 ) -> Scene:
     """
     Render the scene that belongs to a seed: the same bytes on every call, in every process.
 
+    `profile` is the name of one of ours, or any other.
+
     :raises ValueError: no profile has that name, the seed is negative, or the image is too small.
     """
-    chosen = get_profile(profile)
+    chosen = profile if isinstance(profile, Profile) else get_profile(profile)
     if seed < 0:
         raise ValueError(f'Expected a seed of 0 or more, found {seed}; choose another one.')
     if min(height, width) < 16:

@@ -10,13 +10,18 @@ The map is (height, width) uint8, 0 = lit, 255 = black, of the camera's image.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import cv2
 from eunet_ros.training.data.synthetic.camera import Camera, project
 from eunet_ros.training.data.synthetic.light import Light
 import numpy as np
 
+if TYPE_CHECKING:
+    from eunet_ros.training.data.synthetic.cones import ConePose
+
 _LOWEST_SUN = 0.12  # sine of the elevation below which shadows get no longer
+_SHADE = 0.85  # share of the sun's light that a thing keeps off the ground behind it
 _CONTACT = 0.5  # share of light that a thing keeps off the ground it stands on
 
 
@@ -154,7 +159,29 @@ def add_wall_shadow(shade: np.ndarray, camera: Camera, foot: np.ndarray, wide: f
                            right + drop + share * (left - right), left + drop - share * drop])
     outline = ground_polygon(camera, cast)
     if outline is not None:
-        add_shadow(shade, outline, 0.85 * light.sun_share, min(0.03 * scale, 9))
+        add_shadow(shade, outline, _SHADE * light.sun_share, min(0.03 * scale, 9))
+
+
+def add_ground_shadow(shade: np.ndarray, camera: Camera, outline: np.ndarray,
+                      light: Light) -> None:
+    """Add a shadow on the ground of outline (n, 2), vehicle metres, cast by something unseen."""
+    pixels = ground_polygon(camera, outline)
+    if pixels is not None and light.sun_share > 0.12:
+        add_shadow(shade, pixels, _SHADE * light.sun_share, 1.0 + 4 * light.softness)
+
+
+def share_of_sun(shade: np.ndarray, camera: Camera, poses: list[ConePose],
+                 light: Light) -> np.ndarray:
+    """Return the share (cones,) of the sun's light where `shade` leaves it, at each one's foot."""
+    if not poses or light.sun_share <= 0.12:
+        return np.ones(len(poses))
+    feet = np.stack([pose.position for pose in poses])
+    pixels, _ = project(camera, feet * (1, 1, 0))
+    column, row = np.rint(np.clip(pixels, -1, 1 << 15)).astype(int).T
+    inside = (row >= 0) & (column >= 0) & (row < shade.shape[0]) & (column < shade.shape[1])
+    dark = np.zeros(len(poses))
+    dark[inside] = shade[row[inside], column[inside]]
+    return 1 - np.minimum(dark / (255 * _SHADE * light.sun_share), 1)
 
 
 def apply_shade(image: np.ndarray, shade: np.ndarray, top: int) -> None:

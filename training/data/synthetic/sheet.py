@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument('--height', type=int, default=384, help='pixels')
     parser.add_argument('--width', type=int, default=640, help='pixels')
     parser.add_argument('--columns', type=int, default=4, help='scenes in a row')
-    parser.add_argument('--profile', default='train', help='train, benchmark or drive')
+    parser.add_argument('--profile', default='train', help='train, benchmark, clutter or drive')
     parser.add_argument('--masks', action='store_true', help='outline the cones')
     parser.add_argument('--lap', action='store_true', help='show one drive, evenly over a lap')
     options = parser.parse_args(arguments)

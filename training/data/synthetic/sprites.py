@@ -12,11 +12,24 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from eunet_ros.training.data.synthetic.canvas import board_noise, Canvas, paint, ROWS, Sprite
+from eunet_ros.training.data.synthetic.canvas import (
+    board_noise,
+    Canvas,
+    paint,
+    ROWS,
+    Sprite,
+    WORDS,
+)
 from eunet_ros.training.data.synthetic.textures import texture_rng
+from eunet_ros.training.data.synthetic.vehicles import (
+    car,
+    car_end,
+    racing_car,
+    racing_car_end,
+)
 import numpy as np
 
-VARIANTS = 8
+_CACHED = 12  # pictures of each kind, about what one profile needs
 
 
 def _tree(rng: np.random.Generator) -> Sprite:
@@ -71,6 +84,9 @@ def _building(rng: np.random.Generator) -> Sprite:
         canvas.box(x, 0, x + rng.uniform(1, 5), rng.uniform(2.0, 3.6), paint(rng, 0.4))
     if rng.random() < 0.4:
         canvas.box(0, 0.75 * height, wide, 0.85 * height, paint(rng, 0.9))
+    if rng.random() < 0.4:
+        canvas.text(WORDS[rng.integers(len(WORDS))], 0.2 * wide, 0.7 * (height - roof),
+                    0.12 * height, paint(rng, 0.8))
     return canvas.finish(rng)
 
 
@@ -84,6 +100,7 @@ def _container(rng: np.random.Generator) -> Sprite:
     canvas.box(0, 0, wide, 0.14, tuple(0.6 * colour))
     if rng.random() < 0.5:
         canvas.box(0.3 * wide, 1.5, 0.7 * wide, 2.1, paint(rng))
+        canvas.text(WORDS[rng.integers(len(WORDS))], 0.32 * wide, 1.65, 0.3, paint(rng))
     return canvas.finish(rng)
 
 
@@ -102,45 +119,6 @@ def _tent(rng: np.random.Generator) -> Sprite:
         canvas.polygon([(0.5 * (left + right), 3.35), (right, 2.3),
                         (0.6 * right + 0.4 * left, 2.3)], tuple(0.85 * colour))
     canvas.box(0, 2.05, wide, 2.35, tuple(0.92 * colour))
-    return canvas.finish(rng)
-
-
-def _car(rng: np.random.Generator) -> Sprite:
-    van = rng.random() < 0.4
-    wide, height = (5.2, 2.3) if van else (4.4, 1.5)
-    canvas = Canvas(wide, height)
-    colour = np.array(paint(rng, 0.5))
-    top = 0.97 * height
-    if van:
-        canvas.polygon([(0.05, 0.3), (0.05, top), (3.7, top), (4.5, 1.3), (5.15, 1.1),
-                        (5.15, 0.3)], tuple(colour))
-        canvas.polygon([(3.0, 1.3), (3.0, 2.0), (3.6, 2.0), (4.25, 1.3)], (60, 50, 45))
-    else:
-        canvas.polygon([(0.05, 0.25), (0.1, 0.85), (0.7, 0.95), (1.3, top), (2.7, top),
-                        (3.4, 0.95), (4.3, 0.75), (4.35, 0.25)], tuple(colour))
-        canvas.polygon([(0.85, 0.95), (1.4, 0.92 * top), (2.6, 0.92 * top), (3.2, 0.95)],
-                       (70, 58, 50))
-        canvas.box(1.95, 0.9, 2.05, top, tuple(colour))
-    canvas.box(0.05, 0.25, wide - 0.06, 0.42, tuple(0.55 * colour))
-    for x in (0.2 * wide, 0.79 * wide):
-        canvas.disc(x, 0.32, 0.34, 0.32, (28, 28, 28))
-        canvas.disc(x, 0.32, 0.19, 0.19, (120, 118, 115))
-    return canvas.finish(rng)
-
-
-def _racing_car(rng: np.random.Generator) -> Sprite:
-    canvas = Canvas(2.9, 1.25)
-    colour, wing = np.array(paint(rng, 0.8)), paint(rng, 0.6)
-    canvas.polygon([(0.3, 0.15), (0.35, 0.55), (1.0, 0.7), (1.5, 0.45), (2.75, 0.3),
-                    (2.8, 0.12)], tuple(colour))
-    canvas.polygon([(0.75, 0.5), (0.95, 1.15), (1.05, 1.15), (1.3, 0.5)], (40, 40, 40))
-    canvas.disc(1.15, 0.8, 0.13, 0.14, paint(rng))
-    canvas.box(0.02, 0.85, 0.5, 0.93, wing)
-    canvas.box(0.05, 0.6, 0.12, 1.15, wing)
-    canvas.box(2.5, 0.08, 2.9, 0.16, wing)
-    for x in (0.45, 2.15):
-        canvas.disc(x, 0.24, 0.235, 0.235, (26, 26, 26))
-        canvas.disc(x, 0.24, 0.12, 0.12, (90, 88, 86))
     return canvas.finish(rng)
 
 
@@ -166,7 +144,7 @@ def _person(rng: np.random.Generator) -> Sprite:
     canvas.disc(0.4, 1.66, 0.1, 0.13, skin)
     canvas.polygon([(0.29, 1.68), (0.32, 1.82), (0.48, 1.82), (0.51, 1.68)],
                    paint(rng, 0.3) if rng.random() < 0.5 else (35, 45, 60))
-    return canvas.finish(rng)
+    return canvas.finish(rng, relief=0.35)
 
 
 def _tyres(rng: np.random.Generator) -> Sprite:
@@ -200,7 +178,7 @@ def _barrier(rng: np.random.Generator) -> Sprite:
 
 def _board(rng: np.random.Generator) -> Sprite:
     """Striped board or advertising banner."""
-    wide, height = rng.uniform(0.8, 6), rng.uniform(0.4, 1.2)
+    wide, height = np.exp(rng.uniform(-0.2, 2.4)), rng.uniform(0.4, 1.2)
     canvas = Canvas(wide, height)
     first, second = paint(rng, 0.9), paint(rng, 0.7)
     canvas.box(0, 0, wide, height, first)
@@ -210,6 +188,16 @@ def _board(rng: np.random.Generator) -> Sprite:
         for x in np.arange(-height, wide + height, 2 * step):
             canvas.polygon([(x, 0), (x + step, 0), (x + step + lean, height), (x + lean, height)],
                            second)
+    elif rng.random() < 0.6:  # banners side by side
+        x = 0.0
+        while x < wide:
+            part = rng.uniform(1.2, 3.5) * height
+            canvas.box(x, 0, x + part, height, first)
+            words = WORDS[rng.integers(len(WORDS))]
+            canvas.text(words, x + 0.1 * part, 0.32 * height,
+                        min(0.4 * height, 1.1 * part / len(words)), second)
+            x += part
+            first, second = paint(rng, 0.8), paint(rng, 0.6)
     else:
         x = 0.08 * wide
         while x < 0.9 * wide:  # lettering, unreadable
@@ -342,21 +330,23 @@ def _sign(rng: np.random.Generator) -> Sprite:
 
 _KINDS = {
     'tree': _tree, 'bush': _bush, 'building': _building, 'container': _container, 'tent': _tent,
-    'car': _car, 'racing_car': _racing_car, 'person': _person, 'tyres': _tyres,
+    'car': car, 'car_end': car_end, 'racing_car': racing_car,
+    'racing_car_end': racing_car_end, 'person': _person, 'tyres': _tyres,
     'barrier': _barrier, 'board': _board, 'fence': _fence, 'pole': _pole, 'flag': _flag,
     'barrel': _barrel, 'box': _box, 'tube': _tube, 'grandstand': _grandstand, 'sign': _sign}
 
 FAR_KINDS = {
     'tree': 5.0, 'bush': 2.0, 'building': 2.5, 'container': 2.0, 'tent': 2.0, 'car': 2.0,
-    'person': 2.5, 'fence': 1.5, 'grandstand': 0.6, 'flag': 1.5, 'board': 1.5, 'barrier': 1.5,
-    'pole': 1.0, 'racing_car': 0.5, 'sign': 0.6, 'tyres': 0.8}
+    'car_end': 1.5, 'person': 2.5, 'fence': 1.5, 'grandstand': 0.6, 'flag': 1.5, 'board': 1.5,
+    'barrier': 1.5, 'pole': 1.0, 'racing_car': 0.6, 'racing_car_end': 0.6, 'sign': 0.6,
+    'tyres': 0.8}
 NEAR_KINDS = {
     'tyres': 2.0, 'barrier': 2.5, 'board': 2.0, 'box': 2.5, 'barrel': 2.0, 'tube': 1.5,
-    'pole': 2.0, 'person': 2.5, 'flag': 0.8, 'fence': 1.0, 'sign': 1.0, 'racing_car': 0.6,
-    'bush': 0.6, 'car': 0.6, 'container': 0.3}
+    'pole': 2.0, 'person': 2.5, 'flag': 0.8, 'fence': 1.0, 'sign': 1.0, 'racing_car': 0.8,
+    'racing_car_end': 1.0, 'bush': 0.6, 'car': 0.6, 'car_end': 0.6, 'container': 0.3}
 
 
-@lru_cache(maxsize=len(_KINDS) * VARIANTS)
+@lru_cache(maxsize=len(_KINDS) * _CACHED)
 def sprite(kind: str, number: int) -> Sprite:
-    """Return picture `number` (0 to VARIANTS - 1) of a kind of thing."""
+    """Return picture `number` of a kind of thing."""
     return _KINDS[kind](texture_rng('sprite', kind, number))

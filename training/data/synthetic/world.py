@@ -5,20 +5,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 import math
 
 from eunet_ros.training.data.synthetic.canvas import paint
 from eunet_ros.training.data.synthetic.cone_looks import ConeLook, sample_look
 from eunet_ros.training.data.synthetic.ground import Border, Ground, Mark
+from eunet_ros.training.data.synthetic.hall import Hall, lamp_light, sample_hall
 from eunet_ros.training.data.synthetic.layouts import ConeSet, Layout
 from eunet_ros.training.data.synthetic.light import Light, sample_light
 from eunet_ros.training.data.synthetic.profiles import choose, Profile
-from eunet_ros.training.data.synthetic.sprites import FAR_KINDS, NEAR_KINDS, VARIANTS
+from eunet_ros.training.data.synthetic.sprites import FAR_KINDS, NEAR_KINDS
 from eunet_ros.training.data.synthetic.surroundings import Prop, prop_size, Skyline
 import numpy as np
 
 _PLANTS = ('tree', 'bush')
+_SPRAY = ((40, 250, 215), (60, 240, 120), (30, 130, 250), (150, 80, 250), (230, 150, 40),
+          (240, 240, 240), (30, 220, 250))  # BGR
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class World:
     skyline: Skyline
     props: tuple[Prop, ...]
     cones: ConeSet
+    shades: tuple[np.ndarray, ...] = ()  # outlines (n, 2) of shadows of what is not seen, metres
+    hall: Hall | None = None
     _looks: dict[int, ConeLook] = field(default_factory=dict, repr=False, compare=False)
 
     def look(self, index: int) -> ConeLook:
@@ -58,7 +63,22 @@ def _sample_marks(rng: np.random.Generator, profile: Profile, layout: Layout) ->
     for _ in range(rng.integers(*profile.marks)):
         distance, side = np.exp(rng.uniform(0.5, 3.5)), rng.normal(0, 5)
         kind = rng.random()
-        if kind < 0.5:  # painted line, straight or bent
+        if kind < 0.14:  # sprayed by hand, often in fluorescent colours
+            along = np.linspace(0, rng.uniform(1, 14), 14)
+            angle = rng.uniform(0, math.pi) + 0.25 * np.cumsum(rng.normal(0, 0.5, 14))
+            step = along[1] * np.stack([np.cos(angle), np.sin(angle)], 1)
+            x, y = np.cumsum(step, axis=0).T
+            marks.append(Mark((place(distance + x, side + y),), rng.uniform(0.03, 0.12),
+                              _SPRAY[rng.integers(len(_SPRAY))], rng.uniform(0.4, 0.95),
+                              rng.uniform(0, 0.6)))
+        elif kind < 0.24:  # dry grass or sand along a seam
+            along = np.linspace(0, rng.uniform(4, 40), 12)
+            angle = rng.uniform(0, math.pi)
+            x, y = along * math.cos(angle), along * math.sin(angle)
+            colour = rng.uniform((45, 95, 105), (120, 180, 200))
+            marks.append(Mark((place(distance + x, side + y),), rng.uniform(0.06, 0.45),
+                              tuple(colour), rng.uniform(0.5, 0.95), rng.uniform(0.4, 0.95)))
+        elif kind < 0.6:  # painted line, straight or bent
             along = np.linspace(0, rng.uniform(2, 40), 12)
             angle, bend = rng.uniform(0, math.pi), rng.normal(0, 0.015)
             x = distance + along * np.cos(angle + bend * along)
@@ -66,7 +86,7 @@ def _sample_marks(rng: np.random.Generator, profile: Profile, layout: Layout) ->
             colour = (225, 228, 228) if rng.random() < 0.55 else paint(rng, 0.9)
             marks.append(Mark((place(x, y),), rng.uniform(0.08, 0.25), colour,
                               rng.uniform(0.45, 0.95), rng.uniform(0, 0.8)))
-        elif kind < 0.75:  # rubber
+        elif kind < 0.8:  # rubber
             along = np.linspace(0, rng.uniform(5, 30), 14)
             angle, bend = rng.normal(0, 0.6), rng.normal(0, 0.03)
             x = along * np.cos(angle + bend * along) + distance - 4
@@ -129,7 +149,8 @@ def _sample_prop(
     if not plant and rng.random() < profile.swapped_colours:
         order = tuple(int(k) for k in rng.permutation(3))
     gain = np.exp(rng.normal(0, 0.15) + rng.normal(0, 0.03, 3))
-    return Prop(kind, int(rng.integers(VARIANTS)), x, y, math.exp(rng.normal(0, 0.12)),
+    number = profile.sprites[rng.integers(len(profile.sprites))]
+    return Prop(kind, number, x, y, math.exp(rng.normal(0, 0.12)),
                 bool(rng.random() < 0.5), order, tuple(gain))
 
 
@@ -169,6 +190,27 @@ def _sample_props(rng: np.random.Generator, profile: Profile, layout: Layout) ->
     return tuple(props)
 
 
+def _sample_shades(
+    rng: np.random.Generator, profile: Profile, layout: Layout,
+) -> tuple[np.ndarray, ...]:
+    """Draw ragged outlines on the ground ahead, as of trees or stands outside the image."""
+    if rng.random() >= profile.shaded:
+        return ()
+    x0, y0, yaw = layout.pose
+    shades = []
+    for _ in range(rng.integers(1, 4)):
+        angle = np.sort(rng.uniform(-math.pi, math.pi, 26))
+        smooth = rng.uniform(0.05, 0.35)
+        radius = np.exp(rng.normal(0, smooth, 26)) * np.exp(rng.uniform(0.3, 2.4))
+        stretch = np.exp(rng.normal(0, 0.7))
+        distance, side = np.exp(rng.uniform(0.5, 3.2)), rng.normal(0, 5)
+        local = np.stack([distance + radius * np.cos(angle) * stretch,
+                          side + radius * np.sin(angle) / stretch], 1)
+        c, s = math.cos(yaw), math.sin(yaw)
+        shades.append(np.array([x0, y0]) + local @ np.array([[c, s], [-s, c]]))
+    return tuple(shades)
+
+
 def _nearest(layout: Layout, x: float, y: float) -> float:
     track = layout.track
     index = int(np.argmin(np.hypot(*(track.points - (x, y)).T)))
@@ -180,11 +222,22 @@ def sample_world(
 ) -> World:
     """Draw light, ground and surroundings around a layout."""
     light = sample_light(rng, profile)
+    hall = None
+    if rng.random() < profile.indoor:
+        hall = sample_hall(rng, layout.pose)
+        light = lamp_light(rng)
+        profile = replace(profile, surfaces={'asphalt': 2.0, 'concrete': 3.0, 'paving': 0.4},
+                          second_surface=0.0)
+        layout = replace(layout, cones=layout.cones.select(hall.holds(layout.cones.xyz)))
     ground = _sample_ground(rng, profile, layout)
     skyline = Skyline(
         int(profile.backdrops[rng.integers(len(profile.backdrops))]),
         rng.uniform(0, 2 * math.pi), math.exp(rng.normal(-0.1, 0.45)), rng.uniform(60, 400),
         tuple(np.exp(rng.normal(0, 0.15) + rng.normal(0, 0.05, 3))),
         tuple(rng.uniform(0, 1000, 2)))
-    return World(profile, seed, light, ground, skyline, _sample_props(rng, profile, layout),
-                 layout.cones)
+    props = _sample_props(rng, profile, layout)
+    if hall is not None:
+        places = np.array([(prop.x, prop.y) for prop in props]).reshape(-1, 2)
+        props = tuple(prop for prop, inside in zip(props, hall.holds(places, 1.0)) if inside)
+    return World(profile, seed, light, ground, skyline, props, layout.cones,
+                 _sample_shades(rng, profile, layout), hall)
