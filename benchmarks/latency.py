@@ -30,7 +30,7 @@ from eunet_ros.model.checkpoint import (  # noqa: E402
     random_checkpoint,
 )
 from eunet_ros.model.classes import cone_classes  # noqa: E402
-from eunet_ros.model.engines import EngineError, ENGINES  # noqa: E402
+from eunet_ros.model.engines import engine_class, EngineError, ENGINES  # noqa: E402
 from eunet_ros.model.engines.base import HostEngine  # noqa: E402
 from eunet_ros.model.eunet import VARIANTS  # noqa: E402
 from eunet_ros.model.segmenter import Segmenter  # noqa: E402
@@ -101,14 +101,20 @@ def contenders_of(checkpoint: Checkpoint, threads: int,
         if engine_name == 'torch':  # what 'torch eager' measures, without the normalisation
             continue
         try:
-            segmenters.append(Segmenter(checkpoint, engine_name, num_threads=threads))
+            made = [Segmenter(checkpoint, engine_name, num_threads=threads, precision=precision)
+                    for precision in engine_class(engine_name).precisions]
         except EngineError as error:
             print(f'Left out: {name} {engine_name}: {error}')
             continue
-        engine = segmenters[-1].engine
-        if isinstance(engine, HostEngine):
-            found.append(Contender(name, engine_name, engine.precision, False,
-                                   lambda engine=engine: engine.infer(batch)))
+        # A precision that the processor has not is computed in another one.
+        by_precision = {s.engine.precision: s for s in made}
+        segmenters += by_precision.values()
+        for precision, segmenter in by_precision.items():
+            engine = segmenter.engine
+            if isinstance(engine, HostEngine):
+                label = engine_name if precision == 'float32' else f'{engine_name} {precision}'
+                found.append(Contender(name, label, precision, False,
+                                       lambda engine=engine: engine.infer(batch)))
     x = rng.normal(0, 1, (1, 3, height, width)).astype(np.float32)
     ways = {**BASELINES, **({'torch.compile': torch_compile} if compiled else {})}
     for way, build in ways.items():
@@ -152,7 +158,8 @@ def stage_table(segmenters: list[Segmenter], most: int) -> str:
         f'{name:>13}' for name in (*stages, 'total', 'total p99', 'covered'))]
     for segmenter, row, share in zip(segmenters, rows, covered):
         p50, p99 = np.percentile(row, 50, 0), np.percentile(row, 99, 0)
-        label = f'{segmenter.checkpoint.variant} {segmenter.engine.name}'
+        engine = segmenter.engine
+        label = f'{segmenter.checkpoint.variant} {engine.name} {engine.precision}'
         lines.append(f'{label:<30}' + ''.join(f'{v:>13.1f}' for v in (*p50, p99[-1]))
                      + f'{share:>12.0f}%')
     return '\n'.join(lines)

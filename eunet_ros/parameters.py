@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 import difflib
 from typing import Any
 
-from eunet_ros.model.engines import AUTO, ENGINES
+from eunet_ros.model.engines import AUTO, ENGINES, PRECISIONS
 from eunet_ros.model.resources import DEFAULT_WEIGHTS
 
 TRANSPORTS = ('raw', 'compressed')
@@ -37,6 +37,9 @@ class NodeParameters:
     engine: str = _parameter(
         AUTO, 'Engine that runs the network; auto: the fastest that works here.',
         choices=(AUTO, *ENGINES))
+    precision: str = _parameter(
+        'auto', 'Numbers the engine computes in; auto: float32 on a CPU, float16 on a GPU.',
+        choices=PRECISIONS)
     input_height: int = _parameter(
         0, "Height of the network's input [px]; 0: what the weights were trained for.",
         minimum=0, maximum=8192)

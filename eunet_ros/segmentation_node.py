@@ -135,7 +135,8 @@ class SegmentationNode(LifecycleNode):
             from eunet_ros.model.segmenter import Segmenter  # here: torch takes seconds to import
             began = time.monotonic()
             self.get_logger().info(f'Building the engine ({p.engine}) for weights {p.weights} …')
-            segmenter = Segmenter(p.weights, p.engine, p.input_size, p.variant, p.num_threads)
+            segmenter = Segmenter(p.weights, p.engine, p.input_size, p.variant, p.num_threads,
+                                  p.precision)
             keep = parse_classes(p.classes, segmenter.classes)
             segmenter.warm_up(*WARM_UP_SIZE)
         except ImportError as error:

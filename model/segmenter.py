@@ -27,8 +27,9 @@ class Segmenter:
     weights: a Checkpoint, the path of a .safetensors file or the name of shipped weights. engine:
     'auto' or a name (see `engines.ENGINES`). input_size: (height, width) of the network's input,
     by default the checkpoint's. variant: where given, the weights must be of it. num_threads: CPU
-    threads, 0 for all. Raises ValueError (CheckpointError among them) or EngineError, each one
-    sentence. Use it from one thread at a time.
+    threads, 0 for all. precision: 'auto' or a name (see `engines.PRECISIONS`). Raises ValueError
+    (CheckpointError among them) or EngineError, each one sentence. Use it from one thread at a
+    time.
 
     >>> segmenter = Segmenter('eunet_n')
     >>> mask = segmenter(image)          # (h, w, 3) uint8 BGR -> (h, w) uint8 class ids
@@ -36,7 +37,7 @@ class Segmenter:
 
     def __init__(self, weights: Checkpoint | str | os.PathLike[str] = DEFAULT_WEIGHTS,
                  engine: str = AUTO, input_size: tuple[int, int] | None = None,
-                 variant: str = '', num_threads: int = 0) -> None:
+                 variant: str = '', num_threads: int = 0, precision: str = 'auto') -> None:
         self.checkpoint = (weights if isinstance(weights, Checkpoint)
                            else load_checkpoint(weights, variant))
         if variant and get_variant(variant) and variant != self.checkpoint.variant:
@@ -47,7 +48,7 @@ class Segmenter:
         self.input_size = tuple(input_size or self.checkpoint.input_size)
         check_input_size(self.input_size, self.checkpoint.network.variant)
         self.engine, self.failures = create_engine(
-            engine, self.checkpoint, EngineOptions(self.input_size, num_threads))
+            engine, self.checkpoint, EngineOptions(self.input_size, num_threads, precision))
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Return the (h, w) uint8 class ids of a (h, w, 3) uint8 BGR image."""

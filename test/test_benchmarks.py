@@ -43,6 +43,7 @@ def test_latency(tmp_path):
     ours = [row for row in rows if not row['baseline']]
     if 'openvino' in {row['engine'] for row in ours}:
         assert [r['precision'] for r in ours if r['engine'] == 'openvino'] == ['float32']
+        assert len(ours) == len({r['precision'] for r in ours})
         assert 'eunet_n OpenVINO as exported' in names
     for words in ('CPU: ', 'cores: ', 'memory: ', 'Python: ', 'torch: ', 'numpy: ', 'threads: 1',
                   'p99 ms', 'images/s', 'speed-up', ' weights', 'preprocess', 'inference',

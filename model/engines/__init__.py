@@ -7,7 +7,13 @@ import difflib
 import importlib
 from typing import TYPE_CHECKING
 
-from eunet_ros.model.engines.base import Engine, EngineError, EngineOptions, Segmentation
+from eunet_ros.model.engines.base import (
+    Engine,
+    EngineError,
+    EngineOptions,
+    PRECISIONS,
+    Segmentation,
+)
 
 if TYPE_CHECKING:
     from eunet_ros.model.checkpoint import Checkpoint
@@ -16,8 +22,17 @@ if TYPE_CHECKING:
 ENGINES = {'openvino': 'OpenvinoEngine', 'torch': 'TorchEngine'}
 AUTO = 'auto'
 
-__all__ = ['AUTO', 'ENGINES', 'Engine', 'EngineError', 'EngineOptions', 'Segmentation',
-           'check_engine_name', 'create_engine']
+__all__ = [
+    'AUTO',
+    'ENGINES',
+    'PRECISIONS',
+    'Engine',
+    'EngineError',
+    'EngineOptions',
+    'Segmentation',
+    'check_engine_name',
+    'create_engine',
+]
 
 
 def check_engine_name(name: str) -> None:
@@ -27,6 +42,21 @@ def check_engine_name(name: str) -> None:
         near = difflib.get_close_matches(str(name), names, 1)
         hint = f'; did you mean {near[0]}?' if near else '.'
         raise ValueError(f'Unknown engine {name!r}, expected one of {", ".join(names)}{hint}')
+
+
+def engine_class(name: str) -> type[Engine]:
+    """
+    Return the class of an engine that can run here.
+
+    Raises ValueError for an unknown name, EngineError where its library or hardware is missing.
+    """
+    if name not in ENGINES:
+        check_engine_name(name)
+        raise ValueError(f'{name} stands for the first engine that works: name one.')
+    module = importlib.import_module(f'{__name__}.{name}_engine')
+    found = getattr(module, ENGINES[name])
+    found.check_available()
+    return found
 
 
 def create_engine(name: str, checkpoint: Checkpoint,
@@ -41,10 +71,7 @@ def create_engine(name: str, checkpoint: Checkpoint,
     failures = []
     for candidate in ENGINES if name == AUTO else (name,):
         try:
-            module = importlib.import_module(f'{__name__}.{candidate}_engine')
-            engine_class = getattr(module, ENGINES[candidate])
-            engine_class.check_available()
-            return engine_class(checkpoint, options), failures
+            return engine_class(candidate)(checkpoint, options), failures
         except EngineError as error:
             if name != AUTO:
                 raise

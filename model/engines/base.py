@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+import difflib
 from time import perf_counter
 from typing import Protocol, TYPE_CHECKING
 
@@ -13,6 +14,10 @@ import numpy as np
 
 if TYPE_CHECKING:  # torch takes seconds to import, and the names of the engines do not need it
     from eunet_ros.model.checkpoint import Checkpoint
+
+
+# auto: float32 on a CPU, float16 on a GPU. The others trade exactness for speed.
+PRECISIONS = ('auto', 'float32', 'float16', 'bfloat16')
 
 
 class EngineError(RuntimeError):
@@ -25,13 +30,20 @@ class EngineOptions:
     How an engine is built.
 
     input_size: (height, width) of the network's input in pixels. num_threads: CPU threads, 0 for
-    as many as there are cores. Raises ValueError for a negative number.
+    as many as there are cores. precision: one of PRECISIONS. Raises ValueError for a negative
+    number or an unknown precision.
     """
 
     input_size: tuple[int, int]
     num_threads: int = 0
+    precision: str = 'auto'
 
     def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            near = difflib.get_close_matches(str(self.precision), PRECISIONS, 1)
+            hint = f'; did you mean {near[0]}?' if near else '.'
+            raise ValueError(f'Unknown precision {self.precision!r}, expected one of '
+                             f'{", ".join(PRECISIONS)}{hint}')
         if self.num_threads < 0:
             raise ValueError('num_threads must be 0 (all cores) or more, found '
                              f'{self.num_threads}.')
@@ -64,7 +76,18 @@ class Engine(ABC):
     """
 
     name: str
-    precision: str
+    precisions: tuple[str, ...]  # that it can compute in; `auto` is the first
+    precision: str               # that it computes in
+
+    @classmethod
+    def choose_precision(cls, precision: str) -> str:
+        """Return the precision to compute in; raises EngineError for one that it has not."""
+        if precision == 'auto':
+            return cls.precisions[0]
+        if precision not in cls.precisions:
+            raise EngineError(f'The engine {cls.name} computes in {" or ".join(cls.precisions)}, '
+                              f'not in {precision}; choose another precision or engine.')
+        return precision
 
     @classmethod
     @abstractmethod
@@ -73,7 +96,7 @@ class Engine(ABC):
 
     @abstractmethod
     def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
-        """Build the engine; raises EngineError where that fails."""
+        """Build the engine; raises EngineError where that fails or it has not that precision."""
 
     @abstractmethod
     def segment(self, image: np.ndarray) -> Segmentation:
@@ -101,6 +124,7 @@ class HostEngine(Engine):
     """Base of engines that take the network's input from, and give logits to, the CPU."""
 
     def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
+        self.precision = self.choose_precision(options.precision)
         self.input_size = options.input_size
         self._input = np.empty((1, *options.input_size, 3), np.uint8)
 

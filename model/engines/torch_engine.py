@@ -15,7 +15,7 @@ class TorchEngine(HostEngine):
     """PyTorch eager, float32; every other engine is held to it."""
 
     name = 'torch'
-    precision = 'float32'
+    precisions = ('float32',)
 
     @classmethod
     def check_available(cls) -> None:

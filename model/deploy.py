@@ -1,0 +1,239 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Exact rewrites of a trained EUnet for inference: the same function, with less work.
+
+- Space-to-depth and the 1×1 convolution after it are one convolution of 2×2 with stride 2.
+- Batch normalisation after a convolution is part of it; where it follows a concatenation or an
+  attention it stays, as one scale and shift.
+- A bias before a 1×1 convolution is part of that one's bias.
+- Between the stem's depthwise convolution and what reads the stem there is nothing but linear
+  maps, nor between the last transposed convolution and the head: where it saves work, they are
+  multiplied out, and no tensor of the stem's width is ever made at the stem's resolution.
+
+Folding is computed in float64.
+"""
+from __future__ import annotations
+
+import copy
+
+from eunet_ros.model.blocks import ConvBlock, Downblock, LKA, LSKA, SeparableConv2d, Upblock
+from eunet_ros.model.eunet import EUnet
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+def _conv(like: nn.Conv2d, weight: torch.Tensor, bias: torch.Tensor | None,
+          **changes: object) -> nn.Conv2d:
+    """Return a convolution with these weights; stride, padding and so on are as of `like`."""
+    settings = {'stride': like.stride, 'padding': like.padding, 'dilation': like.dilation,
+                'groups': like.groups, **changes}
+    conv = nn.Conv2d(weight.shape[1] * settings['groups'], weight.shape[0], weight.shape[2:],
+                     bias=bias is not None, **settings)
+    conv.weight.data = weight.detach().to(torch.float32, copy=True)
+    if bias is not None:
+        conv.bias.data = bias.detach().to(torch.float32, copy=True)
+    return conv
+
+
+def _scale_and_shift(norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
+    scale = norm.weight.double() / torch.sqrt(norm.running_var.double() + norm.eps)
+    return scale, norm.bias.double() - norm.running_mean.double() * scale
+
+
+class Affine(nn.Module):
+    """A batch normalisation that nothing before it can take in: one scale and shift."""
+
+    def __init__(self, norm: nn.BatchNorm2d) -> None:
+        super().__init__()
+        scale, shift = (v.float().view(1, -1, 1, 1) for v in _scale_and_shift(norm))
+        self.register_buffer('scale', scale)
+        self.register_buffer('shift', shift)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        return x * self.scale + self.shift
+
+
+def _separable(layer: SeparableConv2d, norm: nn.Module) -> list[nn.Module]:
+    """Return what does the work of a separable convolution and the normalisation after it."""
+    weight = layer.pointwise.weight.double()
+    bias = weight[..., 0, 0] @ layer.depthwise.bias.double()
+    depthwise = _conv(layer.depthwise, layer.depthwise.weight, None)
+    if not isinstance(norm, nn.BatchNorm2d):
+        return [depthwise, _conv(layer.pointwise, weight, bias), copy.deepcopy(norm)]
+    scale, shift = _scale_and_shift(norm)
+    return [depthwise,
+            _conv(layer.pointwise, weight * scale.view(-1, 1, 1, 1), bias * scale + shift)]
+
+
+def _block(block: ConvBlock, first: list[nn.Module]) -> nn.Sequential:
+    """Return a convolution block that begins with `first` instead of its first normalisation."""
+    _, act, one, norm_one, _, two, norm_two, _ = block
+    return nn.Sequential(*first, copy.deepcopy(act), *_separable(one, norm_one),
+                         copy.deepcopy(act), *_separable(two, norm_two), copy.deepcopy(act))
+
+
+def _attention(attention: nn.Module) -> nn.Module:
+    if not isinstance(attention, (LKA, LSKA)):
+        return copy.deepcopy(attention)
+    new = copy.deepcopy(attention)
+    last = new.dilated[-1] if isinstance(new, LSKA) else new.dilated
+    weight = new.pointwise.weight.double()
+    new.pointwise = _conv(new.pointwise, weight, weight[..., 0, 0] @ last.bias.double())
+    bare = _conv(last, last.weight, None)
+    if isinstance(new, LSKA):
+        new.dilated[-1] = bare
+    else:
+        new.dilated = bare
+    return new
+
+
+def _down(block: Downblock, stem: torch.Tensor | None = None) -> nn.Sequential:
+    """
+    Return a downblock; its convolution takes in the normalisation after it.
+
+    stem: (w, 3r²) weights of the stem's 1×1 convolution, where that is to be multiplied in.
+    """
+    out = block.conv.out_channels
+    weight = block.conv.weight.double().view(out, -1, 2, 2)  # as pixel_unshuffle orders channels
+    if stem is not None:
+        weight = torch.einsum('owyx,wc->ocyx', weight, stem)
+    norm = block.block[0]
+    if isinstance(norm, nn.BatchNorm2d):
+        scale, shift = _scale_and_shift(norm)
+        conv, first = _conv(block.conv, weight * scale.view(-1, 1, 1, 1), shift, stride=2), []
+    else:
+        conv, first = _conv(block.conv, weight, None, stride=2), [copy.deepcopy(norm)]
+    return nn.Sequential(conv, _block(block.block, first), _attention(block.attention))
+
+
+def _first(norm: nn.Module) -> list[nn.Module]:
+    return [Affine(norm) if isinstance(norm, nn.BatchNorm2d) else copy.deepcopy(norm)]
+
+
+def _up(block: Upblock, head: torch.Tensor | None = None) -> nn.Sequential:
+    """
+    Return an upblock.
+
+    head: (classes·r², w) weights of the head that reads it, where these are to be multiplied in.
+    """
+    up = copy.deepcopy(block.up)
+    if head is not None:
+        weight = torch.einsum('iwyx,cw->icyx', block.up.weight.double(), head)
+        up = nn.ConvTranspose2d(weight.shape[0], weight.shape[1], 2, stride=2)
+        up.weight.data = weight.float()
+        up.bias.data = (head @ block.up.bias.double()).float()
+    return nn.Sequential(_block(block.block, _first(block.block[0])),
+                         _attention(block.attention), up)
+
+
+class DeployedEUnet(nn.Module):
+    """
+    An EUnet for inference, in eval mode; see `deploy`.
+
+    Maps normalised RGB (N, 3, H, W) to logits (N, num_classes, H, W) as the network does that it
+    was made of, but for rounding.
+    """
+
+    def __init__(self, network: EUnet) -> None:
+        super().__init__()
+        self.variant, self.num_classes = network.variant, network.num_classes
+        width, stem = network.variant.width, network.variant.stem
+        pointwise = network.stem.pointwise.weight.double()[..., 0, 0]  # (w, 3r²)
+        head = network.head.weight.double()[..., 0, 0]                 # (classes·r², 2w)
+        from_up, from_stem = head[:, :width], head[:, width:]
+        merge_stem, self.merged_head = 3 * stem * stem < width, len(head) < width
+        self.stem = (copy.deepcopy(network.stem.depthwise) if merge_stem
+                     else copy.deepcopy(network.stem))
+        self.down1 = _down(network.down1, pointwise if merge_stem else None)
+        self.down2, self.down3 = _down(network.down2), _down(network.down3)
+        self.up3, self.up2 = _up(network.up3), _up(network.up2)
+        self.up1 = _up(network.up1, from_up if self.merged_head else None)
+        if merge_stem:
+            from_stem = from_stem @ pointwise
+        weight = from_stem if self.merged_head else torch.cat((from_up, from_stem), 1)
+        self.head = _conv(network.head, weight[..., None, None], network.head.bias)
+        self.eval().requires_grad_(False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map normalised RGB (N, 3, H, W) to logits (N, num_classes, H, W)."""
+        r = self.variant.stem
+        if r > 1:
+            x = functional.pixel_unshuffle(x, r)      # (N, 3r², H/r, W/r)
+        return self.from_stem_input(x)
+
+    def from_stem_input(self, x: torch.Tensor) -> torch.Tensor:
+        """Map what the stem reads, (N, 3r², H/r, W/r), to logits (N, num_classes, H, W)."""
+        r = self.variant.stem
+        x0 = self.stem(x)                             # (N, w or 3r², H/r,  W/r)
+        x1 = self.down1(x0)                           # (N, 2w, H/2r, W/2r)
+        x2 = self.down2(x1)                           # (N, 4w, H/4r, W/4r)
+        x = self.up3(self.down3(x2))                  # (N, 4w, H/4r, W/4r)
+        x = self.up2(torch.cat((x, x2), 1))           # (N, 2w, H/2r, W/2r)
+        x = self.up1(torch.cat((x, x1), 1))           # (N, w or classes·r², H/r,  W/r)
+        x = x + self.head(x0) if self.merged_head else self.head(torch.cat((x, x0), 1))
+        return functional.pixel_shuffle(x, r) if r > 1 else x
+
+
+class DeployedImageNetwork(nn.Module):
+    """
+    Normalisation and network for inference: uint8 BGR (N, H, W, 3) to logits (N, C, H, W).
+
+    The mean is subtracted from the image, because the stem's padding is of that value; scale,
+    order of colours and space-to-depth are in the order of the stem's weights.
+    """
+
+    def __init__(self, network: EUnet, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__()
+        self.network = DeployedEUnet(network)
+        self.register_buffer('mean', 255 * torch.tensor(mean[::-1], dtype=torch.float64).float())
+        r = network.variant.stem
+        # Channel k of the stem's input, ordered (row, column, BGR), was at from_place[k].
+        from_place = torch.arange(3 * r * r).view(3, r, r).flip(0).permute(1, 2, 0).flatten()
+        scale = 1 / (255 * torch.tensor(std, dtype=torch.float64))
+        stem = self.network.stem
+        depthwise = getattr(stem, 'depthwise', stem)
+        weight = depthwise.weight * scale.repeat_interleave(r * r).view(-1, 1, 1, 1)
+        depthwise.weight.data = weight[from_place].float()
+        depthwise.bias.data = depthwise.bias[from_place]
+        readers = ((stem.pointwise,) if hasattr(stem, 'pointwise')
+                   else (self.network.down1[0], self.network.head))
+        for reader in readers:
+            # The head may read what comes from below first; the stem's channels are the last.
+            kept = reader.weight.shape[1] - len(from_place)
+            order = torch.cat((torch.arange(kept), kept + from_place))
+            reader.weight.data = reader.weight[:, order]
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Normalise and run the network."""
+        r = self.network.variant.stem
+        # Cast before permuting: Torch-TensorRT cannot permute uint8.
+        x = image.to(self.mean.dtype) - self.mean                         # (N, H, W, 3)
+        if r > 1:
+            n, h, w, _ = x.shape
+            x = x.view(n, h // r, r, w // r, r, 3).permute(0, 1, 3, 2, 4, 5)
+            x = x.reshape(n, h // r, w // r, 3 * r * r)                   # (N, H/r, W/r, 3r²)
+        return self.network.from_stem_input(x.permute(0, 3, 1, 2))
+
+
+def deploy(network: EUnet) -> DeployedEUnet:
+    """
+    Return a copy of a network, in eval mode, that computes the same logits with less work.
+
+    Logits differ by rounding alone: less than 1e-4 where they are of order 10, in float32.
+    """
+    with torch.inference_mode(False), torch.no_grad():
+        return DeployedEUnet(network)
+
+
+def deploy_image(network: EUnet, mean: tuple[float, ...],
+                 std: tuple[float, ...]) -> DeployedImageNetwork:
+    """
+    Return `deploy` of a network with its normalisation: uint8 BGR (N, H, W, 3) to logits.
+
+    mean, std: of RGB in the range 0 to 1.
+    """
+    with torch.inference_mode(False), torch.no_grad():
+        return DeployedImageNetwork(network, mean, std).eval().requires_grad_(False)

@@ -1,0 +1,79 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Every engine that works here gives the reference's masks: variants, sizes, precisions."""
+from dataclasses import replace
+
+from eunet_ros.model import load_checkpoint, Segmenter
+from eunet_ros.model.checkpoint import random_checkpoint
+from eunet_ros.model.classes import cone_classes
+from eunet_ros.model.engines import EngineError, EngineOptions, ENGINES, PRECISIONS
+from eunet_ros.model.eunet import VARIANTS
+from eunet_ros.training.data.synthetic import render_scene
+import numpy as np
+import pytest
+import torch
+
+SIZES = ((96, 160), (128, 96))
+AGREEMENT = {'float32': 0.999, 'float16': 0.995, 'bfloat16': 0.995}
+OTHERS = [name for name in ENGINES if name != 'torch']
+
+
+@pytest.fixture(scope='module')
+def checkpoints():
+    """Return weights of every variant: shipped ones, or random ones of which all classes win."""
+    found = {'eunet_n': load_checkpoint('eunet_n')}
+    for name in set(VARIANTS) - set(found):
+        torch.manual_seed(0)
+        found[name] = random_checkpoint(name, cone_classes(), SIZES[0])
+    return found
+
+
+def made(checkpoint, engine, size, precision):
+    """Return a segmenter, or skip where that engine cannot run here."""
+    try:
+        return Segmenter(replace(checkpoint, input_size=size), engine, precision=precision)
+    except EngineError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize('size', SIZES)
+@pytest.mark.parametrize('variant', VARIANTS)
+@pytest.mark.parametrize('precision', [p for p in PRECISIONS if p != 'auto'])
+@pytest.mark.parametrize('engine', OTHERS)
+def test_masks_equal_the_references(engine, precision, variant, size, checkpoints, capsys):
+    checkpoint = checkpoints[variant]
+    reference = made(checkpoint, 'torch', size, 'float32')
+    segmenter = made(checkpoint, engine, size, precision)
+    if segmenter.engine.precision != precision:
+        pytest.skip(f'{engine} computes in {segmenter.engine.precision} on this processor')
+    equal = total = 0
+    error = 0.0
+    for seed in range(4):
+        image = render_scene(seed, *(2 * side for side in size)).image
+        expected, found = (s.segment(image) for s in (reference, segmenter))
+        equal += int((expected.mask == found.mask).sum())
+        total += expected.mask.size
+        if hasattr(found, 'logits'):
+            error = max(error, float(np.abs(found.logits - expected.logits).max()))
+    with capsys.disabled():
+        print(f'\n  {engine} {precision} {variant} {size}: {equal / total:.5f} of pixels, '
+              f'largest error of a logit {error:.2g}', end='')
+    assert equal / total >= AGREEMENT[precision]
+
+
+@pytest.mark.parametrize('engine', ENGINES)
+def test_a_precision_that_an_engine_has_not_is_told(engine, checkpoints):
+    foreign = type('Options', (), {'precision': 'int4', 'input_size': SIZES[0], 'num_threads': 0})
+    with pytest.raises(EngineError, match=r'not in int4; choose another|needs'):
+        Segmenter(checkpoints['eunet_n'], engine).engine.__class__(checkpoints['eunet_n'],
+                                                                   foreign())
+
+
+def test_unknown_precision_is_told():
+    with pytest.raises(ValueError, match=r'did you mean float16\?'):
+        EngineOptions((96, 160), precision='float61')
+
+
+def test_auto_passes_engines_over_that_have_not_the_precision():
+    segmenter = Segmenter('eunet_n', precision='float32', input_size=(96, 160))
+    assert segmenter.engine.precision == 'float32'
