@@ -61,6 +61,7 @@ setup(
     entry_points={
         'console_scripts': [
             'segmentation_node = eunet_ros.segmentation_node:run_node',
+            'build_engine = eunet_ros.model.build_engine:main',
         ],
     },
 )

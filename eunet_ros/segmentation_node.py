@@ -136,7 +136,7 @@ class SegmentationNode(LifecycleNode):
             began = time.monotonic()
             self.get_logger().info(f'Building the engine ({p.engine}) for weights {p.weights} …')
             segmenter = Segmenter(p.weights, p.engine, p.input_size, p.variant, p.num_threads,
-                                  p.precision)
+                                  p.precision, self.get_logger().info)
             keep = parse_classes(p.classes, segmenter.classes)
             segmenter.warm_up(*WARM_UP_SIZE)
         except ImportError as error:

@@ -1,12 +1,19 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What tests of ROS nodes share: a domain of their own, and waiting for events with a limit."""
+import atexit
 import os
 import random
+import shutil
+import tempfile
 import time
 
 # Of networks this small, threads only wait for each other.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
+# Built engines are kept, but not in the home of who runs the tests.
+_CACHES = tempfile.mkdtemp(prefix='eunet_ros_test_')
+atexit.register(shutil.rmtree, _CACHES, ignore_errors=True)
+os.environ['XDG_CACHE_HOME'] = _CACHES
 # Before rclpy is imported: other ROS traffic on this machine must not reach the tests.
 os.environ['ROS_LOCALHOST_ONLY'] = '1'                     # Humble
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'  # Iron and later

@@ -11,6 +11,7 @@ from eunet_ros.model.engines.base import (
     Engine,
     EngineError,
     EngineOptions,
+    NoHardwareError,
     PRECISIONS,
     Segmentation,
 )
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from eunet_ros.model.checkpoint import Checkpoint
 
 # Fastest first: the order in which `auto` tries them. Each module is imported when it is tried.
-ENGINES = {'openvino': 'OpenvinoEngine', 'torch': 'TorchEngine'}
+ENGINES = {'tensorrt': 'TensorrtEngine', 'cuda': 'CudaEngine',
+           'openvino': 'OpenvinoEngine', 'torch': 'TorchEngine'}
 AUTO = 'auto'
 
 __all__ = [
@@ -64,16 +66,18 @@ def create_engine(name: str, checkpoint: Checkpoint,
     """
     Build an engine by name, or with 'auto' the first that works.
 
-    Returns it and one sentence for each engine that was tried before and failed. Raises ValueError
-    for an unknown name, EngineError where the named engine, or with 'auto' every one, fails.
+    Returns it and one sentence for each engine that was tried before and failed; those for
+    hardware that is not there are passed over without one. Raises ValueError for an unknown name,
+    EngineError where the named engine, or with 'auto' every one, fails.
     """
     check_engine_name(name)
-    failures = []
+    failures: list[str] = []
     for candidate in ENGINES if name == AUTO else (name,):
         try:
             return engine_class(candidate)(checkpoint, options), failures
         except EngineError as error:
             if name != AUTO:
                 raise
-            failures.append(str(error))
+            if not isinstance(error, NoHardwareError):
+                failures.append(str(error))
     raise EngineError(f'No engine works on this machine: {" ".join(failures)}')

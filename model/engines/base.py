@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 import difflib
+from pathlib import Path
 from time import perf_counter
 from typing import Protocol, TYPE_CHECKING
 
@@ -24,19 +26,26 @@ class EngineError(RuntimeError):
     """An engine that cannot run here: its library is missing, or it failed to build or infer."""
 
 
+class NoHardwareError(EngineError):
+    """An engine for hardware that this machine has not: no reason to warn of it."""
+
+
 @dataclass(frozen=True)
 class EngineOptions:
     """
     How an engine is built.
 
     input_size: (height, width) of the network's input in pixels. num_threads: CPU threads, 0 for
-    as many as there are cores. precision: one of PRECISIONS. Raises ValueError for a negative
-    number or an unknown precision.
+    as many as there are cores. precision: one of PRECISIONS. cache: the folder of built engines,
+    None for the user's. say: gets a sentence where building takes long or a cache is of no use.
+    Raises ValueError for a negative number or an unknown precision.
     """
 
     input_size: tuple[int, int]
     num_threads: int = 0
     precision: str = 'auto'
+    cache: Path | None = None
+    say: Callable[[str], None] = field(default=lambda text: None, compare=False)
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:

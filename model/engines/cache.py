@@ -1,0 +1,136 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Built engines on disk, so that a node starts at once after the first time.
+
+A file holds what it was built for and a checksum: whatever is stale, foreign or half-written is
+built again, and a folder that cannot be written costs only the time of the next build.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eunet_ros.model.errors import one_line
+from eunet_ros.model.files import written_beside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from eunet_ros.model.checkpoint import Checkpoint
+
+_MAGIC = b'eunet_ros engine 1\n'
+_CODE = ('blocks.py', 'deploy.py', 'eunet.py', 'engines')  # an engine of other code is another one
+Say = Callable[[str], None]
+
+
+def default_folder() -> Path:
+    """Return the folder of the user's caches: $XDG_CACHE_HOME or ~/.cache, then eunet_ros."""
+    base = os.environ.get('XDG_CACHE_HOME', '')
+    return (Path(base) if os.path.isabs(base) else Path.home() / '.cache') / 'eunet_ros'
+
+
+def engine_key(checkpoint: Checkpoint, **more: str) -> dict[str, str]:
+    """Return what an engine is built of: weights, architecture, our code, and what is given."""
+    weights = hashlib.sha256()
+    for name, tensor in sorted(checkpoint.network.state_dict().items()):
+        weights.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
+    code, here = hashlib.sha256(), Path(__file__).resolve().parents[1]
+    for path in sorted(path for part in _CODE for path in (
+            (here / part).glob('*.py') if (here / part).is_dir() else [here / part])):
+        code.update(path.read_bytes())
+    return {'weights': weights.hexdigest(), 'code': code.hexdigest(),
+            'architecture': json.dumps(checkpoint.network.variant.to_dict(), sort_keys=True),
+            'normalisation': json.dumps([checkpoint.mean, checkpoint.std]), **more}
+
+
+class EngineCache:
+    """
+    Engines in a folder, by default the user's cache.
+
+    say: gets a sentence where something is waited for, or cannot be used or kept.
+    """
+
+    def __init__(self, folder: Path | None = None, say: Say = lambda text: None) -> None:
+        self._folder, self._say = folder, say
+
+    def get(self, name: str, key: Mapping[str, str], build: Callable[[], bytes]) -> bytes:
+        """
+        Return the engine that was built for exactly `key`, or build it and keep it.
+
+        name: of the engine, for people. Of several processes one builds, and the others wait.
+        Raises what `build` raises; trouble with the folder is said and no error.
+        """
+        text = json.dumps(dict(key), sort_keys=True)
+        path = self._place(f'{name}-{hashlib.sha256(text.encode()).hexdigest()[:20]}.engine')
+        if path is None:
+            return build()
+        with self._locked(path):
+            content = self._read(path, text)
+            if content is None:
+                content = build()
+                self._write(path, text, content)
+            return content
+
+    def _place(self, name: str) -> Path | None:
+        try:
+            folder = self._folder or default_folder()
+            folder.mkdir(parents=True, exist_ok=True)
+        except (OSError, RuntimeError) as error:  # the latter where there is no home
+            self._say(f'Built engines cannot be kept ({one_line(error)}): this one is built at '
+                      'every start.')
+            return None
+        return folder / name
+
+    @contextmanager
+    def _locked(self, path: Path) -> Iterator[None]:
+        from filelock import FileLock, Timeout
+        lock = FileLock(path.with_suffix('.lock'))
+        try:
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                self._say('Another process is building this engine; waiting for it.')
+                lock.acquire()
+        except OSError:  # a folder that is only for reading: what is in it is still of use
+            yield
+            return
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _read(self, path: Path, key: str) -> bytes | None:
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._say(f'The kept engine cannot be read ({one_line(error)}); it is built again.')
+            return None
+        header, _, content = data.removeprefix(_MAGIC).partition(b'\n')
+        try:
+            found = json.loads(header) if data.startswith(_MAGIC) else {}
+        except ValueError:
+            found = {}
+        if not isinstance(found, dict) or found.get('key') != key:
+            self._say(f'{path} is not the engine that its name says; it is built again.')
+        elif found.get('sha256') != hashlib.sha256(content).hexdigest():
+            self._say(f'{path} is damaged; it is built again.')
+        else:
+            return content
+        return None
+
+    def _write(self, path: Path, key: str, content: bytes) -> None:
+        header = json.dumps({'key': key, 'sha256': hashlib.sha256(content).hexdigest()})
+        try:
+            with written_beside(path) as beside:
+                beside.write_bytes(_MAGIC + header.encode() + b'\n' + content)
+        except OSError as error:
+            self._say(f'The built engine cannot be kept ({one_line(error)}): it is built again '
+                      'at the next start.')

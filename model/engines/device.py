@@ -1,0 +1,183 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What engines on a GPU share: everything between the image's bytes and the mask's, on the device.
+
+Memory is allocated once for each size of image; on a GPU the whole chain, both copies included, is
+one CUDA graph. On any other device of PyTorch it runs eagerly, which is how it is tested.
+"""
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+from eunet_ros.model import processing
+from eunet_ros.model.checkpoint import Checkpoint
+from eunet_ros.model.engines.base import (
+    Engine,
+    EngineError,
+    EngineOptions,
+    NoHardwareError,
+    Segmentation,
+)
+from eunet_ros.model.errors import one_line
+import numpy as np
+import torch
+from torch.nn import functional
+
+_PLANS = 4     # sizes of image that are kept ready
+_WARM_UP = 3   # runs before a CUDA graph is captured
+
+
+def check_gpu(name: str) -> None:
+    """Raise EngineError, saying what is missing, where PyTorch cannot use an NVIDIA GPU."""
+    if torch.cuda.is_available():
+        return
+    if not Path('/dev/nvidiactl').exists() and not Path('/dev/nvhost-gpu').exists():
+        raise NoHardwareError(f'The engine {name} needs an NVIDIA GPU and this machine has none; '
+                              'choose another engine.')
+    raise EngineError(
+        f'The engine {name} needs a PyTorch that can use the GPU of this machine, and PyTorch '
+        f'{torch.__version__} cannot; install the one that fits the driver.')
+
+
+def device_labels(logits: torch.Tensor, plan: processing.Fit) -> torch.Tensor:
+    """
+    Return the class ids of an image from logits, as `processing.labels_plain` does, on the device.
+
+    logits: (1, C, H, W) of any float type. Returns (h, w) uint8.
+    """
+    h, w = plan.scaled
+    logits = logits[..., :h, :w].float()
+    if (h, w) != plan.image:
+        logits = functional.interpolate(logits, plan.image, mode='bilinear', align_corners=False)
+    if logits.shape[1] == 1:
+        return (logits[0, 0] > 0).to(torch.uint8)
+    return logits[0].argmax(0).to(torch.uint8)
+
+
+@dataclass
+class _Plan:
+    """What is ready for one size of image."""
+
+    fit: processing.Fit
+    mask: torch.Tensor    # (h, w) uint8, in the computer's memory
+    finite: torch.Tensor  # bool, there as well
+    logits: torch.Tensor | None = None
+    graph: torch.cuda.CUDAGraph | None = None
+
+
+@dataclass
+class DeviceSegmentation:
+    """A Segmentation whose logits lie on the device."""
+
+    mask: np.ndarray
+    stage_ms: dict[str, float]
+    device_logits: torch.Tensor
+    plan: processing.Fit
+
+    def confidence(self) -> np.ndarray:
+        """Return the probability of the chosen class, (h, w) uint8, 255 = certain."""
+        return processing.confidence(self.device_logits[0].float().cpu().numpy(), self.plan)
+
+
+class DeviceEngine(Engine):
+    """Base of engines on a GPU; `network` is theirs."""
+
+    device = 'cuda'
+
+    @abstractmethod
+    def network(self, image: torch.Tensor) -> torch.Tensor:
+        """Map (1, H, W, 3) uint8 BGR to logits (1, C, H, W), both on the device."""
+
+    def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
+        self.precision = self.choose_precision(options.precision)
+        self.input_size = options.input_size
+        self._plans: OrderedDict[processing.Fit, _Plan] = OrderedDict()
+        try:
+            self.build(checkpoint, options)
+            shape = (1, *options.input_size, 3)
+            self._host = self._pinned(shape, torch.uint8)
+            self._image = torch.zeros(shape, dtype=torch.uint8, device=self.device)
+            self._pixels = self._host[0].numpy()
+        except RuntimeError as error:  # out of memory is one
+            raise self._failed(error) from error
+
+    @abstractmethod
+    def build(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
+        """Make what `network` needs; raises RuntimeError, or EngineError with a sentence."""
+
+    def _failed(self, error: RuntimeError) -> EngineError:
+        if isinstance(error, EngineError):
+            return error
+        if isinstance(error, torch.cuda.OutOfMemoryError):
+            return EngineError(f'The GPU has not enough free memory for the engine {self.name}; '
+                               'close what else uses it, or choose a smaller network or input.')
+        return EngineError(f'The engine {self.name} failed: {one_line(error)}.')
+
+    def _pinned(self, shape: tuple[int, ...], kind: torch.dtype) -> torch.Tensor:
+        return torch.zeros(shape, dtype=kind, pin_memory=self.device == 'cuda')
+
+    def _chain(self, plan: _Plan) -> None:
+        self._image.copy_(self._host, non_blocking=True)
+        plan.logits = self.network(self._image)
+        plan.mask.copy_(device_labels(plan.logits, plan.fit), non_blocking=True)
+        plan.finite.copy_(torch.isfinite(plan.logits).all(), non_blocking=True)
+
+    def _plan(self, size: tuple[int, int]) -> _Plan:
+        """Return what is ready for images of that size; the least recently used is forgotten."""
+        fit = processing.fit(size, self.input_size)
+        plan = self._plans.get(fit)
+        if plan is None:
+            plan = _Plan(fit, self._pinned(size, torch.uint8), self._pinned((), torch.bool))
+            if self.device == 'cuda':
+                self._capture(plan)
+            self._plans[fit] = plan
+            if len(self._plans) > _PLANS:
+                self._plans.popitem(last=False)
+        self._plans.move_to_end(fit)
+        return plan
+
+    def _capture(self, plan: _Plan) -> None:
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(_WARM_UP):
+                self._chain(plan)
+        stream.synchronize()
+        plan.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(plan.graph, stream=stream):
+            self._chain(plan)
+
+    @torch.inference_mode()
+    def segment(self, image: np.ndarray) -> Segmentation:
+        """Segment a (h, w, 3) uint8 BGR image of any size."""
+        try:
+            plan = self._plan(image.shape[:2])
+            start = perf_counter()
+            processing.to_network(image, plan.fit, self._pixels)
+            ready = perf_counter()
+            if plan.graph is not None:
+                plan.graph.replay()
+            else:
+                self._chain(plan)
+            if self.device == 'cuda':
+                torch.cuda.synchronize()
+            done = perf_counter()
+        except RuntimeError as error:
+            raise self._failed(error) from error
+        if not bool(plan.finite):
+            raise EngineError('The network returned values that are not finite; its weights do '
+                              'not suit this image or precision.')
+        mask = plan.mask.numpy().copy()
+        stages = {'preprocess': ready - start, 'inference': done - ready,
+                  'postprocess': perf_counter() - done}
+        return DeviceSegmentation(mask, {k: v * 1e3 for k, v in stages.items()}, plan.logits,
+                                  plan.fit)
+
+    def close(self) -> None:
+        """Free the device's memory."""
+        self._plans.clear()

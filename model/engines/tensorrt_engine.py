@@ -1,0 +1,147 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+TensorRT, built ahead of time by Torch-TensorRT and kept in the user's cache.
+
+The network is exported, converted as a whole (an operation that does not convert is an error, not
+a slow engine) and built for this GPU. The precision is that of the graph's own types, which holds
+from Torch-TensorRT 2.8 (JetPack 6) on. What is kept is TensorRT's own serialised engine: bytes
+that no unpickling reads.
+"""
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+import logging
+from types import ModuleType
+
+from eunet_ros.model.checkpoint import Checkpoint
+from eunet_ros.model.deploy import deploy_image
+from eunet_ros.model.engines.base import EngineError, EngineOptions
+from eunet_ros.model.engines.cache import engine_key, EngineCache
+from eunet_ros.model.engines.device import check_gpu, DeviceEngine
+from eunet_ros.model.errors import one_line
+import torch
+from torch import nn
+
+DTYPES = {'float16': torch.float16, 'float32': torch.float32}
+
+
+def _runtime() -> ModuleType:
+    """Return TensorRT, or TensorRT-RTX where Torch-TensorRT was built on that."""
+    for name in ('tensorrt', 'tensorrt_rtx'):
+        try:
+            return importlib.import_module(name)
+        except ImportError as error:
+            failure = error
+    raise EngineError(f'The engine tensorrt needs the TensorRT library ({one_line(failure)}); '
+                      'JetPack has it, elsewhere: pip install tensorrt.')
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ''
+
+
+class _WithLabels(nn.Module):
+    """Logits as they are, and the class ids at the network's resolution beside them."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Map (1, H, W, 3) uint8 BGR to ids (1, H, W) int32 and logits (1, C, H, W)."""
+        logits = self.network(image)
+        if logits.shape[1] == 1:
+            return (logits[:, 0] > 0).to(torch.int32), logits
+        return logits.argmax(1).to(torch.int32), logits  # TensorRT refuses uint8 here
+
+
+def build(checkpoint: Checkpoint, size: tuple[int, int], precision: str) -> bytes:
+    """
+    Build TensorRT's serialised engine for this GPU; takes seconds to minutes.
+
+    size: (height, width) of the network's input. Raises EngineError where that fails.
+    """
+    import torch_tensorrt
+    logging.getLogger('torch_tensorrt').setLevel(logging.ERROR)
+    network = deploy_image(checkpoint.network, checkpoint.mean, checkpoint.std)
+    network = _WithLabels(network.to(DTYPES[precision])).eval().cuda()
+    example = torch.zeros((1, *size, 3), dtype=torch.uint8).cuda()
+    try:
+        with torch.inference_mode(False), torch.no_grad():
+            exported = torch.export.export(network, (example,))
+            return bytes(torch_tensorrt.dynamo.convert_exported_program_to_serialized_trt_engine(
+                exported, arg_inputs=(example,), require_full_compilation=True,
+                min_block_size=1))
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise EngineError('Torch-TensorRT could not build the engine: '
+                          f'{one_line(error)}.') from error
+
+
+class TensorrtEngine(DeviceEngine):
+    """TensorRT in half precision."""
+
+    name = 'tensorrt'
+    precisions = ('float16', 'float32')
+
+    @classmethod
+    def check_available(cls) -> None:
+        """Raise EngineError where the GPU or a library is missing."""
+        check_gpu(cls.name)
+        try:
+            importlib.import_module('torch_tensorrt')
+        except (ImportError, OSError) as error:  # the latter where a library of it is missing
+            raise EngineError(
+                f'The engine tensorrt needs the Torch-TensorRT library ({one_line(error)}); '
+                'install the one for your PyTorch: pip install torch-tensorrt.') from error
+        _runtime()
+
+    def build(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
+        """Load the engine from the cache, or build it."""
+        trt = _runtime()
+        key = engine_key(
+            checkpoint, engine=self.name, size=str(options.input_size), precision=self.precision,
+            gpu=torch.cuda.get_device_name(), capability=str(torch.cuda.get_device_capability()),
+            tensorrt=f'{trt.__name__} {trt.__version__}', torch=torch.__version__,
+            torch_tensorrt=_version('torch-tensorrt') or _version('torch-tensorrt-rtx'))
+
+        def make() -> bytes:
+            options.say(f'Building the TensorRT engine of {checkpoint.variant} for '
+                        f'{torch.cuda.get_device_name()}: this takes up to some minutes, once.')
+            return build(checkpoint, options.input_size, self.precision)
+        built = EngineCache(options.cache, options.say).get(self.name, key, make)
+        self._runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
+        self._engine = self._runtime.deserialize_cuda_engine(built)
+        if self._engine is None:
+            raise EngineError('TensorRT refuses the engine that was built for it; remove the '
+                              'folder of built engines and start again.')
+        self._context = self._engine.create_execution_context()
+        self._outputs: dict[str, torch.Tensor] = {}
+        kinds = {trt.DataType.HALF: torch.float16, trt.DataType.FLOAT: torch.float32,
+                 trt.DataType.INT32: torch.int32}
+        for k in range(self._engine.num_io_tensors):
+            name = self._engine.get_tensor_name(k)
+            if self._engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT:
+                self._input = name
+                continue
+            self._outputs[name] = torch.empty(
+                tuple(self._engine.get_tensor_shape(name)), device=self.device,
+                dtype=kinds[self._engine.get_tensor_dtype(name)])
+            self._context.set_tensor_address(name, self._outputs[name].data_ptr())
+        self._logits = next(t for t in self._outputs.values() if t.is_floating_point())
+
+    def network(self, image: torch.Tensor) -> torch.Tensor:
+        """Map (1, H, W, 3) uint8 BGR to logits (1, C, H, W), both on the device."""
+        self._context.set_tensor_address(self._input, image.data_ptr())
+        if not self._context.execute_async_v3(torch.cuda.current_stream().cuda_stream):
+            raise EngineError('TensorRT failed on the network; its log says why.')
+        return self._logits
+
+    def close(self) -> None:
+        """Free the device's memory."""
+        super().close()
+        self._context = self._engine = None
