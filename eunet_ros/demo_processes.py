@@ -95,6 +95,11 @@ class Child:
             thread.start()
 
     @property
+    def pid(self) -> int:
+        """Return the number of the process."""
+        return self._process.pid
+
+    @property
     def exit_code(self) -> int | None:
         """Return the exit code, None while it runs."""
         return self._process.poll()

@@ -12,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from eunet_ros import health
 from eunet_ros.conversions import ConversionError, fill_compressed, fill_image, scale_camera_info
 from eunet_ros.frame_worker import LatestFrameWorker
-from eunet_ros.model.engines.base import EngineError
+from eunet_ros.model.engines import AUTO, EngineError
 from eunet_ros.model.errors import sentence
 from eunet_ros.node_statistics import NodeStatistics
 from eunet_ros.parameters import check_names, check_value, NodeParameters
@@ -154,8 +154,9 @@ class SegmentationNode(LifecycleNode):
         qos = _qos(p.output_reliability, p.output_depth)
         self._outputs = {name: self.create_lifecycle_publisher(kind, f'~/{name}', qos)
                          for name, kind in _OUTPUTS.items()}
+        why = ', the fastest engine that works here' if p.engine == AUTO else ''
         self.get_logger().info(
-            f'{segmenter.describe()}; ready in {time.monotonic() - began:.1f} s.')
+            f'{segmenter.describe()}{why}; ready in {time.monotonic() - began:.1f} s.')
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -1,0 +1,88 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A camera: a process that publishes rendered images at a rate, stamped as they go out."""
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+import signal
+import sys
+import time
+
+sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # a checkout need not be installed
+
+import cv2  # noqa: E402
+from eunet_ros.bag_messages import compressed_image, NS, serialise, with_stamp  # noqa: E402
+from eunet_ros.conversions import fill_image  # noqa: E402
+from eunet_ros.frame_source import Pacer  # noqa: E402
+from eunet_ros.ros_process import run, shut_down  # noqa: E402
+from eunet_ros.training.data.synthetic import Drive  # noqa: E402
+import rclpy  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
+from rclpy.serialization import serialize_message  # noqa: E402
+from rclpy.signals import SignalHandlerOptions  # noqa: E402
+from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
+
+FRAMES = 24  # rendered, then shown again and again
+
+
+def messages(height: int, width: int, compressed: bool) -> list[bytes]:
+    """Return the serialised messages of a short drive."""
+    drive, found = Drive(3, height, width), []
+    for scene in drive.frames(FRAMES, hz=4.0):
+        if compressed:
+            data = cv2.imencode('.jpg', scene.image, [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
+            found.append(serialise(compressed_image(0, 'camera', 'jpeg', data.tobytes())))
+        else:
+            image = fill_image(Image(), scene.image, 'bgr8')
+            image.header.frame_id = 'camera'
+            found.append(bytes(serialize_message(image)))
+    return found
+
+
+def publish(node: Node, compressed: bool, frames: list[bytes], hz: float, seconds: float) -> int:
+    """Publish for so long; returns how many images went out."""
+    qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
+    topic = '/camera/image_raw/compressed' if compressed else '/camera/image_raw'
+    publisher = node.create_publisher(CompressedImage if compressed else Image, topic, qos)
+    while not publisher.get_subscription_count():
+        time.sleep(0.01)
+    print('{"event": "matched"}', flush=True)
+    pacer, sent = Pacer(1.0), 0
+    while sent < seconds * hz:
+        delay = pacer.remaining(int(sent * NS / hz))
+        if delay > 0:
+            time.sleep(delay)
+        publisher.publish(with_stamp(frames[sent % len(frames)], time.time_ns()))
+        sent += 1
+    return sent
+
+
+def main() -> int:
+    """Publish; returns the exit code."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--height', type=int, required=True)
+    parser.add_argument('--width', type=int, required=True)
+    parser.add_argument('--hz', type=float, required=True)
+    parser.add_argument('--seconds', type=float, required=True)
+    parser.add_argument('--compressed', action='store_true')
+    o = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    node = None
+    try:
+        frames = messages(o.height, o.width, o.compressed)
+        rclpy.init(args=None, signal_handler_options=SignalHandlerOptions.NO)
+        node = rclpy.create_node('camera')
+        publish(node, o.compressed, frames, o.hz, o.seconds)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        if node:
+            node.destroy_node()
+        shut_down()
+    return 0
+
+
+if __name__ == '__main__':
+    run(main)
