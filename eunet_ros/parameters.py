@@ -66,6 +66,12 @@ class NodeParameters:
         True, 'Whether images are segmented; also set by the service ~/set_enabled.', live=True)
     classes: str = _parameter(
         '', 'Names of the classes to publish, separated by commas; empty: all.', live=True)
+    roi_top: float = _parameter(
+        0.0, "Region of interest: its upper edge, as a share of the image's height from the top.",
+        live=True, minimum=0.0, maximum=1.0)
+    roi_bottom: float = _parameter(
+        1.0, 'Its lower edge; rows outside are background, and take no work.', live=True,
+        minimum=0.0, maximum=1.0)
     overlay_opacity: float = _parameter(
         0.5, 'Opacity of the class colours in the overlay, 0 to 1.', live=True,
         minimum=0.0, maximum=1.0)
@@ -89,6 +95,15 @@ class NodeParameters:
             raise ValueError(
                 'Parameters input_height and input_width go together: set both or neither, found '
                 f'{self.input_height} and {self.input_width}.')
+        if self.roi_bottom - self.roi_top < 0.01:
+            raise ValueError(
+                'Parameter roi_bottom must be above roi_top by 0.01 or more, found '
+                f'{self.roi_bottom} and {self.roi_top}.')
+
+    @property
+    def region(self) -> tuple[float, float]:
+        """Return the region of interest: upper and lower edge, as shares of the height."""
+        return self.roi_top, self.roi_bottom
 
     @property
     def input_size(self) -> tuple[int, int] | None:

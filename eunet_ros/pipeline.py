@@ -48,18 +48,36 @@ def parse_classes(text: str, classes: ClassTable) -> np.ndarray | None:
     return table
 
 
+def _rows(region: tuple[float, float], height: int) -> slice:
+    """Return the rows of a region, at least one."""
+    top = min(round(region[0] * height), height - 1)
+    return slice(top, max(top + 1, round(region[1] * height)))
+
+
+def _whole(part: np.ndarray, rows: slice, height: int, outside: int) -> np.ndarray:
+    """Return rows of an image in their place, with a value above and below them."""
+    if len(part) == height:
+        return part
+    whole = np.full((height, part.shape[1]), outside, part.dtype)
+    whole[rows] = part
+    return whole
+
+
 class FramePipeline:
     """
     Decodes, segments and draws; one image at a time.
 
-    keep: see `parse_classes`; opacity: of the overlay, 0 to 1. Both may change between images.
+    keep: see `parse_classes`; opacity: of the overlay, 0 to 1. region: upper and lower edge of
+    what is segmented, as shares of the height; outside is background, with certainty. All three
+    may change between images.
     """
 
-    def __init__(self, segmenter: Segmenter, opacity: float,
-                 keep: np.ndarray | None = None) -> None:
+    def __init__(self, segmenter: Segmenter, opacity: float, keep: np.ndarray | None = None,
+                 region: tuple[float, float] = (0.0, 1.0)) -> None:
         self.segmenter = segmenter
         self.opacity = opacity
         self.keep = keep
+        self.region = region
         self._table_bgr = segmenter.classes.table_bgr
         self._table_rgb = np.ascontiguousarray(self._table_bgr[:, ::-1])
 
@@ -73,16 +91,18 @@ class FramePipeline:
         start = perf_counter()
         image = compressed_to_bgr(msg) if hasattr(msg, 'format') else image_to_bgr(msg)
         decoded = perf_counter()
-        result = self.segmenter.segment(image)
+        rows = _rows(self.region, len(image))
+        result = self.segmenter.segment(image[rows])
         drawn = perf_counter()
         mask = result.mask if self.keep is None else self.keep[result.mask]
+        mask = _whole(mask, rows, len(image), 0)
         products = Products(mask)
         if 'overlay' in wanted:
             products.overlay = blend_overlay(image, mask, self._table_bgr, self.opacity)
         if 'color_mask' in wanted:
             products.color_mask = colorize(mask, self._table_rgb)
         if 'confidence' in wanted:
-            products.confidence = result.confidence()
+            products.confidence = _whole(result.confidence(), rows, len(image), 255)
         products.stage_ms = {'decode': (decoded - start) * 1e3, **result.stage_ms,
                              'draw': (perf_counter() - drawn) * 1e3}
         return products

@@ -108,14 +108,16 @@ class SegmentationNode(LifecycleNode):
         try:
             for name, value in known.items():
                 check_value(name, value)
+            changed = replace(self.parameters, **known)
             if self._pipeline and 'classes' in known:
                 self._pipeline.keep = parse_classes(
                     known['classes'], self._pipeline.segmenter.classes)
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        self.parameters = replace(self.parameters, **known)
+        self.parameters = changed
         if self._pipeline:
-            self._pipeline.opacity = self.parameters.overlay_opacity
+            self._pipeline.opacity = changed.overlay_opacity
+            self._pipeline.region = changed.region
         return SetParametersResult(successful=True)
 
     def _on_set_enabled(self, request: SetBool.Request,
@@ -150,7 +152,7 @@ class SegmentationNode(LifecycleNode):
             return FAILURE
         for failure in segmenter.failures:
             self.get_logger().warning(failure)
-        self._pipeline = FramePipeline(segmenter, p.overlay_opacity, keep)
+        self._pipeline = FramePipeline(segmenter, p.overlay_opacity, keep, p.region)
         qos = _qos(p.output_reliability, p.output_depth)
         self._outputs = {name: self.create_lifecycle_publisher(kind, f'~/{name}', qos)
                          for name, kind in _OUTPUTS.items()}

@@ -117,6 +117,7 @@ def say(text):
     print(text, flush=True)
 print(EngineCache(folder, say).get('some', {'weights': 'a'}, build).decode(), flush=True)
 """
+
     def start(number):
         return subprocess.Popen([sys.executable, '-c', code, str(tmp_path), number], text=True,
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE)
