@@ -6,6 +6,7 @@ Build an engine ahead of time, so that a node finds it in the cache.
     ros2 run eunet_ros build_engine --engine tensorrt
     python -m eunet_ros.model.build_engine --weights eunet_n --engine tensorrt --precision float16
     python -m eunet_ros.model.build_engine --variant eunet --height 512 --width 512
+    python -m eunet_ros.model.build_engine --engine openvino --precision int8 --calibrate images/
 
 It imports no ROS. With --variant the weights are random: to see whether, and how fast, a network
 runs here before it is trained.
@@ -14,17 +15,27 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 import sys
 from time import perf_counter
+from typing import TYPE_CHECKING
 
+import cv2
 from eunet_ros.model.checkpoint import load_checkpoint, random_checkpoint
 from eunet_ros.model.classes import cone_classes
 from eunet_ros.model.engines import AUTO, EngineError, ENGINES, PRECISIONS
 from eunet_ros.model.engines.cache import default_folder
 from eunet_ros.model.eunet import VARIANTS
 from eunet_ros.model.resources import DEFAULT_WEIGHTS
+import numpy as np
+
+if TYPE_CHECKING:
+    from eunet_ros.model.segmenter import Segmenter
 
 _SIZE = (384, 640)  # of a network without weights
+_SUFFIXES = ('.jpg', '.jpeg', '.png')
+_HELD_OUT = 5       # every fifth image is to compare on
+_MOST_IMAGES, _FEWEST_IMAGES = 300, 10
 
 
 def _say(text: str) -> None:
@@ -43,8 +54,10 @@ def build(options: argparse.Namespace) -> None:
         checkpoint = random_checkpoint(options.variant, cone_classes(), size or _SIZE)
     else:
         checkpoint = load_checkpoint(options.weights or DEFAULT_WEIGHTS)
+    calibration, held_out = _images(options)
     began = perf_counter()
-    segmenter = Segmenter(checkpoint, options.engine, size, precision=options.precision, say=_say)
+    segmenter = Segmenter(checkpoint, options.engine, size, precision=options.precision, say=_say,
+                          calibration=calibration)
     took = perf_counter() - began
     for failure in segmenter.failures:
         _say(f'Passed over: {failure}')
@@ -57,7 +70,42 @@ def build(options: argparse.Namespace) -> None:
         times.append(perf_counter() - began)
     _say(f'Ready in {took:.1f} s: {segmenter.describe()}; about {1e3 * min(times):.1f} ms an '
          f'image. Built engines are kept in {default_folder()}.')
+    if held_out:
+        reference = Segmenter(checkpoint, 'torch', size)
+        _say(f'Against float32 on {len(held_out)} other images: '
+             f'{_agreement(reference, segmenter, held_out)}.')
     segmenter.close()
+
+
+def _images(options: argparse.Namespace) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return the images to calibrate by, and those to compare on; ValueError for unusable ones."""
+    if (options.precision == 'int8') != (options.calibrate is not None):
+        raise ValueError('--precision int8 and --calibrate FOLDER go together: give both or '
+                         'neither.')
+    if options.calibrate is None:
+        return [], []
+    if not options.calibrate.is_dir():
+        raise ValueError(f'{options.calibrate} is no folder: name one with images of the camera.')
+    paths = sorted(p for p in options.calibrate.rglob('*') if p.suffix.lower() in _SUFFIXES)
+    step = max(1, -(-len(paths) // _MOST_IMAGES))
+    found = [image for image in (cv2.imread(str(p), cv2.IMREAD_COLOR) for p in paths[::step])
+             if image is not None]
+    if len(found) < _FEWEST_IMAGES:
+        raise ValueError(f'Expected at least {_FEWEST_IMAGES} images (.jpg, .png) below '
+                         f'{options.calibrate} that can be read, found {len(found)}.')
+    held_out = found[::_HELD_OUT]
+    return [image for k, image in enumerate(found) if k % _HELD_OUT], held_out
+
+
+def _agreement(reference: Segmenter, segmenter: Segmenter, images: list[np.ndarray]) -> str:
+    equal = total = both = cones = 0
+    for image in images:
+        expected, found = reference(image), segmenter(image)
+        equal, total = equal + int((expected == found).sum()), total + found.size
+        both += int(((expected > 0) & (found > 0)).sum())
+        cones += int((expected > 0).sum() + (found > 0).sum())
+    return (f'{equal / total:.3%} of pixels are of the same class, and the Dice between their '
+            f'cones is {2 * both / cones if cones else 1:.3f}')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,6 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--height', type=int, help="of the network's input; without: the weights'")
     parser.add_argument('--width', type=int, help="of the network's input; without: the weights'")
     parser.add_argument('--precision', default='auto', choices=PRECISIONS)
+    parser.add_argument('--calibrate', type=Path, metavar='FOLDER',
+                        help='images of the camera, for int8; every fifth is kept to compare on')
     options = parser.parse_args(arguments)
     try:
         build(options)

@@ -3,7 +3,7 @@
 """An image in, a mask out."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import os
 
 from eunet_ros.model.checkpoint import (
@@ -30,7 +30,8 @@ class Segmenter:
     by default the checkpoint's. variant: where given, the weights must be of it. num_threads: CPU
     threads, 0 for all. precision: 'auto' or a name (see `engines.PRECISIONS`). Raises ValueError
     (CheckpointError among them) or EngineError, each one sentence. say: gets a sentence where
-    building takes long. Use it from one thread at a time.
+    building takes long. calibration: images that int8 is made with. Use it from one thread at a
+    time.
 
     >>> segmenter = Segmenter('eunet_n')
     >>> mask = segmenter(image)          # (h, w, 3) uint8 BGR -> (h, w) uint8 class ids
@@ -39,7 +40,8 @@ class Segmenter:
     def __init__(self, weights: Checkpoint | str | os.PathLike[str] = DEFAULT_WEIGHTS,
                  engine: str = AUTO, input_size: tuple[int, int] | None = None,
                  variant: str = '', num_threads: int = 0, precision: str = 'auto',
-                 say: Callable[[str], None] = lambda text: None) -> None:
+                 say: Callable[[str], None] = lambda text: None,
+                 calibration: Sequence[np.ndarray] = ()) -> None:
         self.checkpoint = (weights if isinstance(weights, Checkpoint)
                            else load_checkpoint(weights, variant))
         if variant and get_variant(variant) and variant != self.checkpoint.variant:
@@ -51,7 +53,8 @@ class Segmenter:
         check_input_size(self.input_size, self.checkpoint.network.variant)
         self.engine, self.failures = create_engine(
             engine, self.checkpoint,
-            EngineOptions(self.input_size, num_threads, precision, say=say))
+            EngineOptions(self.input_size, num_threads, precision, say=say,
+                          calibration=calibration))
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Return the (h, w) uint8 class ids of a (h, w, 3) uint8 BGR image."""

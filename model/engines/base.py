@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 import difflib
 from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and the names of the engines
 
 
 # auto: float32 on a CPU, float16 on a GPU. The others trade exactness for speed.
-PRECISIONS = ('auto', 'float32', 'float16', 'bfloat16')
+PRECISIONS = ('auto', 'float32', 'float16', 'bfloat16', 'int8')
 
 
 class EngineError(RuntimeError):
@@ -38,7 +38,8 @@ class EngineOptions:
     input_size: (height, width) of the network's input in pixels. num_threads: CPU threads, 0 for
     as many as there are cores. precision: one of PRECISIONS. cache: the folder of built engines,
     None for the user's. say: gets a sentence where building takes long or a cache is of no use.
-    Raises ValueError for a negative number or an unknown precision.
+    calibration: (h, w, 3) uint8 BGR images, for int8 alone: it is built anew with them. Raises
+    ValueError for a negative number or an unknown precision.
     """
 
     input_size: tuple[int, int]
@@ -46,6 +47,7 @@ class EngineOptions:
     precision: str = 'auto'
     cache: Path | None = None
     say: Callable[[str], None] = field(default=lambda text: None, compare=False)
+    calibration: Sequence[np.ndarray] = ()
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:

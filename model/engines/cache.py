@@ -59,19 +59,21 @@ class EngineCache:
     def __init__(self, folder: Path | None = None, say: Say = lambda text: None) -> None:
         self._folder, self._say = folder, say
 
-    def get(self, name: str, key: Mapping[str, str], build: Callable[[], bytes]) -> bytes:
+    def get(self, name: str, key: Mapping[str, str], build: Callable[[], bytes],
+            anew: bool = False) -> bytes:
         """
         Return the engine that was built for exactly `key`, or build it and keep it.
 
-        name: of the engine, for people. Of several processes one builds, and the others wait.
-        Raises what `build` raises; trouble with the folder is said and no error.
+        name: of the engine, for people. anew: build it all the same. Of several processes one
+        builds, and the others wait. Raises what `build` raises; trouble with the folder is said
+        and no error.
         """
         text = json.dumps(dict(key), sort_keys=True)
         path = self._place(f'{name}-{hashlib.sha256(text.encode()).hexdigest()[:20]}.engine')
         if path is None:
             return build()
         with self._locked(path):
-            content = self._read(path, text)
+            content = None if anew else self._read(path, text)
             if content is None:
                 content = build()
                 self._write(path, text, content)

@@ -3,11 +3,15 @@
 """The default engine on CPUs: OpenVINO."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 import io
+import logging
 from pathlib import Path
 import platform
+from typing import Any
 import warnings
 
+from eunet_ros.model import processing
 from eunet_ros.model.checkpoint import Checkpoint
 from eunet_ros.model.deploy import deploy_image
 from eunet_ros.model.engines.base import EngineError, EngineOptions, HostEngine
@@ -16,7 +20,7 @@ from eunet_ros.model.errors import one_line
 import numpy as np
 import torch
 
-_HINTS = {'float32': 'f32', 'bfloat16': 'bf16', 'float16': 'f16'}
+_HINTS = {'float32': 'f32', 'bfloat16': 'bf16', 'float16': 'f16', 'int8': 'f32'}
 
 
 def _processor() -> str:
@@ -29,17 +33,35 @@ def _processor() -> str:
     return ' '.join([platform.machine(), platform.processor(), *told])
 
 
+def _quantised(model: Any, images: Sequence[np.ndarray], size: tuple[int, int]) -> Any:
+    """Return the model in int8, calibrated by images; raises EngineError where NNCF is missing."""
+    try:
+        import nncf
+    except ImportError as error:
+        raise EngineError(f'Quantising needs the NNCF library ({one_line(error)}); install it '
+                          'with: pip install nncf.') from error
+    nncf.set_log_level(logging.ERROR)
+
+    def fitted(image: np.ndarray) -> np.ndarray:
+        batch = np.empty((1, *size, 3), np.uint8)
+        processing.to_network(image, processing.fit(image.shape[:2], size), batch[0])
+        return batch
+    return nncf.quantize(model, nncf.Dataset(images, fitted), subset_size=len(images),
+                         preset=nncf.QuantizationPreset.MIXED)
+
+
 class OpenvinoEngine(HostEngine):
     """
     OpenVINO, compiled for latency.
 
     float32 gives the reference's masks. bfloat16 is faster on x86 processors that have it, float16
-    on Arm; on others OpenVINO computes in float32 all the same, and `precision` says so.
+    on Arm; on others OpenVINO computes in float32 all the same, and `precision` says so. int8 is
+    quantised by NNCF after training, with images to calibrate by.
     """
 
     name = 'openvino'
     precisions = ('float32', 'float16' if platform.machine() in ('aarch64', 'arm64')
-                  else 'bfloat16')
+                  else 'bfloat16', 'int8')
 
     @classmethod
     def check_available(cls) -> None:
@@ -64,19 +86,28 @@ class OpenvinoEngine(HostEngine):
             library=openvino.get_version(), processor=_processor())
         cache = EngineCache(options.cache, options.say)
         try:
-            built = cache.get(self.name, key, lambda: self._build(checkpoint, config))
+            built = cache.get(self.name, key,
+                              lambda: self._build(checkpoint, config, options.calibration),
+                              anew=self.precision == 'int8' and len(options.calibration) > 0)
             compiled = openvino.Core().import_model(io.BytesIO(built), 'CPU', config)
             used = compiled.get_property('INFERENCE_PRECISION_HINT').get_type_name()
-            self.precision = {v: k for k, v in _HINTS.items()}.get(used, used)
+            if self.precision != 'int8':
+                self.precision = next((k for k, v in _HINTS.items() if v == used), used)
             self._request = compiled.create_infer_request()
             self._request.set_input_tensor(openvino.Tensor(self._input, shared_memory=True))
         except RuntimeError as error:
             raise EngineError(
                 f'OpenVINO could not compile the network: {one_line(error)}.') from error
 
-    def _build(self, checkpoint: Checkpoint, config: dict[str, object]) -> bytes:
+    def _build(self, checkpoint: Checkpoint, config: dict[str, object],
+               calibration: Sequence[np.ndarray]) -> bytes:
         """Compile the network; returns what OpenVINO exports of it."""
         import openvino
+        if self.precision == 'int8' and not len(calibration):
+            raise EngineError(
+                'The engine openvino has no int8 network of these weights yet, and needs images '
+                'to make it: run build_engine --engine openvino --precision int8 --calibrate '
+                'FOLDER first, with the same weights and input size.')
         network = deploy_image(checkpoint.network, checkpoint.mean, checkpoint.std)
         example = torch.from_numpy(np.zeros_like(self._input))
         with warnings.catch_warnings():
@@ -85,6 +116,8 @@ class OpenvinoEngine(HostEngine):
             traced = torch.jit.trace(network, example, check_trace=False)
             model = openvino.convert_model(traced, example_input=example,
                                            input=list(example.shape))
+        if self.precision == 'int8':
+            model = _quantised(model, calibration, self.input_size)
         exported = openvino.Core().compile_model(model, 'CPU', config).export_model()
         return exported.getvalue() if hasattr(exported, 'getvalue') else bytes(exported)
 
