@@ -118,3 +118,41 @@ def test_baseline_networks(monkeypatch):
     space_to_depth = torch.nn.functional.pixel_unshuffle(x, 2)
     pooled.conv = torch.nn.Identity()
     assert torch.equal(pooled(space_to_depth), torch.nn.functional.max_pool2d(x, 2))
+
+
+def test_roofline(tmp_path):
+    done = run(tmp_path, '--size', '64', '96', '--layers', '3', script='roofline.py')
+    assert done.returncode == 0, done.stderr
+    for words in ('depthwise 7x7 dilated 3', 'of bound', 'slowest layers', 'GB/s', 'CPU: '):
+        assert words in done.stdout
+    total = next(line for line in done.stdout.splitlines() if line.startswith('all '))
+    macs = float(total.split()[2])
+    # The network's multiply-adds at 384x640, 640 million, in proportion to the area, or nearly.
+    assert macs == pytest.approx(640 * 64 * 96 / (384 * 640), rel=0.1)
+    refused = run(tmp_path, '--size', '65', '96', script='roofline.py')
+    assert refused.returncode == 1 and 'multiples of 32, found 65x96' in refused.stderr
+
+
+def test_node_latency(tmp_path):
+    pytest.importorskip('rclpy', reason='rclpy is not installed')
+    done = run(tmp_path, '--size', '96', '160', '--seconds', '2', '--loads', '1',
+               '--json', 'n.json', '--engine', 'torch', script='node_latency.py')
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / 'n.json').read_text())
+    assert [row['name'] for row in rows] == ['unloaded', '1 x capacity']
+    for row in rows:
+        latency = row['latency_ms']
+        assert 0 < latency['p50'] <= latency['p90'] <= latency['p99'] <= latency['max'] < 10_000
+        assert row['stage_ms']['total']['p50'] > 0 and row['memory_mib'][0] > 10
+    assert 'for everything else' in done.stdout
+
+
+@pytest.mark.parametrize(('script', 'arguments', 'words'), [
+    ('node_latency.py', ('--hz', '0'), '--hz must be from 0.1'),
+    ('comparison.py', ('--minutes', '0'), '--minutes must be above 0'),
+    ('randomisation.py', ('--steps', '0'), 'steps must be at least 1')])
+def test_what_cannot_be_is_a_sentence(tmp_path, script, arguments, words):
+    done = run(tmp_path, *arguments, script=script)
+    assert done.returncode == 1
+    assert words in done.stderr and 'Traceback' not in done.stderr
+    assert not list(tmp_path.iterdir())
