@@ -27,7 +27,8 @@ data_files = [
 ]
 # pip puts console scripts into bin/, where `ros2 run` does not look; colcon obeys setup.cfg.
 if {'editable_wheel', 'bdist_wheel'} & set(sys.argv):
-    data_files.append((f'lib/{NAME}', ['resource/segmentation_node']))
+    data_files.append(
+        (f'lib/{NAME}', ['resource/segmentation_node', 'resource/build_engine']))
 
 
 class DataDistribution(Distribution):

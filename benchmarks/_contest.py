@@ -3,7 +3,7 @@
 """Training several contenders alike, on rendered scenes, and scoring them on scenes of others."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 import logging
 from pathlib import Path
@@ -13,7 +13,6 @@ import warnings
 
 from eunet_ros.model.checkpoint import Checkpoint, save_checkpoint
 from eunet_ros.model.classes import cone_classes
-from eunet_ros.model.eunet import EUnet
 from eunet_ros.training.callbacks import DataWait, EmaWeights
 from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.data.crops import count_pixels
@@ -25,13 +24,13 @@ from eunet_ros.training.loop import make_loaders
 from eunet_ros.training.losses import class_weights
 from eunet_ros.training.metrics import SegmentationMetrics
 from eunet_ros.training.task import SegmentationTask
-from lightning.pytorch import seed_everything, Trainer
+from lightning.pytorch import Callback, LightningModule, seed_everything, Trainer
 import numpy as np
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-_RATE_STEPS = 25  # to measure how many steps fit into the time
+_TRIED, _WARM_UP = 60, 20  # steps to measure how many fit into the time
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Contender:
     """Something to train: a network of its own, or scenes of their own, or another setting."""
 
     name: str
-    network: nn.Module | None = None  # None: the configuration's
+    network: Callable[[], nn.Module] | None = None  # what makes it; None: the configuration's
     profile: Profile = TRAIN
     gate: str = ''
     attention: str = ''
@@ -54,17 +53,31 @@ def multiply_adds(network: nn.Module, size: tuple[int, int]) -> float:
     return counter.get_total_flops() / 2e9
 
 
+class _Clock(Callback):
+    """Notes when each step ended [s]."""
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs: Any,
+                           batch: Any, batch_idx: int) -> None:
+        if module.device.type == 'cuda':
+            torch.cuda.synchronize()
+        self.ends.append(time.perf_counter())
+
+
 def _train(config: TrainConfig, contender: Contender, sets: TrainingSets, weight: torch.Tensor,
-           ) -> SegmentationTask:
+           *callbacks: Callback) -> SegmentationTask:
     seed_everything(config.seed, verbose=False)
     task = SegmentationTask(config, sets.classes, weight)
     if contender.network is not None:
-        task.network = contender.network.train().to(memory_format=torch.channels_last)
+        task.network = contender.network().train().to(memory_format=torch.channels_last)
     trainer = Trainer(
-        max_epochs=config.epochs, callbacks=[EmaWeights(config.ema)] if config.ema else [],
-        accelerator='auto', devices=1, logger=False, gradient_clip_val=config.gradient_clip,
-        enable_checkpointing=False, enable_model_summary=False, enable_progress_bar=False,
-        num_sanity_val_steps=0, limit_val_batches=0, precision=config.precision)
+        max_epochs=config.epochs, accelerator='auto', devices=1, logger=False,
+        callbacks=[*callbacks, *([EmaWeights(config.ema)] if config.ema else [])],
+        gradient_clip_val=config.gradient_clip, enable_checkpointing=False,
+        enable_model_summary=False, enable_progress_bar=False, num_sanity_val_steps=0,
+        limit_val_batches=0, precision=config.precision)
     trainer.fit(task, make_loaders(config, sets, 0, DataWait())[0])
     return task.eval()
 
@@ -72,16 +85,10 @@ def _train(config: TrainConfig, contender: Contender, sets: TrainingSets, weight
 def _steps_in(minutes: float, config: TrainConfig, contender: Contender, sets: TrainingSets,
               weight: torch.Tensor) -> int:
     """Return how many steps of a contender take so long, by trying a few."""
-    few = replace(config, steps=_RATE_STEPS, validate_every=_RATE_STEPS, workers=0, ema=0.0)
-    state = ({k: v.clone() for k, v in contender.network.state_dict().items()}
-             if contender.network is not None else None)
-    _train(few, contender, sets, weight)  # warms up
-    start = time.perf_counter()
-    _train(few, contender, sets, weight)
-    rate = _RATE_STEPS / (time.perf_counter() - start)
-    if state is not None:
-        contender.network.load_state_dict(state)
-    return max(_RATE_STEPS, int(60 * minutes * rate))
+    few, clock = replace(config, steps=_TRIED, validate_every=_TRIED), _Clock()
+    _train(few, contender, sets, weight, clock)
+    ends = clock.ends[_WARM_UP:]
+    return max(_TRIED, int(60 * minutes * (len(ends) - 1) / (ends[-1] - ends[0])))
 
 
 def benchmark_scenes(count: int, size: tuple[int, int]) -> list[Any]:
@@ -102,8 +109,8 @@ def compete(contenders: list[Contender], config: TrainConfig, minutes: float,
     """
     Train each contender for `minutes`, or for the configuration's steps where that is 0.
 
-    Yields a row for each: its size, its steps and its scores on `scenes`. Weights of EUnets are
-    kept in `output`.
+    Yields a row for each: its size, its steps and its scores on `scenes`. Weights of the
+    configuration's network are kept in `output`.
     """
     logging.getLogger('lightning.pytorch').setLevel(logging.ERROR)
     warnings.filterwarnings('ignore')
@@ -124,7 +131,7 @@ def compete(contenders: list[Contender], config: TrainConfig, minutes: float,
         metrics = SegmentationMetrics(classes)
         for scene, mask in zip(scenes, _masks(task, scenes)):
             metrics.update(mask, scene.mask, scene.instances)
-        if isinstance(task.network, EUnet):
+        if contender.network is None:
             save_checkpoint(output / f'{contender.name.replace(" ", "_")}.safetensors',
                             Checkpoint(task.network.cpu(), own.variant, classes, size,
                                        training={'contest': contender.name, 'steps': own.steps}))
@@ -135,3 +142,14 @@ def compete(contenders: list[Contender], config: TrainConfig, minutes: float,
                'seconds': taken, 'dice': report['dice'], 'miou': report['miou'],
                'recall': {k: v['recall'] for k, v in report['recall_by_height'].items()},
                'false_cones': report['false_cones_per_image']}
+
+
+SCORE_HEAD = f'{"Dice":>7}{"mIoU":>7}{"10-19 px":>10}{"20-39 px":>10}{"false":>7}'
+
+
+def score_columns(row: dict[str, Any]) -> str:
+    """Return the scores of a row below SCORE_HEAD: '-' where nothing was there to score."""
+    columns = ((row['dice'], '>7.3f'), (row['miou'], '>7.3f'), (row['recall']['10-19'], '>10.3f'),
+               (row['recall']['20-39'], '>10.3f'), (row['false_cones'], '>7.2f'))
+    return ''.join('-'.rjust(int(how[1:how.index('.')])) if value is None else f'{value:{how}}'
+                   for value, how in columns)

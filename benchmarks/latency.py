@@ -100,14 +100,16 @@ def contenders_of(checkpoint: Checkpoint, threads: int,
     for engine_name in ENGINES:
         if engine_name == 'torch':  # what 'torch eager' measures, without the normalisation
             continue
+        # A precision that the processor has not is computed in another one.
+        by_precision: dict[str, Segmenter] = {}
         try:
-            made = [Segmenter(checkpoint, engine_name, num_threads=threads, precision=precision)
-                    for precision in engine_class(engine_name).precisions]
+            for wanted in engine_class(engine_name).precisions:
+                if wanted == 'int8':
+                    continue  # it needs images of one's own to be made
+                made = Segmenter(checkpoint, engine_name, num_threads=threads, precision=wanted)
+                by_precision.setdefault(made.engine.precision, made)
         except EngineError as error:
             print(f'Left out: {name} {engine_name}: {error}')
-            continue
-        # A precision that the processor has not is computed in another one.
-        by_precision = {s.engine.precision: s for s in made}
         segmenters += by_precision.values()
         for precision, segmenter in by_precision.items():
             engine = segmenter.engine

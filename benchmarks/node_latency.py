@@ -191,6 +191,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
                          f'10, found {o.hz}, {o.seconds} and {o.loads}.')
     if o.json and o.json.exists():
         raise ValueError(f'{o.json} exists: choose another --json, or remove it first.')
+    if o.json and not o.json.absolute().parent.is_dir():
+        raise ValueError(f'The folder of {o.json} does not exist, make it first.')
     return o
 
 

@@ -20,7 +20,13 @@ import sys
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # a checkout need not be installed
 
-from _contest import benchmark_scenes, compete, Contender  # noqa: E402
+from _contest import (  # noqa: E402
+    benchmark_scenes,
+    compete,
+    Contender,
+    score_columns,
+    SCORE_HEAD,
+)
 from _machine import machine_lines  # noqa: E402
 from eunet_ros.model.files import write_json  # noqa: E402
 from eunet_ros.training.config import TrainConfig  # noqa: E402
@@ -29,16 +35,16 @@ from eunet_ros.training.run_folder import new_folder  # noqa: E402
 
 _ONE_CAMERA = {
     'mount_height': (0.9, 1.1), 'pitch_deg': (4.0, 6.0), 'roll_deg': (0.0, 0.0),
-    'hfov_deg': (85.0, 90.0), 'k1': (0.0, 0.0), 'principal_shift': 0.0}
+    'hfov_deg': (85.0, 90.0), 'telephoto': 0.0, 'k1': (0.0, 0.0), 'principal_shift': 0.0}
 _CLEAN_SENSOR = {
     'exposure_stops': (0.0, 0.0), 'gamma': (1.0, 1.0), 'contrast': (1.0, 1.0),
     'saturation': (1.0, 1.0), 'white_balance': 0.0, 'motion_blur': 0.0, 'defocus': (0.0, 0.0),
     'read_noise': (0.0, 0.0), 'shot_noise': (0.0, 0.0), 'vignette': (0.0, 0.0), 'flare': 0.0,
-    'bayer': 0.0, 'rescale': 0.0, 'sharpen': 0.0, 'jpeg': 0.0}
+    'smudges': 0.0, 'bayer': 0.0, 'rescale': 0.0, 'sharpen': 0.0, 'jpeg': 0.0}
 _ONE_LIGHT = {
     'sun_elevation_deg': (40.0, 45.0), 'overcast': 0.0, 'sun_strength': (0.6, 0.65),
     'clear_clouds': (0.2, 0.3), 'haze_per_m': (0.0, 0.0), 'tint': 0.0, 'strong_tint': 0.0,
-    'wet': 0.0}
+    'wet': 0.0, 'shaded': 0.0, 'indoor': 0.0}
 WITHOUT: dict[str, Profile] = {
     'everything': TRAIN,
     'no clutter': replace(TRAIN, far_props=(0, 0), near_props=(0, 0), marks=(0, 1), own_car=0.0),
@@ -47,9 +53,10 @@ WITHOUT: dict[str, Profile] = {
     'clean sensor': replace(TRAIN, **_CLEAN_SENSOR),
     'tracks only': replace(TRAIN, layouts={'track': 0.91, 'none': 0.09}),
     'new cones': replace(TRAIN, hue_jitter=0.0, fade=(0.0, 0.0), dirt=(0.0, 0.0),
-                         sticker_missing=0.0, sticker_damaged=0.0, knocked_over=0.0, tilted=0.0),
+                         sticker_missing=0.0, sticker_damaged=0.0, dented=0.0, lettered=0.0,
+                         knocked_over=0.0, tilted=0.0),
     'one ground': replace(TRAIN, surfaces={'asphalt': 1.0}, textures=(0,), backdrops=(0,),
-                          ground_tone=(0.0, 0.0)),
+                          ground_tone=(0.0, 0.0), second_surface=0.0, indoor=0.0),
 }
 
 
@@ -64,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--output', type=Path, default=Path('runs/randomisation'))
     o = parser.parse_args(arguments)
     try:
+        if o.scenes < 1:
+            raise ValueError(f'--scenes must be at least 1, found {o.scenes}.')
         config = TrainConfig(
             images=o.images, steps=o.steps, validate_every=o.steps, augment=False, lr=7e-4,
             warm_up=0.1, cone_weight=1.0, color_weight=0.5, cache=o.cache)
@@ -72,17 +81,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f'randomisation: {error}', file=sys.stderr)
         return 1
     print(f'{o.images} scenes, {o.steps} steps each, scored on {o.scenes} benchmark scenes.')
-    print(f'{machine_lines()}\n\n{"":<16}{"Dice":>7}{"mIoU":>7}{"10-19 px":>10}'
-          f'{"20-39 px":>10}{"false":>7}')
-    scenes = benchmark_scenes(o.scenes, (config.height, config.width))
+    print(f'{machine_lines()}\n\n{"":<16}{SCORE_HEAD}')
     contenders = [Contender(name, profile=WITHOUT[name]) for name in o.only]
     rows = []
-    for row in compete(contenders, config, 0, scenes, folder):
-        rows.append(row)
-        write_json(folder / 'rows.json', rows)
-        recall = row['recall']
-        print(f'{row["name"]:<16}{row["dice"]:>7.3f}{row["miou"]:>7.3f}{recall["10-19"]:>10.3f}'
-              f'{recall["20-39"]:>10.3f}{row["false_cones"]:>7.2f}', flush=True)
+    try:
+        scenes = benchmark_scenes(o.scenes, (config.height, config.width))
+        for row in compete(contenders, config, 0, scenes, folder):
+            rows.append(row)
+            write_json(folder / 'rows.json', rows)
+            print(f'{row["name"]:<16}{score_columns(row)}', flush=True)
+    except (ValueError, OSError) as error:
+        print(f'randomisation: {error}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f'randomisation: interrupted; rows.json in {folder} has what was done.',
+              file=sys.stderr)
+        return 130
     print(f'Weights and rows.json: {folder}')
     return 0
 

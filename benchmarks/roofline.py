@@ -69,8 +69,16 @@ def _macs(module: nn.Module, output: torch.Tensor) -> int:
     return output.numel()
 
 
-def trace(network: nn.Module, x: torch.Tensor, settle: Callable[[], None]) -> list[Layer]:
-    """Run a network a few times; returns its layers in order."""
+def trace(network: nn.Module, x: torch.Tensor,
+          settle: Callable[[], None]) -> tuple[list[Layer], float]:
+    """Run a network a few times; returns its layers in order, and how long the whole takes [s]."""
+    with torch.inference_mode():
+        whole = []
+        for _ in range(_RUNS + 1):
+            start = perf_counter()
+            network(x)
+            settle()
+            whole.append(perf_counter() - start)
     layers: dict[str, Layer] = {}
     started: dict[str, float] = {}
     size = x.element_size()
@@ -100,7 +108,7 @@ def trace(network: nn.Module, x: torch.Tensor, settle: Callable[[], None]) -> li
             network(x)
     for layer in layers.values():
         layer.times.pop(0)  # the first run prepares
-    return list(layers.values())
+    return list(layers.values()), float(np.median(whole[1:]))
 
 
 def peaks(device: str, kind: torch.dtype, settle: Callable[[], None]) -> tuple[float, float]:
@@ -147,7 +155,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     network = deploy(build_model(o.variant, len(cone_classes().names)).eval())
     network = network.to(o.device, kind).to(memory_format=torch.channels_last)
     x = torch.zeros(1, 3, *o.size, device=o.device, dtype=kind)
-    layers = trace(network, x, settle)
+    torch.backends.cudnn.allow_tf32 = False  # as the product that the peak is measured by
+    layers, whole = trace(network, x, settle)
     print(f'Machine\n{machine_lines()}\n{o.variant}, {o.size[0]}x{o.size[1]}, {o.precision} on '
           f'{where}: a copy moves {bandwidth / 1e9:.1f} GB/s, a product computes '
           f'{peak / 1e9:.0f} thousand million multiply-adds a second.\n')
@@ -169,6 +178,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, group in sorted(groups.items(), key=lambda item: cost(item[1])):
         print(line(name, group))
     print(line('all', layers))
+    rest = whole + cost(layers)
+    print(f'The whole network takes {1e3 * whole:.2f} ms: what is no layer (gates, joining, '
+          f'pixel shuffles), less what measuring layers one by one adds, {1e3 * rest:+.2f} ms.')
     print(f'\n{"slowest layers":<26}{head}')
     for layer in sorted(layers, key=lambda one: cost([one]))[:o.layers]:
         print(line(layer.name, [layer]))

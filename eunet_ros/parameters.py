@@ -70,8 +70,8 @@ class NodeParameters:
         0.0, "Region of interest: its upper edge, as a share of the image's height from the top.",
         live=True, minimum=0.0, maximum=1.0)
     roi_bottom: float = _parameter(
-        1.0, 'Its lower edge; rows outside are background, and take no work.', live=True,
-        minimum=0.0, maximum=1.0)
+        1.0, 'Its lower edge; rows outside are background, and input_height can be less.',
+        live=True, minimum=0.0, maximum=1.0)
     overlay_opacity: float = _parameter(
         0.5, 'Opacity of the class colours in the overlay, 0 to 1.', live=True,
         minimum=0.0, maximum=1.0)

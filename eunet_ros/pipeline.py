@@ -48,7 +48,7 @@ def parse_classes(text: str, classes: ClassTable) -> np.ndarray | None:
     return table
 
 
-def _rows(region: tuple[float, float], height: int) -> slice:
+def region_rows(region: tuple[float, float], height: int) -> slice:
     """Return the rows of a region, at least one."""
     top = min(round(region[0] * height), height - 1)
     return slice(top, max(top + 1, round(region[1] * height)))
@@ -91,7 +91,7 @@ class FramePipeline:
         start = perf_counter()
         image = compressed_to_bgr(msg) if hasattr(msg, 'format') else image_to_bgr(msg)
         decoded = perf_counter()
-        rows = _rows(self.region, len(image))
+        rows = region_rows(self.region, len(image))
         result = self.segmenter.segment(image[rows])
         drawn = perf_counter()
         mask = result.mask if self.keep is None else self.keep[result.mask]

@@ -16,7 +16,7 @@ from eunet_ros.model.engines import AUTO, EngineError
 from eunet_ros.model.errors import sentence
 from eunet_ros.node_statistics import NodeStatistics
 from eunet_ros.parameters import check_names, check_value, NodeParameters
-from eunet_ros.pipeline import FramePipeline, parse_classes, Products
+from eunet_ros.pipeline import FramePipeline, parse_classes, Products, region_rows
 from eunet_ros.ros_process import run, shut_down
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -140,7 +140,8 @@ class SegmentationNode(LifecycleNode):
             segmenter = Segmenter(p.weights, p.engine, p.input_size, p.variant, p.num_threads,
                                   p.precision, self.get_logger().info)
             keep = parse_classes(p.classes, segmenter.classes)
-            segmenter.warm_up(*WARM_UP_SIZE)
+            rows = region_rows(p.region, WARM_UP_SIZE[0])
+            segmenter.warm_up(rows.stop - rows.start, WARM_UP_SIZE[1])
         except ImportError as error:
             self.get_logger().error(
                 f'A Python package is missing ({error}); install it for {sys.executable}.')

@@ -24,8 +24,8 @@ import cv2
 from eunet_ros.model.checkpoint import load_checkpoint, random_checkpoint
 from eunet_ros.model.classes import cone_classes
 from eunet_ros.model.engines import AUTO, EngineError, ENGINES, PRECISIONS
-from eunet_ros.model.engines.cache import default_folder
 from eunet_ros.model.eunet import VARIANTS
+from eunet_ros.model.processing import fit, PADDING_BGR
 from eunet_ros.model.resources import DEFAULT_WEIGHTS
 import numpy as np
 
@@ -54,7 +54,7 @@ def build(options: argparse.Namespace) -> None:
         checkpoint = random_checkpoint(options.variant, cone_classes(), size or _SIZE)
     else:
         checkpoint = load_checkpoint(options.weights or DEFAULT_WEIGHTS)
-    calibration, held_out = _images(options)
+    calibration, held_out = _images(options, size or checkpoint.input_size)
     began = perf_counter()
     segmenter = Segmenter(checkpoint, options.engine, size, precision=options.precision, say=_say,
                           calibration=calibration)
@@ -62,14 +62,15 @@ def build(options: argparse.Namespace) -> None:
     for failure in segmenter.failures:
         _say(f'Passed over: {failure}')
     height, width = segmenter.input_size
-    segmenter.warm_up(height, width, 1)
+    image = np.full((height, width, 3), PADDING_BGR, np.uint8)
+    segmenter.segment(image)
     times = []
     for _ in range(20):
         began = perf_counter()
-        segmenter.warm_up(height, width, 1)
+        segmenter.segment(image)
         times.append(perf_counter() - began)
     _say(f'Ready in {took:.1f} s: {segmenter.describe()}; about {1e3 * min(times):.1f} ms an '
-         f'image. Built engines are kept in {default_folder()}.')
+         'image.')
     if held_out:
         reference = Segmenter(checkpoint, 'torch', size)
         _say(f'Against float32 on {len(held_out)} other images: '
@@ -77,8 +78,13 @@ def build(options: argparse.Namespace) -> None:
     segmenter.close()
 
 
-def _images(options: argparse.Namespace) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return the images to calibrate by, and those to compare on; ValueError for unusable ones."""
+def _images(options: argparse.Namespace,
+            size: tuple[int, int]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """
+    Return the images to calibrate by, and those to compare on, no larger than `size` needs.
+
+    Raises ValueError where the folder or its images are of no use.
+    """
     if (options.precision == 'int8') != (options.calibrate is not None):
         raise ValueError('--precision int8 and --calibrate FOLDER go together: give both or '
                          'neither.')
@@ -88,8 +94,12 @@ def _images(options: argparse.Namespace) -> tuple[list[np.ndarray], list[np.ndar
         raise ValueError(f'{options.calibrate} is no folder: name one with images of the camera.')
     paths = sorted(p for p in options.calibrate.rglob('*') if p.suffix.lower() in _SUFFIXES)
     step = max(1, -(-len(paths) // _MOST_IMAGES))
-    found = [image for image in (cv2.imread(str(p), cv2.IMREAD_COLOR) for p in paths[::step])
-             if image is not None]
+    found = []
+    for path in paths[::step]:
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if image is not None:
+            small = fit(image.shape[:2], size).scaled
+            found.append(cv2.resize(image, small[::-1], interpolation=cv2.INTER_AREA))
     if len(found) < _FEWEST_IMAGES:
         raise ValueError(f'Expected at least {_FEWEST_IMAGES} images (.jpg, .png) below '
                          f'{options.calibrate} that can be read, found {len(found)}.')

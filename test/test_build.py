@@ -68,6 +68,9 @@ def test_pip_install_is_found_by_ros2_run():
     ran = subprocess.run([str(executable), '--ros-args', '-p', 'engine:=warp'], cwd='/',
                          capture_output=True, text=True, env=environment)
     assert ran.returncode == 1 and 'Parameter engine must be one of' in ran.stderr, ran.stderr
+    ran = subprocess.run([str(prefix / 'lib/eunet_ros/build_engine'), '--height', '64'], cwd='/',
+                         capture_output=True, text=True, env=environment)
+    assert ran.returncode == 1 and 'go together' in ran.stderr, ran.stderr
 
 
 def test_one_version_number():

@@ -23,6 +23,8 @@ def test_yaml_explains_every_parameter(name):
     text = ' '.join(line.strip('# \n') for line in CONFIG.read_text().splitlines())
     meta = SPECS[name].metadata
     assert meta['description'] in text
+    if meta['choices']:
+        assert f'{meta["description"]} One of: {", ".join(meta["choices"])}.' in text
     assert ('Live.' in text.partition(meta['description'])[2].partition(f'{name}:')[0]
             ) == meta['live']
 

@@ -168,6 +168,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.json and options.json.exists():
             raise ValueError(f'{options.json} exists: choose another --json, or remove it first.')
+        if options.json and not options.json.absolute().parent.is_dir():
+            raise ValueError(f'The folder of {options.json} does not exist, make it first.')
         report = measure(options)
         if options.json:
             write_json(options.json, report)

@@ -105,6 +105,8 @@ class DeviceEngine(Engine):
             self._pixels = self._host[0].numpy()
         except RuntimeError as error:  # out of memory is one
             raise self._failed(error) from error
+        # What fails at its first image is passed over as well.
+        self.segment(np.zeros((*options.input_size, 3), np.uint8))
 
     @abstractmethod
     def build(self, checkpoint: Checkpoint, options: EngineOptions) -> None:

@@ -46,8 +46,11 @@ def _quantised(model: Any, images: Sequence[np.ndarray], size: tuple[int, int]) 
         batch = np.empty((1, *size, 3), np.uint8)
         processing.to_network(image, processing.fit(image.shape[:2], size), batch[0])
         return batch
-    return nncf.quantize(model, nncf.Dataset(images, fitted), subset_size=len(images),
-                         preset=nncf.QuantizationPreset.MIXED)
+    try:
+        return nncf.quantize(model, nncf.Dataset(images, fitted), subset_size=len(images),
+                             preset=nncf.QuantizationPreset.MIXED)
+    except Exception as error:  # it has many of its own
+        raise EngineError(f'NNCF could not quantise the network: {one_line(error)}.') from error
 
 
 class OpenvinoEngine(HostEngine):
@@ -95,6 +98,8 @@ class OpenvinoEngine(HostEngine):
                 self.precision = next((k for k, v in _HINTS.items() if v == used), used)
             self._request = compiled.create_infer_request()
             self._request.set_input_tensor(openvino.Tensor(self._input, shared_memory=True))
+        except EngineError:
+            raise
         except RuntimeError as error:
             raise EngineError(
                 f'OpenVINO could not compile the network: {one_line(error)}.') from error

@@ -22,7 +22,6 @@ from eunet_ros.model.engines.cache import engine_key, EngineCache
 from eunet_ros.model.engines.device import check_gpu, DeviceEngine
 from eunet_ros.model.errors import one_line
 import torch
-from torch import nn
 
 DTYPES = {'float16': torch.float16, 'float32': torch.float32}
 
@@ -45,21 +44,6 @@ def _version(name: str) -> str:
         return ''
 
 
-class _WithLabels(nn.Module):
-    """Logits as they are, and the class ids at the network's resolution beside them."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Map (1, H, W, 3) uint8 BGR to ids (1, H, W) int32 and logits (1, C, H, W)."""
-        logits = self.network(image)
-        if logits.shape[1] == 1:
-            return (logits[:, 0] > 0).to(torch.int32), logits
-        return logits.argmax(1).to(torch.int32), logits  # TensorRT refuses uint8 here
-
-
 def build(checkpoint: Checkpoint, size: tuple[int, int], precision: str) -> bytes:
     """
     Build TensorRT's serialised engine for this GPU; takes seconds to minutes.
@@ -67,17 +51,19 @@ def build(checkpoint: Checkpoint, size: tuple[int, int], precision: str) -> byte
     size: (height, width) of the network's input. Raises EngineError where that fails.
     """
     import torch_tensorrt
-    logging.getLogger('torch_tensorrt').setLevel(logging.ERROR)
+    logging.getLogger('torch_tensorrt').setLevel(logging.CRITICAL)  # what fails is raised
     network = deploy_image(checkpoint.network, checkpoint.mean, checkpoint.std)
-    network = _WithLabels(network.to(DTYPES[precision])).eval().cuda()
+    network = network.to(DTYPES[precision]).cuda()
     example = torch.zeros((1, *size, 3), dtype=torch.uint8).cuda()
     try:
         with torch.inference_mode(False), torch.no_grad():
             exported = torch.export.export(network, (example,))
             return bytes(torch_tensorrt.dynamo.convert_exported_program_to_serialized_trt_engine(
                 exported, arg_inputs=(example,), require_full_compilation=True,
-                min_block_size=1))
-    except (RuntimeError, AssertionError, ValueError) as error:
+                min_block_size=1, disable_tf32=True,
+                # Until 2.10 the types of the graph would not be those of the engine without it.
+                use_explicit_typing=True))
+    except Exception as error:  # until 2.11 a failure leaves as an UnboundLocalError
         raise EngineError('Torch-TensorRT could not build the engine: '
                           f'{one_line(error)}.') from error
 

@@ -20,7 +20,8 @@ TEST_SEED = 1_500_000_000
 
 
 def _fingerprint(profile: Profile) -> str:
-    digest = hashlib.sha256()
+    # Not by pictures alone: what is rare may show in none of these few.
+    digest = hashlib.sha256(b'' if profile is TRAIN else repr(profile).encode())
     for seed in range(2_000_000_000, 2_000_000_006):
         scene = synthetic.render_scene(seed, 192, 320, profile)
         digest.update(scene.image.tobytes() + scene.mask.tobytes())
