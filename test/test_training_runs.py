@@ -90,6 +90,13 @@ def test_export_of_a_run(tmp_path, cache, capsys):
     assert main(command(cache, run, **options)) == 0
     assert export.main([str(run), '--output', str(tmp_path / 'mine.safetensors')]) == 0
     assert load_checkpoint(tmp_path / 'mine.safetensors').scores['validation crops']
+    assert load_checkpoint(tmp_path / 'mine.safetensors').input_size == (64, 96)
+    larger = str(tmp_path / 'larger.safetensors')
+    assert export.main([str(run), '--output', larger, '--input-size', '96', '160']) == 0
+    assert load_checkpoint(larger).input_size == (96, 160)
+    capsys.readouterr()
+    assert export.main([str(run), '--output', str(tmp_path / 'o'), '--input-size', '9', '9']) == 1
+    assert 'the nearest is 32x32' in capsys.readouterr().err
     assert export.main([str(run), '--output', str(tmp_path / 'mine.safetensors')]) == 1
     assert 'mine.safetensors exists' in capsys.readouterr().err
     (run / 'best.ckpt').write_bytes(b'nothing')

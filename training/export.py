@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 import sys
 
@@ -19,13 +20,18 @@ from eunet_ros.model.checkpoint import save_checkpoint
 from eunet_ros.training.run_folder import run_checkpoint
 
 
-def export(folder: Path, output: Path | None = None, half: bool = True) -> Path:
+def export(folder: Path, output: Path | None = None, half: bool = True,
+           input_size: tuple[int, int] | None = None) -> Path:
     """
     Write the best weights of a run; returns the path, by default <variant>.safetensors inside.
 
-    half: convolutions in float16, half the size. Raises ValueError where there are none to write.
+    half: convolutions in float16, half the size. input_size: (height, width) that they are to be
+    used at where nothing else is said; None: that of the training's images. Raises ValueError
+    where there are none to write, or they cannot take that size.
     """
     checkpoint = run_checkpoint(folder)
+    if input_size:
+        checkpoint = replace(checkpoint, input_size=tuple(input_size))
     path = output or folder / f'{checkpoint.variant}.safetensors'
     save_checkpoint(path, checkpoint, half)
     return path
@@ -37,11 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('run', type=Path, help='folder that training/train.py made')
     parser.add_argument('--output', type=Path, help='default: <variant>.safetensors in the run')
     parser.add_argument('--float32', action='store_true', help='keep float32: twice the size')
+    parser.add_argument('--input-size', type=int, nargs=2, metavar=('H', 'W'),
+                        help="the network's input that the node takes by default")
     o = parser.parse_args(arguments)
     try:
         if o.output and o.output.exists():
             raise ValueError(f'{o.output} exists: choose another --output, or remove it first.')
-        print(f'Weights: {export(o.run, o.output, not o.float32)}')
+        print(f'Weights: {export(o.run, o.output, not o.float32, o.input_size)}')
     except (ValueError, OSError) as error:
         print(f'export: {error}', file=sys.stderr)
         return 1

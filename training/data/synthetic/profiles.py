@@ -29,7 +29,7 @@ class Profile:
     # Mixed into every random seed, so that two profiles never share a scene, a texture or a track.
     salt: int
     layouts: dict[str, float] = field(default_factory=lambda: {
-        'track': 0.52, 'scatter': 0.15, 'rows': 0.09, 'gate': 0.08, 'skidpad': 0.07, 'none': 0.09})
+        'track': 0.52, 'scatter': 0.15, 'rows': 0.09, 'gate': 0.08, 'skidpad': 0.07, 'none': 0.16})
     # Class weights (blue, yellow, orange, large orange, unknown) where no rule fixes the colour.
     scatter_classes: tuple[float, ...] = (0.31, 0.33, 0.17, 0.10, 0.09)
     stray_unknown: float = 0.02  # share of cones of any layout that are of no known class
@@ -79,16 +79,16 @@ class Profile:
     # Ground
     surfaces: dict[str, float] = field(default_factory=lambda: {
         'asphalt': 0.66, 'concrete': 0.12, 'paving': 0.08, 'gravel': 0.06, 'grass': 0.08})
-    textures: tuple[int, ...] = (0, 1, 2, 3)
+    textures: tuple[int, ...] = (0, 1, 2, 3, *range(30, 34))
     ground_tone: Range = (-0.25, 0.25)  # natural logarithm of its brightness
     second_surface: float = 0.6
     marks: Range = (0, 8)
 
     # Surroundings
-    backdrops: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6, 7)
+    backdrops: tuple[int, ...] = (*range(8), *range(30, 46))
     far_props: Range = (2, 16)
-    near_props: Range = (0, 10)
-    sprites: tuple[int, ...] = tuple(range(12))  # which pictures of each kind of prop
+    near_props: Range = (0, 13)
+    sprites: tuple[int, ...] = (*range(12), *range(30, 54))  # pictures of each kind of prop
     swapped_colours: float = 0.2  # of props
     own_car: float = 0.38
 
@@ -120,7 +120,7 @@ BENCHMARK = replace(
     layouts={'track': 0.8, 'scatter': 0.07, 'gate': 0.05, 'none': 0.08},
     mount_height=(0.7, 1.25), pitch_deg=(1.0, 9.0), roll_deg=(-2.5, 2.5), hfov_deg=(65.0, 100.0),
     telephoto=0.0, heading_error_deg=(-18.0, 18.0), textures=(4, 5), backdrops=(8, 9, 10),
-    sprites=(12, 13, 14, 15), wrong_way=0.0)
+    sprites=(12, 13, 14, 15), near_props=(0, 10), wrong_way=0.0)
 
 # Not one cone, and much in their colours: whatever is found is false.
 CLUTTER = replace(

@@ -29,7 +29,7 @@ from eunet_ros.training.data.synthetic.vehicles import (
 )
 import numpy as np
 
-_CACHED = 12  # pictures of each kind, about what one profile needs
+_CACHED = 36  # pictures of each kind, what training needs
 
 
 def _tree(rng: np.random.Generator) -> Sprite:

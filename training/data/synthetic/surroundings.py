@@ -48,7 +48,7 @@ class Skyline:
     cloud_shift: tuple[float, float] = (0.0, 0.0)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=26)
 def skyline_strip(number: int) -> np.ndarray:
     """Return skyline `number`, BGRA (192, 4097, 4) uint8, row 0 on top."""
     rng = texture_rng('skyline', number)
