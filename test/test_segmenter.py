@@ -217,7 +217,7 @@ def test_wrong_images(tiny, image, found):
 
 @pytest.mark.parametrize(('options', 'kind', 'words'), [
     ({'engine': 'opnvino'}, ValueError, 'did you mean openvino?'),
-    ({'engine': 'tensor'}, ValueError, 'expected one of auto, openvino, torch'),
+    ({'engine': 'tensor'}, ValueError, 'expected one of auto, tensorrt, cuda, openvino, torch'),
     ({'engine': ''}, ValueError, "Unknown engine ''"),
     ({'engine': None}, ValueError, 'Unknown engine None'),
     ({'input_size': (33, 48)}, ValueError, 'the nearest is 32x48'),
@@ -290,12 +290,13 @@ def test_failures_of_libraries_are_one_sentence():
     assert message == 'PyTorch failed on the network: first line second line.'
 
 
-def test_openvino_that_cannot_compile_is_one_sentence(tiny, monkeypatch):
+def test_openvino_that_cannot_compile_is_one_sentence(tiny, monkeypatch, tmp_path):
     openvino = pytest.importorskip('openvino', reason='OpenVINO is not installed')
 
     def fail(*arguments, **options):
         raise RuntimeError('first line\nsecond line.')
     monkeypatch.setattr(openvino, 'convert_model', fail)
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))  # nothing is built yet
     message = refused(EngineError, lambda: Segmenter(tiny, 'openvino'))
     assert message == 'OpenVINO could not compile the network: first line second line.'
     segmenter = Segmenter(tiny, 'auto')  # and auto goes on
