@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 import logging
 from pathlib import Path
+import sys
 import time
 from typing import Any
 import warnings
 
 from eunet_ros.model.checkpoint import Checkpoint, save_checkpoint
 from eunet_ros.model.classes import cone_classes
+from eunet_ros.model.files import write_json
 from eunet_ros.training.callbacks import DataWait, EmaWeights
 from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.data.crops import count_pixels
@@ -153,3 +155,28 @@ def score_columns(row: dict[str, Any]) -> str:
                (row['recall']['20-39'], '>10.3f'), (row['false_cones'], '>7.2f'))
     return ''.join('-'.rjust(int(how[1:how.index('.')])) if value is None else f'{value:{how}}'
                    for value, how in columns)
+
+
+def run_contest(program: str, contenders: list[Contender], config: TrainConfig, minutes: float,
+                scenes: int, folder: Path, line: Callable[[dict[str, Any]], str]) -> int:
+    """
+    Train and score contenders for a program, print `line` of each row; returns its exit code.
+
+    scenes: of the benchmark. rows.json in `folder` is written after each contender.
+    """
+    rows = []
+    try:
+        shown = benchmark_scenes(scenes, (config.height, config.width))
+        for row in compete(contenders, config, minutes, shown, folder):
+            rows.append(row)
+            write_json(folder / 'rows.json', rows)
+            print(line(row), flush=True)
+    except (ValueError, OSError) as error:
+        print(f'{program}: {error}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f'{program}: interrupted; rows.json in {folder} has what was done.',
+              file=sys.stderr)
+        return 130
+    print(f'Weights and rows.json: {folder}')
+    return 0

@@ -25,17 +25,15 @@ from _baseline_networks import (  # noqa: E402
     without_spd,
 )
 from _contest import (  # noqa: E402
-    benchmark_scenes,
-    compete,
     Contender,
     multiply_adds,
+    run_contest,
     score_columns,
     SCORE_HEAD,
 )
 from _machine import machine_lines  # noqa: E402
 from eunet_ros.model.classes import cone_classes  # noqa: E402
 from eunet_ros.model.eunet import build_model, get_variant, VARIANTS  # noqa: E402
-from eunet_ros.model.files import write_json  # noqa: E402
 from eunet_ros.training.config import PRECISIONS, TrainConfig  # noqa: E402
 from eunet_ros.training.run_folder import new_folder  # noqa: E402
 
@@ -102,22 +100,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f'{"":<14}{"parameters":>11}{"GMAC":>7}{"steps":>7}{SCORE_HEAD}')
     made = contenders(o.variant, size)
     chosen = [made[n] for n in (o.variant, *(o.against or list(made)[1:])) if n in made]
-    rows = []
-    try:
-        for row in compete(chosen, config, o.minutes, benchmark_scenes(o.scenes, size), folder):
-            rows.append(row)
-            write_json(folder / 'rows.json', rows)
-            print(f'{row["name"]:<14}{row["parameters"]:>11,}{row["gmac"]:>7.2f}{row["steps"]:>7}'
-                  f'{score_columns(row)}', flush=True)
-    except (ValueError, OSError) as error:
-        print(f'comparison: {error}', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f'comparison: interrupted; rows.json in {folder} has what was done.',
-              file=sys.stderr)
-        return 130
-    print(f'Weights and rows.json: {folder}')
-    return 0
+    return run_contest(
+        'comparison', chosen, config, o.minutes, o.scenes, folder,
+        lambda row: (f'{row["name"]:<14}{row["parameters"]:>11,}{row["gmac"]:>7.2f}'
+                     f'{row["steps"]:>7}{score_columns(row)}'))
 
 
 if __name__ == '__main__':

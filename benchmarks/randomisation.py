@@ -21,14 +21,12 @@ import sys
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # a checkout need not be installed
 
 from _contest import (  # noqa: E402
-    benchmark_scenes,
-    compete,
     Contender,
+    run_contest,
     score_columns,
     SCORE_HEAD,
 )
 from _machine import machine_lines  # noqa: E402
-from eunet_ros.model.files import write_json  # noqa: E402
 from eunet_ros.training.config import TrainConfig  # noqa: E402
 from eunet_ros.training.data.synthetic.profiles import Profile, TRAIN  # noqa: E402
 from eunet_ros.training.run_folder import new_folder  # noqa: E402
@@ -83,22 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f'{o.images} scenes, {o.steps} steps each, scored on {o.scenes} benchmark scenes.')
     print(f'{machine_lines()}\n\n{"":<16}{SCORE_HEAD}')
     contenders = [Contender(name, profile=WITHOUT[name]) for name in o.only]
-    rows = []
-    try:
-        scenes = benchmark_scenes(o.scenes, (config.height, config.width))
-        for row in compete(contenders, config, 0, scenes, folder):
-            rows.append(row)
-            write_json(folder / 'rows.json', rows)
-            print(f'{row["name"]:<16}{score_columns(row)}', flush=True)
-    except (ValueError, OSError) as error:
-        print(f'randomisation: {error}', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f'randomisation: interrupted; rows.json in {folder} has what was done.',
-              file=sys.stderr)
-        return 130
-    print(f'Weights and rows.json: {folder}')
-    return 0
+    return run_contest('randomisation', contenders, config, 0, o.scenes, folder,
+                       lambda row: f'{row["name"]:<16}{score_columns(row)}')
 
 
 if __name__ == '__main__':
