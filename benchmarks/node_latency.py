@@ -189,6 +189,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     if not (0.1 <= o.hz <= 1000 and o.seconds > 0 and all(0 < load <= 10 for load in o.loads)):
         raise ValueError('--hz must be from 0.1 to 1000, --seconds above 0 and --loads from 0 to '
                          f'10, found {o.hz}, {o.seconds} and {o.loads}.')
+    if min(o.size) < 16:
+        raise ValueError(f'--size must be at least 16 each way, found {o.size[0]} and '
+                         f'{o.size[1]}.')
     if o.json and o.json.exists():
         raise ValueError(f'{o.json} exists: choose another --json, or remove it first.')
     if o.json and not o.json.absolute().parent.is_dir():

@@ -153,6 +153,7 @@ def test_node_latency(tmp_path):
 
 @pytest.mark.parametrize(('script', 'arguments', 'words'), [
     ('node_latency.py', ('--hz', '0'), '--hz must be from 0.1'),
+    ('node_latency.py', ('--size', '0', '96'), '--size must be at least 16'),
     ('comparison.py', ('--minutes', '0'), '--minutes must be above 0'),
     ('randomisation.py', ('--steps', '0'), 'steps must be at least 1')])
 def test_what_cannot_be_is_a_sentence(tmp_path, script, arguments, words):

@@ -159,3 +159,15 @@ def test_openvino_is_built_once(tmp_path, monkeypatch):
     monkeypatch.setattr(openvino, 'convert_model', lambda *a, **k: pytest.fail('built again'))
     again = create_engine('openvino', checkpoint, options)[0].segment(image)
     assert np.array_equal(first.logits, again.logits)
+
+
+def test_a_kept_engine_that_openvino_refuses_is_built_again(tmp_path):
+    pytest.importorskip('openvino', reason='OpenVINO is not installed')
+    from eunet_ros.model.engines import create_engine, EngineOptions
+    checkpoint, said = random_checkpoint('eunet_n', cone_classes(), (64, 96)), []
+    options = EngineOptions((64, 96), cache=tmp_path, say=said.append)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('eunet_ros.model.engines.cache.EngineCache.get',
+                      lambda self, name, key, build, anew=False: build() if anew else b'foreign')
+        assert create_engine('openvino', checkpoint, options)[0].precision == 'float32'
+    assert len(said) == 1 and said[0].endswith('it is built again.')

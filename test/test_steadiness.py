@@ -73,6 +73,7 @@ def test_command(tmp_path, capsys):
 @pytest.mark.parametrize(('arguments', 'words'), [
     (['--drives', '0'], '--drives must be at least 1'),
     (['--hz', '0'], '--hz must be above 0'),
+    (['--size', '0', '96'], '--size must be at least 16'),
     (['--weights', 'eunet_x'], 'eunet_x')])
 def test_wrong_arguments_are_a_sentence(arguments, words, capsys):
     assert steadiness.main(['--weights', 'eunet_n', *arguments]) == 1

@@ -166,6 +166,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure from the command line; returns the exit code."""
     options = _arguments(arguments)
     try:
+        if min(options.size) < 16:
+            raise ValueError(f'--size must be at least 16 each way, found {options.size[0]} and '
+                             f'{options.size[1]}.')
         if options.json and options.json.exists():
             raise ValueError(f'{options.json} exists: choose another --json, or remove it first.')
         if options.json and not options.json.absolute().parent.is_dir():

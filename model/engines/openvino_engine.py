@@ -89,10 +89,18 @@ class OpenvinoEngine(HostEngine):
             library=openvino.get_version(), processor=_processor())
         cache = EngineCache(options.cache, options.say)
         try:
-            built = cache.get(self.name, key,
-                              lambda: self._build(checkpoint, config, options.calibration),
-                              anew=self.precision == 'int8' and len(options.calibration) > 0)
-            compiled = openvino.Core().import_model(io.BytesIO(built), 'CPU', config)
+            def built(anew: bool) -> io.BytesIO:
+                return io.BytesIO(cache.get(
+                    self.name, key, lambda: self._build(checkpoint, config, options.calibration),
+                    anew))
+            core = openvino.Core()
+            found = built(self.precision == 'int8' and len(options.calibration) > 0)
+            try:
+                compiled = core.import_model(found, 'CPU', config)
+            except RuntimeError as error:
+                options.say(f'OpenVINO refuses the kept engine ({one_line(error)}); it is built '
+                            'again.')
+                compiled = core.import_model(built(True), 'CPU', config)
             used = compiled.get_property('INFERENCE_PRECISION_HINT').get_type_name()
             if self.precision != 'int8':
                 self.precision = next((k for k, v in _HINTS.items() if v == used), used)

@@ -99,12 +99,15 @@ class TensorrtEngine(DeviceEngine):
             options.say(f'Building the TensorRT engine of {checkpoint.variant} for '
                         f'{torch.cuda.get_device_name()}: this takes up to some minutes, once.')
             return build(checkpoint, options.input_size, self.precision)
-        built = EngineCache(options.cache, options.say).get(self.name, key, make)
+        cache = EngineCache(options.cache, options.say)
         self._runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
-        self._engine = self._runtime.deserialize_cuda_engine(built)
-        if self._engine is None:
-            raise EngineError('TensorRT refuses the engine that was built for it; remove the '
-                              'folder of built engines and start again.')
+        for anew in (False, True):  # one that is refused is built again
+            self._engine = self._runtime.deserialize_cuda_engine(
+                cache.get(self.name, key, make, anew))
+            if self._engine is not None:
+                break
+        else:
+            raise EngineError('TensorRT refuses the engine that it has just built.')
         self._context = self._engine.create_execution_context()
         self._outputs: dict[str, torch.Tensor] = {}
         kinds = {trt.DataType.HALF: torch.float16, trt.DataType.FLOAT: torch.float32,
