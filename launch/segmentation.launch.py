@@ -24,6 +24,7 @@ ARGUMENTS = (
     ('weights', '', 'Weights: path of a .safetensors file, or the name of shipped ones.'),
     ('variant', '', 'Variant that the weights must be of (eunet, eunet_s, eunet_n); empty: any.'),
     ('engine', '', 'Engine that runs the network: auto or a name.'),
+    ('precision', '', 'Numbers the engine computes in: auto or a name.'),
     ('input_height', '', "Height of the network's input [px]; set with input_width."),
     ('input_width', '', "Width of the network's input [px]; set with input_height."),
     ('namespace', '', 'Namespace of the node; its outputs are <namespace>/eunet/…'),
@@ -37,7 +38,7 @@ ARGUMENTS = (
 # Launch arguments that are parameters of the node, with their types.
 PARAMETERS = {
     'image_transport': str, 'weights': str, 'variant': str, 'engine': str,
-    'input_height': int, 'input_width': int, 'autostart': bool,
+    'precision': str, 'input_height': int, 'input_width': int, 'autostart': bool,
 }
 
 

@@ -58,7 +58,7 @@ class Variant:
 # Widths and stems by measurement: see docs/performance.md.
 VARIANTS = {
     'eunet': Variant(),
-    'eunet_s': Variant(width=32, stem=2, gate='sigmoid'),
+    'eunet_s': Variant(width=40, stem=4, gate='sigmoid'),
     'eunet_n': Variant(width=24, stem=4, gate='sigmoid'),
 }
 

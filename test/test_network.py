@@ -212,7 +212,7 @@ def test_stem_and_head_keep_positions():
 
 
 @pytest.mark.parametrize(('name', 'width', 'stem'), [
-    ('eunet', 64, 1), ('eunet_s', 32, 2), ('eunet_n', 24, 4)])
+    ('eunet', 64, 1), ('eunet_s', 40, 4), ('eunet_n', 24, 4)])
 def test_family(name, width, stem):
     variant = get_variant(name)
     assert (variant.width, variant.stem, variant.multiple) == (width, stem, 8 * stem)

@@ -244,11 +244,27 @@ def test_a_small_run_learns_and_its_weights_load(tmp_path, cache):
         assert [row['dice'] for row in csv.DictReader(file) if row['dice']]
 
 
-def test_weights_of_another_variant_are_refused(tmp_path, cache, tiny_weights, capsys):
-    config = replace(TrainConfig(), variant='eunet_s')
-    assert main(['--config', SYNTHETIC, '--weights', str(tiny_weights),
-                 '--variant', config.variant, '--images', '2',
-                 '--validation-images', '1', '--height', '64', '--width', '96', '--crop-height',
-                 '64', '--crop-width', '96', '--cache', str(cache), '--output',
-                 str(tmp_path / 'run')]) == 1
+def test_weights_of_another_variant_are_refused_or_widened(tmp_path, cache, tiny_weights, capsys):
+    run = tmp_path / 'run'
+    command = ['--config', SYNTHETIC, '--weights', str(tiny_weights), '--variant', 'eunet_s',
+               '--images', '2', '--validation-images', '1', '--height', '64', '--width', '96',
+               '--crop-height', '64', '--crop-width', '96', '--steps', '1', '--workers', '0',
+               '--cache', str(cache), '--output', str(run)]
+    assert main(command) == 1
     assert 'weights of eunet_n, not of eunet_s' in capsys.readouterr().err
+    assert main([*command, '--widen', 'true']) == 0
+    checkpoint = load_checkpoint(run / 'eunet_s.safetensors', 'eunet_s')
+    assert checkpoint.training['started from'] == load_checkpoint(tiny_weights).training
+    assert main([*command, '--widen', 'true', '--new-head', 'true']) == 1
+    assert 'leave new_head out' in capsys.readouterr().err
+
+
+def test_a_later_stage_can_see_other_scenes(cache):
+    config = replace(TrainConfig(), data='', images=1, validation_images=1, height=64, width=96,
+                     crop_height=64, crop_width=96, cache=str(cache))
+    first, second, both = (open_sets(replace(config, first_image=n, images=count)).train
+                           for n, count in ((0, 1), (1, 1), (0, 2)))
+    assert not np.array_equal(first[0], second[0])
+    assert np.array_equal(both[0], first[0]) and np.array_equal(both[1], second[0])
+    with pytest.raises(ValueError, match='beyond are the images to validate on'):
+        open_sets(replace(config, first_image=1_000_000_000))

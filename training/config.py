@@ -43,6 +43,8 @@ class TrainConfig:
     weights: str = _option('', 'Weights to start from, by path or name; empty: random.')
     new_head: bool = _option(
         False, 'Start from weights of other classes: all but the last layer is taken.')
+    widen: bool = _option(
+        False, 'Start from weights of a narrower variant: the same, with channels to spare.')
     resume: str = _option('', 'Folder of a run that was interrupted: it goes on; used alone.')
     data: str = _option(
         '', 'Folder of an FSOCO project or of COCO 2017; empty: rendered scenes.')
@@ -65,6 +67,8 @@ class TrainConfig:
     images: int = _option(6000, 'Rendered images to train on; of COCO at most so many.', 1)
     large_images: int = _option(
         0, 'Rendered images of 1.5 times that size to train on as well.', 0)
+    first_image: int = _option(
+        0, 'Number of the first rendered image: a later stage can see others than one before.', 0)
     validation_images: int = _option(200, 'The same, to validate on.', 1)
     height: int = _option(384, 'Height of the rendered images and of the shipped input [px].', 32)
     width: int = _option(640, 'Width of the rendered images and of the shipped input [px].', 32)
@@ -122,6 +126,9 @@ class TrainConfig:
             if getattr(self, name) > 1:
                 raise ValueError(f'{name} is a share and must be at most 1, found '
                                  f'{getattr(self, name)}.')
+        if self.widen and (self.new_head or not self.weights):
+            raise ValueError('widen starts from weights and takes all of them: name them, and '
+                             'leave new_head out.')
         if self.large_images and self.data:
             raise ValueError('large_images are rendered: leave them out, or leave data empty.')
         if self.data_format == 'coco' and self.on_error == 'skip':

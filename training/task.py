@@ -5,25 +5,40 @@ from __future__ import annotations
 
 from typing import Any
 
-from eunet_ros.model.checkpoint import DEFAULT_MEAN, DEFAULT_STD, load_checkpoint
+from eunet_ros.model.checkpoint import (
+    Checkpoint,
+    DEFAULT_MEAN,
+    DEFAULT_STD,
+    load_checkpoint,
+)
 from eunet_ros.model.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.eunet import EUnet, get_variant
 from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.losses import segmentation_loss, with_background
+from eunet_ros.training.widening import widen
 from lightning.pytorch import LightningModule
 from lion_pytorch import Lion
 import torch
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 
+def load_start(config: TrainConfig) -> Checkpoint | None:
+    """Return the weights that a run starts from; raises CheckpointError for unusable ones."""
+    if not config.weights:
+        return None
+    return load_checkpoint(config.weights, '' if config.widen else config.variant)
+
+
 def _start(config: TrainConfig, classes: ClassTable) -> EUnet:
     """Return the network that a run starts with."""
-    start = load_checkpoint(config.weights, config.variant) if config.weights else None
-    base = start.network.variant if start else get_variant(config.variant)
+    start = load_start(config)
+    base = get_variant(config.variant)
+    if start and not config.widen:
+        base = start.network.variant
     network = EUnet(classes.num_logits, config.architecture(base))
     if start is None:
         return network
-    if network.variant != base:
+    if network.variant != base and not config.widen:
         raise ValueError(
             f'The weights {config.weights} have gate {base.gate}, attention {base.attention} and '
             f'norm {base.norm}: leave these three empty, or start without weights.')
@@ -35,7 +50,10 @@ def _start(config: TrainConfig, classes: ClassTable) -> EUnet:
             f'The weights {config.weights} know the classes {", ".join(start.classes.names[:6])}, '
             f'not those of the data, {", ".join(classes.names[:6])}: start from others, or take '
             'all but their last layer with --new-head true.')
-    network.load_state_dict(state)
+    if config.widen:
+        widen(start.network, network)
+    else:
+        network.load_state_dict(state)
     return network
 
 

@@ -104,7 +104,7 @@ def train(config: TrainConfig) -> Path | None:
     from eunet_ros.training.explain import explain, quiet_threads
     from eunet_ros.training.export import export
     from eunet_ros.training.loop import make_loaders, make_trainer, world
-    from eunet_ros.training.task import SegmentationTask
+    from eunet_ros.training.task import load_start, SegmentationTask
     from lightning.pytorch import seed_everything
     from lightning.pytorch.utilities import rank_zero_only
     import torch
@@ -112,8 +112,7 @@ def train(config: TrainConfig) -> Path | None:
     folder, done = Path(config.resume) if config.resume else None, 0
     if folder:
         config, done = read_interrupted(folder)
-    if config.weights:
-        load_checkpoint(config.weights, config.variant)  # unusable ones are told of now
+    load_start(config)  # unusable weights are told of now
     world(config)
     sets = open_sets(config)
     weight = _weigh(config, sets)

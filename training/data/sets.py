@@ -58,10 +58,14 @@ def open_sets(config: TrainConfig) -> TrainingSets:
     size, cache = (config.height, config.width), Path(config.cache)
     classes = BINARY_CLASSES if config.binary else cone_classes()
     if not config.data:
-        train = _rendered(config, 0, config.images, size)
+        if config.first_image + config.images + config.large_images > VALIDATION_SEED:
+            raise ValueError(f'first_image, images and large_images must be {VALIDATION_SEED:,} '
+                             'or less together: beyond are the images to validate on.')
+        train = _rendered(config, config.first_image, config.images, size)
         if config.large_images:
             large = tuple(round(1.5 * side) for side in size)
-            train = Joined(train, _rendered(config, config.images, config.large_images, large))
+            train = Joined(train, _rendered(
+                config, config.first_image + config.images, config.large_images, large))
         return TrainingSets(
             train,
             rendered_set(cache, VALIDATION_SEED, config.validation_images, *size), classes,

@@ -1,0 +1,75 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+A wider network that starts where a narrower one ended.
+
+After Net2Net (Chen, Goodfellow and Shlens, 2016, arXiv:1511.05641), but the new channels are not
+copies: they have random weights, and nothing listens to them yet, so that the wider network
+computes what the narrower one does and training finds a use for them.
+"""
+from __future__ import annotations
+
+from dataclasses import replace
+
+from eunet_ros.model.eunet import EUnet
+import torch
+from torch import nn
+
+# What reads two tensors that are joined along the channels: half of them are of each.
+_JOINED = ('up2', 'up1', 'head')
+
+
+def _places(narrow: int, wide: int, joined: bool) -> torch.Tensor:
+    """Return where `narrow` channels stand among `wide` ones."""
+    if not joined or narrow == wide:
+        return torch.arange(narrow)
+    half = torch.arange(narrow // 2)
+    return torch.cat((half, wide // 2 + half))
+
+
+def widen(narrow: EUnet, wide: EUnet) -> None:
+    """
+    Give `wide` the weights of `narrow`, so that both compute the same.
+
+    Raises ValueError where they differ in more than their width, or `wide` is not the wider one.
+    """
+    here, there = narrow.variant, wide.variant
+    if (replace(here, width=there.width) != there or here.width >= there.width
+            or narrow.num_classes != wide.num_classes or here.norm != 'batch'):
+        raise ValueError(
+            f'Expected weights of a narrower network that is otherwise the same ({there.to_dict()}'
+            f', {wide.num_classes} logits) and has batch normalisation, found {here.to_dict()}, '
+            f'{narrow.num_classes} logits: choose another variant, or start without widen.')
+    source = dict(narrow.named_modules())
+    with torch.no_grad():
+        for name, layer in wide.named_modules():
+            joined = name.partition('.')[0] in _JOINED
+            old = source[name]
+            if isinstance(layer, nn.BatchNorm2d):
+                at = _places(old.num_features, layer.num_features, joined)
+                for ours, theirs in zip((layer.weight, layer.bias, layer.running_mean,
+                                         layer.running_var),
+                                        (old.weight, old.bias, old.running_mean,
+                                         old.running_var)):
+                    ours[at] = theirs
+                layer.num_batches_tracked.copy_(old.num_batches_tracked)
+            elif isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+                # The layers that lead out of what reads joined channels give others.
+                leads_out = name == 'head' or isinstance(layer, nn.ConvTranspose2d)
+                _widen_convolution(old, layer, joined, joined and not leads_out)
+
+
+def _widen_convolution(old: nn.Conv2d | nn.ConvTranspose2d,
+                       new: nn.Conv2d | nn.ConvTranspose2d, joined_in: bool,
+                       joined_out: bool) -> None:
+    transposed = isinstance(new, nn.ConvTranspose2d)
+    out = _places(old.out_channels, new.out_channels, joined_out)
+    into = _places(old.in_channels, new.in_channels, joined_in)
+    if old.groups > 1:
+        new.weight[out] = old.weight
+    else:
+        ours, theirs = ((w.transpose(0, 1) if transposed else w) for w in (new.weight, old.weight))
+        ours[out] = 0
+        ours[out[:, None], into] = theirs
+    if old.bias is not None:
+        new.bias[out] = old.bias
