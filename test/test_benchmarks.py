@@ -161,3 +161,11 @@ def test_what_cannot_be_is_a_sentence(tmp_path, script, arguments, words):
     assert done.returncode == 1
     assert words in done.stderr and 'Traceback' not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_renderer(tmp_path):
+    done = run(tmp_path, '--scenes', '10', '--warm-up', '0', script='renderer.py')
+    assert done.returncode == 0, done.stderr
+    for words in ('384x640: 10 scenes, p50', '720x1280: 10 scenes', 'memory by tenths', 'CPU: '):
+        assert words in done.stdout
+    assert run(tmp_path, '--scenes', '1', script='renderer.py').returncode == 2
