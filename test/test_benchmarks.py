@@ -169,3 +169,14 @@ def test_renderer(tmp_path):
     for words in ('384x640: 10 scenes, p50', '720x1280: 10 scenes', 'memory by tenths', 'CPU: '):
         assert words in done.stdout
     assert run(tmp_path, '--scenes', '1', script='renderer.py').returncode == 2
+
+
+def test_family(tmp_path):
+    done = run(tmp_path, '--networks', '8/4', '8/2', '--height', '64', '--width', '96', '--runs',
+               '2', script='family.py')
+    assert done.returncode == 0, done.stderr
+    for words in ('8/4 ', '8/2 ', 'GMAC', 'p99 ms', 'CPU: '):
+        assert words in done.stdout
+    done = run(tmp_path, '--networks', '8x4', script='family.py')
+    assert done.returncode == 1
+    assert done.stderr.startswith('family: Expected a network as width/stem, such as 24/4, found')
