@@ -10,13 +10,17 @@ is Kannala and Brandt's (2006) with 4, as in OpenCV's fisheye module.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+import math
 from typing import Any
 
 import numpy as np
 
 MODELS = {'plumb_bob': (0, 4, 5), 'rational_polynomial': (0, 8, 12, 14), 'equidistant': (0, 4)}
 _STEPS = 25
-_CLOSE = 1e-10        # of what the lens bends, at unit depth: far below a pixel
+_CLOSE = 1e-11        # of what the lens bends, at unit depth: far below a pixel
+_WIDEST = math.tan(math.radians(85.0))  # of a lens that is not a fisheye, at unit depth
+_SAMPLES = 2000
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,28 @@ class CameraModel:
     model: str = 'plumb_bob'
     distortion: tuple[float, ...] = (0.0,) * 8
 
+    @cached_property
+    def _profile(self) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Return radii (angles of a fisheye) and what the lens makes of them, as far as it grows.
+
+        A polynomial folds back somewhere outside of what was calibrated; nothing is seen there.
+        """
+        if self.model == 'equidistant':
+            radius = np.linspace(0, math.pi, _SAMPLES)
+            bent = _bent(radius, self.distortion)
+        else:
+            # Denser near the middle, where the image is.
+            radius = _WIDEST * np.linspace(0, 1, _SAMPLES) ** 2
+            k1, k2, _, _, k3, k4, k5, k6 = self.distortion
+            r2 = radius * radius
+            with np.errstate(all='ignore'):
+                bent = radius * (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (
+                    1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
+        grows = np.diff(bent) > 0
+        stop = len(radius) if grows.all() else int(np.argmin(grows)) + 1
+        return radius[:stop], bent[:stop]
+
     def rays(self, pixels: np.ndarray) -> np.ndarray:
         """
         Return the unit vectors (n, 3), in the optical frame, that pixels (n, 2) look along.
@@ -49,11 +75,11 @@ class CameraModel:
         rays = np.empty((len(pixels), 3))
         if self.model == 'equidistant':
             bent = np.hypot(x, y)
-            angle = _straightened(bent, self.distortion)
+            angle = _straightened(bent, self.distortion, self._profile)
             across = np.where(bent > 1e-12, np.sin(angle) / np.maximum(bent, 1e-12), 1.0)
             rays[:, 0], rays[:, 1], rays[:, 2] = x * across, y * across, np.cos(angle)
             return rays
-        x, y = _undistorted(x, y, self.distortion)
+        x, y = _undistorted(x, y, self.distortion, self._profile)
         rays[:, 0], rays[:, 1], rays[:, 2] = x, y, 1.0
         return rays / np.sqrt(x * x + y * y + 1)[:, None]
 
@@ -61,7 +87,7 @@ class CameraModel:
         """
         Return the pixels (n, 2) of points (n, 3) in the optical frame.
 
-        NaN for points that are not in front of the camera.
+        NaN for points that are not in front of the camera, or outside of what its lens sees.
         """
         points = np.asarray(points, np.float64)
         x, y, z = points.T
@@ -70,10 +96,12 @@ class CameraModel:
             angle = np.arctan2(across, z)
             with np.errstate(invalid='ignore', divide='ignore'):
                 scale = np.where(across > 1e-12, _bent(angle, self.distortion) / across, 1 / z)
+                scale = np.where(angle <= self._profile[0][-1], scale, np.nan)
             x, y = x * scale, y * scale
         else:
             with np.errstate(invalid='ignore', divide='ignore'):
-                depth = np.where(z > 1e-9, z, np.nan)
+                depth = np.where((z > 1e-9) & (np.hypot(x, y) <= self._profile[0][-1] * z), z,
+                                 np.nan)
                 x, y = _distorted(x / depth, y / depth, self.distortion)
         return np.stack([self.fx * x + self.skew * y + self.cx, self.fy * y + self.cy], axis=1)
 
@@ -139,11 +167,12 @@ def _distorted(x: np.ndarray, y: np.ndarray, d: tuple[float, ...],
 
 
 def _undistorted(x0: np.ndarray, y0: np.ndarray, d: tuple[float, ...],
-                 ) -> tuple[np.ndarray, np.ndarray]:
-    """Invert `_distorted` by Newton's method; NaN where it does not get there."""
-    if not any(d):
-        return x0, y0
-    x, y, step = x0.copy(), y0.copy(), 1e-6
+                 profile: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Invert `_distorted` by Newton's method; NaN where the lens sees nothing."""
+    bent, step = np.hypot(x0, y0), 1e-6
+    radius, reach = profile
+    first = np.interp(bent, reach, radius) / np.maximum(bent, 1e-12)
+    x, y = x0 * first, y0 * first
     with np.errstate(all='ignore'):
         for _ in range(_STEPS):
             fx, fy = _distorted(x, y, d)
@@ -156,13 +185,7 @@ def _undistorted(x0: np.ndarray, y0: np.ndarray, d: tuple[float, ...],
             det = a * e - b * c
             x, y = x - (e * ex - b * ey) / det, y - (a * ey - c * ex) / det
         fx, fy = _distorted(x, y, d)
-        # A polynomial folds back far outside: an answer from there is none. Up to the fold, the
-        # bent radius grows with the radius.
-        r = np.sqrt(x * x + y * y)
-        grow = 1 + 1e-4
-        gx, gy = _distorted(x * grow, y * grow, d)
-        good = ((np.abs(fx - x0) + np.abs(fy - y0) < 1e-7)
-                & (np.hypot(gx, gy) >= np.hypot(fx, fy)) & (r < 100))
+        good = (np.abs(fx - x0) + np.abs(fy - y0) < 1e-8) & (np.hypot(x, y) <= radius[-1])
     return np.where(good, x, np.nan), np.where(good, y, np.nan)
 
 
@@ -171,19 +194,18 @@ def _bent(angle: np.ndarray, d: tuple[float, ...]) -> np.ndarray:
     return angle * (1 + t2 * (d[0] + t2 * (d[1] + t2 * (d[2] + t2 * d[3]))))
 
 
-def _straightened(bent: np.ndarray, d: tuple[float, ...]) -> np.ndarray:
-    """Invert `_bent` by Newton's method; NaN where there is no angle below half a turn."""
-    angle = np.minimum(bent, 3.0)
+def _straightened(bent: np.ndarray, d: tuple[float, ...],
+                  profile: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """Invert `_bent` by Newton's method; NaN where the lens sees nothing."""
+    angle = np.interp(bent, profile[1], profile[0])
     with np.errstate(all='ignore'):
         for _ in range(_STEPS):
-            t2 = angle * angle
-            slope = 1 + t2 * (3 * d[0] + t2 * (5 * d[1] + t2 * (7 * d[2] + t2 * 9 * d[3])))
             error = _bent(angle, d) - bent
             if not (np.abs(error) > _CLOSE).any():
                 break
-            angle = angle - error / slope
-        t2 = angle * angle
-        slope = 1 + t2 * (3 * d[0] + t2 * (5 * d[1] + t2 * (7 * d[2] + t2 * 9 * d[3])))
-        good = ((np.abs(_bent(angle, d) - bent) < 1e-7) & (angle >= 0) & (angle <= np.pi)
-                & (slope > 0))
+            t2 = angle * angle
+            angle = angle - error / (
+                1 + t2 * (3 * d[0] + t2 * (5 * d[1] + t2 * (7 * d[2] + t2 * 9 * d[3]))))
+        good = ((np.abs(_bent(angle, d) - bent) < 1e-8) & (angle >= 0)
+                & (angle <= profile[0][-1]))
     return np.where(good, angle, np.nan)

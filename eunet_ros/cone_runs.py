@@ -44,7 +44,7 @@ def find_runs(mask: np.ndarray) -> Runs | None:
                                 cv2.BORDER_CONSTANT, value=0)
     width += 2
     flat = window.reshape(-1)
-    edges = np.flatnonzero(cv2.absdiff(flat[1:], flat[:-1])) + 1
+    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     values = flat[edges]
     solid = np.flatnonzero(values)
     begin, end, value = edges[solid], edges[solid + 1], values[solid]

@@ -41,14 +41,15 @@ class _Scale:
         return (v - 1 + size * (self.across * u + self.offset)) / (1 - size * self.along)
 
 
-def separate(runs: Runs, shape: tuple[int, int]) -> tuple[Runs, np.ndarray]:
+def separate(runs: Runs, shape: tuple[int, int]) -> tuple[Runs, np.ndarray, np.ndarray]:
     """
-    Return runs whose labels are cones, some of them split, and of each label whether it is hidden.
+    Return runs whose labels are cones, some of them split, and two arrays by label.
 
-    shape: of the image (h, w).
+    These are whether its base is hidden, and the column of its base, NaN where nothing covers a
+    part of it. shape: of the image (h, w).
     """
     left, right, top, bottom = bounds(runs, runs.label, runs.count)
-    hidden = np.zeros(runs.count, bool)
+    hidden, middle = np.zeros(runs.count, bool), np.full(runs.count, np.nan)
     tips = np.bincount(runs.label[runs.is_tip], minlength=runs.count)
     feet = np.bincount(runs.label[runs.is_foot], minlength=runs.count)
     high, wide = bottom - top, right - left
@@ -60,7 +61,7 @@ def separate(runs: Runs, shape: tuple[int, int]) -> tuple[Runs, np.ndarray]:
         suspect |= (high >= _SMALL) & ((high > 1.25 * expected) | (wide > 1.2 * expected))
     suspects = np.flatnonzero(suspect)
     if not len(suspects):
-        return runs, hidden
+        return runs, hidden, middle
     # The runs of suspects, one suspect after the other, and their pixels.
     own = np.flatnonzero(suspect[runs.label])
     own = own[np.argsort(runs.label[own], kind='stable')]
@@ -70,7 +71,7 @@ def separate(runs: Runs, shape: tuple[int, int]) -> tuple[Runs, np.ndarray]:
     u = np.arange(ends[-1]) + np.repeat(runs.start[own] - ends + size, size)
     v, cls = np.repeat(runs.row[own], size), np.repeat(runs.value[own], size)
     parts = np.repeat(runs.label[own], size)
-    count, new_hidden = runs.count, [hidden]
+    count, new_hidden, new_middle = runs.count, [hidden], [middle]
     begins = np.append(0, ends)[firsts]
     changed = False
     for k, (a, b, c, d) in enumerate(zip(firsts, firsts[1:], begins, begins[1:])):
@@ -79,14 +80,16 @@ def separate(runs: Runs, shape: tuple[int, int]) -> tuple[Runs, np.ndarray]:
         found = _take_apart(runs, own[a:b], u[c:d], v[c:d], cls[c:d], scale, cut)
         if found is None:
             continue
-        part, is_hidden = found
+        part, is_hidden, columns = found
         changed = True
         hidden[suspects[k]] = is_hidden[0]
+        middle[suspects[k]] = columns[0]
         new_hidden.append(is_hidden[1:])
+        new_middle.append(columns[1:])
         parts[c:d] = np.where(part == 0, suspects[k], count - 1 + part)
         count += len(is_hidden) - 1
     if not changed:
-        return runs, hidden
+        return runs, hidden, middle
     # Pixels become runs again.
     starts = np.flatnonzero((np.diff(parts, prepend=-1) != 0) | (np.diff(u, prepend=-9) != 1)
                             | (np.diff(cls.astype(np.int16), prepend=-1) != 0)
@@ -99,7 +102,8 @@ def separate(runs: Runs, shape: tuple[int, int]) -> tuple[Runs, np.ndarray]:
     return replace(
         runs, row=both(runs.row, v[starts]), start=both(runs.start, u[starts]),
         stop=both(runs.stop, u[stops - 1] + 1), value=both(runs.value, cls[starts]),
-        label=both(runs.label, parts[starts]), count=count), np.concatenate(new_hidden)
+        label=both(runs.label, parts[starts]), count=count), (
+        np.concatenate(new_hidden)), np.concatenate(new_middle)
 
 
 def _fit_scale(runs: Runs, alone: np.ndarray, box: tuple[np.ndarray, ...],
@@ -211,4 +215,4 @@ def _take_apart(runs, own, u, v, cls, scale, cut):
     low = np.zeros(len(numbers))
     np.maximum.at(low, part, v)
     which = np.array(chosen)[numbers]
-    return part, low < hb[which, 0] - np.maximum(1.5, 0.15 * hh[which, 0])
+    return part, low < hb[which, 0] - np.maximum(1.5, 0.15 * hh[which, 0]), hu[which, 0]

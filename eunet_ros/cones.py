@@ -28,8 +28,9 @@ class Cones:
     class_id: (n,) uint8. confidence: (n,) float32, 0 to 1, mean over its pixels; 1 where none was
     given. box: (n, 4) int32 u0, v0, u1, v1 in pixels, u1 and v1 exclusive. pixels: (n,) int32.
     base: (n, 2) float32 u, v of the middle of its lower edge, in pixels, pixel centres at whole
-    numbers; tip: (n, 2) float32 the same of its upper edge. knocked_over, cut, hidden: (n,) bool;
-    cut: it touches the image's edge; hidden: another cone stands before its base.
+    numbers; tip: (n, 2) float32 the same of its upper edge. knocked_over, cut, hidden, topless:
+    (n,) bool; cut: it touches the edge of what was segmented; hidden: its base does not show,
+    because another cone stands before it or it is cut there; topless: it is cut at its top.
     """
 
     class_id: np.ndarray
@@ -41,6 +42,7 @@ class Cones:
     knocked_over: np.ndarray
     cut: np.ndarray
     hidden: np.ndarray
+    topless: np.ndarray
 
     def __len__(self) -> int:
         return len(self.class_id)
@@ -51,12 +53,13 @@ class Cones:
 
 
 def find_cones(mask: np.ndarray, confidence: np.ndarray | None = None, min_pixels: int = 10,
-               min_height: int = 4) -> Cones:
+               min_height: int = 4, region: slice | None = None) -> Cones:
     """
     Find the cones in a mask.
 
     mask: (h, w) uint8 class ids, 0 is background. confidence: (h, w) uint8, 255 = certain.
-    min_pixels, min_height: what is smaller is left out [px]. Raises ValueError for other arrays.
+    min_pixels, min_height: what is smaller is left out [px]. region: the rows that were segmented,
+    where not all were. Raises ValueError for other arrays.
     """
     if mask.ndim != 2 or mask.dtype != np.uint8:
         raise ValueError(f'Expected a mask of class ids, (h, w) uint8, found {mask.dtype} of shape '
@@ -68,9 +71,11 @@ def find_cones(mask: np.ndarray, confidence: np.ndarray | None = None, min_pixel
     runs = find_runs(mask)
     if runs is None:
         return _none()
-    runs, hidden = separate(runs, mask.shape)
+    runs, hidden, middle = separate(runs, mask.shape)
     label, kept = _joined(runs)
-    found = _describe(runs, label, len(kept), mask.shape, hidden[kept], confidence)
+    rows = (0, mask.shape[0]) if region is None else (region.start, region.stop)
+    found = _describe(runs, label, len(kept), mask.shape[1], rows, hidden[kept], middle[kept],
+                      confidence)
     box = found.box
     keep = (found.pixels >= min_pixels) & (found.cut | (box[:, 3] - box[:, 1] >= min_height))
     found = found.select(keep)
@@ -81,7 +86,7 @@ def _none() -> Cones:
     whole, part = np.zeros((0, 4), np.int32), np.zeros((0, 2), np.float32)
     flags = np.zeros(0, bool)
     return Cones(np.zeros(0, np.uint8), np.zeros(0, np.float32), whole, np.zeros(0, np.int32),
-                 part, part, flags, flags, flags)
+                 part, part, flags, flags, flags, flags)
 
 
 def _middle(runs: Runs, label: np.ndarray, count: int, within: np.ndarray) -> np.ndarray:
@@ -92,34 +97,40 @@ def _middle(runs: Runs, label: np.ndarray, count: int, within: np.ndarray) -> np
     return 0.5 * sums / np.bincount(label, size, minlength=count)
 
 
-def _describe(runs: Runs, label: np.ndarray, count: int, shape: tuple[int, int],
-              hidden: np.ndarray, confidence: np.ndarray | None) -> Cones:
-    """Describe the cones that runs belong to by their label."""
+def _describe(runs: Runs, label: np.ndarray, count: int, width: int, rows: tuple[int, int],
+              hidden: np.ndarray, middle: np.ndarray, confidence: np.ndarray | None) -> Cones:
+    """
+    Describe the cones that runs belong to by their label.
+
+    width: of the image; hidden, middle: see `separate`.
+    """
     size = runs.stop - runs.start
     pixels = np.bincount(label, size, minlength=count)
     trust = size
     if confidence is not None:
         # The places of all pixels, run by run.
-        ends = np.cumsum(size)
-        places = np.arange(ends[-1]) + np.repeat(
-            runs.row * shape[1] + runs.start - ends + size, size)
+        last = np.cumsum(size)
+        places = np.arange(last[-1]) + np.repeat(
+            runs.row * width + runs.start - last + size, size)
         trust = np.add.reduceat(confidence.reshape(-1)[places].astype(np.float64),
-                                ends - size) / 255
+                                last - size) / 255
     votes = np.bincount(label * 256 + runs.value, trust, minlength=256 * count)
     votes = votes.reshape(count, 256)
     u0, u1, v0, v1 = bounds(runs, label, count)
     tall = v1 - v0
     band = np.maximum(1, np.rint(_FOOT * tall))
     foot = _middle(runs, label, count, runs.row >= (v1 - band)[label])
+    foot = np.where(np.isnan(middle), foot, middle)
     top = _middle(runs, label, count, runs.row < (v0 + band)[label])
-    cut = (u0 == 0) | (v0 == 0) | (u1 == shape[1]) | (v1 == shape[0])
+    topless, ends = v0 <= rows[0], v1 >= rows[1]
+    cut = (u0 == 0) | (u1 == width) | topless | ends
     return Cones(
         votes.argmax(1).astype(np.uint8),
         (votes.sum(1) / np.maximum(pixels, 1)).astype(np.float32),
         np.stack([u0, v0, u1, v1], axis=1).astype(np.int32), pixels.astype(np.int32),
         np.stack([foot, v1 - 0.5], axis=1).astype(np.float32),
         np.stack([top, v0 - 0.5], axis=1).astype(np.float32),
-        ((u1 - u0) > _LIES * tall) & ~cut & ~hidden, cut, hidden)
+        ((u1 - u0) > _LIES * tall) & ~cut & ~hidden, cut, hidden | ends, topless)
 
 
 def _joined(runs: Runs) -> tuple[np.ndarray, np.ndarray]:

@@ -157,16 +157,17 @@ class Ground:
                     change[:, :2] + rays[:, :2] * (change[:, 2] / down)[:, None])
         return self.pixel_stddev ** 2 * jacobian @ jacobian.transpose(0, 2, 1)
 
-    def locate(self, cones: Cones) -> Located:
+    def locate(self, cones: Cones) -> tuple[Located, np.ndarray]:
         """
-        Return those cones that have a place within the range limits, nearest first.
+        Return those cones that have a place within the range limits, and their indices.
+
+        Nearest first.
 
         A base that the image's edge or another cone hides is replaced by the tip, at the height
         of the cone's class.
         """
         heights, plates = self.sizes.of(cones.class_id)
-        lowest = cones.box[:, 3] >= self.camera.height
-        by_height = (cones.hidden | lowest) & ~cones.knocked_over & (cones.box[:, 1] > 0)
+        by_height = cones.hidden & ~cones.topless
         pixels = np.where(by_height[:, None], cones.tip, cones.base).astype(np.float64)
         above = np.where(by_height, heights, 0.0)
         xyz = self.intersect(pixels, above)
@@ -180,8 +181,8 @@ class Ground:
         distance = np.hypot(xyz[:, 0], xyz[:, 1])
         with np.errstate(invalid='ignore'):
             good = (distance >= self.min_range) & (distance <= self.max_range)
-            # A base at the lower edge whose tip is cut as well says nothing.
-            good &= ~(lowest & ~by_height) & np.isfinite(covariance).all(axis=(1, 2))
+            # Where neither base nor tip shows, there is no saying.
+            good &= ~(cones.hidden & cones.topless) & np.isfinite(covariance).all(axis=(1, 2))
         order = np.flatnonzero(good)
         order = order[np.argsort(distance[order], kind='stable')]
-        return Located(cones, xyz, covariance, by_height).select(order)
+        return Located(cones, xyz, covariance, by_height).select(order), order
