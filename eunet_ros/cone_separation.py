@@ -58,7 +58,7 @@ def separate(runs: Runs, shape: tuple[int, int]) -> tuple[Runs, np.ndarray, np.n
     suspect = (high >= _SMALL) & ~alone
     if scale is not None:
         expected = np.maximum(scale.height(0.5 * (left + right), bottom - 1), 1)
-        suspect |= (high >= _SMALL) & ((high > 1.25 * expected) | (wide > 1.2 * expected))
+        suspect |= (high >= _SMALL) & ((high > 1.2 * expected) | (wide > 1.2 * expected))
     suspects = np.flatnonzero(suspect)
     if not len(suspects):
         return runs, hidden, middle
@@ -127,7 +127,7 @@ def _fit_scale(runs: Runs, alone: np.ndarray, box: tuple[np.ndarray, ...],
     if not 0.02 < along < 0.9:
         return None
     offset = float(np.median(h - along * v))
-    fits = np.abs(along * v + offset - h) < 0.2 * h + 1
+    fits = np.abs(along * v + offset - h) < 0.08 * h + 1
     if fits.sum() >= 6:  # the horizon may lean
         weight = 1 / h[fits]
         rows = np.stack([v[fits], u[fits], np.ones(fits.sum())], axis=1) * weight[:, None]
