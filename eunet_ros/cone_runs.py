@@ -39,10 +39,14 @@ def find_runs(mask: np.ndarray) -> Runs | None:
     left, top, width, height = cv2.boundingRect(mask)
     if not width:
         return None
-    # A column of background at each side, so that no run goes on in the next row.
-    window = cv2.copyMakeBorder(mask[top:top + height, left:left + width], 0, 0, 1, 1,
-                                cv2.BORDER_CONSTANT, value=0)
-    width += 2
+    window = mask[top:top + height]
+    if 0 < left and left + width < mask.shape[1] and window.flags.c_contiguous:
+        left, width = 0, mask.shape[1]
+    else:
+        # A column of background at each side, so that no run goes on in the next row.
+        window = cv2.copyMakeBorder(window[:, left:left + width], 0, 0, 1, 1,
+                                    cv2.BORDER_CONSTANT, value=0)
+        left, width = left - 1, width + 2
     flat = window.reshape(-1)
     edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     values = flat[edges]
@@ -59,7 +63,7 @@ def find_runs(mask: np.ndarray) -> Runs | None:
     for touched in (low[several], high[several] - 1):
         own = value[touched] == value[several]
         is_foot[touched[own]] = False
-    origin = left - 1 - row * width
+    origin = left - row * width
     return Runs(row + top, begin + origin, end + origin, value, label, count, is_tip, is_foot)
 
 

@@ -23,6 +23,7 @@ _OWN = 0.16           # of it that no other cone claims, at least
 _WIDTH = 0.7          # of a cone's picture, its plate's, as a share of its height
 _AREA = 0.6           # of the outline, as a share of height times width
 _MOST = 16            # cones in a cluster
+_ENOUGH = 24          # cones that the scale is fitted to
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,10 @@ class _Scale:
     across: float
     offset: float
 
-    def height(self, u, v):
+    def height(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
         return self.along * v + self.across * u + self.offset
 
-    def foot(self, u, v, size):
+    def foot(self, u: np.ndarray, v: np.ndarray, size: np.ndarray) -> np.ndarray:
         """Return the lowest row of a cone whose tip is at u, v; size: 1, or what it is larger."""
         return (v - 1 + size * (self.across * u + self.offset)) / (1 - size * self.along)
 
@@ -62,48 +63,43 @@ def separate(runs: Runs, shape: tuple[int, int]) -> tuple[Runs, np.ndarray, np.n
     suspects = np.flatnonzero(suspect)
     if not len(suspects):
         return runs, hidden, middle
-    # The runs of suspects, one suspect after the other, and their pixels.
+    # The runs of suspects, one suspect after the other.
     own = np.flatnonzero(suspect[runs.label])
     own = own[np.argsort(runs.label[own], kind='stable')]
-    firsts = np.append(np.searchsorted(runs.label[own], suspects), len(own))
-    size = (runs.stop - runs.start)[own]
-    ends = np.cumsum(size)
-    u = np.arange(ends[-1]) + np.repeat(runs.start[own] - ends + size, size)
-    v, cls = np.repeat(runs.row[own], size), np.repeat(runs.value[own], size)
-    parts = np.repeat(runs.label[own], size)
-    count, new_hidden, new_middle = runs.count, [hidden], [middle]
-    begins = np.append(0, ends)[firsts]
-    changed = False
-    for k, (a, b, c, d) in enumerate(zip(firsts, firsts[1:], begins, begins[1:])):
-        cut = (left[suspects[k]] == 0 or top[suspects[k]] == 0
-               or right[suspects[k]] == shape[1] or bottom[suspects[k]] == shape[0])
-        found = _take_apart(runs, own[a:b], u[c:d], v[c:d], cls[c:d], scale, cut)
+    firsts = np.append(np.searchsorted(runs.label[own], suspects), len(own)).tolist()
+    cut = (left == 0) | (top == 0) | (right == shape[1]) | (bottom == shape[0])
+    count, new_hidden, new_middle, pieces, gone = runs.count, [hidden], [middle], [], []
+    for k, first, last in zip(suspects.tolist(), firsts, firsts[1:]):
+        found = _take_apart(runs, own[first:last], int(top[k]), int(bottom[k]), scale, bool(cut[k]))
         if found is None:
             continue
-        part, is_hidden, columns = found
-        changed = True
-        hidden[suspects[k]] = is_hidden[0]
-        middle[suspects[k]] = columns[0]
+        (v, u, cls, part), is_hidden, columns = found
+        hidden[k], middle[k] = is_hidden[0], columns[0]
         new_hidden.append(is_hidden[1:])
         new_middle.append(columns[1:])
-        parts[c:d] = np.where(part == 0, suspects[k], count - 1 + part)
+        pieces.append((v, u, cls, np.where(part == 0, k, count - 1 + part)))
+        gone.append(own[first:last])
         count += len(is_hidden) - 1
-    if not changed:
+    if not pieces:
         return runs, hidden, middle
     # Pixels become runs again.
-    starts = np.flatnonzero((np.diff(parts, prepend=-1) != 0) | (np.diff(u, prepend=-9) != 1)
-                            | (np.diff(cls.astype(np.int16), prepend=-1) != 0)
-                            | (np.diff(v, prepend=-1) != 0))
-    stops = np.append(starts[1:], len(u))
-    rest = np.flatnonzero(~suspect[runs.label])
+    v, u, cls, parts = (np.concatenate(arrays) for arrays in zip(*pieces))
+    begins = np.empty(len(u), bool)
+    begins[0] = True
+    begins[1:] = ((parts[1:] != parts[:-1]) | (u[1:] != u[:-1] + 1) | (cls[1:] != cls[:-1])
+                  | (v[1:] != v[:-1]))
+    starts = np.flatnonzero(begins)
+    stops = np.append(starts[1:], len(u)) - 1
+    rest = np.ones(len(runs.row), bool)
+    rest[np.concatenate(gone)] = False
 
-    def both(old, new):
+    def both(old: np.ndarray, new: np.ndarray) -> np.ndarray:
         return np.concatenate([old[rest], new])
     return replace(
         runs, row=both(runs.row, v[starts]), start=both(runs.start, u[starts]),
-        stop=both(runs.stop, u[stops - 1] + 1), value=both(runs.value, cls[starts]),
+        stop=both(runs.stop, u[stops] + 1), value=both(runs.value, cls[starts]),
         label=both(runs.label, parts[starts]), count=count), (
-        np.concatenate(new_hidden)), np.concatenate(new_middle)
+            np.concatenate(new_hidden)), np.concatenate(new_middle)
 
 
 def _fit_scale(runs: Runs, alone: np.ndarray, box: tuple[np.ndarray, ...],
@@ -115,104 +111,144 @@ def _fit_scale(runs: Runs, alone: np.ndarray, box: tuple[np.ndarray, ...],
                           & (left > 0) & (right < shape[1]) & (top > 0) & (bottom < shape[0]))
     if len(good) < 3:
         return None
-    size = np.ones(runs.count)
-    size[runs.label[runs.value == _LARGE_ORANGE]] = _LARGE
-    h, v, u = high[good] / size[good], bottom[good] - 1.0, 0.5 * (left + right - 1)[good]
-    i, k = np.triu_indices(len(good), 1)
-    apart = np.abs(v[i] - v[k]) >= 4
+    if len(good) > _ENOUGH:  # every so many from the farthest to the nearest
+        good = good[np.argsort(bottom[good])[np.linspace(0, len(good) - 1, _ENOUGH).astype(int)]]
+    large = np.bincount(runs.label[runs.value == _LARGE_ORANGE], minlength=runs.count)[good] > 0
+    h = high[good] / np.where(large, _LARGE, 1.0)
+    v, u = bottom[good] - 1.0, 0.5 * (left + right - 1)[good]
+    dv = v[:, None] - v
+    apart = dv >= 4
     if not apart.any():
         return None
-    i, k = i[apart], k[apart]
-    along = float(np.median((h[i] - h[k]) / (v[i] - v[k])))  # Theil-Sen
+    along = float(np.median((h[:, None] - h)[apart] / dv[apart]))  # Theil-Sen
     if not 0.02 < along < 0.9:
         return None
     offset = float(np.median(h - along * v))
     fits = np.abs(along * v + offset - h) < 0.08 * h + 1
     if fits.sum() >= 6:  # the horizon may lean
-        weight = 1 / h[fits]
-        rows = np.stack([v[fits], u[fits], np.ones(fits.sum())], axis=1) * weight[:, None]
-        solved = np.linalg.lstsq(rows, h[fits] * weight, rcond=None)[0]
+        rows = np.stack([v[fits], u[fits], np.ones(int(fits.sum()))]) / h[fits]
+        try:
+            solved = np.linalg.solve(rows @ rows.T, rows.sum(axis=1)).tolist()
+        except np.linalg.LinAlgError:
+            return _Scale(along, 0.0, offset)
         if abs(solved[1]) < 0.03 and 0.02 < solved[0] < 0.9:
-            return _Scale(*solved.tolist())
+            return _Scale(*solved)
     return _Scale(along, 0.0, offset)
 
 
-def _take_apart(runs, own, u, v, cls, scale, cut):
-    """Return the part, from 0, of each pixel of a suspect and which parts are hidden, or None."""
-    tips, feet = own[runs.is_tip[own]], own[runs.is_foot[own]]
-    size = np.where(runs.value == _LARGE_ORANGE, _LARGE, 1.0)
-    bottom = v.max()
+def _take_apart(runs: Runs, own: np.ndarray, top: int, bottom: int, scale: _Scale | None,
+                cut: bool) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray] | None:
+    """
+    Return the pixels of a cluster as (row, column, class id, part), and two arrays by part.
 
-    def middle(which):
-        return 0.5 * (runs.start[which] + runs.stop[which] - 1)
-    tu, tv, tk, tc = middle(tips), runs.row[tips].astype(float), size[tips], runs.value[tips]
-    if scale is None:
-        tb = np.full(len(tips), float(bottom))
-        fu = fb = fh = np.zeros(0)
-        fc = np.zeros(0, np.uint8)
-    else:
-        tb = scale.foot(tu, tv, tk)
-        fu, fb, fc = middle(feet), runs.row[feet].astype(float), runs.value[feet]
-        fh = size[feet] * scale.height(fu, fb)
-        # A plate may stand on a corner that is not in its middle: its widest row tells.
-        start, stop, row = runs.start[own], runs.stop[own], runs.row[own]
-        for j, f in enumerate(feet):
-            near = ((row <= fb[j]) & (row >= fb[j] - _PLATE * fh[j] - 1) & (stop > runs.start[f])
-                    & (start < runs.stop[f]) & (stop - start <= 1.05 * fh[j]))
-            if near.any():
-                widest = np.flatnonzero(near)[(stop - start)[near].argmax()]
-                fu[j] = 0.5 * (start[widest] + stop[widest] - 1)
-    th = tb - tv + 1
-    # A tip and a foot that mean the same cone.
-    hyp = []  # rank, u, lowest row, height, class
-    taken = np.zeros(len(fu), bool)
-    for j in range(len(tu)):
-        if th[j] < 4:
-            continue
-        same = (np.abs(fu - tu[j]) < 0.25 * th[j]) & (np.abs(fb - tb[j]) < 0.15 * th[j] + 1.5) & (
-            fc == tc[j])
-        if same.any():
-            f = np.flatnonzero(same)[np.abs(fb[same] - tb[j]).argmin()]
-            taken |= same
-            hyp.append((0, tu[j], fb[f], fb[f] - tv[j] + 1, tc[j]))
-        else:
-            hyp.append((1, tu[j], tb[j], th[j], tc[j]))
-    for j in np.flatnonzero(~taken):
-        if fh[j] >= 4:
-            hyp.append((2, fu[j], fb[j], fh[j], fc[j]))
-    if len(hyp) < 2:
+    own: its runs, which reach from row `top` to `bottom`, exclusive. Parts count from 0; of each,
+    whether its base is hidden, and in which column it is. None where it is one cone.
+    """
+    row, start, stop, value = runs.row[own], runs.start[own], runs.stop[own], runs.value[own]
+    cones = _hypotheses(row, start, stop, value, runs.is_tip[own], runs.is_foot[own], top,
+                        bottom, scale)
+    if len(cones) < 2:
         return None
-    hyp.sort(key=lambda x: (x[0], -x[2]))
-    hyp = np.array(hyp[:_MOST])
-    hu, hb, hh, hc = (hyp[:, i, None] for i in (1, 2, 3, 4))
-    wide = _WIDTH * hh
-    up = (hb - v) / hh   # (k, n)
-    x = np.abs(u - hu)
-    half = np.where(up < _PLATE, 0.5, 0.43 - 0.33 * up) * wide
-    inside = (x <= half + 0.5) & (up > -0.5 / hh) & (up <= 1)
-    area = _AREA * (hh * wide)[:, 0] + hh[:, 0]
-    covered = inside.sum(1) / area
-    free = np.ones(len(u), bool)
-    chosen = []
-    for j in range(len(hyp)):
-        if covered[j] < (0.35 if cut else _FILLED):
-            continue
-        if (inside[j] & free & (cls == hc[j])).sum() < _OWN * area[j]:
-            continue
-        chosen.append(j)
-        free &= ~inside[j]
+    hu, hb, hh, hc = cones.T[1:, :, None]  # (k, 1): column, lowest row, height, class
+    # How much of each run (n) is within each outline (k).
+    up = (hb - row) / hh
+    half = _half_width(up) * hh + 0.5
+    half[(up < 0) | (up > 1)] = -1e6
+    low, high = np.maximum(start, hu - half), np.minimum(stop, hu + half + 1)
+    within = np.maximum(high - low, 0)
+    area = (_AREA * _WIDTH * hh * hh + hh)[:, 0]
+    enough = within.sum(1) >= (0.35 if cut else _FILLED) * area
+    within *= value == hc
+    chosen: list[int] = []
+    for k in np.flatnonzero(enough).tolist():
+        claimed = 0
+        for j in chosen:
+            claimed = claimed + np.maximum(np.minimum(high[k], high[j])
+                                           - np.maximum(low[k], low[j]), 0)
+        if np.maximum(within[k] - claimed, 0).sum() >= _OWN * area[k]:
+            chosen.append(k)
     if len(chosen) < 2:
         return None
-    chosen.sort(key=lambda j: -hb[j, 0])
+    chosen.sort(key=lambda k: -cones[k, 2])
+    return _assigned(row, start, stop, value, cones[chosen, 1:])
+
+
+def _half_width(up: np.ndarray) -> np.ndarray:
+    """Return half the width of a cone's outline by its height, at `up` of it from the base."""
+    return np.where(up < _PLATE, 0.5 * _WIDTH, (0.43 - 0.33 * up) * _WIDTH)
+
+
+def _hypotheses(row: np.ndarray, start: np.ndarray, stop: np.ndarray, value: np.ndarray,
+                is_tip: np.ndarray, is_foot: np.ndarray, top: int, bottom: int,
+                scale: _Scale | None) -> np.ndarray:
+    """
+    Return cones that may be in a cluster: (k, 5) rank, column, lowest row, height, class id.
+
+    From its runs. Rank 0 have a tip and a foot that agree, 1 a tip only, 2 a foot only.
+    """
+    middle = 0.5 * (start + stop - 1)
+    size = np.where(value == _LARGE_ORANGE, _LARGE, 1.0)
+    tu, tv, tc = middle[is_tip], row[is_tip].astype(float), value[is_tip]
+    if scale is None:
+        tb = np.full(len(tu), bottom - 1.0)
+        feet = np.zeros(0, np.int64)
+        fh = np.zeros(0)
+    else:
+        tb = scale.foot(tu, tv, size[is_tip])
+        feet = np.flatnonzero(is_foot)
+        fh = size[feet] * scale.height(middle[feet], row[feet])
+    th = tb - tv + 1
+    # A cone that sticks out of the cluster by much is none.
+    good = (th >= 4) & (tb - bottom < 0.5 * th)
+    tu, tv, tb, th, tc = tu[good], tv[good], tb[good], th[good], tc[good]
+    good = (fh >= 4) & (top - row[feet] + fh < 0.5 * fh)
+    feet, fh = feet[good], fh[good]
+    fu, fb, fc = middle[feet], row[feet].astype(float), value[feet]
+    for k, (foot, high) in enumerate(zip(feet.tolist(), fh.tolist())):
+        # A plate may stand on a corner that is not in its middle: its widest row tells.
+        wide = np.where((row <= row[foot]) & (row >= row[foot] - _PLATE * high - 1)
+                        & (stop > start[foot]) & (start < stop[foot])
+                        & (stop - start <= 1.05 * high), stop - start, 0)
+        widest = int(wide.argmax())
+        if wide[widest]:
+            fu[k] = middle[widest]
+    found = []
+    agree = ((np.abs(fu - tu[:, None]) < 0.25 * th[:, None])
+             & (np.abs(fb - tb[:, None]) < 0.15 * th[:, None] + 1.5) & (fc == tc[:, None]))
+    for k in range(len(tu)):
+        same = np.flatnonzero(agree[k])
+        if len(same):
+            foot = fb[same[np.abs(fb[same] - tb[k]).argmin()]]
+            found.append((0, tu[k], foot, foot - tv[k] + 1, tc[k]))
+        else:
+            found.append((1, tu[k], tb[k], th[k], tc[k]))
+    for k in np.flatnonzero(~agree.any(axis=0)).tolist():
+        found.append((2, fu[k], fb[k], fh[k], fc[k]))
+    found.sort(key=lambda cone: (cone[0], -cone[2]))
+    return np.array(found[:_MOST], float).reshape(-1, 5)
+
+
+def _assigned(row: np.ndarray, start: np.ndarray, stop: np.ndarray, value: np.ndarray,
+              cones: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray] | None:
+    """Give each pixel of runs to one of several cones, (k, 4), nearest first; see `_take_apart`."""
+    size = stop - start
+    ends = np.cumsum(size)
+    u = np.arange(ends[-1]) + np.repeat(start - ends + size, size)
+    v, cls = np.repeat(row, size), np.repeat(value, size)
     # From the nearest: what lies within its outline is its own; the rest goes to the closest.
-    off = np.maximum(x[chosen] - half[chosen], 0) + np.maximum(-up[chosen], 0) * hh[
-        chosen] + np.maximum(up[chosen] - 1, 0) * hh[chosen]
-    off += 0.3 * hh[chosen] * (cls != hc[chosen])
+    off = np.empty((len(cones), len(u)), np.float32)
+    for k, (hu, hb, hh, hc) in enumerate(cones.tolist()):
+        up = (hb - row) / hh
+        half = _half_width(up) * hh
+        outside = np.maximum(np.maximum(-up, up - 1), 0) * hh + 0.3 * hh * (value != hc)
+        np.maximum(np.abs(u - hu) - np.repeat(half, size), 0, out=off[k])
+        off[k] += np.repeat(outside, size)
     part = off.argmin(0)   # the first of several zeros is the nearest
-    numbers, part = np.unique(part, return_inverse=True)
-    if len(numbers) < 2:
+    counts = np.bincount(part, minlength=len(cones))
+    which = np.flatnonzero(counts)
+    if len(which) < 2:
         return None
-    low = np.zeros(len(numbers))
-    np.maximum.at(low, part, v)
-    which = np.array(chosen)[numbers]
-    return part, low < hb[which, 0] - np.maximum(1.5, 0.15 * hh[which, 0]), hu[which, 0]
+    part = (np.cumsum(counts > 0) - 1)[part]
+    low = np.array([v[part == k].max() for k in range(len(which))])
+    hidden = low < cones[which, 1] - np.maximum(1.5, 0.15 * cones[which, 2])
+    return (v, u, cls, part), hidden, cones[which, 0]
