@@ -95,12 +95,17 @@ def _pieces(begin: np.ndarray, end: np.ndarray, low: np.ndarray,
         if np.array_equal(further, parent):
             break
         parent = further
-    roots, tree = np.unique(parent, return_inverse=True)
+    roots = np.flatnonzero(parent == number)
+    place = np.empty(len(begin), np.intp)
+    place[roots] = number[:len(roots)]
+    tree = place[parent]
     # What joins trees: runs that touch several above them, and neighbours in a row.
-    joins = [(tree[i], tree[k]) for i in np.flatnonzero(high > low + 1)
-             for k in range(low[i] + 1, high[i])]
+    several = np.flatnonzero(high > low + 1)
+    joins = [(a, int(tree[k])) for a, first, last in zip(
+        tree[several].tolist(), low[several].tolist(), high[several].tolist())
+        for k in range(first + 1, last)]
     beside = np.flatnonzero(end[:-1] == begin[1:])
-    joins += zip(tree[beside], tree[beside + 1])
+    joins += zip(tree[beside].tolist(), tree[beside + 1].tolist())
     name = list(range(len(roots)))
     for a, b in joins:
         while name[a] != a:
@@ -108,7 +113,10 @@ def _pieces(begin: np.ndarray, end: np.ndarray, low: np.ndarray,
         while name[b] != b:
             b = name[b]
         name[max(a, b)] = min(a, b)
-    for k in range(len(name)):
-        name[k] = name[name[k]]
-    kept, place = np.unique(name, return_inverse=True)
-    return place[tree], len(kept)
+    count = 0
+    for k, other in enumerate(name):  # in place: names become numbers without gaps
+        if other == k:
+            name[k], count = count, count + 1
+        else:
+            name[k] = name[other]
+    return np.array(name)[tree], count

@@ -69,8 +69,13 @@ def separate(runs: Runs, shape: tuple[int, int]) -> tuple[Runs, np.ndarray, np.n
     firsts = np.append(np.searchsorted(runs.label[own], suspects), len(own)).tolist()
     cut = (left == 0) | (top == 0) | (right == shape[1]) | (bottom == shape[0])
     count, new_hidden, new_middle, pieces, gone = runs.count, [hidden], [middle], [], []
+    tip_hints = _Hints(runs, own[runs.is_tip[own]], True, scale, top, bottom)
+    foot_hints = scale and _Hints(runs, own[runs.is_foot[own]], False, scale, top, bottom)
     for k, first, last in zip(suspects.tolist(), firsts, firsts[1:]):
-        found = _take_apart(runs, own[first:last], int(top[k]), int(bottom[k]), scale, bool(cut[k]))
+        cones = _hypotheses(runs, own[first:last], tip_hints.of(k),
+                            foot_hints and foot_hints.of(k))
+        found = _take_apart(runs, own[first:last], cones, bool(cut[k])) if (
+            len(cones) > 1) else None
         if found is None:
             continue
         (v, u, cls, part), is_hidden, columns = found
@@ -120,10 +125,10 @@ def _fit_scale(runs: Runs, alone: np.ndarray, box: tuple[np.ndarray, ...],
     apart = dv >= 4
     if not apart.any():
         return None
-    along = float(np.median((h[:, None] - h)[apart] / dv[apart]))  # Theil-Sen
+    along = _median((h[:, None] - h)[apart] / dv[apart])  # Theil-Sen
     if not 0.02 < along < 0.9:
         return None
-    offset = float(np.median(h - along * v))
+    offset = _median(h - along * v)
     fits = np.abs(along * v + offset - h) < 0.08 * h + 1
     if fits.sum() >= 6:  # the horizon may lean
         rows = np.stack([v[fits], u[fits], np.ones(int(fits.sum()))]) / h[fits]
@@ -136,20 +141,53 @@ def _fit_scale(runs: Runs, alone: np.ndarray, box: tuple[np.ndarray, ...],
     return _Scale(along, 0.0, offset)
 
 
-def _take_apart(runs: Runs, own: np.ndarray, top: int, bottom: int, scale: _Scale | None,
-                cut: bool) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray] | None:
+def _median(values: np.ndarray) -> float:
+    middle = len(values) // 2  # np.median takes five times as long for so few
+    return float(np.partition(values, middle)[middle])
+
+
+class _Hints:
+    """What the tips and feet of clusters say of whole cones; arrays of one row each."""
+
+    def __init__(self, runs: Runs, which: np.ndarray, is_tip: bool, scale: _Scale | None,
+                 top: np.ndarray, bottom: np.ndarray) -> None:
+        self.runs = which
+        self.label, self.cls = runs.label[which], runs.value[which]
+        self.column = 0.5 * (runs.start[which] + runs.stop[which] - 1)
+        row = runs.row[which].astype(float)
+        size = np.where(self.cls == _LARGE_ORANGE, _LARGE, 1.0)
+        top, bottom = top[self.label], bottom[self.label]
+        if is_tip:
+            self.lowest = bottom - 1.0 if scale is None else scale.foot(self.column, row, size)
+            self.height = self.lowest - row + 1
+            out = self.lowest - bottom
+        else:
+            self.lowest = row
+            self.height = size * scale.height(self.column, row)
+            out = top - row + self.height
+        # A cone that sticks out of the cluster by much is none.
+        good = (self.height >= 4) & (out < 0.5 * self.height)
+        for name, values in vars(self).items():
+            setattr(self, name, values[good])
+        self.first = np.searchsorted(self.label, np.arange(runs.count + 1))
+
+    def of(self, label: int) -> tuple[np.ndarray, ...]:
+        """Return runs, column, lowest row, height and class of one cluster's."""
+        own = slice(self.first[label], self.first[label + 1])
+        return (self.runs[own], self.column[own], self.lowest[own], self.height[own],
+                self.cls[own])
+
+
+def _take_apart(runs: Runs, own: np.ndarray, cones: np.ndarray, cut: bool,
+                ) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray] | None:
     """
     Return the pixels of a cluster as (row, column, class id, part), and two arrays by part.
 
-    own: its runs, which reach from row `top` to `bottom`, exclusive. Parts count from 0; of each,
-    whether its base is hidden, and in which column it is. None where it is one cone.
+    own: its runs. cones: see `_hypotheses`. Parts count from 0; of each, whether its base is
+    hidden, and in which column it is. None where it is one cone.
     """
     row, start, stop, value = runs.row[own], runs.start[own], runs.stop[own], runs.value[own]
-    cones = _hypotheses(row, start, stop, value, runs.is_tip[own], runs.is_foot[own], top,
-                        bottom, scale)
-    if len(cones) < 2:
-        return None
-    hu, hb, hh, hc = cones.T[1:, :, None]  # (k, 1): column, lowest row, height, class
+    hu, hb, hh, hc = cones.T[:, :, None]  # (k, 1): column, lowest row, height, class
     # How much of each run (n) is within each outline (k).
     up = (hb - row) / hh
     half = _half_width(up) * hh + 0.5
@@ -161,71 +199,63 @@ def _take_apart(runs: Runs, own: np.ndarray, top: int, bottom: int, scale: _Scal
     within *= value == hc
     chosen: list[int] = []
     for k in np.flatnonzero(enough).tolist():
-        claimed = 0
+        left = within[k]
         for j in chosen:
-            claimed = claimed + np.maximum(np.minimum(high[k], high[j])
-                                           - np.maximum(low[k], low[j]), 0)
-        if np.maximum(within[k] - claimed, 0).sum() >= _OWN * area[k]:
+            left = left - np.maximum(np.minimum(high[k], high[j]) - np.maximum(low[k], low[j]), 0)
+        if np.maximum(left, 0).sum() >= _OWN * area[k]:
             chosen.append(k)
     if len(chosen) < 2:
         return None
-    chosen.sort(key=lambda k: -cones[k, 2])
-    return _assigned(row, start, stop, value, cones[chosen, 1:])
+    chosen.sort(key=lambda k: -cones[k, 1])
+    return _assigned(row, start, stop, value, cones[chosen])
 
 
 def _half_width(up: np.ndarray) -> np.ndarray:
     """Return half the width of a cone's outline by its height, at `up` of it from the base."""
-    return np.where(up < _PLATE, 0.5 * _WIDTH, (0.43 - 0.33 * up) * _WIDTH)
+    return np.where(up < _PLATE, up.dtype.type(0.5 * _WIDTH),
+                    up.dtype.type(0.43 * _WIDTH) - up.dtype.type(0.33 * _WIDTH) * up)
 
 
-def _hypotheses(row: np.ndarray, start: np.ndarray, stop: np.ndarray, value: np.ndarray,
-                is_tip: np.ndarray, is_foot: np.ndarray, top: int, bottom: int,
-                scale: _Scale | None) -> np.ndarray:
+def _hypotheses(runs: Runs, own: np.ndarray, tips: tuple[np.ndarray, ...],
+                feet: tuple[np.ndarray, ...] | None) -> np.ndarray:
     """
-    Return cones that may be in a cluster: (k, 5) rank, column, lowest row, height, class id.
+    Return cones that may be in a cluster: (k, 4) column, lowest row, height, class id.
 
-    From its runs. Rank 0 have a tip and a foot that agree, 1 a tip only, 2 a foot only.
+    own: its runs. tips, feet: what they say, see `_Hints.of`. First come those of which a tip and
+    a foot say the same, then those of a tip, then of a foot alone; each kind from the nearest.
     """
-    middle = 0.5 * (start + stop - 1)
-    size = np.where(value == _LARGE_ORANGE, _LARGE, 1.0)
-    tu, tv, tc = middle[is_tip], row[is_tip].astype(float), value[is_tip]
-    if scale is None:
-        tb = np.full(len(tu), bottom - 1.0)
-        feet = np.zeros(0, np.int64)
-        fh = np.zeros(0)
-    else:
-        tb = scale.foot(tu, tv, size[is_tip])
-        feet = np.flatnonzero(is_foot)
-        fh = size[feet] * scale.height(middle[feet], row[feet])
-    th = tb - tv + 1
-    # A cone that sticks out of the cluster by much is none.
-    good = (th >= 4) & (tb - bottom < 0.5 * th)
-    tu, tv, tb, th, tc = tu[good], tv[good], tb[good], th[good], tc[good]
-    good = (fh >= 4) & (top - row[feet] + fh < 0.5 * fh)
-    feet, fh = feet[good], fh[good]
-    fu, fb, fc = middle[feet], row[feet].astype(float), value[feet]
-    for k, (foot, high) in enumerate(zip(feet.tolist(), fh.tolist())):
-        # A plate may stand on a corner that is not in its middle: its widest row tells.
-        wide = np.where((row <= row[foot]) & (row >= row[foot] - _PLATE * high - 1)
-                        & (stop > start[foot]) & (start < stop[foot])
-                        & (stop - start <= 1.05 * high), stop - start, 0)
-        widest = int(wide.argmax())
-        if wide[widest]:
-            fu[k] = middle[widest]
     found = []
-    agree = ((np.abs(fu - tu[:, None]) < 0.25 * th[:, None])
-             & (np.abs(fb - tb[:, None]) < 0.15 * th[:, None] + 1.5) & (fc == tc[:, None]))
-    for k in range(len(tu)):
-        same = np.flatnonzero(agree[k])
+    tip_runs, tu, tb, th, tc = tips
+    if feet is None:
+        agree = np.zeros((len(tu), 0), bool)
+    else:
+        foot_runs, fu, fb, fh, fc = feet
+        agree = ((np.abs(fu - tu[:, None]) < 0.3 * th[:, None])
+                 & (np.abs(fb - tb[:, None]) < 0.15 * th[:, None] + 1.5) & (fc == tc[:, None]))
+    for k, (column, lowest, height, kind) in enumerate(zip(
+            tu.tolist(), tb.tolist(), th.tolist(), tc.tolist())):
+        same = np.flatnonzero(agree[k]) if agree.size else ()
         if len(same):
-            foot = fb[same[np.abs(fb[same] - tb[k]).argmin()]]
-            found.append((0, tu[k], foot, foot - tv[k] + 1, tc[k]))
+            foot = float(fb[same[np.abs(fb[same] - lowest).argmin()]])
+            found.append((0, column, foot, foot - lowest + height, kind))
         else:
-            found.append((1, tu[k], tb[k], th[k], tc[k]))
-    for k in np.flatnonzero(~agree.any(axis=0)).tolist():
-        found.append((2, fu[k], fb[k], fh[k], fc[k]))
+            found.append((1, column, lowest, height, kind))
+    alone = np.flatnonzero(~agree.any(axis=0)).tolist()
+    if alone:
+        row, start, stop = runs.row[own], runs.start[own], runs.stop[own]
+    for k in alone:
+        # A plate may stand on a corner that is not in its middle: its widest row tells.
+        foot, height = foot_runs[k], fh[k]
+        near = np.flatnonzero((row <= fb[k]) & (row >= fb[k] - _PLATE * height - 1)
+                              & (stop > runs.start[foot]) & (start < runs.stop[foot]))
+        wide = stop[near] - start[near]
+        wide[wide > 1.05 * height] = 0
+        widest = int(wide.argmax())
+        column = (0.5 * (start[near[widest]] + stop[near[widest]] - 1) if wide[widest]
+                  else fu[k])
+        found.append((2, float(column), float(fb[k]), float(height), int(fc[k])))
     found.sort(key=lambda cone: (cone[0], -cone[2]))
-    return np.array(found[:_MOST], float).reshape(-1, 5)
+    return np.array([cone[1:] for cone in found[:_MOST]], float).reshape(-1, 4)
 
 
 def _assigned(row: np.ndarray, start: np.ndarray, stop: np.ndarray, value: np.ndarray,
@@ -236,19 +266,22 @@ def _assigned(row: np.ndarray, start: np.ndarray, stop: np.ndarray, value: np.nd
     u = np.arange(ends[-1]) + np.repeat(start - ends + size, size)
     v, cls = np.repeat(row, size), np.repeat(value, size)
     # From the nearest: what lies within its outline is its own; the rest goes to the closest.
-    off = np.empty((len(cones), len(u)), np.float32)
-    for k, (hu, hb, hh, hc) in enumerate(cones.tolist()):
-        up = (hb - row) / hh
-        half = _half_width(up) * hh
-        outside = np.maximum(np.maximum(-up, up - 1), 0) * hh + 0.3 * hh * (value != hc)
-        np.maximum(np.abs(u - hu) - np.repeat(half, size), 0, out=off[k])
-        off[k] += np.repeat(outside, size)
+    hu, hb, hh, hc = cones.astype(np.float32).T[:, :, None]
+    up = (hb - row.astype(np.float32)) / hh
+    outside = (np.maximum(np.maximum(-up, up - 1), 0) + np.float32(0.3) * (value != hc)) * hh
+    half = _half_width(up) * hh
+    off = np.abs(u.astype(np.float32) - hu)
+    off -= np.repeat(half, size, axis=1)
+    np.maximum(off, 0, out=off)
+    off += np.repeat(outside, size, axis=1)
     part = off.argmin(0)   # the first of several zeros is the nearest
     counts = np.bincount(part, minlength=len(cones))
     which = np.flatnonzero(counts)
     if len(which) < 2:
         return None
-    part = (np.cumsum(counts > 0) - 1)[part]
-    low = np.array([v[part == k].max() for k in range(len(which))])
+    if len(which) < len(cones):
+        part = (np.cumsum(counts > 0) - 1)[part]
+    last = len(part) - 1   # rows ascend
+    low = np.array([v[last - (part[::-1] == k).argmax()] for k in range(len(which))])
     hidden = low < cones[which, 1] - np.maximum(1.5, 0.15 * cones[which, 2])
     return (v, u, cls, part), hidden, cones[which, 0]
