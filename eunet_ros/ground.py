@@ -18,7 +18,7 @@ import numpy as np
 
 BODY_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 _LEAST_DIP = 1e-5     # of a ray below the horizon [rad]; flatter ones meet the ground nowhere
-_EDGE_SHARE = 2 / math.pi  # mean distance from a square's centre to its nearest edge, by its side
+EDGE_SHARE = 2 / math.pi  # mean distance from a square's centre to its nearest edge, by its side
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class Ground:
         # The base's lowest row is the plate's nearest edge, not its middle.
         away = xyz[:, :2] - self.pose.origin[:2]
         length = np.maximum(np.hypot(away[:, 0], away[:, 1]), 1e-6)
-        shift = np.where(by_height, 0.0, _EDGE_SHARE * plates)
+        shift = np.where(by_height, 0.0, EDGE_SHARE * plates)
         xyz[:, :2] += away * (shift / length)[:, None]
         xyz[:, 2] = self.ground_z
         distance = np.hypot(xyz[:, 0], xyz[:, 1])
