@@ -68,6 +68,7 @@ def read_camera_info(path: Path) -> Any:
     """
     try:
         content = yaml.safe_load(path.read_text(encoding='utf-8'))
+
         def numbers(name: str) -> list[float]:
             return [float(x) for x in content[name]['data']]
         return SimpleNamespace(

@@ -73,8 +73,7 @@ class ConeLocator:
             located, rows = self.ground(size, info, pose, p).locate(seen.cones)
         except Withheld as error:
             return Seen(seen.cones, seen.tracks, reason=str(error))
-        tracks = seen.tracks and Tracks(seen.tracks.id[rows], seen.tracks.age[rows],
-                                        seen.tracks.found[rows])
+        tracks = seen.tracks and seen.tracks.select(rows)
         return Seen(seen.cones, seen.tracks, located, tracks)
 
     def ground(self, size: tuple[int, int], info: Any, pose: Pose | None,

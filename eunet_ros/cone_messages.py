@@ -46,7 +46,7 @@ def points(located: Located, tracks: Tracks | None = None) -> np.ndarray:
     out['flags'] = (KNOCKED_OVER * cones.knocked_over + CUT * cones.cut
                     + BY_HEIGHT * located.by_height)
     if tracks is not None:
-        out['id'], out['age'] = tracks.id, tracks.age
+        out['id'], out['age'] = tracks.number, tracks.age
         out['flags'] |= (KEPT * ~tracks.found).astype(np.uint8)
     return out
 
@@ -88,7 +88,8 @@ def markers(make: Make, header: Any, located: Located, tracks: Tracks | None,
     vector, color = make('geometry_msgs/msg/Vector3'), make('std_msgs/msg/ColorRGBA')
     duration = make('builtin_interfaces/msg/Duration')
     life = duration(sec=int(lifetime_s), nanosec=int(lifetime_s % 1 * 1e9))
-    ids = (np.arange(len(located.cones)) if tracks is None else tracks.id & 0x7FFFFFFF).tolist()
+    ids = (np.arange(len(located.cones)) if tracks is None
+           else tracks.number & 0x7FFFFFFF).tolist()
     heights, plates = sizes.of(located.cones.class_id)
     found = []
     palette = {k: color(r=rgb[0] / 255, g=rgb[1] / 255, b=rgb[2] / 255, a=1.0)
@@ -121,7 +122,7 @@ def detections(make: Make, header: Any, cones: Cones, tracks: Tracks | None = No
             cones.box.tolist(), cones.class_id.tolist(), cones.confidence.tolist())):
         centre = pose(position=point(x=0.5 * (u0 + u1 - 1), y=0.5 * (v0 + v1 - 1)), theta=0.0)
         found.append(detection(
-            header=header, id='' if tracks is None else str(tracks.id[k]),
+            header=header, id='' if tracks is None else str(tracks.number[k]),
             bbox=box(center=centre, size_x=float(u1 - u0), size_y=float(v1 - v0)),
             results=[posed(hypothesis=hypothesis(class_id=str(kind), score=score))]))
     return make('vision_msgs/msg/Detection2DArray')(header=header, detections=found)

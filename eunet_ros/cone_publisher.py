@@ -3,7 +3,7 @@
 """The node's topics about cones: what is computed for whom, and why positions are withheld."""
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from importlib import import_module
 from time import perf_counter
 from typing import Any
@@ -24,7 +24,7 @@ POSITIONS = ('cones', 'cone_markers')   # topics that need the camera's calibrat
 LABELS = 'label_info'                   # sent once, to whoever comes
 
 
-@lru_cache(maxsize=None)
+@cache
 def message_class(name: str) -> Any:
     """Return the class of a message such as sensor_msgs/msg/PointCloud2."""
     package, _, kind = name.partition('/msg/')

@@ -225,7 +225,7 @@ def _hypotheses(runs: Runs, own: np.ndarray, tips: tuple[np.ndarray, ...],
     a foot say the same, then those of a tip, then of a foot alone; each kind from the nearest.
     """
     found = []
-    tip_runs, tu, tb, th, tc = tips
+    _, tu, tb, th, tc = tips
     if feet is None:
         agree = np.zeros((len(tu), 0), bool)
     else:
@@ -260,7 +260,7 @@ def _hypotheses(runs: Runs, own: np.ndarray, tips: tuple[np.ndarray, ...],
 
 def _assigned(row: np.ndarray, start: np.ndarray, stop: np.ndarray, value: np.ndarray,
               cones: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray] | None:
-    """Give each pixel of runs to one of several cones, (k, 4), nearest first; see `_take_apart`."""
+    """Give each pixel of runs to one of several cones (k, 4), nearest first; see `_take_apart`."""
     size = stop - start
     ends = np.cumsum(size)
     u = np.arange(ends[-1]) + np.repeat(start - ends + size, size)

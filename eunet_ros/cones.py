@@ -62,8 +62,8 @@ def find_cones(mask: np.ndarray, confidence: np.ndarray | None = None, min_pixel
     where not all were. Raises ValueError for other arrays.
     """
     if mask.ndim != 2 or mask.dtype != np.uint8:
-        raise ValueError(f'Expected a mask of class ids, (h, w) uint8, found {mask.dtype} of shape '
-                         f'{mask.shape}.')
+        raise ValueError('Expected a mask of class ids, (h, w) uint8, found '
+                         f'{mask.dtype} of shape {mask.shape}.')
     if confidence is not None and (confidence.shape != mask.shape
                                    or confidence.dtype != np.uint8):
         raise ValueError(f'Expected the confidence as (h, w) uint8 of the size of the mask, '

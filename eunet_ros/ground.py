@@ -96,7 +96,7 @@ class Located:
 
     @property
     def distance(self) -> np.ndarray:
-        """Return the distance (n,) of each from base_link's origin [m]."""
+        """Return how far each is, (n,), from base_link's origin [m]."""
         return np.hypot(self.xyz[:, 0], self.xyz[:, 1])
 
     def select(self, which: np.ndarray) -> Located:
@@ -141,7 +141,7 @@ class Ground:
         return self.camera.project((np.asarray(points) - self.pose.origin) @ self.pose.rotation)
 
     def covariance(self, pixels: np.ndarray, above: np.ndarray | float = 0.0) -> np.ndarray:
-        """Return the covariance (n, 2, 2) [m²] of x and y that `pixel_stddev` makes."""
+        """Return the covariances (n, 2, 2) [m²] of x and y: what `pixel_stddev` makes."""
         pixels, step = np.asarray(pixels, np.float64), 0.05
         rays = self.camera.rays(pixels) @ self.pose.rotation.T
         drop = self.pose.origin[2] - self.ground_z - np.asarray(above, np.float64)

@@ -18,6 +18,7 @@ _STEPS = 60
 _GATE = 40.0          # pixels between a cone that is found and where it is expected, at first
 _OUTLIER = 4.0        # standard deviations, at the end
 _TAPE = 0.03          # of a measured spot and of how a plate is turned, standard deviation [m]
+_LOOSE_M, _LOOSE_RAD = 0.15, 0.03  # standard deviations that are of no use
 _PITCHES = np.radians(np.arange(-10, 36, 1.0))
 _HEIGHTS = (0.5, 0.65, 0.8, 1.0, 1.2, 1.45, 1.75, 2.1)  # m, times the guess
 _YAWS = np.radians((-9, -6, -3, 0, 3, 6, 9))
@@ -213,12 +214,15 @@ def _solved(camera: CameraModel, images: Sequence[Cones], spots: Sequence[Spot],
             damping *= 5
             if damping > 1e9:
                 break
-    normal = jacobian.T @ jacobian
-    if np.linalg.cond(normal / np.sqrt(np.outer(np.diag(normal), np.diag(normal)) + 1e-12)) > 1e5:
+    # What errors of one standard deviation each would make of it.
+    prior = np.sqrt(np.diag(np.linalg.pinv(jacobian.T @ jacobian, hermitian=True)))
+    singular = np.linalg.matrix_rank(jacobian) < len(free)
+    limits = [_LOOSE_M if name == 'height' else _LOOSE_RAD for name in free]
+    if singular or (prior > limits).any():
         raise ValueError(f'The measured cones do not tell {" and ".join(free)} apart: place them '
                          'at different distances, and to the left and right.')
     spread = now @ now / max(1, len(now) - len(free))
-    deviations = np.sqrt(np.diag(np.linalg.inv(normal)) * max(spread, 1e-12))
+    deviations = prior * np.sqrt(max(spread, 1e-12))
     return replace(m, **dict(zip(free, values.tolist()))), deviations.tolist()
 
 

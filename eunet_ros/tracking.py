@@ -1,7 +1,7 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-A light tracker in the image: a cone keeps a number, and does not vanish or change class for a frame.
+A light tracker in the image: a cone keeps its number, does not blink and does not change class.
 
 Each cone is expected where its motion since the last frames leads, and the nearest cone found
 there is the same one. Its class is the one that it was taken for most of late, weighted by
@@ -28,13 +28,17 @@ class Tracks:
     """
     What a tracker says of each cone of an image: arrays of (n,).
 
-    id: uint32, from 1, never used again. age: uint16, frames since it was first found. found:
+    number: uint32, from 1, never used again. age: uint16, frames since it was first found. found:
     bool, false where it is only kept.
     """
 
-    id: np.ndarray
+    number: np.ndarray
     age: np.ndarray
     found: np.ndarray
+
+    def select(self, which: np.ndarray) -> Tracks:
+        """Return rows by a mask or by indices."""
+        return Tracks(self.number[which], self.age[which], self.found[which])
 
 
 class ConeTracker:

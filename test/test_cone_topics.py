@@ -31,8 +31,8 @@ def cone_mask():
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     for kind, (x, y) in TRUTH.items():
         corners = [(x + a, y + b, 0) for a in (-0.114, 0.114) for b in (-0.114, 0.114)]
-        rims = [(x + r * np.cos(t), y + r * np.sin(t), z) for r, z in ((0.09, 0.03), (0.025, 0.325))
-                for t in np.linspace(0, 2 * np.pi, 16)]
+        rims = [(x + r * np.cos(t), y + r * np.sin(t), z)
+                for r, z in ((0.09, 0.03), (0.025, 0.325)) for t in np.linspace(0, 2 * np.pi, 16)]
         for part in (corners, rims):
             hull = cv2.convexHull(np.rint(ground.project(np.array(part))).astype(np.int32))
             cv2.fillConvexPoly(mask, hull, kind)

@@ -7,7 +7,8 @@ import cv2
 from eunet_ros.cone_runs import find_runs
 from eunet_ros.cones import find_cones
 from eunet_ros.training.data.synthetic import Drive
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 import numpy as np
 import pytest

@@ -9,7 +9,8 @@ from eunet_ros.camera_model import camera_model, CameraModel
 from eunet_ros.cones import find_cones
 from eunet_ros.ground import ConeSizes, Ground, mounted, pose_of_transform
 from eunet_ros.training.data.synthetic import Drive
-from hypothesis import assume, given, settings, strategies as st
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 import numpy as np
 import pytest
 
