@@ -16,6 +16,7 @@ from eunet_ros.ground import Ground, mounted
 import numpy as np
 
 MATCH = 0.5                       # overlap (IoU) of two boxes that are of one cone
+STEADY_MATCH = 0.25               # the same for steadiness: a box that wavers is no blink
 VISIBLE = 0.3                     # share of a cone that must show for it to count
 HEIGHTS = ((6, 10), (10, 15), (15, 20), (20, 40), (40, 10_000))  # pixels, high excluded
 RANGES = ((0, 5), (5, 10), (10, 15), (15, 20), (20, 30))         # metres, far excluded
@@ -35,12 +36,12 @@ def boxes_of(truth: Sequence[Any]) -> np.ndarray:
     return np.array([c.box for c in truth], np.int64).reshape(-1, 4)
 
 
-def match(truth: Sequence[Any], cones: Cones) -> dict[int, int]:
-    """Return which found cone each true one is, best pairs first; none is taken twice."""
+def match(truth: Sequence[Any], cones: Cones, least: float = MATCH) -> dict[int, int]:
+    """Return which found cone each true one is, best pairs first; least: of their overlap."""
     shared = overlaps(boxes_of(truth), cones.box.astype(np.int64))
     pairs: dict[int, int] = {}
     taken: set[int] = set()
-    rows, cols = np.nonzero(shared >= MATCH)
+    rows, cols = np.nonzero(shared >= least)
     for k in np.argsort(-shared[rows, cols], kind='stable'):
         row, col = int(rows[k]), int(cols[k])
         if row not in pairs and col not in taken:

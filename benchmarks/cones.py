@@ -23,7 +23,7 @@ from typing import Any
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # a checkout need not be installed
 
-from _cone_truth import busy_mask, ground_of, match, Tally  # noqa: E402
+from _cone_truth import busy_mask, ground_of, match, STEADY_MATCH, Tally  # noqa: E402
 from _machine import machine_lines  # noqa: E402
 import cv2  # noqa: E402
 from eunet_ros.cone_pictures import draw_cones, draw_from_above  # noqa: E402
@@ -106,7 +106,7 @@ def steadiness(o: argparse.Namespace, segmenter: Any) -> dict[str, Any]:
             plain = find_cones(result.mask, result.confidence(cones_only=True))
             tracked, _ = tracker.update(plain, 1 + round(k * 1e9 / o.hz))
             for (name, count), cones in zip(counts.items(), (plain, tracked)):
-                pairs = match(scene.cones, cones)
+                pairs = match(scene.cones, cones, STEADY_MATCH)
                 count.add({c.index: (int(cones.class_id[pairs[i]]) if i in pairs else MISSED,
                                      c.height_px)
                            for i, c in enumerate(scene.cones) if c.visible_fraction >= 0.5})

@@ -5,7 +5,8 @@ A light tracker in the image: a cone keeps its number, does not blink and does n
 
 Each cone is expected where its motion since the last frames leads, and the nearest cone found
 there is the same one. Its class is the one that it was taken for most of late, weighted by
-confidence. One that is not found is kept for a frame or two, where it is expected.
+confidence. One that is not found is kept for a few frames, where it is
+expected.
 """
 from __future__ import annotations
 
@@ -14,12 +15,13 @@ from dataclasses import dataclass, fields, replace
 from eunet_ros.cones import Cones
 import numpy as np
 
-MISSES = 2            # frames that a cone which was confirmed is kept without being found
+MISSES = 3            # frames that a cone which was confirmed is kept without being found
 CONFIRMED = 3         # frames in which a cone must have been found for that
-_GATE = 0.9           # farthest that it may be from where it is expected, in its heights
-_SIZE = 1.6           # largest ratio of heights
-_FORGET = 0.75        # weight of a class' earlier votes in the next frame
-_SMOOTH = 0.5         # of a new velocity
+_GATE = 0.6           # farthest that it may be from where it is expected, in its heights
+_SIZE = 2.0           # largest ratio of heights, or of widths
+_SMALL = 8            # pixels of height; below, a size is not known well
+_FORGET = 0.85        # weight of a class' earlier votes in the next frame
+_SMOOTH = 0.25        # of a new velocity
 _PAUSE_S = 0.5        # after a longer one, and where time goes back, tracks begin anew
 
 
@@ -122,12 +124,16 @@ def _pairs(before: Cones, after: Cones) -> tuple[np.ndarray, np.ndarray]:
     if not len(before) or not len(after):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     tall = [np.maximum(c.box[:, 3] - c.box[:, 1], 1).astype(np.float64) for c in (before, after)]
+    wide = [np.maximum(c.box[:, 2] - c.box[:, 0], 1).astype(np.float64) for c in (before, after)]
     size = np.maximum(tall[0][:, None], tall[1])
-    ratio = size / np.minimum(tall[0][:, None], tall[1])
+    ratio = np.maximum(size / np.minimum(tall[0][:, None], tall[1]),
+                       np.maximum(wide[0][:, None], wide[1])
+                       / np.minimum(wide[0][:, None], wide[1]))
+    small = np.minimum(tall[0][:, None], tall[1]) < _SMALL
     apart = 0.5 * (before.base + before.tip)[:, None] - 0.5 * (after.base + after.tip)
     cost = np.hypot(apart[..., 0], apart[..., 1]) / size
     cost += 0.2 * (ratio - 1) + 0.15 * (before.class_id[:, None] != after.class_id)
-    cost[(ratio > _SIZE) & ~(before.cut[:, None] | after.cut)] = np.inf
+    cost[(ratio > np.where(small, 2 * _SIZE, _SIZE)) & ~(before.cut[:, None] | after.cut)] = np.inf
     rows, cols = np.nonzero(cost < _GATE)
     order = np.argsort(cost[rows, cols], kind='stable')
     free = [np.ones(len(before), bool), np.ones(len(after), bool)]
