@@ -29,7 +29,7 @@ data_files = [
 if {'editable_wheel', 'bdist_wheel'} & set(sys.argv):
     data_files.append(
         (f'lib/{NAME}', ['resource/segmentation_node', 'resource/build_engine',
-                         'resource/calibrate_mount']))
+                         'resource/calibrate_mount', 'resource/cone_bridge']))
 
 
 class DataDistribution(Distribution):
@@ -65,6 +65,7 @@ setup(
             'segmentation_node = eunet_ros.segmentation_node:run_node',
             'build_engine = eunet_ros.model.build_engine:main',
             'calibrate_mount = eunet_ros.calibrate_mount:main',
+            'cone_bridge = eunet_ros.cone_bridge:run_bridge',
         ],
     },
 )

@@ -115,10 +115,6 @@ class ConePublisher:
         seen = self._seen
         return seen.reason if seen else ''
 
-    def wanted(self, watched: set[str]) -> set[str]:
-        """Return what the pipeline is asked for besides."""
-        return {'cone_confidence'} if watched & {*POSITIONS, 'detections'} else set()
-
     def rows(self) -> dict[str, str]:
         """Return rows of the diagnostics message, none while nobody listens."""
         seen = self._seen
@@ -151,7 +147,8 @@ class ConePublisher:
             self._seen = None  # boxes on an overlay need positions, and nobody asked for more
             return
         stamp = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
-        seen = self._locator.find(products.mask, products.cone_confidence, stamp, p)
+        confidence = products.cone_confidence() if topics and products.cone_confidence else None
+        seen = self._locator.find(products.mask, confidence, stamp, p)
         if topics != {'detections'} or products.overlay is not None:
             try:
                 seen = self._locator.place(seen, products.mask.shape, info,

@@ -266,7 +266,7 @@ class SegmentationNode(LifecycleNode):
             self.statistics.dropped('unwatched')
             return
         wanted = {name.partition('/')[0] for name in watched}
-        products = self._pipeline.run(msg, wanted | self._cones.wanted(watched))
+        products = self._pipeline.run(msg, wanted)
         ready = time.perf_counter()
         self._publish(msg.header, products, watched)
         done = time.perf_counter()
