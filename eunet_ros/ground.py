@@ -17,6 +17,7 @@ from eunet_ros.cones import Cones
 import numpy as np
 
 BODY_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+_PIXEL = 0.05         # by which a pixel is moved to see what it makes
 _LEAST_DIP = 1e-5     # of a ray below the horizon [rad]; flatter ones meet the ground nowhere
 EDGE_SHARE = 2 / math.pi  # mean distance from a square's centre to its nearest edge, by its side
 
@@ -142,20 +143,25 @@ class Ground:
 
     def covariance(self, pixels: np.ndarray, above: np.ndarray | float = 0.0) -> np.ndarray:
         """Return the covariances (n, 2, 2) [m²] of x and y: what `pixel_stddev` makes."""
-        pixels, step = np.asarray(pixels, np.float64), 0.05
-        rays = self.camera.rays(pixels) @ self.pose.rotation.T
+        return self._meet(pixels, above)[1]
+
+    def _meet(self, pixels: np.ndarray,
+              above: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+        """Return what `intersect` and `covariance` do, from one pass through the lens."""
+        pixels, count = np.asarray(pixels, np.float64), len(pixels)
+        three = np.concatenate([pixels, pixels + (_PIXEL, 0), pixels + (0, _PIXEL)])
+        rays = self.camera.rays(three) @ self.pose.rotation.T
+        change = (rays[count:].reshape(2, count, 3) - rays[:count]) / _PIXEL
+        rays = rays[:count]
         drop = self.pose.origin[2] - self.ground_z - np.asarray(above, np.float64)
-        jacobian = np.empty((len(pixels), 2, 2))
         with np.errstate(invalid='ignore', divide='ignore'):
-            meets = rays[:, 2] < -_LEAST_DIP
-            down = np.where(meets, -rays[:, 2], np.nan)
-            for axis in range(2):
-                moved = pixels.copy()
-                moved[:, axis] += step
-                change = (self.camera.rays(moved) @ self.pose.rotation.T - rays) / step
-                jacobian[:, :, axis] = (drop / down)[:, None] * (
-                    change[:, :2] + rays[:, :2] * (change[:, 2] / down)[:, None])
-        return self.pixel_stddev ** 2 * jacobian @ jacobian.transpose(0, 2, 1)
+            reach = np.where((rays[:, 2] < -_LEAST_DIP) & (drop > 1e-6), drop / -rays[:, 2],
+                             np.nan)
+            # Where the ground is met, a change along the ray changes nothing.
+            moved = change[..., :2] - rays[:, :2] * (change[..., 2] / rays[:, 2])[..., None]
+            jacobian = (reach[:, None] * moved).transpose(1, 2, 0)  # (n, xy, uv)
+        return (self.pose.origin + reach[:, None] * rays,
+                self.pixel_stddev ** 2 * jacobian @ jacobian.transpose(0, 2, 1))
 
     def locate(self, cones: Cones) -> tuple[Located, np.ndarray]:
         """
@@ -170,8 +176,7 @@ class Ground:
         by_height = cones.hidden & ~cones.topless
         pixels = np.where(by_height[:, None], cones.tip, cones.base).astype(np.float64)
         above = np.where(by_height, heights, 0.0)
-        xyz = self.intersect(pixels, above)
-        covariance = self.covariance(pixels, above)
+        xyz, covariance = self._meet(pixels, above)
         # The base's lowest row is the plate's nearest edge, not its middle.
         away = xyz[:, :2] - self.pose.origin[:2]
         length = np.maximum(np.hypot(away[:, 0], away[:, 1]), 1e-6)
