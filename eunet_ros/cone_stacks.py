@@ -74,7 +74,7 @@ def read_stacks(path: Path | None = None) -> dict[str, Stack]:
 
 
 def covariances(rows: np.ndarray) -> np.ndarray:
-    """Return the covariances (n, 2, 2) [m²] of x and y of POINT rows; see cone_messages."""
+    """Return the (n, 2, 2) covariances [m²] of x and y of POINT rows; see cone_messages."""
     bearing = np.arctan2(rows['y'].astype(np.float64), rows['x'])
     c, s = np.cos(bearing), np.sin(bearing)
     turn = np.stack([np.stack([c, -s], -1), np.stack([s, c], -1)], -2)

@@ -158,7 +158,7 @@ def _scores(drive: RecordedDrive, source: BagSource | FolderSource,
 
 def _mounting(o: argparse.Namespace,
               source: BagSource | FolderSource) -> dict[str, Any] | None:
-    """Return how the camera was mounted: as told, or as the bag's folder says; None for neither."""
+    """Return how the camera was mounted, as told or as the bag says; None for neither."""
     if o.mounting is not None:
         return read_mounting(o.mounting)
     beside = Path(source.path) / MOUNTING

@@ -24,6 +24,7 @@ from eunet_ros.bag_messages import (
 )
 from eunet_ros.bag_writer import BagWriter
 from eunet_ros.bags import Bag, BagError, find_ground_truth
+from eunet_ros.cone_pictures import draw_cones, draw_from_above
 from eunet_ros.conversions import (
     compressed_to_bgr,
     compressed_to_mask,
@@ -31,7 +32,6 @@ from eunet_ros.conversions import (
     image_to_bgr,
     image_to_mask,
 )
-from eunet_ros.cone_pictures import draw_cones, draw_from_above
 from eunet_ros.demo_cones import DemoCones
 from eunet_ros.demo_pictures import draw_mask, draw_sheet
 from eunet_ros.demo_processes import DemoError, DriveRecord

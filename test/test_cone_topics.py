@@ -3,6 +3,7 @@
 """The node's topics about cones over real DDS: positions, markers, overlay, and why not."""
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,6 +13,7 @@ pytest.importorskip('visualization_msgs', reason='visualization_msgs is not inst
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: I100, E402
 from eunet_ros.camera_model import CameraModel  # noqa: E402
 from eunet_ros.cone_messages import BY_HEIGHT, read_points  # noqa: E402
+from eunet_ros.cone_publisher import TransformSource  # noqa: E402
 from eunet_ros.ground import Ground, mounted  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from sensor_msgs.msg import CameraInfo, PointCloud2  # noqa: E402
@@ -26,7 +28,6 @@ TRUTH = {1: (4.0, 1.5), 2: (4.5, -1.0), 3: (7.0, 0.5)}  # class id: x, y in base
 
 def cone_mask():
     """Draw upright cones of 0.325 m, with plates of 0.228 m, at TRUTH."""
-    import cv2
     ground = Ground(CAMERA, mounted(1.0, 0.2, x=0.5))
     mask = np.zeros((HEIGHT, WIDTH), np.uint8)
     for kind, (x, y) in TRUTH.items():
@@ -153,6 +154,56 @@ def test_without_what_it_takes_masks_go_on_and_diagnostics_say_why(
               'diagnostics that say why')
     assert rig.got['cones'] == []
     assert rig.send(frame(sec=9)).header.stamp.sec == 9
+
+
+class Transforms:
+    """Stands for a tf2 buffer."""
+
+    def __init__(self, pose):
+        self.pose, self.asked = pose, []
+
+    def lookup_transform(self, target, source, time):
+        self.asked.append((target, source))
+        if self.pose is None:
+            raise RuntimeError('"base_link" passed to lookupTransform does\nnot exist')
+        vector = cv2.Rodrigues(self.pose.rotation)[0][:, 0]
+        turn = np.linalg.norm(vector)
+        x, y, z = vector / turn * np.sin(turn / 2)
+        origin = dict(zip('xyz', self.pose.origin))
+        return SimpleNamespace(transform=SimpleNamespace(
+            translation=SimpleNamespace(**origin),
+            rotation=SimpleNamespace(x=x, y=y, z=z, w=np.cos(turn / 2))))
+
+
+def test_the_mounting_comes_from_tf(make_rig):
+    rig = make_rig('cones', info=camera_info(), mounting='tf', camera_height=0.0)
+    buffer = Transforms(None)
+    rig.node._cones._transforms = TransformSource(None, buffer)
+    rig.camera.publish(frame())
+    rig.until(lambda: 'no transform' in rig.node._cones.reason, 'the reason')
+    assert rig.node._cones.reason == (
+        "there is no transform from 'camera_optical_frame' to 'base_link' (\"base_link\" passed "
+        'to lookupTransform does not exist); publish the one of the camera')
+    buffer.pose = mounted(1.0, 0.2, x=0.5)
+    rows = read_points(rig.send(frame(), 'cones'))
+    assert buffer.asked[-1] == ('base_link', 'camera_optical_frame')
+    for row in rows:
+        x, y = TRUTH[int(row['class_id'])]
+        assert np.hypot(row['x'] - x, row['y'] - y) < 0.03 * np.hypot(x, y)
+    assert rig.node._cones.reason == ''
+
+
+def test_rows_outside_of_the_region_keep_their_place(make_rig):
+    rig = make_rig('cones', info=camera_info())
+    whole = read_points(rig.send(frame(), 'cones'))
+    mask = cone_mask()
+    rig.node._pipeline.segmenter.segment = lambda image: SimpleNamespace(
+        mask=mask[60:].copy(), stage_ms={},
+        confidence=lambda cones_only=False: np.full((180, WIDTH), 204, np.uint8))
+    rig.node.set_parameters([Parameter('roi_top', value=0.25)])
+    assert not mask[:60].any()
+    part = read_points(rig.send(frame(), 'cones'))
+    np.testing.assert_array_equal(part, whole)
 
 
 def test_nothing_is_computed_while_nobody_listens(make_rig):
