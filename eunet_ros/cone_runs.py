@@ -21,7 +21,9 @@ class Runs:
 
     row, start, stop: in pixels, stop is exclusive. value: class ids, never 0. label: the number,
     from 0, of the connected piece (8 neighbours, of any class) that a run is part of; count: of
-    pieces. is_tip, is_foot: no run of the same class touches it from above, from below.
+    pieces. is_tip, is_foot: no run of the same class touches it from above, from below. left,
+    right: how far the run of the same class below it begins and ends within it, at its left and
+    at its right; negative where it begins or ends outside of it.
     """
 
     row: np.ndarray
@@ -32,6 +34,8 @@ class Runs:
     count: int
     is_tip: np.ndarray
     is_foot: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
 
 
 def find_runs(mask: np.ndarray) -> Runs | None:
@@ -59,12 +63,17 @@ def find_runs(mask: np.ndarray) -> Runs | None:
                                | (value[high - 1] == value)))
     # The same from below: runs that no other of its class names as touching it from above.
     is_foot = np.ones(len(begin), bool)
-    several = high > low
+    inset = np.zeros((2, len(begin)), begin.dtype)
+    several = np.flatnonzero(high > low)
     for touched in (low[several], high[several] - 1):
         own = value[touched] == value[several]
-        is_foot[touched[own]] = False
+        touched, below = touched[own], several[own]
+        is_foot[touched] = False
+        inset[0, touched] = begin[below] - width - begin[touched]
+        inset[1, touched] = end[touched] - end[below] + width
     origin = left - row * width
-    return Runs(row + top, begin + origin, end + origin, value, label, count, is_tip, is_foot)
+    return Runs(row + top, begin + origin, end + origin, value, label, count, is_tip, is_foot,
+                *inset)
 
 
 def bounds(runs: Runs, label: np.ndarray, count: int) -> tuple[np.ndarray, ...]:

@@ -20,8 +20,10 @@ _SMALL = 8            # pixels of height; below, an outline says nothing of what
 _PLATE = 0.14         # height of the plate's picture as a share of a cone's
 _FILLED = 0.47         # of a whole cone's outline that a cluster covers where there is one
 _OWN = 0.1            # of it that no other cone claims, at least
+_OWN_OF_LEDGE = 0.2   # the same of one that only a ledge tells of
 _WIDTH = 0.7          # of a cone's picture, its plate's, as a share of its height
 _AREA = 0.6           # of the outline, as a share of height times width
+_LEDGE = 0.15         # of a cone's height that its outline jumps inwards below its plate
 _MOST = 16            # cones in a cluster
 _ENOUGH = 24          # cones that the scale is fitted to
 
@@ -70,10 +72,15 @@ def separate(runs: Runs, shape: tuple[int, int]) -> tuple[Runs, np.ndarray, np.n
     cut = (left == 0) | (top == 0) | (right == shape[1]) | (bottom == shape[0])
     count, new_hidden, new_middle, pieces, gone = runs.count, [hidden], [middle], [], []
     tip_hints = _Hints(runs, own[runs.is_tip[own]], True, scale, top, bottom)
-    foot_hints = scale and _Hints(runs, own[runs.is_foot[own]], False, scale, top, bottom)
+    foot_hints = ledge_hints = None
+    if scale:
+        foot_hints = _Hints(runs, own[runs.is_foot[own]], False, scale, top, bottom)
+        ledges = own[np.maximum(runs.left[own], runs.right[own]) >= 2]
+        ledge_hints = _Hints(runs, ledges, False, scale, top, bottom)
+        ledge_hints.keep_ledges(runs)
     for k, first, last in zip(suspects.tolist(), firsts, firsts[1:]):
         cones = _hypotheses(runs, own[first:last], tip_hints.of(k),
-                            foot_hints and foot_hints.of(k))
+                            foot_hints and foot_hints.of(k), ledge_hints and ledge_hints.of(k))
         found = _take_apart(runs, own[first:last], cones, bool(cut[k])) if (
             len(cones) > 1) else None
         if found is None:
@@ -166,10 +173,23 @@ class _Hints:
             self.height = size * scale.height(self.column, row)
             out = top - row + self.height
         # A cone that sticks out of the cluster by much is none.
-        good = (self.height >= 4) & (out < 0.5 * self.height)
-        for name, values in vars(self).items():
-            setattr(self, name, values[good])
-        self.first = np.searchsorted(self.label, np.arange(runs.count + 1))
+        self._labels = np.arange(runs.count + 1)
+        self._keep((self.height >= 4) & (out < 0.5 * self.height))
+
+    def _keep(self, good: np.ndarray) -> None:
+        for name in ('runs', 'label', 'cls', 'column', 'lowest', 'height'):
+            setattr(self, name, getattr(self, name)[good])
+        self.first = np.searchsorted(self.label, self._labels)
+
+    def keep_ledges(self, runs: Runs) -> None:
+        """Keep where the outline jumps inwards, as below a plate whose middle is hidden."""
+        left, right = runs.left[self.runs], runs.right[self.runs]
+        jump = _LEDGE * self.height
+        # Where it jumps at one side only, the plate's middle is half a plate from there.
+        half = 0.5 * _WIDTH * self.height
+        self.column = np.where(left < jump, runs.stop[self.runs] - 1 - half, np.where(
+            right < jump, runs.start[self.runs] + half, self.column))
+        self._keep(np.maximum(left, right) >= jump)
 
     def of(self, label: int) -> tuple[np.ndarray, ...]:
         """Return runs, column, lowest row, height and class of one cluster's."""
@@ -187,7 +207,7 @@ def _take_apart(runs: Runs, own: np.ndarray, cones: np.ndarray, cut: bool,
     hidden, and in which column it is. None where it is one cone.
     """
     row, start, stop, value = runs.row[own], runs.start[own], runs.stop[own], runs.value[own]
-    hu, hb, hh, hc = cones.T[:, :, None]  # (k, 1): column, lowest row, height, class
+    hu, hb, hh, hc, own_share = cones.T[:, :, None]  # (k, 1)
     # How much of each run (n) is within each outline (k).
     up = (hb - row) / hh
     half = _half_width(up) * hh + 0.5
@@ -202,12 +222,12 @@ def _take_apart(runs: Runs, own: np.ndarray, cones: np.ndarray, cut: bool,
         left = within[k]
         for j in chosen:
             left = left - np.maximum(np.minimum(high[k], high[j]) - np.maximum(low[k], low[j]), 0)
-        if np.maximum(left, 0).sum() >= _OWN * area[k]:
+        if np.maximum(left, 0).sum() >= own_share[k, 0] * area[k]:
             chosen.append(k)
     if len(chosen) < 2:
         return None
     chosen.sort(key=lambda k: -cones[k, 1])
-    return _assigned(row, start, stop, value, cones[chosen])
+    return _assigned(row, start, stop, value, cones[chosen, :4])
 
 
 def _half_width(up: np.ndarray) -> np.ndarray:
@@ -217,12 +237,15 @@ def _half_width(up: np.ndarray) -> np.ndarray:
 
 
 def _hypotheses(runs: Runs, own: np.ndarray, tips: tuple[np.ndarray, ...],
-                feet: tuple[np.ndarray, ...] | None) -> np.ndarray:
+                feet: tuple[np.ndarray, ...] | None,
+                ledges: tuple[np.ndarray, ...] | None) -> np.ndarray:
     """
-    Return cones that may be in a cluster: (k, 4) column, lowest row, height, class id.
+    Return cones that may be in a cluster, (k, 5): column, lowest row, height, class id, and the
+    share of its outline that no other cone may claim.
 
-    own: its runs. tips, feet: what they say, see `_Hints.of`. First come those of which a tip and
-    a foot say the same, then those of a tip, then of a foot alone; each kind from the nearest.
+    own: its runs. tips, feet, ledges: what they say, see `_Hints.of`. First come those of which a
+    tip and a foot say the same, then those of a tip, of a foot, and of a ledge alone; each kind
+    from the nearest.
     """
     found = []
     _, tu, tb, th, tc = tips
@@ -254,8 +277,11 @@ def _hypotheses(runs: Runs, own: np.ndarray, tips: tuple[np.ndarray, ...],
         column = (0.5 * (start[near[widest]] + stop[near[widest]] - 1) if wide[widest]
                   else fu[k])
         found.append((2, float(column), float(fb[k]), float(height), int(fc[k])))
+    if ledges is not None:
+        found += [(3, *cone) for cone in zip(*(values.tolist() for values in ledges[1:]))]
     found.sort(key=lambda cone: (cone[0], -cone[2]))
-    return np.array([cone[1:] for cone in found[:_MOST]], float).reshape(-1, 4)
+    return np.array([(*cone[1:], _OWN_OF_LEDGE if cone[0] == 3 else _OWN)
+                     for cone in found[:_MOST]], float).reshape(-1, 5)
 
 
 def _assigned(row: np.ndarray, start: np.ndarray, stop: np.ndarray, value: np.ndarray,
