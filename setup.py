@@ -28,7 +28,8 @@ data_files = [
 # pip puts console scripts into bin/, where `ros2 run` does not look; colcon obeys setup.cfg.
 if {'editable_wheel', 'bdist_wheel'} & set(sys.argv):
     data_files.append(
-        (f'lib/{NAME}', ['resource/segmentation_node', 'resource/build_engine']))
+        (f'lib/{NAME}', ['resource/segmentation_node', 'resource/build_engine',
+                         'resource/calibrate_mount', 'resource/cone_bridge']))
 
 
 class DataDistribution(Distribution):
@@ -63,6 +64,8 @@ setup(
         'console_scripts': [
             'segmentation_node = eunet_ros.segmentation_node:run_node',
             'build_engine = eunet_ros.model.build_engine:main',
+            'calibrate_mount = eunet_ros.calibrate_mount:main',
+            'cone_bridge = eunet_ros.cone_bridge:run_bridge',
         ],
     },
 )

@@ -22,7 +22,7 @@ from rclpy.node import Node  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
 from rclpy.serialization import serialize_message  # noqa: E402
 from rclpy.signals import SignalHandlerOptions  # noqa: E402
-from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 
 FRAMES = 24  # rendered, then shown again and again
 
@@ -41,8 +41,19 @@ def messages(height: int, width: int, compressed: bool) -> list[bytes]:
     return found
 
 
-def publish(node: Node, compressed: bool, frames: list[bytes], hz: float, seconds: float) -> int:
+def calibration(height: int, width: int) -> CameraInfo:
+    """Return the camera_info of the drive's camera."""
+    camera = Drive(3, height, width).camera
+    info = CameraInfo(height=height, width=width, distortion_model='plumb_bob',
+                      d=camera.D.tolist(), k=camera.K.reshape(-1).tolist())
+    info.header.frame_id = 'camera'
+    return info
+
+
+def publish(node: Node, compressed: bool, frames: list[bytes], hz: float, seconds: float,
+            info: CameraInfo) -> int:
     """Publish for so long; returns how many images went out."""
+    calibrated = node.create_publisher(CameraInfo, '/camera/camera_info', 5)
     qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
     topic = '/camera/image_raw/compressed' if compressed else '/camera/image_raw'
     publisher = node.create_publisher(CompressedImage if compressed else Image, topic, qos)
@@ -54,6 +65,7 @@ def publish(node: Node, compressed: bool, frames: list[bytes], hz: float, second
         delay = pacer.remaining(int(sent * NS / hz))
         if delay > 0:
             time.sleep(delay)
+        calibrated.publish(info)
         publisher.publish(with_stamp(frames[sent % len(frames)], time.time_ns()))
         sent += 1
     return sent
@@ -74,7 +86,7 @@ def main() -> int:
         frames = messages(o.height, o.width, o.compressed)
         rclpy.init(args=None, signal_handler_options=SignalHandlerOptions.NO)
         node = rclpy.create_node('camera')
-        publish(node, o.compressed, frames, o.hz, o.seconds)
+        publish(node, o.compressed, frames, o.hz, o.seconds, calibration(o.height, o.width))
     except KeyboardInterrupt:
         pass
     finally:

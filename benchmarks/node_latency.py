@@ -5,6 +5,7 @@ Measure the node as a car would: from the camera's stamp to the mask in another 
 
     python benchmarks/node_latency.py
     python benchmarks/node_latency.py --compressed --seconds 20
+    python benchmarks/node_latency.py --cones --loads                # what positions cost
     python benchmarks/node_latency.py --loads 3 --seconds 600        # does memory stay flat?
 
 Camera, node and this script are three processes that talk over DDS. First at a camera's rate, then
@@ -49,6 +50,7 @@ class Run:
 
     hz: float
     arrivals: dict[int, int] = field(default_factory=dict)  # by stamp, ns
+    cone_arrivals: dict[int, int] = field(default_factory=dict)
     diagnostics: dict[str, str] = field(default_factory=dict)
     memory_mib: list[float] = field(default_factory=list)
 
@@ -60,6 +62,8 @@ class Run:
         quarter = max(1, len(self.memory_mib) // 4)
         return {'name': name, 'camera_hz': self.hz, 'mask_hz': len(counted) / span,
                 'latency_ms': latency_ms(counted), 'stage_ms': stage_ms(self.diagnostics),
+                'cones_latency_ms': latency_ms({
+                    stamp: at for stamp, at in self.cone_arrivals.items() if stamp >= first}),
                 'memory_mib': [sum(part) / len(part) for part in (
                     self.memory_mib[:quarter], self.memory_mib[-quarter:]) if part]}
 
@@ -89,8 +93,20 @@ class Listener:
         self._kept = [
             self._node.create_subscription(Image, '/eunet/mask', self._on_mask, qos, raw=True),
             self._node.create_subscription(DiagnosticArray, '/diagnostics', self._on_rows, 10)]
+        self._cones: Any = None
+        self._qos = qos
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
+
+    def want_cones(self, wanted: bool) -> None:
+        """Subscribe to the positions of cones, or no longer."""
+        from sensor_msgs.msg import PointCloud2
+        if self._cones is not None:
+            self._node.destroy_subscription(self._cones)
+            self._cones = None
+        if wanted:
+            self._cones = self._node.create_subscription(
+                PointCloud2, '/eunet/cones', self._on_cones, self._qos, raw=True)
 
     def spin(self, seconds: float) -> None:
         """Take what comes within so long."""
@@ -101,6 +117,12 @@ class Listener:
         now = time.time_ns()
         if self.run:
             self.run.arrivals[stamp_of(raw)] = now
+
+    def _on_cones(self, raw: bytes) -> None:
+        from eunet_ros.bag_messages import stamp_of
+        now = time.time_ns()
+        if self.run:
+            self.run.cone_arrivals[stamp_of(raw)] = now
 
     def _on_rows(self, message: Any) -> None:
         for status in message.status:
@@ -120,7 +142,7 @@ def measure(o: argparse.Namespace, listener: Listener, hz: float, work: Path,
     """Run camera and node at a rate; raises DemoError where one of them fails."""
     events: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue()
     parameters = {'weights': o.weights, 'engine': o.engine, 'precision': o.precision,
-                  'num_threads': o.threads}
+                  'num_threads': o.threads, 'camera_height': 1.05, 'camera_pitch': 0.0873}
     run, children = Run(hz), []
     try:
         node = Child('eunet', 'eunet_ros.segmentation_node',
@@ -184,6 +206,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
                         help='times the rate that the node can work at')
     parser.add_argument('--seconds', type=float, default=15.0, help='of each run')
     parser.add_argument('--compressed', action='store_true', help='JPEG instead of raw images')
+    parser.add_argument('--cones', action='store_true',
+                        help='once more unloaded, with a listener for the positions of cones')
     parser.add_argument('--json', type=Path, help='file to write the rows to')
     o = parser.parse_args(arguments)
     if not (0.1 <= o.hz <= 1000 and o.seconds > 0 and all(0 < load <= 10 for load in o.loads)):
@@ -217,6 +241,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with tempfile.TemporaryDirectory() as work:
             rows = [measure(o, listener, o.hz, Path(work), env).row('unloaded', o.seconds)]
             show(rows[0])
+            if o.cones:
+                listener.want_cones(True)
+                run = measure(o, listener, o.hz, Path(work), env)
+                listener.want_cones(False)
+                with_cones = run.row('with cones', o.seconds)
+                show(with_cones)
+                rows.append(with_cones)
             capacity = 1e3 / rows[0]['stage_ms']['total']['p50']
             for load in o.loads:
                 run = measure(o, listener, load * capacity, Path(work), env)
@@ -239,6 +270,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     whole = rows[0]['latency_ms']['p50']
     print(f'\nStamp to mask {whole:.1f} ms, of which the engine takes {engine:.1f}: '
           f'{whole - engine:.1f} ms for everything else.')
+    if o.cones:
+        before, after = (row['latency_ms']['p50'] for row in rows[:2])
+        print(f'With a listener for cones, masks take {after - before:+.1f} ms and the positions '
+              f'arrive {rows[1]["cones_latency_ms"]["p50"] or 0:.1f} ms after the stamp (p50), '
+              f'{(rows[1]["cones_latency_ms"]["p50"] or 0) - before:+.1f} ms after masks without '
+              'them. Stages: ' + ', '.join(
+                  f'{name} {rows[1]["stage_ms"][name]["p50"]:.2f}' for name in ('draw', 'cones')
+                  if name in rows[1]['stage_ms']))
     if o.json:
         write_json(o.json, rows)
     return 0

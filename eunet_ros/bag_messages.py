@@ -17,6 +17,7 @@ import numpy as np
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
+POINT_CLOUD = 'sensor_msgs/msg/PointCloud2'
 NS = 1_000_000_000
 _STAMP_AT = 4  # bytes: the CDR encapsulation comes first, then sec and nanosec
 

@@ -23,6 +23,7 @@ from typing import Any, TYPE_CHECKING
 
 from eunet_ros.bag_messages import COMPRESSED_IMAGE
 from eunet_ros.bags import Bag, BagError, find_ground_truth
+from eunet_ros.demo_cones import DemoCones, MOUNTING, read_mounting
 from eunet_ros.demo_output import (
     check_output,
     PICTURE,
@@ -107,7 +108,9 @@ def _drive(o: argparse.Namespace, source: BagSource | FolderSource, work: Path, 
         display.show(words, sent, source.count)
 
     started = datetime.now().astimezone()
-    parameters = {'weights': _weights(o.weights), 'variant': o.variant, 'engine': o.engine}
+    mounting = _mounting(o, source)
+    parameters = {'weights': _weights(o.weights), 'variant': o.variant, 'engine': o.engine,
+                  **(mounting or {})}
     compressed = source.msgtype == COMPRESSED_IMAGE
     played = ['--images', str(source.path), '--hz', str(o.hz)] if o.images else [
         str(source.path), '--image-topic', source.bag_topic]
@@ -121,13 +124,16 @@ def _drive(o: argparse.Namespace, source: BagSource | FolderSource, work: Path, 
                         f' {record.diagnostics.get("last error") or "none"}')
     # Here, not before: importing torch would take time from the start of the node.
     from eunet_ros.model.checkpoint import load_checkpoint
-    drive = RecordedDrive(source, record, masks, load_checkpoint(o.weights, o.variant).classes)
+    cones = None if mounting is None else DemoCones(mounting)
+    drive = RecordedDrive(source, record, masks, load_checkpoint(o.weights, o.variant).classes,
+                          cones)
     display.show('Writing bag and video', 0, len(record.sent))
     camera_hz = rate_hz([stamp for *_, stamp in record.sent]) or o.hz
     write_recordings(made, drive, camera_hz / o.rate, display.advance)
     display.show('Scoring', len(record.sent), len(record.sent))
     report = make_report(record, masks.arrivals, _scores(drive, source, display),
                          str(source.path), getattr(source, 'bag_topic', source.topic), started)
+    report['cones'] = cones and cones.report()
     write_picture(made / PICTURE, drive, f'{report["variant"]} on {report["engine"]}',
                   _note(report))
     return report
@@ -148,6 +154,15 @@ def _scores(drive: RecordedDrive, source: BagSource | FolderSource,
         display.complain(f'demo: not scored: {error}')
         names = drive.classes.names[1:]
         return {'dice': None, 'iou': dict.fromkeys(names), 'miou': None}
+
+
+def _mounting(o: argparse.Namespace,
+              source: BagSource | FolderSource) -> dict[str, Any] | None:
+    """Return how the camera was mounted, as told or as the bag says; None for neither."""
+    if o.mounting is not None:
+        return read_mounting(o.mounting)
+    beside = Path(source.path) / MOUNTING
+    return read_mounting(beside) if not o.images and beside.is_file() else None
 
 
 def _sample_bag() -> Path:
@@ -186,6 +201,9 @@ def _arguments(args: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--image-topic', default='', help='where the bag has several cameras')
     parser.add_argument('--hz', type=float, default=DEFAULT_HZ,
                         help=f"a folder's images a second (default: {DEFAULT_HZ:g})")
+    parser.add_argument('--mounting', type=Path, metavar='YAML',
+                        help='how the camera is mounted, as calibrate_mount writes it (default: '
+                             f"{MOUNTING} in the bag's folder, where there is one)")
     parser.add_argument('--rate', type=float, default=1.0, help='speed (default: 1, real time)')
     parser.add_argument('--output', type=Path, default=Path('demo_output'))
     parser.add_argument('--weights', default=DEFAULT_WEIGHTS, metavar='NAME|PATH')

@@ -62,6 +62,12 @@ def result_table(report: Mapping[str, Any]) -> Table:
                                    f'{number(report["mask_hz"], 1)} Hz')
     table.add_row('latency p50, p99, max', ', '.join(
         f'{number(latency[name], 1)} ms' for name in ('p50', 'p99', 'max')))
+    cones = report.get('cones')
+    if cones:
+        table.add_row('cones an image, placed', f'{number(cones["per_image"], 1)}, '
+                                                f'{number(cones["with_position_per_image"], 1)}')
+        if cones['positions_withheld']:
+            table.add_row('positions withheld', cones['positions_withheld'])
     if report['dice'] is not None:
         table.add_row('Dice, cone or not', number(report['dice']))
         table.add_row('mIoU', number(report['miou']))

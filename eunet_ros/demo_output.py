@@ -18,11 +18,13 @@ from eunet_ros.bag_messages import (
     deserialise,
     IMAGE,
     mono_image,
+    POINT_CLOUD,
     serialise,
     with_stamp,
 )
 from eunet_ros.bag_writer import BagWriter
 from eunet_ros.bags import Bag, BagError, find_ground_truth
+from eunet_ros.cone_pictures import draw_cones, draw_from_above
 from eunet_ros.conversions import (
     compressed_to_bgr,
     compressed_to_mask,
@@ -30,6 +32,7 @@ from eunet_ros.conversions import (
     image_to_bgr,
     image_to_mask,
 )
+from eunet_ros.demo_cones import DemoCones
 from eunet_ros.demo_pictures import draw_mask, draw_sheet
 from eunet_ros.demo_processes import DemoError, DriveRecord
 from eunet_ros.frame_source import BagSource, FolderSource, Frame
@@ -39,20 +42,27 @@ from eunet_ros.scores import Confusion, IGNORE
 import numpy as np
 
 REPORT, BAG, VIDEO, PICTURE = 'report.json', 'bag', 'overlay.mp4', 'overlay.png'
-_CONTENT = {REPORT, BAG, VIDEO, PICTURE}
+CONES = 'cones.png'  # the same image and the ground from above
+_CONTENT = {REPORT, BAG, VIDEO, PICTURE, CONES}
 _MASK_TOPIC, _OVERLAY_TOPIC = '/eunet/mask', '/eunet/overlay/compressed'
+_CONES_TOPIC = '/eunet/cones'
 _JPEG_QUALITY = 85
 _CODECS = ('avc1', 'mp4v')  # H.264 plays in browsers; OpenCV's wheels lack it, Ubuntu's has it
 
 
 @dataclass
 class RecordedDrive:
-    """A drive that happened: its images, masks, and the class table of the weights."""
+    """
+    A drive that happened: its images, masks, and the class table of the weights.
+
+    cones: finds and places them, None where it is not known how the camera was mounted.
+    """
 
     source: BagSource | FolderSource
     record: DriveRecord
     masks: MaskReader
     classes: ClassTable
+    cones: DemoCones | None = None
 
     def __post_init__(self) -> None:
         self.sent_of = {stamp: sent for _, stamp, sent in self.record.sent}
@@ -129,6 +139,8 @@ def write_recordings(folder: Path, drive: RecordedDrive, hz: float,
             bag.add_topic(info_topic, CAMERA_INFO)
         bag.add_topic(_MASK_TOPIC, IMAGE)
         bag.add_topic(_OVERLAY_TOPIC, COMPRESSED_IMAGE)
+        if drive.cones:
+            bag.add_topic(_CONES_TOPIC, POINT_CLOUD)
         arrivals = drive.masks.arrivals
         for frame, sent in drive.frames():
             bag.flush(before=sent)
@@ -142,6 +154,12 @@ def write_recordings(folder: Path, drive: RecordedDrive, hz: float,
             if mask is not None:
                 frame_id = deserialise(frame.image, source.msgtype).header.frame_id
                 image = draw_mask(image, mask, table)
+                if drive.cones:
+                    seen = drive.cones.find(frame, sent, mask)
+                    drive.cones.count(seen)
+                    if seen.located:
+                        draw_cones(image, seen.located, table)
+                        bag.write(_CONES_TOPIC, arrivals[sent], drive.cones.message(sent, seen))
                 jpeg = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
                 bag.write(_MASK_TOPIC, arrivals[sent],
                           serialise(mono_image(sent, frame_id, mask)))
@@ -160,7 +178,8 @@ def write_picture(path: Path, drive: RecordedDrive, title: str, note: str) -> bo
     """
     Write the frame with the most cone pixels of the middle third of the masked ones.
 
-    Returns whether there was one; raises OSError, BagError.
+    Where its cones have places, CONES is written beside it. Returns whether there was a frame;
+    raises OSError, BagError.
     """
     stamps = list(drive.masks.arrivals)
     third = len(stamps) // 3
@@ -170,14 +189,25 @@ def write_picture(path: Path, drive: RecordedDrive, title: str, note: str) -> bo
     if not middle:
         return False
     best = max(middle, key=lambda stamp: np.count_nonzero(drive.mask(stamp)))
-    image = next((drive.image(f) for f, sent in drive.frames() if sent == best), None)
+    frame = next(f for f, sent in drive.frames() if sent == best)
+    image, mask = drive.image(frame), drive.mask(best)
     if image is None:
         return False
+    seen = drive.cones.find(frame, best, mask) if drive.cones else None
+    located = seen.located if seen else None
     truth = next((truth for sent, truth in drive.truths() if sent == best), None)
-    sheet = draw_sheet(image, drive.mask(best), truth, drive.classes.names,
-                       drive.classes.table_bgr, title, note)
-    if not cv2.imwrite(str(path), sheet):
-        raise OSError(f'{path} could not be written')
+    table = drive.classes.table_bgr
+    pictures = {path: draw_sheet(image, mask, truth, drive.classes.names, table, title, note,
+                                 located)}
+    if located:
+        overlay = draw_mask(image, mask, table)
+        draw_cones(overlay, located, table)
+        height = image.shape[0]
+        pictures[path.with_name(CONES)] = np.hstack([
+            overlay, draw_from_above(located, table, (height, height * 3 // 4))])
+    for file, picture in pictures.items():
+        if not cv2.imwrite(str(file), picture):
+            raise OSError(f'{file} could not be written')
     return True
 
 

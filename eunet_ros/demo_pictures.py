@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import cv2
+from eunet_ros.cone_pictures import draw_cones
+from eunet_ros.ground import Located
 from eunet_ros.overlay import blend_overlay
 from eunet_ros.scores import IGNORE
 import numpy as np
@@ -46,18 +48,21 @@ def draw_comparison(image: np.ndarray, mask: np.ndarray, truth: np.ndarray,
 
 def draw_sheet(image: np.ndarray, mask: np.ndarray, truth: np.ndarray | None,
                names: Sequence[str], table_bgr: np.ndarray, title: str,
-               note: str) -> np.ndarray:
+               note: str, located: Located | None = None) -> np.ndarray:
     """
     Return the demo's picture, BGR: image and mask, a legend, and below it mask against truth.
 
     image: (h, w, 3) uint8 BGR; mask, truth: (h, w) class ids; truth may be None. table_bgr: see
-    `color_table`. title and note stand left and right above.
+    `color_table`. title and note stand left and right above. located: cones whose boxes and
+    distances are drawn, None for none.
     """
     size = (_WIDTH, max(1, round(image.shape[0] * _WIDTH / image.shape[1])))
     classes = [(name.replace('_', ' '), tuple(table_bgr[i].tolist()))
                for i, name in enumerate(names) if i]
-    rows = [_text_strip(title, note), _panel(draw_mask(image, mask, table_bgr), size),
-            _legend(classes)]
+    overlay = draw_mask(image, mask, table_bgr)
+    if located is not None:
+        draw_cones(overlay, located, table_bgr)
+    rows = [_text_strip(title, note), _panel(overlay, size), _legend(classes)]
     if truth is not None:
         rows += [_panel(draw_comparison(image, mask, truth, table_bgr), size),
                  _legend([('class colour: mask and ground truth agree', None),

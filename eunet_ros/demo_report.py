@@ -70,7 +70,7 @@ def make_report(record: DriveRecord, arrivals: Mapping[int, int], scores: Mappin
         'frames_sent': len(sent), 'frames_masked': masked, 'frames_dropped': len(sent) - masked,
         'camera_hz': rate_hz(sent), 'mask_hz': rate_hz(sorted(arrivals.values())),
         'latency_ms': latency_ms(arrivals), 'stage_ms': stage_ms(rows),
-        **scores,
+        **scores, 'cones': None,
         'engine': rows.get('engine'), 'variant': rows.get('variant'),
         'weights_sha256': rows.get('weights sha256'), 'machine': machine(),
         'started': started.astimezone(timezone.utc).isoformat(timespec='seconds'),

@@ -42,6 +42,13 @@ def assess(state: Snapshot, active: bool, enabled: bool, image_timeout: float,
     return OK, f'{state.rate_out:.1f} masks/s'
 
 
+def with_cones(level: int, message: str, reason: str) -> tuple[int, str]:
+    """Return the level and the sentence where positions of cones are withheld for a reason."""
+    if level != OK or not reason:
+        return level, message
+    return WARN, f'{message}; positions of cones are withheld: {reason}'
+
+
 def table(state: Snapshot) -> dict[str, str]:
     """Return the rows of the diagnostics message."""
     rows = {'rate in [Hz]': f'{state.rate_in:.2f}', 'rate out [Hz]': f'{state.rate_out:.2f}'}

@@ -16,6 +16,7 @@ from eunet_ros.model.resources import DEFAULT_WEIGHTS
 
 TRANSPORTS = ('raw', 'compressed')
 RELIABILITIES = ('best_effort', 'reliable')
+MOUNTINGS = ('parameters', 'tf')
 
 
 def _parameter(default: Any, description: str, *, live: bool = False,
@@ -85,6 +86,61 @@ class NodeParameters:
         minimum=0.01, maximum=3600.0)
     diagnostics_period: float = _parameter(
         1.0, 'Time between two messages on /diagnostics [s].', minimum=0.1, maximum=3600.0)
+    base_frame: str = _parameter(
+        'base_link', 'Frame of the positions of cones (REP 105): x forward, y left, z up.')
+    mounting: str = _parameter(
+        'parameters', 'Where the mounting of the camera comes from: the parameters camera_*, or '
+        'the transform from the frame of the image to base_frame.', choices=MOUNTINGS)
+    camera_height: float = _parameter(
+        0.0, 'Height of the camera above the ground [m]; 0: not set, positions are withheld.',
+        live=True, minimum=0.0, maximum=20.0)
+    camera_pitch: float = _parameter(
+        0.0, 'Pitch of the camera, positive where it looks down [rad].', live=True,
+        minimum=-1.6, maximum=1.6)
+    camera_roll: float = _parameter(
+        0.0, 'Roll of the camera, positive where its right side is low [rad].', live=True,
+        minimum=-3.2, maximum=3.2)
+    camera_yaw: float = _parameter(
+        0.0, 'Yaw of the camera, positive where it looks to the left [rad].', live=True,
+        minimum=-3.2, maximum=3.2)
+    camera_x: float = _parameter(
+        0.0, 'How far the camera is before base_frame [m].', live=True, minimum=-20.0,
+        maximum=20.0)
+    camera_y: float = _parameter(
+        0.0, 'How far the camera is to the left of base_frame [m].', live=True, minimum=-20.0,
+        maximum=20.0)
+    ground_z: float = _parameter(
+        0.0, 'Height of the ground in base_frame, negative where base_frame is above it [m].',
+        live=True, minimum=-20.0, maximum=20.0)
+    image_rectified: bool = _parameter(
+        False, 'Whether the images are rectified: P of camera_info holds, and no distortion.',
+        live=True)
+    pixel_stddev: float = _parameter(
+        1.0, 'Standard deviation of the base of a cone in the image, for its variance [px].',
+        live=True, minimum=0.01, maximum=100.0)
+    cone_min_pixels: int = _parameter(
+        10, 'Smallest cone that counts, by its area [px].', live=True, minimum=1, maximum=100000)
+    cone_min_height: int = _parameter(
+        4, 'Smallest cone that counts, by its height [px].', live=True, minimum=1, maximum=1000)
+    cone_min_range: float = _parameter(
+        0.3, 'Nearest cone that gets a position [m].', live=True, minimum=0.0, maximum=1000.0)
+    cone_max_range: float = _parameter(
+        30.0, 'Farthest cone that gets a position [m].', live=True, minimum=0.1, maximum=1000.0)
+    cone_height: float = _parameter(
+        0.325, 'Height of a small cone [m].', live=True, minimum=0.01, maximum=5.0)
+    cone_base: float = _parameter(
+        0.228, 'Side of the plate of a small cone [m].', live=True, minimum=0.0, maximum=5.0)
+    large_cone_height: float = _parameter(
+        0.505, 'Height of a large orange cone [m].', live=True, minimum=0.01, maximum=5.0)
+    large_cone_base: float = _parameter(
+        0.285, 'Side of the plate of a large orange cone [m].', live=True, minimum=0.0,
+        maximum=5.0)
+    cone_tracking: bool = _parameter(
+        False, 'Whether cones are followed from image to image: id, age and a steady class.',
+        live=True)
+    marker_lifetime: float = _parameter(
+        0.5, 'How long a marker stays when no newer one comes [s]; 0: for ever.', live=True,
+        minimum=0.0, maximum=3600.0)
     autostart: bool = _parameter(
         True, 'Configure and activate at start; false: a lifecycle manager does it.')
 
@@ -99,6 +155,11 @@ class NodeParameters:
             raise ValueError(
                 'Parameter roi_bottom must be above roi_top by 0.01 or more, found '
                 f'{self.roi_bottom} and {self.roi_top}.')
+
+        if self.cone_max_range <= self.cone_min_range:
+            raise ValueError(
+                'Parameter cone_max_range must be above cone_min_range, found '
+                f'{self.cone_max_range} and {self.cone_min_range}.')
 
     @property
     def region(self) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 """From an image message to everything that can be published about it; no ROS imports."""
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any, TYPE_CHECKING
@@ -22,13 +22,16 @@ class Products:
     """
     The arrays for one image, all (h, w) or (h, w, 3) uint8 at its size; None: not asked for.
 
-    mask: class ids. overlay: BGR. color_mask: RGB. confidence: 255 = certain.
+    mask: class ids. overlay: BGR. color_mask: RGB. confidence: 255 = certain; cone_confidence
+    returns the same, but only where the mask is not background: on call, before the next image,
+    so that the mask need not wait for it.
     """
 
     mask: np.ndarray
     overlay: np.ndarray | None = None
     color_mask: np.ndarray | None = None
     confidence: np.ndarray | None = None
+    cone_confidence: Callable[[], np.ndarray] | None = None
     stage_ms: dict[str, float] = field(default_factory=dict)
 
 
@@ -103,6 +106,10 @@ class FramePipeline:
             products.color_mask = colorize(mask, self._table_rgb)
         if 'confidence' in wanted:
             products.confidence = _whole(result.confidence(), rows, len(image), 255)
+        height = len(image)
+        products.cone_confidence = lambda: (
+            products.confidence if products.confidence is not None
+            else _whole(result.confidence(cones_only=True), rows, height, 255))
         products.stage_ms = {'decode': (decoded - start) * 1e3, **result.stage_ms,
                              'draw': (perf_counter() - drawn) * 1e3}
         return products

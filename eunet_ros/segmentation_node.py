@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from eunet_ros import health
+from eunet_ros.cone_publisher import cone_outputs, ConePublisher, LABELS, output_qos
 from eunet_ros.conversions import ConversionError, fill_compressed, fill_image, scale_camera_info
 from eunet_ros.frame_worker import LatestFrameWorker
 from eunet_ros.model.engines import AUTO, EngineError
@@ -38,7 +39,8 @@ WARM_UP_SIZE = (720, 1280)   # the usual camera; any other size works too
 _THROTTLE_S = 5.0
 _FOREIGN = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
 _OUTPUTS = {'mask': Image, 'overlay': Image, 'overlay/compressed': CompressedImage,
-            'color_mask': Image, 'confidence': Image, 'camera_info': CameraInfo}
+            'color_mask': Image, 'confidence': Image, 'camera_info': CameraInfo,
+            **cone_outputs()}
 
 
 def _qos(reliability: str, depth: int) -> QoSProfile:
@@ -68,6 +70,7 @@ class SegmentationNode(LifecycleNode):
         self.statistics = NodeStatistics(int(self.parameters.late_image * 1e9))
         self._worker: LatestFrameWorker | None = None
         self._pipeline: FramePipeline | None = None
+        self._cones: ConePublisher | None = None
         self._camera_info: CameraInfo | None = None
         self._active = False
         self._inputs: list[Any] = []
@@ -155,8 +158,10 @@ class SegmentationNode(LifecycleNode):
             self.get_logger().warning(failure)
         self._pipeline = FramePipeline(segmenter, p.overlay_opacity, keep, p.region)
         qos = _qos(p.output_reliability, p.output_depth)
-        self._outputs = {name: self.create_lifecycle_publisher(kind, f'~/{name}', qos)
-                         for name, kind in _OUTPUTS.items()}
+        self._outputs = {
+            name: self.create_lifecycle_publisher(kind, f'~/{name}', output_qos(name, qos))
+            for name, kind in _OUTPUTS.items()}
+        self._cones = ConePublisher(self, segmenter.classes, p)
         why = ', the fastest engine that works here' if p.engine == AUTO else ''
         self.get_logger().info(
             f'{segmenter.describe()}{why}; ready in {time.monotonic() - began:.1f} s.')
@@ -175,7 +180,9 @@ class SegmentationNode(LifecycleNode):
                 CameraInfo, 'camera_info', self._on_camera_info, _qos('best_effort', 1))]
         self._active = True
         self.get_logger().info(f'Segmenting {self._image_topic} ({p.image_transport}).')
-        return super().on_activate(state)
+        activated = super().on_activate(state)
+        self._cones.labels(self._outputs, self.get_clock().now().to_msg())
+        return activated
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe and stop the worker."""
@@ -213,7 +220,9 @@ class SegmentationNode(LifecycleNode):
         self._outputs = {}
         if self._pipeline:
             self._pipeline.segmenter.close()
-        self._pipeline = None
+        if self._cones:
+            self._cones.close()
+        self._pipeline = self._cones = None
 
     def start(self) -> bool:
         """Configure and activate; returns whether both succeeded."""
@@ -251,7 +260,8 @@ class SegmentationNode(LifecycleNode):
     def _process(self, frame: tuple[Image | CompressedImage, float]) -> None:
         msg, arrived = frame
         began = time.perf_counter()
-        watched = {n for n, out in self._outputs.items() if out.get_subscription_count()}
+        watched = {n for n, out in self._outputs.items()
+                   if n != LABELS and out.get_subscription_count()}
         if not watched:
             self.statistics.dropped('unwatched')
             return
@@ -268,6 +278,7 @@ class SegmentationNode(LifecycleNode):
         out = self._outputs
         if 'mask' in watched:  # first: it is what a car waits for
             out['mask'].publish(fill_image(Image(), products.mask, 'mono8', header))
+        self._cones.publish(out, watched, header, products, self._camera_info, self.parameters)
         if 'camera_info' in watched and self._camera_info:
             info = scale_camera_info(self._camera_info, CameraInfo(), *products.mask.shape)
             info.header = header
@@ -299,6 +310,9 @@ class SegmentationNode(LifecycleNode):
         level, message = health.assess(
             state, self._active, p.enabled, p.image_timeout, self._image_topic)
         rows = health.table(state)
+        if self._cones:
+            level, message = health.with_cones(level, message, self._cones.reason)
+            rows.update(self._cones.rows())
         if pipeline:
             engine, checkpoint = pipeline.segmenter.engine, pipeline.segmenter.checkpoint
             rows.update({

@@ -154,6 +154,28 @@ def confidence(logits: np.ndarray, plan: Fit) -> np.ndarray:
     return cv2.resize(quantised, plan.image[::-1], interpolation=cv2.INTER_LINEAR)
 
 
+def confidence_of_cones(logits: np.ndarray, plan: Fit, mask: np.ndarray) -> np.ndarray:
+    """
+    Return what `confidence` does where the mask is not background, and something else elsewhere.
+
+    logits: (C, H, W) float32, mask: (h, w) uint8 class ids. Cones are few pixels: several times
+    faster.
+    """
+    h, w = plan.scaled
+    logits = with_background(logits)[:, :h, :w]
+    near = np.zeros((h, w), np.uint8)
+    rows, cols = np.divmod(np.flatnonzero(mask > 0), mask.shape[1])
+    near[plan.rows.low[rows], plan.cols.low[cols]] = 1
+    # The other three of the four that a pixel is interpolated from are to the right and below.
+    near = cv2.dilate(near, np.ones((2, 2), np.uint8), anchor=(1, 1))
+    rows, cols = np.divmod(np.flatnonzero(near > 0), w)
+    some = logits[:, rows, cols]  # (C, n)
+    quantised = np.zeros((h, w), np.uint8)
+    if some.size:
+        quantised[rows, cols] = 255 / cv2.exp(some - some.max(0)).reshape(some.shape).sum(0) + 0.5
+    return cv2.resize(quantised, plan.image[::-1], interpolation=cv2.INTER_LINEAR)
+
+
 def cone_probability(logits: np.ndarray, plan: Fit) -> np.ndarray:
     """
     Return the probability of any class but the background, (h, w) float32, for curves.

@@ -180,3 +180,23 @@ def test_family(tmp_path):
     done = run(tmp_path, '--networks', '8x4', script='family.py')
     assert done.returncode == 1
     assert done.stderr.startswith('family: Expected a network as width/stem, such as 24/4, found')
+
+
+def test_cones(tmp_path):
+    done = run(tmp_path, '--weights', '', '--drives', '1', '--frames', '4', '--json', 'rows.json',
+               script='cones.py')
+    assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / 'rows.json').read_text())
+    asked = report['true masks']['over_15_px_within_20_m']
+    assert asked['cones'] > 20 and asked['found_and_right'] > 0.9
+    near = [r for r in report['true masks']['positions']
+            if r['pitch_error_deg'] == 0 and r['metres'][1] <= 10]
+    assert near and all(r['median'] < 0.03 for r in near)
+    assert all(0 < r['p50_ms'] <= r['p99_ms'] for r in report['time'])
+    assert 'Touching pairs taken apart' in done.stdout
+    done = run(tmp_path, '--weights', '', '--picture', 'a.png', script='cones.py')
+    assert done.returncode == 0 and (tmp_path / 'a.png').is_file()
+    done = run(tmp_path, '--weights', '', '--picture', 'a.png', script='cones.py')
+    assert done.returncode == 1 and 'a.png exists: choose another file' in done.stderr
+    done = run(tmp_path, '--weights', '', '--tracking', script='cones.py')
+    assert done.returncode == 1 and done.stderr.count('\n') == 1

@@ -12,8 +12,8 @@ import pytest
 
 KEYS = {
     'frames_sent', 'frames_masked', 'frames_dropped', 'camera_hz', 'mask_hz', 'latency_ms',
-    'stage_ms', 'dice', 'iou', 'miou', 'engine', 'variant', 'weights_sha256', 'machine', 'started',
-    'bag', 'image_topic', 'duration_s'}
+    'stage_ms', 'dice', 'iou', 'miou', 'cones', 'engine', 'variant', 'weights_sha256', 'machine',
+    'started', 'bag', 'image_topic', 'duration_s'}
 NO_SCORES = {'dice': None, 'iou': {'blue_cone': None}, 'miou': None}
 MS = 1_000_000
 

@@ -86,11 +86,20 @@ def camera_info(scene: Scene, header: Any, types: Any) -> Any:
         0, 0, roi)
 
 
-def write_bag(folder: Path, rows: Iterator[tuple[str, int, Any]], store: Any) -> None:
+def _mounting(drive: Drive) -> str:
+    """Return how the camera is mounted, as the node's parameters; the demo reads it."""
+    return ('# How the camera of this drive is mounted, as training/make_sample_bag.py renders '
+            'it.\n/**:\n  ros__parameters:\n'
+            f'    camera_height: {drive.camera.mount_height:g}\n'
+            f'    camera_pitch: {drive.camera.pitch:.5f}\n')
+
+
+def write_bag(folder: Path, rows: Iterator[tuple[str, int, Any]], store: Any,
+              drive: Drive) -> None:
     """
     Write messages as a rosbag2 (sqlite3) in a new folder, beside its place first.
 
-    sqlite3, because a plain Humble has no mcap.
+    sqlite3, because a plain Humble has no mcap. drive: whose mounting is written as well.
     """
     from rosbags.rosbag2 import StoragePlugin, Writer
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -106,6 +115,7 @@ def write_bag(folder: Path, rows: Iterator[tuple[str, int, Any]], store: Any) ->
                                     (TRUTH_TOPIC, 'CompressedImage'))}
             for topic, time, msg in rows:
                 writer.write(connections[topic], time, store.serialize_cdr(msg, msg.__msgtype__))
+        (bag / 'mounting.yaml').write_text(_mounting(drive))
         bag.rename(folder)
 
 
@@ -159,7 +169,7 @@ def main(args: list[str] | None = None) -> int:
     samples = [drive.render(i / o.hz)
                for i in np.linspace(0, o.frames - 1, min(_SAMPLES, o.frames)).astype(int)]
     quality = choose_quality(samples, o.frames, _TARGET_MB * 1e6)
-    write_bag(o.output, messages(drive, o.frames, o.hz, quality, store.types), store)
+    write_bag(o.output, messages(drive, o.frames, o.hz, quality, store.types), store, drive)
     size = bag_size(o.output) / 1e6
     print(f'{o.output}: {o.frames} frames of {o.width}x{o.height}, {o.frames / o.hz:.1f} s, '
           f'JPEG quality {quality}, {size:.1f} MB')

@@ -71,11 +71,12 @@ class Segmentation(Protocol):
     mask: np.ndarray
     stage_ms: dict[str, float]
 
-    def confidence(self) -> np.ndarray:
+    def confidence(self, cones_only: bool = False) -> np.ndarray:
         """
         Return the probability of the chosen class, (h, w) uint8, 255 = certain.
 
-        Computed on call, from memory that the engine's next image overwrites.
+        Computed on call, from memory that the engine's next image overwrites. cones_only: only
+        where the mask is not background, which is faster; elsewhere it means nothing.
         """
 
 
@@ -126,8 +127,10 @@ class HostSegmentation:
     logits: np.ndarray
     plan: processing.Fit
 
-    def confidence(self) -> np.ndarray:
-        """Return the probability of the chosen class, (h, w) uint8, 255 = certain."""
+    def confidence(self, cones_only: bool = False) -> np.ndarray:
+        """Return the probability of the chosen class; see Segmentation."""
+        if cones_only:
+            return processing.confidence_of_cones(self.logits, self.plan, self.mask)
         return processing.confidence(self.logits, self.plan)
 
 

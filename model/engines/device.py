@@ -79,9 +79,12 @@ class DeviceSegmentation:
     device_logits: torch.Tensor
     plan: processing.Fit
 
-    def confidence(self) -> np.ndarray:
-        """Return the probability of the chosen class, (h, w) uint8, 255 = certain."""
-        return processing.confidence(self.device_logits[0].float().cpu().numpy(), self.plan)
+    def confidence(self, cones_only: bool = False) -> np.ndarray:
+        """Return the probability of the chosen class; see Segmentation."""
+        logits = self.device_logits[0].float().cpu().numpy()
+        if cones_only:
+            return processing.confidence_of_cones(logits, self.plan, self.mask)
+        return processing.confidence(logits, self.plan)
 
 
 class DeviceEngine(Engine):
