@@ -28,7 +28,8 @@ data_files = [
 # pip puts console scripts into bin/, where `ros2 run` does not look; colcon obeys setup.cfg.
 if {'editable_wheel', 'bdist_wheel'} & set(sys.argv):
     data_files.append(
-        (f'lib/{NAME}', ['resource/segmentation_node', 'resource/build_engine']))
+        (f'lib/{NAME}', [f'resource/{name}' for name in (
+            'segmentation_node', 'build_engine', 'evaluate_bag', 'play_bag')]))
 
 
 class DataDistribution(Distribution):
@@ -49,6 +50,7 @@ setup(
     python_requires='>=3.10',
     packages=[
         'eunet_ros',
+        'eunet_ros.evaluation',
         'eunet_ros.model',
         'eunet_ros.model.engines',
         'eunet_ros.training',
@@ -63,6 +65,8 @@ setup(
         'console_scripts': [
             'segmentation_node = eunet_ros.segmentation_node:run_node',
             'build_engine = eunet_ros.model.build_engine:main',
+            'evaluate_bag = eunet_ros.evaluate_bag:main',
+            'play_bag = eunet_ros.player:run_player',
         ],
     },
 )

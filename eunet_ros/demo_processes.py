@@ -77,12 +77,14 @@ class Child:
     """
     A Python module running as a process.
 
-    JSON lines of its stdout go to `events` as (name, dict), its end as {'event': 'exit'}.
+    JSON lines of its stdout go to `events` as (label, dict), its end as {'event': 'exit'}. name:
+    what it begins its errors with; label: by default the same.
     """
 
     def __init__(self, name: str, module: str, args: Sequence[str], env: Mapping[str, str],
-                 events: queue.Queue[tuple[str, dict[str, Any]]]) -> None:
+                 events: queue.Queue[tuple[str, dict[str, Any]]], label: str = '') -> None:
         self.name, self._events = name, events
+        self._label = label or name
         self._errors: deque[str] = deque(maxlen=200)
         # Its own session: Ctrl+C reaches the demo alone, which then ends all in order.
         self._process = subprocess.Popen(
@@ -115,7 +117,7 @@ class Child:
         lines = [line for line in self._errors if line.strip()]
         told = [line for line in lines if line.startswith(('[ERROR]', '[FATAL]', f'{self.name}:'))]
         if told:
-            return _message(told[-1])
+            return _message(told[-1]).removeprefix(f'{self.name}: ')
         return (f'{self.name} ended with exit code {self.exit_code}; the last it said: '
                 f'{_message(lines[-1]) if lines else "nothing"}')
 
@@ -138,12 +140,12 @@ class Child:
         for line in self._process.stdout:
             try:
                 event = json.loads(line)
-                self._events.put((self.name, event if isinstance(event, dict) else {}))
+                self._events.put((self._label, event if isinstance(event, dict) else {}))
             except ValueError:
                 self._errors.append(line.rstrip())
         self._process.wait()
         self._threads[1].join(1.0)  # so that the sentence is complete when the end is told
-        self._events.put((self.name, {'event': 'exit'}))
+        self._events.put((self._label, {'event': 'exit'}))
 
     def _read_errors(self) -> None:
         for line in self._process.stderr:

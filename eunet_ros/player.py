@@ -17,7 +17,7 @@ from pathlib import Path
 import signal
 import sys
 import time
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from eunet_ros.bag_messages import COMPRESSED_IMAGE, with_stamp
 from eunet_ros.frame_source import DEFAULT_HZ, Frame, FrameSource, open_source, Pacer, prefetch
@@ -153,5 +153,10 @@ def main(args: list[str] | None = None) -> int:
     return 0
 
 
-if __name__ == '__main__':
+def run_player() -> NoReturn:
+    """Play as a process of its own."""
     run(main)
+
+
+if __name__ == '__main__':
+    run_player()

@@ -1,0 +1,52 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The result in the terminal."""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a number for people, - for none."""
+    return '-' if value is None else f'{value:.{digits}f}'
+
+
+def result_lines(report: dict[str, Any], folder: Path) -> list[str]:
+    """Return the main figures, one column for each weights, and where the rest is."""
+    rows = [['', *(f'{w["label"]}: {Path(w["weights"]).stem}' for w in report['weights'])]]
+
+    def add(name: str, *values: str) -> None:
+        rows.append([name, *values])
+    scores = [w['scores'] or {} for w in report['weights']]
+    if any(scores):
+        add('Dice, cone or not', *(number(s.get('dice'), 4) for s in scores))
+        add('mIoU', *(number(s.get('miou'), 4) for s in scores))
+        names = dict.fromkeys(n for w in report['weights'] for n in w['classes'][1:])
+        for name in names:
+            values = [s.get('classes', {}).get(name, {}).get('iou') for s in scores]
+            if any(v is not None for v in values):
+                add(f'IoU {name}', *(number(v, 4) for v in values))
+        add('cones found', *(number(s.get('recall')) for s in scores))
+        add('false cones an image', *(number(s.get('false_cones_per_image')) for s in scores))
+    add('blinking cones', *(
+        '-' if w['steadiness']['blink_rate'] is None
+        else f'{100 * w["steadiness"]["blink_rate"]:.2f} %' for w in report['weights']))
+    speed = [report['speed'][w['label']] for w in report['weights']]
+    add('latency p50, p99', *(f'{number(s["latency_ms"]["p50"], 1)}, '
+                              f'{number(s["latency_ms"]["p99"], 1)} ms' for s in speed))
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    lines = ['  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
+             for row in rows]
+    if report['comparison']:
+        dice = report['comparison']['dice']
+        if dice['difference'] is not None and dice['interval_95']:
+            low, high = dice['interval_95']
+            lines.append(f'B - A: Dice {dice["difference"]:+.4f}, 95 % of draws from '
+                         f'{low:+.4f} to {high:+.4f}')
+    of = f'{report["frames_done"]} of {report["frames"]} frames'
+    lines.append(f'{of}, {report["frames_with_truth"]} with ground truth'
+                 + ('' if report['complete'] else ' (partial)'))
+    lines.append(f'Written to {folder}: {", ".join(sorted(n for n in os.listdir(folder)))}')
+    return lines
