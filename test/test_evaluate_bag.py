@@ -72,10 +72,10 @@ def test_what_is_left(made, direct):
     assert sorted(p.name for p in folder.iterdir()) == [
         'bag', 'index.html', 'metrics.csv', 'overlay.mp4', 'report.json']
     with Bag(folder / 'bag') as bag:
-        assert {t.name: t.count for t in bag.topics.values()} == {name: 8 for name in (
+        assert {t.name: t.count for t in bag.topics.values()} == dict.fromkeys((
             '/camera/image_raw/compressed', '/camera/camera_info',
             '/ground_truth/mask/compressed', '/eunet/mask', '/eunet/overlay/compressed',
-            '/eunet_b/mask', '/eunet_b/overlay/compressed')}
+            '/eunet_b/mask', '/eunet_b/overlay/compressed'), 8)
         for (_, image), (_, msg), mask in zip(
                 bag.messages(bag.topics['/camera/image_raw/compressed']),
                 bag.messages(bag.topics['/eunet/mask']), masks):

@@ -173,10 +173,11 @@ def bags_section(report: dict[str, Any]) -> str:
     """Return what the bags hold and what was amiss in them."""
     parts = []
     for bag in report['bags']:
-        rows = [['path', bag['path']], ['images', f'{bag["image_topic"]}, '
-                 + ', '.join(f'{n} of {size}' for size, n in bag['sizes'].items())],
-                ['frames', f'{bag["frames_done"]} of {bag["frames"]} in {bag["duration_s"]:.1f} s'
-                 + (f', {bag["camera_hz"]:.1f} Hz' if bag['camera_hz'] else '')]]
+        sizes = ', '.join(f'{n} of {size}' for size, n in bag['sizes'].items())
+        rate = f', {bag["camera_hz"]:.1f} Hz' if bag['camera_hz'] else ''
+        rows = [['path', bag['path']], ['images', f'{bag["image_topic"]}, {sizes}'],
+                ['frames', f'{bag["frames_done"]} of {bag["frames"]} in '
+                           f'{bag["duration_s"]:.1f} s{rate}']]
         for key, words in (
                 ('images_lost_in_recording', 'images are missing between the stamps'),
                 ('recorded_late', 'were recorded more than half a second after their stamp'),
@@ -224,8 +225,8 @@ def made_section(report: dict[str, Any]) -> str:
             ['versions', f'Python {machine["python"]}, {versions}']]
     for w in report['weights']:
         size = 'x'.join(map(str, w.get('input_size', ())))
-        rows.append([f'weights {w["label"]}', f'{w["weights"]}, input {size}, sha256 '
-                                              f'{w["sha256"][:16]}…'])
+        rows.append([f'weights {w["label"]}',
+                     f'{w["weights"]}, input {size}, sha256 {w["sha256"][:16]}…'])
     changed = {k: v for k, v in report['node_parameters'].items()
                if k in ('engine', 'precision', 'classes', 'roi_top', 'roi_bottom')}
     rows.append(['node', ', '.join(f'{k}: {v!r}' for k, v in changed.items())])

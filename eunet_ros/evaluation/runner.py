@@ -194,5 +194,3 @@ class Runner:
         """Return how many frames the journals have."""
         return sum(sum(1 for _ in read_rows(self.files(n).frames))
                    for n in range(len(self.plan.bags)))
-
-
