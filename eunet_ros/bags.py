@@ -183,8 +183,10 @@ def _open(path: Path) -> Any:
         reader = Reader(path)
         reader.open()
     except Exception as error:  # a damaged file makes rosbags raise nearly anything
-        raise BagError(f'{path} cannot be read as a rosbag2 ({_words(error)}): copy it again, or '
-                       'repair it with ros2 bag reindex.') from error
+        cure = ('write it again with zstd or without compression, with ros2 bag convert'
+                if 'ompression' in str(error)
+                else 'copy it again, or repair it with ros2 bag reindex')
+        raise BagError(f'{path} cannot be read as a rosbag2 ({_words(error)}): {cure}.') from error
     return reader
 
 

@@ -19,8 +19,15 @@ from typing import Any
 from eunet_ros.demo_processes import DemoError
 from eunet_ros.evaluation.finish import finish, Made
 from eunet_ros.evaluation.folder import OutputFolder
-from eunet_ros.evaluation.gate import check, parse_gates, read_baseline, table_lines
-from eunet_ros.evaluation.options import make_plan, parse
+from eunet_ros.evaluation.gate import (
+    check,
+    check_frames,
+    check_names,
+    parse_gates,
+    read_baseline,
+    table_lines,
+)
+from eunet_ros.evaluation.options import make_plan, parse, space_needed
 from eunet_ros.evaluation.plan import Plan
 from eunet_ros.evaluation.progress import Progress
 from eunet_ros.evaluation.runner import Runner
@@ -35,18 +42,24 @@ def main(args: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return run(o)
-    except (ValueError, OSError, DemoError, ImportError) as error:
+    except (ValueError, DemoError, ImportError) as error:
         print(f'evaluate_bag: {error}', file=sys.stderr)
-        return 1
+    except OSError as error:
+        told = f'{error.filename}: {error.strerror}.' if error.filename else str(error)
+        print(f'evaluate_bag: {told}', file=sys.stderr)
     except KeyboardInterrupt:
         print('evaluate_bag: interrupted.', file=sys.stderr)
         return INTERRUPTED
+    return 1
 
 
 def run(o: argparse.Namespace) -> int:
     """Evaluate as the options say; returns the exit code. Raises ValueError, OSError."""
     gates, baseline = parse_gates(o.fail_under), read_baseline(o.baseline)
     plan, refused = make_plan(o, len(os.sched_getaffinity(0)))
+    check_names(gates, plan.weights[0].table.names)
+    if baseline is not None:
+        check_frames(baseline, plan.bags)
     folder = OutputFolder(o.output)
     with Progress() as progress:
         for sentence in refused:
@@ -55,6 +68,7 @@ def run(o: argparse.Namespace) -> int:
         if o.resume and not folder.unfinished and before:
             progress.say(f'evaluate_bag: {folder.path} is finished, nothing is left to do.')
             return _judge(before, gates, baseline, refused)
+        folder.check_space(space_needed(plan, o.bag_topics, o.video))
         resumed = folder.begin(plan, o.resume, o.restart)
         made = _evaluate(o, plan, folder, progress, refused, resumed)
     for line in result_lines(made.report, folder.path):

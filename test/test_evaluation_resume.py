@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Kills and interrupts, real ones: what was done is kept, and the end is that of an unbroken run."""
+"""Real kills and interrupts: what was done is kept, and the end is that of an unbroken run."""
 import csv
 import os
 from pathlib import Path

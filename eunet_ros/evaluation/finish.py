@@ -77,6 +77,9 @@ def _missing(plan: Plan, bags: list[dict[str, Any]], ends: list[Row], errors: li
     for bag, end in zip(bags, ends):
         if bag['error'] and bag['error'] not in errors:
             told.append(f'{bag["label"]}: {bag["error"]}')
+        if bag['frames_done'] and not bag['frames_masked']:
+            why = bag['errors'][0]['sentence'] if bag['errors'] else 'the node returned no mask'
+            told.append(f'No image of {bag["label"]} has a mask: {why}')
         if bag['frames_done'] < bag['frames']:
             told.append(f'{bag["frames_done"]} of {bag["frames"]} frames of {bag["label"]} are '
                         'evaluated.')

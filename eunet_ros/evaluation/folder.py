@@ -75,6 +75,16 @@ class OutputFolder:
         plan.save(self.journal)
         return False
 
+    def check_space(self, needed: int) -> None:
+        """Raise FolderError where the disk has less room than that many bytes."""
+        place = next(p for p in (self.path.absolute(), *self.path.absolute().parents)
+                     if p.exists())
+        free = shutil.disk_usage(place).free
+        if free < needed:
+            raise FolderError(f'About {needed / 1e9:.1f} GB are needed in {self.path}, '
+                              f'{free / 1e9:.1f} GB are free: make room, or leave the output bag '
+                              'out with --bag-topics none.')
+
     def _make_room(self) -> None:
         if not self.path.exists() or not any(self.path.iterdir()):
             return

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import difflib
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from eunet_ros.evaluation.folder import read_report
+from eunet_ros.evaluation.plan import BagPlan
 from eunet_ros.evaluation.score import HEIGHT_BINS
 
 # Of a baseline: how much worse is still the same. Scores repeat to the digit on one machine; on
@@ -105,40 +105,45 @@ def read_baseline(path: Path | None) -> dict[str, Any] | None:
     return report
 
 
-def _frames_of(report: dict[str, Any]) -> list[tuple[Any, ...]]:
-    return sorted((b['label'], b['image_topic'], b['frames_done']) for b in report['bags'])
-
-
 def check(report: dict[str, Any], gates: Sequence[Gate],
           baseline: dict[str, Any] | None) -> list[Verdict]:
     """
     Return a verdict of each gate, and of each figure that the baseline has.
 
-    Raises ValueError where a gate's class is unknown or the baseline is of other frames.
+    Raises ValueError where a gate's class is unknown.
     """
     now, rows = figures(report), []
+    check_names(gates, report['weights'][0]['classes'])
     for name, limit in gates:
-        if name not in now and name.startswith('iou_'):
-            raise ValueError(f'The weights have no class {name[4:]!r}, expected one of '
-                             f'{", ".join(report["weights"][0]["classes"][1:])}.')
         found = now.get(name)
         failed = found is None or (found > limit if less_is_better(name) else found < limit)
         rows.append(Verdict(name, found, limit, None, failed))
     if baseline is not None:
-        if json.dumps(_frames_of(baseline)) != json.dumps(_frames_of(report)):
-            raise ValueError(
-                'The baseline is of other frames, '
-                f'{_words(baseline)} instead of {_words(report)}: evaluate the same bags, or '
-                'choose another --baseline.')
         before = figures(baseline)
         rows += [_held_up(name, now.get(name), before[name])
                  for name in before if before[name] is not None]
     return rows
 
 
-def _words(report: dict[str, Any]) -> str:
-    return ', '.join(f'{b["frames_done"]} of {b["label"]} ({b["image_topic"]})'
-                     for b in report['bags'])
+def check_names(gates: Sequence[Gate], classes: Sequence[str]) -> None:
+    """Raise ValueError where a gate's class is none of the weights'."""
+    for name, _ in gates:
+        if name.startswith('iou_') and name[4:] not in classes[1:]:
+            raise ValueError(f'The weights have no class {name[4:]!r}, expected one of '
+                             f'{", ".join(classes[1:])}.')
+
+
+def check_frames(baseline: dict[str, Any], bags: Sequence[BagPlan]) -> None:
+    """Raise ValueError where a baseline is of other frames than these bags."""
+    theirs = sorted((b['label'], b['image_topic'], b['frames_done']) for b in baseline['bags'])
+    ours = sorted((b.label, b.image_topic, b.frames) for b in bags)
+    if ours != theirs:
+        raise ValueError(f'The baseline is of other frames, {_words(theirs)} instead of '
+                         f'{_words(ours)}: evaluate the same bags, or choose another --baseline.')
+
+
+def _words(rows: Sequence[tuple[str, str, int]]) -> str:
+    return ', '.join(f'{frames} of {label} ({topic})' for label, topic, frames in rows)
 
 
 def _held_up(name: str, found: float | None, before: float) -> Verdict:

@@ -24,6 +24,7 @@ from eunet_ros.parameters import check_names, NodeParameters
 import yaml
 
 _MOST_SHARDS = 4
+_BYTES_A_FRAME = 100_000   # of masks; as many of overlays, and of video
 _EXAMPLES = """
 examples:
   evaluate_bag drive/                                    one bag, the shipped weights
@@ -138,6 +139,15 @@ def node_parameters(o: argparse.Namespace) -> dict[str, Any]:
         values['input_height'], values['input_width'] = o.input_size
     parameters = NodeParameters(**values)
     return asdict(parameters)
+
+
+def space_needed(plan: Plan, topics: str, video: bool) -> int:
+    """Return about how many bytes an evaluation takes on the disk, at most."""
+    frames = sum(bag.frames for bag in plan.bags)
+    files = [p for bag in plan.bags for p in (
+        Path(bag.path).iterdir() if Path(bag.path).is_dir() else [Path(bag.path)])]
+    copied = 0 if topics == 'none' else sum(p.stat().st_size for p in files if p.is_file())
+    return copied + frames * _BYTES_A_FRAME * len(plan.weights) * (1 + (topics != 'none') + video)
 
 
 def make_plan(o: argparse.Namespace, cores: int) -> tuple[Plan, list[str]]:

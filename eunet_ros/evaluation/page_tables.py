@@ -10,6 +10,7 @@ from typing import Any
 
 from eunet_ros.evaluation import charts
 from eunet_ros.evaluation.plan import Plan
+from eunet_ros.evaluation.text import bag_notes
 
 
 def escape(text: str) -> str:
@@ -178,42 +179,15 @@ def bags_section(report: dict[str, Any]) -> str:
         rows = [['path', bag['path']], ['images', f'{bag["image_topic"]}, {sizes}'],
                 ['frames', f'{bag["frames_done"]} of {bag["frames"]} in '
                            f'{bag["duration_s"]:.1f} s{rate}']]
-        for key, words in (
-                ('images_lost_in_recording', 'images are missing between the stamps'),
-                ('recorded_late', 'were recorded more than half a second after their stamp'),
-                ('stamps_going_back', 'have a stamp before that of their predecessor'),
-                ('images_without_stamp', 'have no stamp')):
-            if bag[key]:
-                rows.append(['time', f'{bag[key]} {words}'])
-        if len(bag['sizes']) > 1:
-            rows.append(['size', 'the image size changes'])
-        rows += [['not used', f'{e["frames"]} frames: {e["sentence"]}'] for e in bag['errors']]
+        if bag['truth']:
+            rows.append(['ground truth', f'{bag["truth"]["source"]}: '
+                         f'{bag["truth"]["frames_with_truth"]} images have a mask'])
+        rows += [['note', note.removeprefix(f'{bag["label"]}: ')] for note in bag_notes(bag)]
         if bag['error']:
             rows.append(['ended', bag['error']])
-        rows += [['ground truth', text] for text in truth_sentences(bag['truth'])]
         parts.append(f'<div><h3>{escape(bag["label"])}</h3>' + _table(
             [], [[escape(a), escape(b)] for a, b in rows], 'left') + '</div>')
     return f'<h2>Bags</h2><div class="two">{"".join(parts)}</div>'
-
-
-def truth_sentences(truth: dict[str, Any] | None) -> list[str]:
-    """Return what is to be said of a bag's ground truth."""
-    if truth is None:
-        return ['none']
-    found = [truth['source']] if truth['source'] else []
-    told = f'{truth["frames_with_truth"]} frames have a mask'
-    if truth['frames_without_truth']:
-        told += f', {truth["frames_without_truth"]} have none'
-    if truth['masks_of_no_frame']:
-        told += f'; {truth["masks_of_no_frame"]} masks are of no frame'
-    if truth['files_without_stamp']:
-        told += f'; {truth["files_without_stamp"]} files have no stamp in their name'
-    found.append(told)
-    if not truth['frames_with_truth'] and truth['nearest_ms']:
-        found.append(f'the nearest stamp is {truth["nearest_ms"]:g} ms away in the median: '
-                     '--truth-tolerance says how far is still the same')
-    found += [f'{e["frames"]} masks: {e["sentence"]}' for e in truth['errors']]
-    return found + ([truth['error']] if truth['error'] else [])
 
 
 def made_section(report: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import repeat
 from pathlib import Path
+import re
 from typing import Any
 
 from eunet_ros.evaluation.comparison import compare, runs_of, scores_of
@@ -130,6 +131,25 @@ class WeightsSummary:
         return report
 
 
+class Sentences:
+    """Counts sentences; those that differ in their numbers only are one."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._first: dict[str, str] = {}
+
+    def add(self, sentence: str) -> None:
+        """Count one."""
+        key = re.sub(r'\d+', '0', sentence)
+        self._first.setdefault(key, sentence)
+        self._counts[key] += 1
+
+    def to_report(self) -> list[dict[str, Any]]:
+        """Return the most frequent ones, each as it was first met."""
+        return [{'sentence': self._first[key], 'frames': n}
+                for key, n in self._counts.most_common(_MOST_SENTENCES)]
+
+
 class BagSummary:
     """Adds up what a bag's frames say of the bag."""
 
@@ -137,8 +157,7 @@ class BagSummary:
         self.plan = plan
         self.frames = self.masked = self.back = self.unstamped = self.truths = 0
         self.sizes: Counter[str] = Counter()
-        self.errors: Counter[str] = Counter()
-        self.truth_errors: Counter[str] = Counter()
+        self.errors, self.truth_errors = Sentences(), Sentences()
         self.truth_stamps: set[int] = set()
         self.distances: list[int] = []
         self.monitor = StreamMonitor(_LATE_NS)
@@ -151,7 +170,7 @@ class BagSummary:
         if 'h' in frame:
             self.sizes[f'{frame["w"]}x{frame["h"]}'] += 1
         if 'e' in frame:
-            self.errors[frame['e']] += 1
+            self.errors.add(frame['e'])
         stamp, lost = frame['s'], self.monitor.lost
         self.unstamped += stamp <= 0
         self.back += self.last is not None and stamp < self.last
@@ -160,9 +179,10 @@ class BagSummary:
         if 'd' in row:
             self.distances.append(row['d'])
         if 'n' in row:
-            self.truth_errors[row['n']] += 1
+            self.truth_errors.add(row['n'])
         elif 'ts' in row:
             self.truths += 1
+        if 'ts' in row:
             self.truth_stamps.add(row['ts'])
         return self.monitor.lost - lost
 
@@ -179,7 +199,7 @@ class BagSummary:
             'images_lost_in_recording': self.monitor.lost,
             'recorded_late': self.monitor.late, 'stamps_going_back': self.back,
             'images_without_stamp': self.unstamped, 'sizes': dict(self.sizes),
-            'errors': _top(self.errors), 'truth': None}
+            'errors': self.errors.to_report(), 'truth': None}
         if truth:
             near = sorted(self.distances)
             report['truth'] = {
@@ -187,7 +207,7 @@ class BagSummary:
                 'frames_without_truth': self.frames - self.truths,
                 'masks_of_no_frame': max(0, truth['masks'] - len(self.truth_stamps)),
                 'nearest_ms': round(near[len(near) // 2] / 1e6, 3) if near else None,
-                'errors': _top(self.truth_errors)}
+                'errors': self.truth_errors.to_report()}
         return report
 
 
@@ -249,7 +269,3 @@ def _common(weights: list[WeightsSummary], both: list[Any],
 
 def _ratio(part: Any, whole: Any) -> float | None:
     return float(part / whole) if whole else None
-
-
-def _top(sentences: Counter[str]) -> list[dict[str, Any]]:
-    return [{'sentence': text, 'frames': n} for text, n in sentences.most_common(_MOST_SENTENCES)]

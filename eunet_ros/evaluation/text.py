@@ -48,5 +48,48 @@ def result_lines(report: dict[str, Any], folder: Path) -> list[str]:
     of = f'{report["frames_done"]} of {report["frames"]} frames'
     lines.append(f'{of}, {report["frames_with_truth"]} with ground truth'
                  + ('' if report['complete'] else ' (partial)'))
+    lines += [sentence for bag in report['bags'] for sentence in bag_notes(bag)]
     lines.append(f'Written to {folder}: {", ".join(sorted(n for n in os.listdir(folder)))}')
     return lines
+
+
+def bag_notes(bag: dict[str, Any]) -> list[str]:
+    """Return a sentence of each thing that is amiss in a bag."""
+    label, notes = bag['label'], []
+    for key, words in (
+            ('images_lost_in_recording', 'images are missing between the stamps'),
+            ('recorded_late', 'images were recorded more than half a second after their stamp'),
+            ('stamps_going_back', 'images have a stamp before that of their predecessor'),
+            ('images_without_stamp', 'images have no stamp, and so no ground truth')):
+        if bag[key]:
+            notes.append(f'{label}: {bag[key]} {words}.')
+    if len(bag['sizes']) > 1:
+        notes.append(f'{label}: the image size changes ({", ".join(bag["sizes"])}).')
+    notes += [f'{label}: {e["frames"]} images could not be used: {_ended(e["sentence"])}'
+              for e in bag['errors']]
+    return notes + [f'{label}: {_ended(text)}' for text in truth_notes(bag['truth'])]
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith(('.', '?')) else f'{text}.'
+
+
+def truth_notes(truth: dict[str, Any] | None) -> list[str]:
+    """Return what is amiss in a bag's ground truth."""
+    if truth is None:
+        return []
+    notes = []
+    if truth['frames_without_truth']:
+        notes.append(f'{truth["frames_without_truth"]} images have no ground truth, '
+                     f'{truth["frames_with_truth"]} have')
+    if truth['masks_of_no_frame']:
+        notes.append(f'{truth["masks_of_no_frame"]} masks of the ground truth are of no image')
+    if truth['files_without_stamp']:
+        notes.append(f'{truth["files_without_stamp"]} files of the ground truth have no stamp in '
+                     'their name')
+    if not truth['frames_with_truth'] and truth['nearest_ms']:
+        notes.append(f'the nearest mask is {truth["nearest_ms"]:g} ms away from its image in the '
+                     'median: --truth-tolerance says how far is still the same')
+    notes += [f'{e["frames"]} masks of the ground truth cannot be used: {e["sentence"]}'
+              for e in truth['errors']]
+    return notes + ([truth['error']] if truth['error'] else [])
