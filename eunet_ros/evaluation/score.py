@@ -121,22 +121,27 @@ def score_masks(masks: list[np.ndarray | None], truth: np.ndarray | None,
     return row
 
 
+def near_truth(truth: Truth | None, stamp: int, tolerance: int) -> Row:
+    """Return ts: the stamp of an image's truth, where there is one; d: how far the nearest is."""
+    close = nearest(truth.stamps, stamp) if truth and stamp > 0 else None
+    if close is None:
+        return {}
+    said: Row = {'d': abs(close - stamp)}
+    return said if said['d'] > tolerance else {**said, 'ts': close}
+
+
 def find_truth(truth: Truth | None, stamp: int, size: tuple[int, int],
                tolerance: int) -> tuple[np.ndarray | None, Row]:
     """
     Return the truth of an image, None where there is none, and what is to be said of it.
 
-    ts: the stamp of the truth, d: how far the nearest one is away, ns, n: why it cannot be used.
+    That is what `near_truth` says, and n: why the truth cannot be used.
     """
-    close = nearest(truth.stamps, stamp) if truth and stamp > 0 else None
-    if close is None:
-        return None, {}
-    said: Row = {'d': abs(close - stamp)}
-    if said['d'] > tolerance:
+    said = near_truth(truth, stamp, tolerance)
+    if truth is None or 'ts' not in said:
         return None, said
-    said['ts'] = close
     try:
-        found = truth.mask(close, size)
+        found = truth.mask(said['ts'], size)
         if found.shape != size:
             raise ValueError(f'expected a mask of {size[1]}x{size[0]} like the image, found '
                              f'{found.shape[1]}x{found.shape[0]}')
@@ -164,12 +169,14 @@ class Scorer:
     def row(self, frame: Row) -> Row:
         """Return the row of scores of a frame's row."""
         places = frame['m']
+        tolerance = self._plan.truth['tolerance_ns']
         if all(place is None for place in places):
-            return {'i': frame['i'], 'k': [None] * len(places)}
+            return {'i': frame['i'], **near_truth(self._truth, frame['s'], tolerance),
+                    'k': [None] * len(places)}
         masks = [None if place is None else read_mask(self._masks(k), place).mask
                  for k, place in enumerate(places)]
         size = next(m.shape for m in masks if m is not None)
-        truth, said = find_truth(self._truth, frame['s'], size, self._plan.truth['tolerance_ns'])
+        truth, said = find_truth(self._truth, frame['s'], size, tolerance)
         return {'i': frame['i'], **said, **score_masks(masks, truth, self._tables)}
 
     def _masks(self, k: int) -> BinaryIO:
