@@ -56,7 +56,7 @@ def main(args: list[str] | None = None) -> int:
 def run(o: argparse.Namespace) -> int:
     """Evaluate as the options say; returns the exit code. Raises ValueError, OSError."""
     gates, baseline = parse_gates(o.fail_under), read_baseline(o.baseline)
-    plan, refused = make_plan(o, len(os.sched_getaffinity(0)))
+    plan, refused = make_plan(o, cores())
     check_names(gates, plan.weights[0].table.names)
     if baseline is not None:
         check_frames(baseline, plan.bags)
@@ -87,7 +87,7 @@ def _evaluate(o: argparse.Namespace, plan: Plan, folder: OutputFolder, progress:
               refused: list[str], resumed: bool) -> Made:
     run = {'started': datetime.now(timezone.utc).isoformat(timespec='seconds'),
            'resumed': resumed}
-    runner = Runner(plan, folder.journal, _render_arguments(o), progress.show)
+    runner = Runner(plan, folder.journal, _render_arguments(o), cores(), progress.show)
     interrupted = False
     try:
         runner.run()
@@ -95,6 +95,11 @@ def _evaluate(o: argparse.Namespace, plan: Plan, folder: OutputFolder, progress:
         interrupted = True
         progress.say('evaluate_bag: interrupted; writing what is done …')
     return finish(plan, folder, runner, run, refused, interrupted, progress.show)
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def _render_arguments(o: argparse.Namespace) -> list[str] | None:

@@ -90,15 +90,16 @@ def test_two_processes_are_killed_and_it_is_gone_on_with(tmp_path, bags, tiny_we
     parent = start(tmp_path, bags, tiny_weights)
     try:
         until(lambda: min(done(tmp_path)) >= 5, parent)
-        victims = [processes_of(parent.pid, 'segment')[0], processes_of(parent.pid, 'score')[-1]]
-        for victim in victims:
-            os.kill(victim, signal.SIGKILL)
+        os.kill(processes_of(parent.pid, 'segment')[0], signal.SIGKILL)
+        scored = tmp_path / 'out' / 'journal' / 'bag_1' / 'scores_0.jsonl'
+        until(lambda: len(list(read_rows(scored))) >= 3, parent)
+        os.kill(processes_of(parent.pid, 'score')[-1], signal.SIGKILL)
         _, err = parent.communicate(timeout=60)
     finally:
         parent.kill()
     assert 'Traceback' not in err
     assert parent.returncode == 1
-    assert err.count('was killed (signal 9)') == 2 and '--resume' in err
+    assert err.count('was killed (signal 9)') >= 2 and '--resume' in err
     partial = read_report(tmp_path / 'out' / 'report.json')
     assert not partial['complete'] and 5 <= partial['frames_done'] < 2 * FRAMES
     assert 'This report is partial' in (tmp_path / 'out' / 'index.html').read_text()

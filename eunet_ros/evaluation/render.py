@@ -35,6 +35,7 @@ from eunet_ros.evaluation.folder import BAG, VIDEO
 from eunet_ros.evaluation.journal import read_rows, Row
 from eunet_ros.evaluation.plan import bag_files, BagFiles, Plan, WeightsPlan
 from eunet_ros.evaluation.process import run_worker, Say
+from eunet_ros.evaluation.score import NICE
 from eunet_ros.evaluation.truth import find_truth_topic
 from eunet_ros.mask_store import read_mask
 from eunet_ros.model.files import write_json
@@ -233,7 +234,7 @@ def main() -> int:
     def work(say: Say) -> None:
         journal, number, which, video = (
             Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4] == 'video')
-        os.nice(19)
+        os.nice(NICE)
         cv2.setNumThreads(1)
         render_bag(Plan.load(journal), number, journal, which, video, say)
     return run_worker('render', work)

@@ -17,6 +17,7 @@ from eunet_ros.evaluation.plan import bag_files, BagFiles, Plan
 from eunet_ros.model.files import write_json
 
 _TAKE_S = 0.2
+_ON_GPU = ('cuda', 'tensorrt')
 SEGMENT, SCORE, RENDER = 'segment', 'score', 'render'
 Show = Callable[[str, int, int], None]
 
@@ -36,36 +37,47 @@ class Runner:
     """
     Runs what is left to do of a plan; `states` tell how far each bag is.
 
-    render: arguments of the process that writes a bag's recordings, None for none. show(what,
-    done, total) is called as things happen. Errors of a bag are kept in its end file and in
-    `errors`; the others go on.
+    An engine on the CPU has the machine to itself, and scoring and writing follow: beside it, on
+    two cores and at the lowest priority, they took a fifth of its rate. Beside a GPU scoring
+    begins at once. render: arguments of the process that writes a bag's recordings, None for none. cores: of the machine.
+    show(what, done, total) is called as things happen. Errors of a bag are kept in its end file
+    and in `errors`; the others go on.
     """
 
-    def __init__(self, plan: Plan, journal: Path, render: list[str] | None, show: Show) -> None:
+    def __init__(self, plan: Plan, journal: Path, render: list[str] | None, cores: int,
+                 show: Show) -> None:
         self.plan, self.journal, self._render, self._show = plan, journal, render, show
         self.states = [BagState() for _ in plan.bags]
         self.errors: list[str] = []
         self.said: list[str] = []
+        self._cores = cores
         self._events: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue()
         self._children: dict[str, Child] = {}
-        self._waiting = list(range(len(plan.bags)))
+        self._bags: list[int] = []               # to segment
+        self._jobs: list[tuple[Any, ...]] = []   # that follow: role, bag, arguments
+        self._scoring: set[int] = set()
 
     def files(self, number: int) -> BagFiles:
         """Return where a bag's files are."""
         return bag_files(self.journal, number)
 
     def run(self, segment: bool = True) -> None:
-        """Do it; no process is left when this returns or raises (KeyboardInterrupt)."""
-        for number in range(len(self.plan.bags)):
+        """
+        Do it; no process is left when this returns or raises (KeyboardInterrupt).
+
+        segment: without, the masks are there already.
+        """
+        numbers = range(len(self.plan.bags))
+        for number in numbers:
             self.files(number).folder.mkdir(parents=True, exist_ok=True)
-            if segment:
+        if segment:
+            for number in numbers:
                 self.files(number).end.unlink(missing_ok=True)
-        if not segment:
-            self._waiting = []
+            self._bags = list(numbers)
+        else:
+            for number in numbers:
+                self._after_frames(number)
         try:
-            if not segment:
-                for number in range(len(self.plan.bags)):
-                    self._after_frames(number)
             self._fill()
             while self._children:
                 self._take()
@@ -74,23 +86,27 @@ class Runner:
                 child.stop()
 
     def _fill(self) -> None:
-        """Start bags while there is room for them."""
+        """Start what there is room for."""
         running = sum(name.startswith(SEGMENT) for name in self._children)
-        while self._waiting and running < self.plan.workers:
-            number = self._waiting.pop(0)
-            self._start(SEGMENT, number)
-            self._score(number)
+        while self._bags and running < self.plan.workers:
+            self._start(SEGMENT, self._bags.pop(0))
             running += 1
+        while self._jobs and not running and len(self._children) < max(2, self._cores):
+            self._start(*self._jobs.pop(0))
 
-    def _score(self, number: int) -> None:
-        for shard in range(self.plan.shards):
-            self._start(SCORE, number, shard)
+    def _score(self, number: int, at_once: bool) -> None:
+        if number not in self._scoring:
+            self._scoring.add(number)
+            for shard in range(self.plan.shards):
+                if at_once:
+                    self._start(SCORE, number, shard)
+                else:
+                    self._jobs.append((SCORE, number, shard))
 
     def _after_frames(self, number: int) -> None:
-        if not any(n.startswith(f'{SCORE} {number} ') for n in self._children):
-            self._score(number)
+        self._score(number, at_once=False)
         if self._render is not None and self.files(number).frames.exists():
-            self._start(RENDER, number, *self._render)
+            self._jobs.append((RENDER, number, *self._render))
 
     def _start(self, role: str, number: int, *args: object) -> None:
         name = f'{role} {number} {args[0] if role == SCORE else ""}'.strip()
@@ -120,6 +136,8 @@ class Runner:
             state.segmented = event['done']
             if 'at' in event and state.began:
                 state.ended = event['at'], event['done']
+            if kind == 'ready' and set(event['engines']) <= set(_ON_GPU):
+                self._score(number, at_once=True)
         elif kind == 'warm':
             state.began = event['at'], event['done']
         elif kind == 'progress' and role == SCORE:
@@ -134,7 +152,7 @@ class Runner:
                 self._on_failure(role, number, child)
             if role == SEGMENT:
                 self._after_frames(number)
-                self._fill()
+            self._fill()
 
     def _on_failure(self, role: str, number: int, child: Child) -> None:
         label, code = self.plan.bags[number].label, child.exit_code
@@ -158,10 +176,10 @@ class Runner:
             text = 'Segmenting' if started else (self.said[-1] if self.said
                                                  else 'Starting the engine')
             self._show(text, segmented, total)
-        elif any(n.startswith(SCORE) for n in self._children):
-            self._show('Scoring', scored, total)
         elif self._children:
-            self._show('Writing bag and video', sum(s.rendered for s in self.states), total)
+            writes = self._render is not None
+            self._show('Scoring and writing the recordings' if writes else 'Scoring',
+                       scored + sum(s.rendered for s in self.states), total * (1 + writes))
 
     def ends(self) -> list[Row]:
         """Return how each bag ended: complete, error."""

@@ -1,12 +1,11 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-The process that scores masks against the truth as they come, and finds their cones.
+The process that scores masks against the truth, and finds their cones.
 
     python -m eunet_ros.evaluation.score JOURNAL BAG_NUMBER SHARD
 
-Of a bag's frames it takes each that its shard has its turn with. It runs at low priority: the
-engine comes first, and this takes what is left of the machine.
+Of a bag's frames it takes each that its shard has its turn with, as they come or afterwards.
 """
 from __future__ import annotations
 
@@ -30,6 +29,7 @@ import numpy as np
 HEIGHT_EDGES = (10, 20, 40)   # px of a cone in the image: from each up to below the next
 HEIGHT_BINS = ('<10', '10-19', '20-39', '>=40')
 _FALSE_SHARE = 0.1   # of a found cone's pixels that must lie on true cones, else it is false
+NICE = 10            # the engine comes first
 _POLL_S = 0.05
 _TELL_S = 0.25
 
@@ -217,7 +217,7 @@ def main() -> int:
     """Score the bag and shard that the command line names."""
     def work(say: Say) -> None:
         journal, number, shard = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-        os.nice(19)
+        os.nice(NICE)
         cv2.setNumThreads(1)
         score_bag(Plan.load(journal), number, shard, bag_files(journal, number), say)
     return run_worker('score', work)
