@@ -39,10 +39,13 @@ class DriveRecord:
     What happened in a drive.
 
     sent: (index, stamp in the recording, stamp it was sent with) of each frame, stamps in ns.
+    sent_at, late_ms: when each was sent, ns since the epoch, and by how much that was too late.
     masked: how many masks came back. diagnostics: the node's last table.
     """
 
     sent: list[tuple[int, int, int]] = field(default_factory=list)
+    sent_at: list[int] = field(default_factory=list)
+    late_ms: list[float] = field(default_factory=list)
     masked: int = 0
     diagnostics: dict[str, str] = field(default_factory=dict)
 
@@ -156,13 +159,15 @@ class LiveDrive:
     """
     Runs recorder, node and player until all frames are played.
 
-    node_args, player_args: of the modules' command lines. show(text, sent, masked) is called as
-    things happen. start_timeout: seconds for the node to be ready. Raises DemoError.
+    node_args, player_args, recorder_args: of the modules' command lines. show(text, sent, masked)
+    is called as things happen. start_timeout: seconds for the node to be ready. Raises DemoError.
     """
 
     def __init__(self, folder: Path, node_args: Sequence[str], player_args: Sequence[str],
                  env: Mapping[str, str], start_timeout: float,
-                 show: Callable[[str, int, int], None]) -> None:
+                 show: Callable[[str, int, int], None],
+                 recorder_args: Sequence[str] = ()) -> None:
+        self._recorder_args = recorder_args
         self._folder, self._node_args, self._player_args = folder, node_args, player_args
         self._env, self._start_timeout, self._show = env, start_timeout, show
         self._events: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue()
@@ -174,7 +179,7 @@ class LiveDrive:
     def run(self) -> DriveRecord:
         """Do it; all processes have ended when this returns or raises."""
         try:
-            self._start('recorder', [str(self._folder), '--log', '-'])
+            self._start('recorder', [str(self._folder), '--log', '-', *self._recorder_args])
             self._until(lambda: 'ready' in self._seen, _READY_S, 'The recorder did not start')
             self._start('segmentation_node', self._node_args, 'eunet')
             self._start('player', [*self._player_args, '--log', '-', '--wait-for-subscribers',
@@ -236,6 +241,8 @@ class LiveDrive:
         self._seen.add(kind)
         if kind == 'sent':
             record.sent.append((event['index'], event['bag_stamp'], event['sent_stamp']))
+            record.sent_at.append(event['at'])
+            record.late_ms.append(event['late_ms'])
         elif kind == 'mask':
             record.masked += 1
         elif kind == 'diagnostics' and 'segmentation' in event['name']:

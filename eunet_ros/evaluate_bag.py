@@ -27,8 +27,9 @@ from eunet_ros.evaluation.gate import (
     read_baseline,
     table_lines,
 )
+from eunet_ros.evaluation.live import play_all
 from eunet_ros.evaluation.options import make_plan, parse, space_needed
-from eunet_ros.evaluation.plan import Plan
+from eunet_ros.evaluation.plan import OFFLINE, Plan
 from eunet_ros.evaluation.progress import Progress
 from eunet_ros.evaluation.runner import Runner
 from eunet_ros.evaluation.text import result_lines
@@ -90,7 +91,11 @@ def _evaluate(o: argparse.Namespace, plan: Plan, folder: OutputFolder, progress:
     runner = Runner(plan, folder.journal, _render_arguments(o), cores(), progress.show)
     interrupted = False
     try:
-        runner.run()
+        if plan.mode == OFFLINE:
+            runner.run()
+        else:
+            play_all(plan, folder.journal, progress.show)
+            runner.run(segment=False)
     except KeyboardInterrupt:
         interrupted = True
         progress.say('evaluate_bag: interrupted; writing what is done …')

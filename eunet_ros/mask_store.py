@@ -94,6 +94,11 @@ class MaskReader:
         """Return the arrival of each mask by its stamp, in order of arrival, ns."""
         return {stamp: arrival for stamp, arrival, _ in self._entries}
 
+    @property
+    def offsets(self) -> dict[int, int]:
+        """Return where the mask of each stamp begins in the file, for `read_mask`."""
+        return {stamp: offset for stamp, _, offset in self._entries}
+
     def read(self, index: int) -> StoredMask:
         """Return the mask at a position, in order of arrival."""
         with open(self._path, 'rb') as file:

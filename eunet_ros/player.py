@@ -159,12 +159,12 @@ def play(player: Player, frames: Iterator[tuple[int, Frame]], controls: Controls
             late = controls.wait_until(due)
             controls.offset = due - frame.time
             controls.tick()
-            stamp = player.send(frame, restamp)
+            at, stamp = time.time_ns(), player.send(frame, restamp)
             sent += 1
             if log:
                 print(json.dumps({'event': 'sent', 'index': frame.index,
                                   'bag_stamp': frame.stamp, 'sent_stamp': stamp,
-                                  'late_ms': round(late * 1e3, 3)}),
+                                  'at': at, 'late_ms': round(late * 1e3, 3)}),
                       file=log, flush=True)
     player.finish()
     return sent

@@ -11,9 +11,10 @@ from typing import Any
 from eunet_ros.demo_report import machine
 from eunet_ros.evaluation.folder import METRICS, OutputFolder, PAGE, REPORT
 from eunet_ros.evaluation.journal import Row
+from eunet_ros.evaluation.live import live_figures
 from eunet_ros.evaluation.page import write_page
 from eunet_ros.evaluation.pictures import worst_frames
-from eunet_ros.evaluation.plan import Plan
+from eunet_ros.evaluation.plan import OFFLINE, Plan
 from eunet_ros.evaluation.render import recordings_of
 from eunet_ros.evaluation.report import make_report, write_metrics
 from eunet_ros.evaluation.runner import Runner, Show
@@ -41,7 +42,8 @@ def finish(plan: Plan, folder: OutputFolder, runner: Runner, run: dict[str, Any]
     run = {**run, 'ended': datetime.now(timezone.utc).isoformat(timespec='seconds'),
            'images_per_s': runner.rate(), 'processes': plan.workers,
            'one_at_a_time': plan.alone, 'machine': machine()}
-    report = make_report(plan, summary, partial, runner.engines(), run, None)
+    live = None if plan.mode == OFFLINE else live_figures(plan, folder.journal, summary.frames)
+    report = make_report(plan, summary, partial, runner.engines(), run, live)
     write_metrics(folder.path / METRICS, plan, summary.frames)
     files = [name for number in range(len(plan.bags)) for name in recordings_of(plan, number)]
     write_page(folder.path / PAGE, plan, report, summary.frames,

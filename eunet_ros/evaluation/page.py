@@ -17,6 +17,7 @@ from eunet_ros.evaluation.page_tables import (
     comparison_section,
     confusion_section,
     escape,
+    live_section,
     made_section,
     number,
     sizes_section,
@@ -39,7 +40,7 @@ def write_page(path: Path, plan: Plan, report: dict[str, Any], frames: Sequence[
         f'<h1>{escape(title)}</h1>', _under_title(report, files), _partial(report),
         _tiles(report), classes_section(plan, report), sizes_section(report),
         confusion_section(plan, report), comparison_section(report),
-        _latency(plan, report, frames), _cones(plan, frames), _worst(plan, report, worst),
+        live_section(report), _latency(plan, report, frames), _cones(plan, frames), _worst(plan, report, worst),
         bags_section(report), made_section(report)]
     text = ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -106,8 +107,6 @@ def _starts(frames: Sequence[FrameFigures]) -> list[int]:
 
 
 def _total(frame: FrameFigures, k: int) -> float:
-    if 'latency_ms' in frame.live:
-        return frame.live['latency_ms'] if frame.live['latency_ms'] != '' else _NAN
     return (frame.stage_ms[k] or {}).get('total', _NAN)
 
 

@@ -37,7 +37,7 @@ th, td { padding: .22rem .45rem; text-align: right; border-bottom: 1px solid var
 th { font-weight: 600; font-size: .84rem; color: var(--faint); vertical-align: bottom; }
 th:first-child, td:first-child { text-align: left; }
 .left td { text-align: left; vertical-align: top; overflow-wrap: anywhere; }
-.left td:first-child { color: var(--faint); white-space: nowrap; }
+.left td:first-child { color: var(--faint); min-width: 6.5em; }
 .heat th { font-size: .76rem; padding: .2rem; }
 .heat td { border: 1px solid var(--paper); }
 i.key { display: inline-block; width: .75em; height: .75em; border-radius: 2px;

@@ -170,6 +170,40 @@ def comparison_section(report: dict[str, Any]) -> str:
             f'drawn together. A is better in {better["a"]} frames, B in {better["b"]}.</p>')
 
 
+def live_section(report: dict[str, Any]) -> str:
+    """Return what only live replay shows: drops, delays, queueing."""
+    if 'live' not in report:
+        return ''
+    live = [report['live'][w['label']] for w in report['weights']]
+    rows = [['images, masks', _both([f'{x["frames"]}, {x["masked"]}' for x in live])],
+            ['dropped', _both([f'{x["dropped"]}, at most {x["longest_gap_frames"]} in a row'
+                               for x in live])]]
+    for label in live[0]['bags']:
+        bags = [x['bags'][label] for x in live]
+
+        def each(key: str, bags: Sequence[Any] = bags) -> str:
+            return _both([_p50_p99(b.get(key)) for b in bags])
+        told = [('waiting in the node (queueing), p50 / p99', each('queueing_ms')),
+                ('the player was late by, p50 / p99', each('player_late_ms')),
+                ('Hz of images, of masks', _both([
+                    f'{number(b.get("sent_hz"), 1)}, {number(b.get("mask_hz"), 1)}'
+                    for b in bags])),
+                ('lost in transport (estimate)', _both([
+                    str(b.get('lost_in_transport', '–')) for b in bags])),
+                ("the node's counts", _both([escape(', '.join(
+                    f'{k.replace("_", " ")} {v}' for k, v in b.get('node_counts', {}).items()
+                    if v or k in ('received', 'masked')) or '–') for b in bags]))]
+        prefix = f'{escape(label)}: ' if len(live[0]['bags']) > 1 else ''
+        rows += [[prefix + escape(name), text] for name, text in told]
+    return f'<h2>Through the running node</h2>{_table([], rows, "left")}'
+
+
+def _p50_p99(values: dict[str, Any] | None) -> str:
+    if not values or values.get('p50') is None:
+        return '–'
+    return f'{values["p50"]:.1f} / {values["p99"]:.1f} ms'
+
+
 def bags_section(report: dict[str, Any]) -> str:
     """Return what the bags hold and what was amiss in them."""
     parts = []

@@ -33,7 +33,8 @@ from eunet_ros.conversions import compressed_to_bgr, image_to_bgr
 from eunet_ros.demo_pictures import draw_mask
 from eunet_ros.evaluation.folder import BAG, VIDEO
 from eunet_ros.evaluation.journal import read_rows, Row
-from eunet_ros.evaluation.plan import bag_files, BagFiles, Plan, WeightsPlan
+from eunet_ros.evaluation.live import published_messages
+from eunet_ros.evaluation.plan import bag_files, BagFiles, LIVE, OFFLINE, Plan, WeightsPlan
 from eunet_ros.evaluation.process import run_worker, Say
 from eunet_ros.evaluation.score import NICE
 from eunet_ros.evaluation.truth import find_truth_topic
@@ -130,6 +131,7 @@ class Renderer:
         self.left_out: list[str] = []
         self._video: cv2.VideoWriter | None = None
         self._size = (0, 0)
+        self._published: list[tuple[int, str, bytes]] = []  # the last first
 
     def run(self, which: str, bag_path: Path | None, video_path: Path | None) -> None:
         """Write them; which: topics of the input. Raises OSError, BagError."""
@@ -160,7 +162,24 @@ class Renderer:
                 self.left_out.append(f'{topic.name} (the bag does not define {topic.msgtype})')
         for name, kind in own.items():
             writer.add_topic(name, kind)
+        self._add_published(writer, set(copied) | set(own))
         return copied
+
+    def _add_published(self, writer: BagWriter, taken: set[str]) -> None:
+        """Add what a live node published; B's node had A's name, and gets its own."""
+        if self._plan.mode != LIVE:
+            return
+        first = next((row['t'] for row in read_rows(self._files.frames)), 0)
+        for k, weights in enumerate(self._plan.weights):
+            kinds, messages = published_messages(self._files, k, first)
+            names = {n: n.replace(_NAMESPACES['A'], _NAMESPACES[weights.label], 1) for n in kinds}
+            for name, kind in kinds.items():
+                if names[name] not in taken:
+                    writer.add_topic(names[name], kind)
+                    taken.add(names[name])
+                    self._published += [(at, names[n], raw) for at, n, raw in messages
+                                        if n == name]
+        self._published.sort(key=lambda message: message[0], reverse=True)
 
     def _walk(self, bag: Bag, which: str, writer: BagWriter | None, overlays: Overlays,
               video_path: Path | None, hz: float) -> None:
@@ -169,6 +188,9 @@ class Renderer:
         row: Row | None = None
         for name, at, raw in self._until_damaged(bag, names):
             if writer is not None:
+                while self._published and self._published[-1][0] <= at:
+                    then, topic, data = self._published.pop()
+                    writer.write(topic, then, data)
                 writer.flush(before=at)
                 writer.write(name, at, raw)
             if name != self._bag_plan.image_topic:
@@ -181,6 +203,8 @@ class Renderer:
             if time.monotonic() - told > _TELL_S:
                 told = time.monotonic()
                 self._say('progress', done=done)
+        for then, topic, data in self._published:
+            writer.write(topic, then, data)
         self._say('progress', done=done)
 
     def _until_damaged(self, bag: Bag, names: list[str]) -> Iterator[tuple[str, int, bytes]]:
@@ -199,11 +223,15 @@ class Renderer:
         masks = overlays.masks(row)
         drawn = overlays.draw(image, masks)
         if writer is not None:
-            for weights, mask, picture in zip(self._plan.weights, masks, drawn):
+            for k, (weights, mask, picture) in enumerate(zip(self._plan.weights, masks, drawn)):
                 if mask is not None:
+                    # Live, a mask came as much later as it took.
+                    took = (row['ms'][k] or {}).get('total', 0.0)
+                    delay = 0 if self._plan.mode == OFFLINE else round(
+                        1e6 * took * self._plan.live.get('rate', 1.0))
                     for name, data in node_messages(weights, stamp_of(raw), msg.header.frame_id,
                                                     mask, picture).items():
-                        writer.write(name, row['t'], data)
+                        writer.write(name, row['t'] + delay, data)
         if video_path is not None:
             picture = np.hstack(drawn)
             if self._video is None:

@@ -92,9 +92,8 @@ def write_metrics(path: Path, plan: Plan, frames: Sequence[FrameFigures]) -> Non
     """
     several = len(plan.weights) > 1
     stages = sorted({name for f in frames[:1000] for ms in f.stage_ms for name in ms or ()})
-    live = sorted({name for f in frames for name in f.live})
     columns = ['bag', 'frame', 'stamp_ns', 'recorded_ns', 'width', 'height', 'has_truth',
-               'lost_before', 'error', *live]
+               'lost_before', 'error']
     for w in plan.weights:
         end = f'_{w.label.lower()}' if several else ''
         columns += [f'{name}{end}' for name in (
@@ -106,8 +105,7 @@ def write_metrics(path: Path, plan: Plan, frames: Sequence[FrameFigures]) -> Non
         for f in frames:
             height, width = f.size or ('', '')
             row = [plan.bags[f.bag].label, f.index, f.stamp, f.time, width, height,
-                   int(f.has_truth), f.lost_before, f.error,
-                   *(f.live.get(name, '') for name in live)]
+                   int(f.has_truth), f.lost_before, f.error]
             for k in range(len(plan.weights)):
                 cones, ms = f.cones[k], f.stage_ms[k] or {}
                 row += [_number(f.dice[k]), _number(f.wrong[k]),

@@ -39,9 +39,9 @@ class Runner:
 
     An engine on the CPU has the machine to itself, and scoring and writing follow: beside it, on
     two cores and at the lowest priority, they took a fifth of its rate. Beside a GPU scoring
-    begins at once. render: arguments of the process that writes a bag's recordings, None for none. cores: of the machine.
-    show(what, done, total) is called as things happen. Errors of a bag are kept in its end file
-    and in `errors`; the others go on.
+    begins at once. render: arguments of the process that writes a bag's recordings, None for none.
+    cores: of the machine. show(what, done, total) is called as things happen. Errors of a bag are
+    kept in its end file and in `errors`; the others go on.
     """
 
     def __init__(self, plan: Plan, journal: Path, render: list[str] | None, cores: int,

@@ -41,7 +41,6 @@ class FrameFigures:
     cones: list[list[int] | None]         # by class, background left out
     stage_ms: list[dict[str, float] | None]
     blinking: list[int | None] = field(default_factory=list)
-    live: dict[str, Any] = field(default_factory=dict)
 
 
 def merged_rows(files: BagFiles, shards: int) -> Iterator[tuple[Row, Row]]:
@@ -237,7 +236,7 @@ def summarise(plan: Plan, journal: Path, ends: list[Row],
                 number, frame['i'], frame['s'], frame['t'],
                 (frame['h'], frame['w']) if 'h' in frame else None, frame.get('e', ''), has_truth,
                 lost, *map(list, zip(*told)), frame.get('ms', list(repeat(None, len(weights)))),
-                [None] * len(weights), frame.get('live', {})))
+                [None] * len(weights)))
             if has_truth:
                 both.append((number, frame['s']) if None not in row['k'] else None)
             for k, (w, entry) in enumerate(zip(weights, row['k'])):

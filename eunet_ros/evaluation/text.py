@@ -36,6 +36,13 @@ def result_lines(report: dict[str, Any], folder: Path) -> list[str]:
     speed = [report['speed'][w['label']] for w in report['weights']]
     add('latency p50, p99', *(f'{number(s["latency_ms"]["p50"], 1)}, '
                               f'{number(s["latency_ms"]["p99"], 1)} ms' for s in speed))
+    if 'live' in report:
+        live = [report['live'][w['label']] for w in report['weights']]
+        add('images masked, dropped', *(f'{x["masked"]}, {x["dropped"]}' for x in live))
+        for label in live[0]['bags']:
+            waits = [x['bags'][label].get('queueing_ms') or {} for x in live]
+            add('queueing p50, p99', *(f'{number(q.get("p50"), 1)}, {number(q.get("p99"), 1)} ms'
+                                       for q in waits))
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     lines = ['  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
              for row in rows]
