@@ -40,8 +40,8 @@ def write_page(path: Path, plan: Plan, report: dict[str, Any], frames: Sequence[
         f'<h1>{escape(title)}</h1>', _under_title(report, files), _partial(report),
         _tiles(report), classes_section(plan, report), sizes_section(report),
         confusion_section(plan, report), comparison_section(report),
-        live_section(report), _latency(plan, report, frames), _cones(plan, frames), _worst(plan, report, worst),
-        bags_section(report), made_section(report)]
+        live_section(report), _latency(plan, report, frames), _cones(plan, frames),
+        _worst(plan, report, worst), bags_section(report), made_section(report)]
     text = ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             '<meta name="color-scheme" content="light dark">'
