@@ -33,6 +33,7 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import SetBool
 
@@ -195,6 +196,8 @@ def _arguments(args: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--log', metavar='FILE', help='JSON line of each frame; - is stdout')
     parser.add_argument('--wait-for-subscribers', type=float, default=30.0, metavar='S',
                         help='wait this long for a subscriber (default: 30; 0: do not wait)')
+    parser.add_argument('--delay', type=float, default=0.0, metavar='S',
+                        help='then wait so long, for recorders to find what the node publishes')
     options = parser.parse_args(args)
     if not 0.1 <= options.hz <= 1000:
         parser.error(f'--hz must be from 0.1 to 1000, found {options.hz:g}')
@@ -204,6 +207,8 @@ def _arguments(args: list[str] | None) -> argparse.Namespace:
         parser.error(f'--start must be 0 or more, found {options.start:g}')
     if options.duration is not None and not options.duration > 0:
         parser.error(f'--duration must be above 0, found {options.duration:g}')
+    if not 0 <= options.delay <= 3600:
+        parser.error(f'--delay must be from 0 to 3600, found {options.delay:g}')
     if options.clock and not 1 <= options.clock <= 1000:
         parser.error(f'--clock must be from 1 to 1000, found {options.clock:g}')
     if options.clock and options.restamp:
@@ -214,18 +219,20 @@ def _arguments(args: list[str] | None) -> argparse.Namespace:
 
 def main(args: list[str] | None = None) -> int:
     """Play; returns the exit code, 0 also when interrupted."""
-    o = _arguments(args)
+    given = sys.argv[1:] if args is None else args
+    o = _arguments(remove_ros_args(['play_bag', *given])[1:])
     player = controls = None
     # Python's own handling, of SIGTERM too: sleeping ends at once, wherever the player is.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         source = open_source(o.bag, o.images, o.image_topic, o.hz)
-        rclpy.init(args=None, signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(args=['play_bag', *given], signal_handler_options=SignalHandlerOptions.NO)
         player = Player(o.publish_as or source.topic, source.msgtype, source.has_camera_info)
         if o.wait_for_subscribers and not player.wait_for_subscriber(o.wait_for_subscribers):
             raise ValueError(f'Nobody subscribed to {player.topic} within '
                              f'{o.wait_for_subscribers:g} s: start the node first, with its '
                              'image topic and ROS_DOMAIN_ID those of the player.')
+        time.sleep(o.delay)
         stream = nullcontext(sys.stdout) if o.log == '-' else (
             open(Path(o.log), 'w') if o.log else nullcontext())
         with stream as log:

@@ -7,6 +7,7 @@ It needs ros2 bag; without, `ros2 run eunet_ros evaluate_bag BAG --live` does th
 """
 import os
 from pathlib import Path
+import signal
 import tempfile
 
 from ament_index_python.packages import get_package_share_directory
@@ -32,6 +33,7 @@ PROFILE_VARIABLE = ('FASTRTPS_DEFAULT_PROFILES_FILE'
                     else 'FASTDDS_DEFAULT_PROFILES_FILE')
 SHARE = Path(get_package_share_directory('eunet_ros'))
 LAST_MASKS_S = 3.0      # after the last image, for what is on the way
+SETTLE_S = 2.0          # for the recorder to find the node's outputs
 NODE_S = 600            # for the node to be ready, which may build an engine
 RECORDED = ('mask', 'camera_info', 'cones', 'cone_markers')
 
@@ -142,6 +144,7 @@ def _actions(context):
             additional_env=environment,
             arguments=[bag, '--image-topic', images, '--publish-as', topic, '--rate', f'{rate:g}',
                        '--start', f'{start:g}', '--wait-for-subscribers', str(NODE_S),
+                       '--delay', str(SETTLE_S),
                        *(['--clock'] if clock else [])])
     else:
         player = ExecuteProcess(
@@ -150,13 +153,13 @@ def _actions(context):
                  *(['--clock', '100'] if clock else []), '--topics', images, info],
             output='screen', additional_env=environment)
     end = [Shutdown(reason='the replay is done')]
-    report = Node(
-        package='eunet_ros', executable='evaluate_bag', output='screen',
-        arguments=[bag, '--recording', recording, '--image-topic', images, '--output', output,
-                   '--params-file', given['params_file'],
-                   *(['--weights', given['weights']] if given['weights'] else [])])
+    report = ExecuteProcess(
+        cmd=['ros2', 'run', 'eunet_ros', 'evaluate_bag', bag, '--recording', recording,
+             '--image-topic', images, '--output', output, '--params-file', given['params_file'],
+             *(['--weights', given['weights']] if given['weights'] else [])],
+        output='screen')
     after = [report, RegisterEventHandler(OnProcessExit(target_action=report, on_exit=end))]
-    stop = EmitEvent(event=SignalProcess(signal_number='SIGINT',
+    stop = EmitEvent(event=SignalProcess(signal_number=signal.SIGINT,
                                          process_matcher=matches_action(recorder)))
     return [
         RegisterEventHandler(OnProcessExit(

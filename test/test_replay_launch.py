@@ -76,7 +76,8 @@ def test_the_player_feeds_the_node_and_ros2_bag_records(module, tmp_path):
     report, last = ends[id(recorder)]
     assert last.positional[0].named['target_action'] is report
     # The command that it ends with is one that evaluate_bag understands.
-    o = options.parse(report.named['arguments'])
+    assert report.named['cmd'][:4] == ['ros2', 'run', 'eunet_ros', 'evaluate_bag']
+    o = options.parse(report.named['cmd'][4:])
     assert (o.bags, o.recording) == ([bag], Path(f'{out}_recording'))
     assert (o.output, o.image_topic) == (out, '/camera/image_raw')
 
