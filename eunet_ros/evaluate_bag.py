@@ -29,7 +29,7 @@ from eunet_ros.evaluation.gate import (
 )
 from eunet_ros.evaluation.live import play_all
 from eunet_ros.evaluation.options import make_plan, parse, space_needed
-from eunet_ros.evaluation.plan import OFFLINE, Plan
+from eunet_ros.evaluation.plan import bag_files, OFFLINE, Plan
 from eunet_ros.evaluation.progress import Progress
 from eunet_ros.evaluation.runner import Runner
 from eunet_ros.evaluation.text import result_lines
@@ -94,12 +94,24 @@ def _evaluate(o: argparse.Namespace, plan: Plan, folder: OutputFolder, progress:
         if plan.mode == OFFLINE:
             runner.run()
         else:
-            play_all(plan, folder.journal, progress.show)
+            _play(plan, folder, progress)
             runner.run(segment=False)
     except KeyboardInterrupt:
         interrupted = True
         progress.say('evaluate_bag: interrupted; writing what is done …')
+    if runner.errors and not interrupted and not runner.counted():
+        folder.discard()
+        raise ValueError(runner.errors[0])
     return finish(plan, folder, runner, run, refused, interrupted, progress.show)
+
+
+def _play(plan: Plan, folder: OutputFolder, progress: Progress) -> None:
+    try:
+        play_all(plan, folder.journal, progress.show)
+    except (ValueError, DemoError):
+        if not any(bag_files(folder.journal, n).end.exists() for n in range(len(plan.bags))):
+            folder.discard()
+        raise
 
 
 def cores() -> int:

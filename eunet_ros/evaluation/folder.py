@@ -30,6 +30,7 @@ class OutputFolder:
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser()
         self._lock: TextIO | None = None
+        self._old: Path | None = None
 
     @property
     def journal(self) -> Path:
@@ -98,6 +99,7 @@ class OutputFolder:
                                   'or choose another --output.')
             shutil.rmtree(old)
         self.path.rename(old)
+        self._old = old
 
     def _is_ours(self, path: Path) -> bool:
         """Return whether a folder holds an evaluation and nothing of others."""
@@ -118,6 +120,14 @@ class OutputFolder:
         except BlockingIOError:
             raise FolderError(f'{self.path} is in use by another evaluation: wait for it, or '
                               'choose another --output.') from None
+
+    def discard(self) -> None:
+        """Undo the beginning of what came to nothing."""
+        shutil.rmtree(self.journal, ignore_errors=True)
+        if not any(self.path.iterdir()):
+            self.path.rmdir()
+            if self._old:
+                self._old.rename(self.path)
 
     def finish(self) -> None:
         """Remove the journals: all is in the report."""

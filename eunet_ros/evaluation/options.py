@@ -201,10 +201,11 @@ def _bag_plans(o: argparse.Namespace, paths: list[Path]) -> tuple[list[BagPlan],
 
 
 def _weights_plan(label: str, given: str, node: dict[str, Any]) -> WeightsPlan:
-    from eunet_ros.model.checkpoint import load_checkpoint
+    from eunet_ros.model.checkpoint import check_input_size, load_checkpoint
     checkpoint = load_checkpoint(given, node['variant'])
     path = Path(given).expanduser()
     size = NodeParameters(**node).input_size or checkpoint.input_size
+    check_input_size(tuple(size), checkpoint.network.variant)
     return WeightsPlan(label, str(path.absolute()) if path.is_file() else given,
                        checkpoint.sha256, checkpoint.variant, checkpoint.classes.to_list(),
                        tuple(size))
