@@ -56,7 +56,7 @@ def whole(folder):
     (whole, ['--params-file', '{tmp}/typo.yaml'], 'did you mean overlay_opacity?'),
     (whole, ['--params-file', '{tmp}/list.yaml'], 'is not a parameter file of ROS'),
     (whole, ['--input-size', '65', '96'], 'multiples'),
-    (whole, ['--engine', 'cuda'], 'CUDA'),
+    (whole, ['--engine', 'cuda'], 'needs an NVIDIA GPU'),
     (whole, ['--fail-under', 'dise=0.9'], 'did you mean dice?'),
     (whole, ['--fail-under', 'iou_red=0.9'], "no class 'red'"),
     (whole, ['--baseline', '{tmp}'], 'There is no report at'),
