@@ -105,31 +105,32 @@ class _Frame:
                 f'aria-label="{html.escape(self._title)}">{"".join(self._parts)}</svg>')
 
 
-def histogram(series: Sequence[tuple[str, Sequence[float]]], unit: str, title: str) -> str:
+def histogram(series: Sequence[tuple[str, str, Sequence[float]]], unit: str, title: str) -> str:
     """
-    Return a histogram; series: (colour, values). Values above their 99.5th percentile go last.
+    Return a histogram; series: (colour, label, values).
 
-    The median and the 99th percentile of the first are marked.
+    Values above the 99.5th percentile of all go last. The first one's median and 99th percentile
+    are marked.
     """
-    everything = np.concatenate([np.asarray(values, float) for _, values in series] or [[]])
+    everything = np.concatenate([np.asarray(values, float) for *_, values in series] or [[]])
     if not everything.size:
         return ''
     low, high = float(everything.min()), float(np.percentile(everything, 99.5))
     edges = np.linspace(low, max(high, low * 1.01 + 1e-6), 41)
     counted = [np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0]
-               for _, values in series]
+               for *_, values in series]
     frame = _Frame((edges[0], edges[-1]), (0, max(1, max(c.max() for c in counted))), unit,
                    'frames', title)
-    for number, (color, _) in enumerate(series):
+    for number, (color, *_) in enumerate(series):
         width = (edges[1] - edges[0]) / len(series)
         for left, count in zip(edges[:-1], counted[number]):
             if count:
                 frame.bar(left + number * width, left + (number + 1) * width, count, color)
-    first = np.asarray(series[0][1], float)
+    first = np.asarray(series[0][2], float)
     for share, name in ((50, 'p50'), (99, 'p99')):
         value = float(np.percentile(first, share))
         if edges[0] <= value <= edges[-1]:
-            frame.rule(value, f'{name} {value:.1f}')
+            frame.rule(value, f'{series[0][1]} {name} {value:.1f}'.strip())
     return frame.svg()
 
 

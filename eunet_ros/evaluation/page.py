@@ -112,8 +112,10 @@ def _total(frame: FrameFigures, k: int) -> float:
 
 def _latency(plan: Plan, report: dict[str, Any], frames: Sequence[FrameFigures]) -> str:
     totals = [[_total(f, k) for f in frames] for k in range(len(plan.weights))]
-    known = [(color, [v for v in values if v == v]) for color, values in zip(_COLORS, totals)]
-    known = [(color, values) for color, values in known if values]
+    labels = [w.label if len(plan.weights) > 1 else '' for w in plan.weights]
+    known = [(color, label, [v for v in values if v == v])
+             for color, label, values in zip(_COLORS, labels, totals)]
+    known = [entry for entry in known if entry[2]]
     lost = [i for i, f in enumerate(frames) if f.lost_before or (not any(
         c is not None for c in f.cones) and not f.error)]
     bad = [i for i, f in enumerate(frames) if f.error]
@@ -127,7 +129,7 @@ def _latency(plan: Plan, report: dict[str, Any], frames: Sequence[FrameFigures])
     what = ("From the image's stamp to the mask in another process." if live else
             'Decoding, pre-processing, network, post-processing; '
             + ('nothing ran beside it.' if report['run'].get('one_at_a_time') else
-               'other frames were decoded and scored meanwhile, so an idle machine is faster '
+               'the next frames were decoded meanwhile, so an idle machine is a little faster '
                '(--one-at-a-time).'))
     marked = (f' Red marks: {len(lost)} frames before or at which images were lost'
               f'{f", {len(bad)} that could not be used" if bad else ""}.' if lost or bad else

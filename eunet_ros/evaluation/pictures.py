@@ -191,8 +191,9 @@ def _one(plan: Plan, frame: FrameFigures, image: np.ndarray, masks: Sequence[Any
         if true is not None:
             own = as_binary(true) if len(table.names) == 2 else true
             wrong |= (own != IGNORE) & (own != mask)
-    shown = [d for d in frame.dice if d is not None]
-    why = ('Dice ' + ', '.join(f'{d:.3f}' for d in shown) if shown
+    shown = [f'{f"{w.label} " if len(plan.weights) > 1 else ""}{d:.3f}'
+             for w, d in zip(plan.weights, frame.dice) if d is not None]
+    why = (f'Dice {", ".join(shown)}' if shown
            else f'{max(b for b in frame.blinking if b)} blinking cones')
     return WorstFrame(plan.bags[frame.bag].label, frame.index, frame.stamp, why, draw_frame(
         image, panels, crop_of(wrong) if wrong.any() else None))
