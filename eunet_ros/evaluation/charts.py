@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 WIDTH, HEIGHT = 420, 190
-_LEFT, _RIGHT, _TOP, _BOTTOM = 40, 10, 10, 30
+_LEFT, _RIGHT, _TOP, _BOTTOM = 40, 10, 20, 30
 _POINTS = 260   # of a line; more would not be seen
 _MARKS = 300
 
@@ -49,7 +49,7 @@ class _Frame:
             self._parts.append(f'<path class="grid" d="M{_LEFT} {at:.1f}H{WIDTH - _RIGHT}"/>')
             self._text(_LEFT - 5, at + 3.5, _label(tick), 'end')
         self._text((_LEFT + WIDTH - _RIGHT) / 2, HEIGHT - 4, x_name, 'middle')
-        self._text(_LEFT + 2, _TOP + 8, y_name, 'start')
+        self._text(4, 11, y_name, 'start')
 
     def at_x(self, value: float) -> float:
         """Return where a value lies from the left."""
@@ -97,7 +97,7 @@ class _Frame:
         at = self.at_x(x)
         self._parts.append(f'<path class="rule" d="M{at:.1f} {_TOP}V{HEIGHT - _BOTTOM}"/>')
         near_end = at > WIDTH - 70
-        self._text(at + (-3 if near_end else 3), _TOP + 20, text, 'end' if near_end else 'start')
+        self._text(at + (-3 if near_end else 3), _TOP + 10, text, 'end' if near_end else 'start')
 
     def svg(self) -> str:
         """Return the chart."""

@@ -192,7 +192,7 @@ def _worst(plan: Plan, report: dict[str, Any], worst: Sequence[WorstFrame]) -> s
 
         def row(kind: str, which: int, frame: WorstFrame = frame, columns: str = columns) -> str:
             cells = ''.join(
-                f'<div><img src="{p[which]}" alt="{escape(p[0])}" loading="lazy">'
+                f'<div><img src="{p[which]}" alt="{escape(p[0])}">'
                 f'<span>{escape(p[0])}</span></div>' for p in frame.pictures)
             return f'<div class="row {kind}" {columns}>{cells}</div>'
         zoomed = row('zoom', 2) if all(p[2] for p in frame.pictures) else ''

@@ -63,7 +63,9 @@ figcaption { margin-bottom: .3rem; overflow-wrap: anywhere; }
   .heat th, .heat td { padding: .2rem .12rem; font-size: .72rem; }
   td .legend { white-space: normal; margin: 0; }
 }
-@media print { body { max-width: none; font-size: 11px; } h2 { break-after: avoid; }
-  .tile, table, svg { break-inside: avoid; } a { color: inherit; text-decoration: none; }
+@media print { body { max-width: none; font-size: 11px; } h2, h3 { break-after: avoid; }
+  .two { grid-template-columns: 1fr 1fr; } .two:has(> :only-child) { display: block; }
+  .two > div, .tile, table, svg { break-inside: avoid; }
+  .tiles { grid-template-columns: repeat(4, 1fr); } a { color: inherit; text-decoration: none; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
 """
