@@ -44,10 +44,10 @@ class DriveRecord:
     """
 
     sent: list[tuple[int, int, int]] = field(default_factory=list)
-    sent_at: list[int] = field(default_factory=list)
-    late_ms: list[float] = field(default_factory=list)
     masked: int = 0
     diagnostics: dict[str, str] = field(default_factory=dict)
+    sent_at: list[int] = field(default_factory=list)
+    late_ms: list[float] = field(default_factory=list)
 
 
 def drive_environment(dds_profile: bool, base: Mapping[str, str]) -> dict[str, str]:
