@@ -121,10 +121,13 @@ class Steadiness:
             self._count(here[row], 0)
         lone_first = np.delete(first, [i for i, _ in before], axis=0)
         lone_last = np.delete(last, [j for _, j in self._pairs], axis=0)
-        gone = match_cones(lone_first, lone_last, moved)
-        for row, _ in gone:
-            self._count(lone_first[row], 1)
-        return index, len(gone)
+        count = 0
+        for i, j in match_cones(lone_first, lone_last, moved):
+            between = 0.5 * (lone_first[i] + lone_last[j])
+            if not match_cones(between[None], here, np.zeros(2)):  # else it only moved oddly
+                self._count(lone_first[i], 1)
+                count += 1
+        return index, count
 
     def _count(self, cone: np.ndarray, missing: int) -> None:
         row = self.by_height[height_bin(int(cone[4] - cone[2]))]
