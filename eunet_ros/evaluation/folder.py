@@ -55,12 +55,12 @@ class OutputFolder:
         if self.path.exists() and not self.path.is_dir():
             raise FolderError(f'{self.path} is a file: choose another --output.')
         if self.unfinished and not restart:
+            self._take_lock()
             before = Plan.load(self.journal)
             if not resume:
                 raise FolderError(f'{self.path} has an unfinished evaluation: go on with '
                                   '--resume, begin again with --restart, or choose another '
                                   '--output.')
-            self._take_lock()
             if words := before.difference(plan):
                 raise FolderError(f'The evaluation in {self.path} differs in {words}: repeat the '
                                   'command it was begun with, begin again with --restart, or '

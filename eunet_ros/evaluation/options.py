@@ -191,7 +191,7 @@ def _bag_plans(o: argparse.Namespace, paths: list[Path]) -> tuple[list[BagPlan],
             refused.append(told if str(path) in told else f'{path}: {told}')
     if not plans:
         raise BagError(f'None of {len(paths)} bags can be used: {refused[0]}')
-    names = [Path(p.path).stem for p in plans]
+    names = [p.name if p.is_dir() else p.stem for p in (Path(p.path) for p in plans)]
     for number, plan in enumerate(plans):
         name = names[number]
         plan.label = name if names.count(name) == 1 else f'{name}_{number + 1}'
