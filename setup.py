@@ -28,8 +28,9 @@ data_files = [
 # pip puts console scripts into bin/, where `ros2 run` does not look; colcon obeys setup.cfg.
 if {'editable_wheel', 'bdist_wheel'} & set(sys.argv):
     data_files.append(
-        (f'lib/{NAME}', ['resource/segmentation_node', 'resource/build_engine',
-                         'resource/calibrate_mount', 'resource/cone_bridge']))
+        (f'lib/{NAME}', [f'resource/{name}' for name in (
+            'segmentation_node', 'build_engine', 'calibrate_mount', 'cone_bridge',
+            'evaluate_bag', 'play_bag')]))
 
 
 class DataDistribution(Distribution):
@@ -50,6 +51,7 @@ setup(
     python_requires='>=3.10',
     packages=[
         'eunet_ros',
+        'eunet_ros.evaluation',
         'eunet_ros.model',
         'eunet_ros.model.engines',
         'eunet_ros.training',
@@ -66,6 +68,8 @@ setup(
             'build_engine = eunet_ros.model.build_engine:main',
             'calibrate_mount = eunet_ros.calibrate_mount:main',
             'cone_bridge = eunet_ros.cone_bridge:run_bridge',
+            'evaluate_bag = eunet_ros.evaluate_bag:main',
+            'play_bag = eunet_ros.player:run_player',
         ],
     },
 )

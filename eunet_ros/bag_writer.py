@@ -12,6 +12,7 @@ from eunet_ros.bag_messages import typestore
 # The newest format that all of Humble to Kilted read: they ignore what they do not know, but
 # version 9 writes QoS in a way that Humble cannot parse.
 _VERSION = 8
+_NO_HASH = f'RIHS01_{"0" * 64}'  # bags from before Iron have none
 _FOREVER = 9_223_372_036, 854_775_807  # rmw's infinite duration
 
 
@@ -42,10 +43,22 @@ class BagWriter:
             self.flush()
         self._writer.__exit__(exc_type, *rest)
 
-    def add_topic(self, name: str, msgtype: str) -> None:
-        """Announce a topic, such as '/camera/image_raw' of 'sensor_msgs/msg/Image'."""
+    def add_topic(self, name: str, msgtype: str, definition: tuple[str, str] = ('', '')) -> None:
+        """
+        Announce a topic, such as '/camera/image_raw' of 'sensor_msgs/msg/Image'.
+
+        definition: the text that defines the type and its hash, where the source has them. Raises
+        KeyError for a type that is unknown and comes without a definition.
+        """
+        text, digest = definition
+        if msgtype in typestore().types or not text:
+            if msgtype not in typestore().types:
+                raise KeyError(msgtype)
+            known = {'typestore': typestore()}
+        else:
+            known = {'msgdef': text, 'rihs01': digest or _NO_HASH}
         self._connections[name] = self._writer.add_connection(
-            name, msgtype, typestore=typestore(), offered_qos_profiles=[_reliable_qos()])
+            name, msgtype, **known, offered_qos_profiles=[_reliable_qos()])
 
     def write(self, name: str, time: int, raw: bytes) -> None:
         """Keep a serialised message of an announced topic; time: of its arrival, ns."""

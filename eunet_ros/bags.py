@@ -7,7 +7,7 @@ Every error is a BagError of one sentence.
 """
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,17 +68,36 @@ class Bag:
         if reader:
             reader.close()
 
-    def raw(self, topic: Topic) -> Iterator[tuple[int, bytes]]:
-        """Yield (time of recording in ns, CDR bytes) of a topic's messages, in order."""
-        connections = [c for c in self._reader.connections if c.topic == topic.name]
+    def raw(self, topic: Topic, start: int | None = None,
+            stop: int | None = None) -> Iterator[tuple[int, bytes]]:
+        """
+        Yield (time of recording in ns, CDR bytes) of a topic's messages, in order.
+
+        start, stop: only of these times, stop excluded [ns].
+        """
+        for _, time, data in self.raw_of([topic.name], start, stop):
+            yield time, data
+
+    def raw_of(self, names: Collection[str], start: int | None = None,
+               stop: int | None = None) -> Iterator[tuple[str, int, bytes]]:
+        """Yield (topic, time of recording in ns, CDR bytes) of several topics, in order."""
+        connections = [c for c in self._reader.connections if c.topic in names]
+        if not connections:
+            return
         try:
-            for _, time, data in self._reader.messages(connections=connections):
-                yield time, bytes(data)
+            for connection, time, data in self._reader.messages(connections, start, stop):
+                yield connection.topic, time, bytes(data)
         except GeneratorExit:
             raise
         except Exception as error:  # whatever rosbags meets in a damaged file
-            raise BagError(f'{self.path} is damaged on topic {topic.name} ({_words(error)}): copy '
+            topic = f'topic {", ".join(names)}' if len(names) == 1 else 'some topic'
+            raise BagError(f'{self.path} is damaged on {topic} ({_words(error)}): copy '
                            'it again, or repair it with ros2 bag reindex.') from error
+
+    def definition(self, name: str) -> tuple[str, str]:
+        """Return the text that defines a topic's type and the type's hash, '' for unknown ones."""
+        found = next(c for c in self._reader.connections if c.topic == name)
+        return found.msgdef.data, found.digest
 
     def messages(self, topic: Topic) -> Iterator[tuple[int, Any]]:
         """Yield (time of recording in ns, message) of a topic, in order."""
@@ -164,8 +183,10 @@ def _open(path: Path) -> Any:
         reader = Reader(path)
         reader.open()
     except Exception as error:  # a damaged file makes rosbags raise nearly anything
-        raise BagError(f'{path} cannot be read as a rosbag2 ({_words(error)}): copy it again, or '
-                       'repair it with ros2 bag reindex.') from error
+        cure = ('write it again with zstd or without compression, with ros2 bag convert'
+                if 'ompression' in str(error)
+                else 'copy it again, or repair it with ros2 bag reindex')
+        raise BagError(f'{path} cannot be read as a rosbag2 ({_words(error)}): {cure}.') from error
     return reader
 
 

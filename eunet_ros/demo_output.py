@@ -39,6 +39,7 @@ from eunet_ros.frame_source import BagSource, FolderSource, Frame
 from eunet_ros.mask_store import MaskReader
 from eunet_ros.model.classes import ClassTable
 from eunet_ros.scores import Confusion, IGNORE
+from eunet_ros.video import letterbox, open_video
 import numpy as np
 
 REPORT, BAG, VIDEO, PICTURE = 'report.json', 'bag', 'overlay.mp4', 'overlay.png'
@@ -47,7 +48,6 @@ _CONTENT = {REPORT, BAG, VIDEO, PICTURE, CONES}
 _MASK_TOPIC, _OVERLAY_TOPIC = '/eunet/mask', '/eunet/overlay/compressed'
 _CONES_TOPIC = '/eunet/cones'
 _JPEG_QUALITY = 85
-_CODECS = ('avc1', 'mp4v')  # H.264 plays in browsers; OpenCV's wheels lack it, Ubuntu's has it
 
 
 @dataclass
@@ -167,8 +167,8 @@ def write_recordings(folder: Path, drive: RecordedDrive, hz: float,
                     sent, frame_id, 'bgr8; jpeg compressed bgr8', jpeg.tobytes())))
             if video is None:
                 size = (image.shape[1] // 2 * 2, image.shape[0] // 2 * 2)
-                video = _open_video(folder / VIDEO, hz, size)
-            video.write(_letterbox(image, size))
+                video = open_video(folder / VIDEO, hz, size)
+            video.write(letterbox(image, size))
             done()
     if video is not None:
         video.release()
@@ -252,30 +252,3 @@ def _made_by_demo(folder: Path) -> bool:
         return names <= _CONTENT and 'frames_sent' in report
     except (OSError, ValueError, TypeError):
         return False
-
-
-def _open_video(path: Path, hz: float, size: tuple[int, int]) -> cv2.VideoWriter:
-    # OpenCV complains of each codec that it lacks; old versions cannot be silenced.
-    set_level = getattr(cv2, 'setLogLevel', lambda level: level)
-    level = set_level(0)
-    try:
-        for codec in _CODECS:
-            video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*codec), hz, size)
-            if video.isOpened():
-                return video
-    finally:
-        set_level(level)
-    raise OSError(f'OpenCV cannot write {path}: it has none of the codecs {", ".join(_CODECS)}')
-
-
-def _letterbox(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return the image at (width, height), scaled with its aspect ratio kept, black around."""
-    width, height = size
-    if image.shape[1] - width in (0, 1) and image.shape[0] - height in (0, 1):
-        return np.ascontiguousarray(image[:height, :width])
-    scale = min(width / image.shape[1], height / image.shape[0])
-    w, h = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-    out = np.zeros((height, width, 3), np.uint8)
-    top, left = (height - h) // 2, (width - w) // 2
-    out[top:top + h, left:left + w] = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA)
-    return out

@@ -39,12 +39,15 @@ class DriveRecord:
     What happened in a drive.
 
     sent: (index, stamp in the recording, stamp it was sent with) of each frame, stamps in ns.
+    sent_at, late_ms: when each was sent, ns since the epoch, and by how much that was too late.
     masked: how many masks came back. diagnostics: the node's last table.
     """
 
     sent: list[tuple[int, int, int]] = field(default_factory=list)
     masked: int = 0
     diagnostics: dict[str, str] = field(default_factory=dict)
+    sent_at: list[int] = field(default_factory=list)
+    late_ms: list[float] = field(default_factory=list)
 
 
 def drive_environment(dds_profile: bool, base: Mapping[str, str]) -> dict[str, str]:
@@ -77,12 +80,14 @@ class Child:
     """
     A Python module running as a process.
 
-    JSON lines of its stdout go to `events` as (name, dict), its end as {'event': 'exit'}.
+    JSON lines of its stdout go to `events` as (label, dict), its end as {'event': 'exit'}. name:
+    what it begins its errors with; label: by default the same.
     """
 
     def __init__(self, name: str, module: str, args: Sequence[str], env: Mapping[str, str],
-                 events: queue.Queue[tuple[str, dict[str, Any]]]) -> None:
+                 events: queue.Queue[tuple[str, dict[str, Any]]], label: str = '') -> None:
         self.name, self._events = name, events
+        self._label = label or name
         self._errors: deque[str] = deque(maxlen=200)
         # Its own session: Ctrl+C reaches the demo alone, which then ends all in order.
         self._process = subprocess.Popen(
@@ -115,7 +120,7 @@ class Child:
         lines = [line for line in self._errors if line.strip()]
         told = [line for line in lines if line.startswith(('[ERROR]', '[FATAL]', f'{self.name}:'))]
         if told:
-            return _message(told[-1])
+            return _message(told[-1]).removeprefix(f'{self.name}: ')
         return (f'{self.name} ended with exit code {self.exit_code}; the last it said: '
                 f'{_message(lines[-1]) if lines else "nothing"}')
 
@@ -138,12 +143,12 @@ class Child:
         for line in self._process.stdout:
             try:
                 event = json.loads(line)
-                self._events.put((self.name, event if isinstance(event, dict) else {}))
+                self._events.put((self._label, event if isinstance(event, dict) else {}))
             except ValueError:
                 self._errors.append(line.rstrip())
         self._process.wait()
         self._threads[1].join(1.0)  # so that the sentence is complete when the end is told
-        self._events.put((self.name, {'event': 'exit'}))
+        self._events.put((self._label, {'event': 'exit'}))
 
     def _read_errors(self) -> None:
         for line in self._process.stderr:
@@ -154,13 +159,15 @@ class LiveDrive:
     """
     Runs recorder, node and player until all frames are played.
 
-    node_args, player_args: of the modules' command lines. show(text, sent, masked) is called as
-    things happen. start_timeout: seconds for the node to be ready. Raises DemoError.
+    node_args, player_args, recorder_args: of the modules' command lines. show(text, sent, masked)
+    is called as things happen. start_timeout: seconds for the node to be ready. Raises DemoError.
     """
 
     def __init__(self, folder: Path, node_args: Sequence[str], player_args: Sequence[str],
                  env: Mapping[str, str], start_timeout: float,
-                 show: Callable[[str, int, int], None]) -> None:
+                 show: Callable[[str, int, int], None],
+                 recorder_args: Sequence[str] = ()) -> None:
+        self._recorder_args = recorder_args
         self._folder, self._node_args, self._player_args = folder, node_args, player_args
         self._env, self._start_timeout, self._show = env, start_timeout, show
         self._events: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue()
@@ -172,7 +179,7 @@ class LiveDrive:
     def run(self) -> DriveRecord:
         """Do it; all processes have ended when this returns or raises."""
         try:
-            self._start('recorder', [str(self._folder), '--log', '-'])
+            self._start('recorder', [str(self._folder), '--log', '-', *self._recorder_args])
             self._until(lambda: 'ready' in self._seen, _READY_S, 'The recorder did not start')
             self._start('segmentation_node', self._node_args, 'eunet')
             self._start('player', [*self._player_args, '--log', '-', '--wait-for-subscribers',
@@ -234,6 +241,8 @@ class LiveDrive:
         self._seen.add(kind)
         if kind == 'sent':
             record.sent.append((event['index'], event['bag_stamp'], event['sent_stamp']))
+            record.sent_at.append(event['at'])
+            record.late_ms.append(event['late_ms'])
         elif kind == 'mask':
             record.masked += 1
         elif kind == 'diagnostics' and 'segmentation' in event['name']:

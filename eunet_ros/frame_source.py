@@ -141,7 +141,7 @@ class Pacer:
     When frames are due: the recording's times, from the moment the first one is sent.
 
     rate: 2 plays twice as fast. Deadlines are absolute, so that delays do not add up. clock: the
-    monotonic time in ns.
+    monotonic time in ns. It can be held: what is due then is due later by as long.
     """
 
     def __init__(self, rate: float, clock: Callable[[], int] = time.monotonic_ns) -> None:
@@ -149,14 +149,66 @@ class Pacer:
             raise ValueError(f'Expected a rate from 0.01 to 100, found {rate}.')
         self._rate, self._clock = rate, clock
         self._zero: tuple[int, int] | None = None
+        self._held: int | None = None
 
     def remaining(self, recorded: int) -> float:
         """Return the seconds until the frame recorded at that time is due; negative if late."""
-        now = self._clock()
+        now = self._clock() if self._held is None else self._held
         if self._zero is None:
             self._zero = (recorded, now)
         first, began = self._zero
         return (began + (recorded - first) / self._rate - now) / NS
+
+    def reached(self) -> int | None:
+        """Return the recording's time now, ns; None before the first frame."""
+        if self._zero is None:
+            return None
+        now = self._clock() if self._held is None else self._held
+        first, began = self._zero
+        return first + round((now - began) * self._rate)
+
+    def hold(self) -> None:
+        """Let time stand still."""
+        self._held = self._clock() if self._held is None else self._held
+
+    def go_on(self) -> None:
+        """Let time go on from where it was held."""
+        if self._held is not None and self._zero is not None:
+            first, began = self._zero
+            self._zero = first, began + self._clock() - self._held
+        self._held = None
+
+
+def part_of(source: FrameSource, start: float = 0.0, duration: float | None = None,
+            loop: bool = False) -> Iterator[tuple[int, Frame]]:
+    """
+    Yield (when it is due in ns, frame) of a part of a source, again and again if so asked.
+
+    start, duration: of the part, in seconds of the recording from its first frame. A frame is due
+    at its time; of every round but the first that goes on from the round before, by the usual
+    step. Raises SourceError where the part has no frame.
+    """
+    offset, last, step = 0, None, round(NS / DEFAULT_HZ)
+    while True:
+        first, any_frame = None, False
+        for frame in source.frames():
+            first = frame.time if first is None else first
+            at = (frame.time - first) / NS
+            if at < start:
+                continue
+            if duration is not None and at >= start + duration:
+                break
+            if last is not None and not any_frame:
+                offset = last + step - frame.time
+            elif last is not None and 0 < frame.time + offset - last < NS:
+                step = frame.time + offset - last
+            any_frame, last = True, frame.time + offset
+            yield last, frame
+        if not any_frame:
+            raise SourceError(f'No frame lies at {start:g} s and after in the recording: '
+                              'begin earlier.')
+        if not loop:
+            return
 
 
 def prefetch(items: Iterator[_T], depth: int) -> Iterator[_T]:

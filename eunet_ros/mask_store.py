@@ -8,9 +8,10 @@ drives fit and the recorder takes no time from the node that it watches.
 """
 from __future__ import annotations
 
+import os
 from pathlib import Path
 import struct
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 import zlib
 
 import numpy as np
@@ -30,13 +31,19 @@ class StoredMask(NamedTuple):
 
 
 class MaskWriter:
-    """Appends masks to a file; raises OSError where it cannot be written."""
+    """
+    Appends masks to a file; raises OSError where it cannot be written.
 
-    def __init__(self, path: Path) -> None:
-        self._file = open(path, 'wb')
+    after: the bytes of an older file of this kind to keep and to go on behind.
+    """
 
-    def append(self, stamp: int, arrival: int, mask: np.ndarray) -> None:
-        """Store a mask, (h, w) uint8; stamp and arrival in ns."""
+    def __init__(self, path: Path, after: int = 0) -> None:
+        self._file = open(path, 'r+b' if after else 'wb')
+        self._file.truncate(after)
+        self._end = self._file.seek(after)
+
+    def append(self, stamp: int, arrival: int, mask: np.ndarray) -> int:
+        """Store a mask, (h, w) uint8; stamp and arrival in ns. Returns where it ends, bytes."""
         flat = np.ascontiguousarray(mask).reshape(-1)
         changes = flat[1:] != flat[:-1]
         runs = int(np.count_nonzero(changes)) + 1 if flat.size else 0
@@ -48,6 +55,14 @@ class MaskWriter:
             data = starts.tobytes() + flat[starts].tobytes()
         height, width = mask.shape
         self._file.write(_ENTRY.pack(stamp, arrival, height, width, runs, len(data)) + data)
+        self._end += _ENTRY.size + len(data)
+        return self._end
+
+    def flush(self, to_disk: bool = False) -> None:
+        """Let other processes see what was stored; to_disk: a power cut must not lose it."""
+        self._file.flush()
+        if to_disk:
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Finish the file."""
@@ -79,16 +94,26 @@ class MaskReader:
         """Return the arrival of each mask by its stamp, in order of arrival, ns."""
         return {stamp: arrival for stamp, arrival, _ in self._entries}
 
+    @property
+    def offsets(self) -> dict[int, int]:
+        """Return where the mask of each stamp begins in the file, for `read_mask`."""
+        return {stamp: offset for stamp, _, offset in self._entries}
+
     def read(self, index: int) -> StoredMask:
         """Return the mask at a position, in order of arrival."""
         with open(self._path, 'rb') as file:
-            file.seek(self._entries[index][2])
-            stamp, arrival, height, width, runs, length = _ENTRY.unpack(file.read(_ENTRY.size))
-            data = file.read(length)
-        if runs:
-            starts = np.frombuffer(data, np.uint32, runs)
-            values = np.frombuffer(data, np.uint8, runs, 4 * runs)
-            flat = np.repeat(values, np.diff(starts, append=np.uint32(height * width)))
-        else:
-            flat = np.frombuffer(zlib.decompress(data), np.uint8)
-        return StoredMask(stamp, arrival, flat.reshape(height, width))
+            return read_mask(file, self._entries[index][2])
+
+
+def read_mask(file: BinaryIO, offset: int) -> StoredMask:
+    """Return the mask that starts at an offset of an open file of MaskWriter."""
+    file.seek(offset)
+    stamp, arrival, height, width, runs, length = _ENTRY.unpack(file.read(_ENTRY.size))
+    data = file.read(length)
+    if runs:
+        starts = np.frombuffer(data, np.uint32, runs)
+        values = np.frombuffer(data, np.uint8, runs, 4 * runs)
+        flat = np.repeat(values, np.diff(starts, append=np.uint32(height * width)))
+    else:
+        flat = np.frombuffer(zlib.decompress(data), np.uint8)
+    return StoredMask(stamp, arrival, flat.reshape(height, width))

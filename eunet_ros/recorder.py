@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 from contextlib import nullcontext
+from functools import partial
+from importlib import import_module
 import json
 from pathlib import Path
 import signal
@@ -21,6 +23,7 @@ from typing import Any, TextIO
 
 from diagnostic_msgs.msg import DiagnosticArray
 from eunet_ros.bag_messages import deserialise, IMAGE
+from eunet_ros.bag_writer import BagWriter
 from eunet_ros.conversions import ConversionError, image_to_mask
 from eunet_ros.mask_store import MASKS_FILE, MaskWriter
 from eunet_ros.ros_process import run, shut_down
@@ -33,6 +36,55 @@ from sensor_msgs.msg import Image
 
 _SPIN_S = 0.1
 _DEPTH = 100  # masks that may wait while the disk is slow
+_LOOK_S = 0.3  # between two looks for new topics
+_PICTURES = ('overlay', 'overlay/compressed', 'color_mask', 'confidence', 'transition_event')
+PUBLISHED = 'published'
+
+
+class Published:
+    """
+    Records what else a node publishes into a bag, FOLDER/published; raw, as it came.
+
+    space: the node's name with its namespace. Pictures are left out: they are made when someone
+    listens, and would take time from what is measured.
+    """
+
+    def __init__(self, node: Node, folder: Path, space: str, mask_topic: str) -> None:
+        self._node, self._space = node, f'{space.rstrip("/")}/'
+        self._done = {mask_topic, *(self._space + name for name in _PICTURES)}
+        self._writer = BagWriter(folder / PUBLISHED)
+        self._writer.__enter__()
+        self._kept: list[Any] = []
+        self._looked = 0.0
+
+    def look(self) -> None:
+        """Subscribe to topics that have come; call it now and then."""
+        if time.monotonic() - self._looked < _LOOK_S:
+            return
+        self._looked = time.monotonic()
+        for name, kinds in self._node.get_topic_names_and_types():
+            if name in self._done or not name.startswith(self._space):
+                continue
+            self._done.add(name)
+            package, _, kind = kinds[0].partition('/msg/')
+            try:
+                message = getattr(import_module(f'{package}.msg'), kind)
+                self._writer.add_topic(name, kinds[0])
+            except (ImportError, AttributeError, KeyError):
+                self._node.get_logger().warning(f'{name} is not recorded: {kinds[0]} is unknown.')
+                continue
+            qos = QoSProfile(depth=_DEPTH, reliability=ReliabilityPolicy.RELIABLE)
+            self._kept.append(self._node.create_subscription(
+                message, name, partial(self._on_message, name), qos, raw=True))
+
+    def _on_message(self, name: str, raw: bytes) -> None:
+        now = time.time_ns()
+        self._writer.write(name, now, bytes(raw))
+        self._writer.flush(before=now)
+
+    def close(self) -> None:
+        """Finish the bag; of nothing recorded nothing is left."""
+        self._writer.__exit__(None, None, None)
 
 
 class Recorder(Node):
@@ -85,6 +137,9 @@ def _arguments(args: list[str] | None) -> argparse.Namespace:
     parser.add_argument('folder', type=Path, help='where masks.bin is written; made if missing')
     parser.add_argument('--mask-topic', default='/eunet/mask')
     parser.add_argument('--diagnostics-topic', default='/diagnostics')
+    parser.add_argument('--all-of', metavar='NODE', default='',
+                        help='also record what else this node publishes, such as /eunet, into the '
+                             'bag FOLDER/published')
     parser.add_argument('--count', type=int, default=0, help='stop after so many masks')
     parser.add_argument('--idle', type=float, default=0.0, metavar='S',
                         help='stop after so many seconds without a mask')
@@ -95,7 +150,7 @@ def _arguments(args: list[str] | None) -> argparse.Namespace:
 def main(args: list[str] | None = None) -> int:
     """Record until interrupted, --count or --idle; returns the exit code."""
     o = _arguments(args)
-    masks = recorder = None
+    masks = recorder = published = None
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         o.folder.mkdir(parents=True, exist_ok=True)
@@ -105,12 +160,16 @@ def main(args: list[str] | None = None) -> int:
             recorder = Recorder(masks, o.mask_topic, o.diagnostics_topic, log)
             executor = SingleThreadedExecutor()
             executor.add_node(recorder)
+            if o.all_of:
+                published = Published(recorder, o.folder, o.all_of, o.mask_topic)
             # In short turns: Python handles a signal between them only.
             while not (o.count and recorder.count >= o.count):
                 if o.idle and time.monotonic() - recorder.last > o.idle:
                     break
                 executor.spin_once(timeout_sec=_SPIN_S)
                 recorder.look_for_publisher()
+                if published:
+                    published.look()
     except KeyboardInterrupt:
         pass
     except (ImportError, OSError) as error:
@@ -119,6 +178,8 @@ def main(args: list[str] | None = None) -> int:
     finally:
         if masks:
             masks.close()
+        if published:
+            published.close()
         if recorder:
             recorder.destroy_node()
         shut_down()

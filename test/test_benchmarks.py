@@ -151,7 +151,18 @@ def test_node_latency(tmp_path):
     assert 'for everything else' in done.stdout
 
 
+def test_bag_evaluation(tmp_path, tiny_weights):
+    done = run(tmp_path, '--frames', '30', '--rounds', '1', '--size', '48', '64', '--seconds',
+               '0.3', '--weights', str(tiny_weights), '--no-recordings',
+               script='bag_evaluation.py')
+    assert done.returncode == 0, done.stderr
+    for words in ("engine's own rate", 'while segmenting', 'all in all', 'segment', 'score'):
+        assert words in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(('script', 'arguments', 'words'), [
+    ('bag_evaluation.py', ('--frames', '1'), '--frames must be at least 10'),
     ('node_latency.py', ('--hz', '0'), '--hz must be from 0.1'),
     ('node_latency.py', ('--size', '0', '96'), '--size must be at least 16'),
     ('comparison.py', ('--minutes', '0'), '--minutes must be above 0'),

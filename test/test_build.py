@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARED = ('launch/segmentation.launch.py', 'config/segmentation.yaml', 'config/classes.yaml',
+SHARED = ('launch/segmentation.launch.py', 'launch/replay.launch.py', 'config/replay_qos.yaml',
+          'config/segmentation.yaml', 'config/classes.yaml',
           'config/fastdds_large_images.xml', 'config/segmentation.rviz', 'package.xml')
 
 
@@ -49,6 +50,7 @@ def test_colcon_build(sources, tmp_path, options, tiny_weights):
 from eunet_ros.model.checkpoint import available_weights, load_checkpoint
 print(*available_weights())
 for name in available_weights(): load_checkpoint(name)" &&
+        {executable.with_name('evaluate_bag')} /nowhere;
         exec {executable} --ros-args -p engine:=warp"""
     environment = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
     ran = subprocess.run(['sh', '-c', shell], capture_output=True, text=True, env=environment)
@@ -56,6 +58,7 @@ for name in available_weights(): load_checkpoint(name)" &&
     shipped = sorted(p.stem for p in (ROOT / 'model/weights').glob('*.safetensors'))
     assert ran.stdout.splitlines()[1].split() == shipped
     assert ran.returncode == 1 and 'Parameter engine must be one of' in ran.stderr
+    assert 'evaluate_bag: There is no bag at /nowhere' in ran.stderr
 
 
 def test_pip_install_is_found_by_ros2_run():
@@ -71,6 +74,10 @@ def test_pip_install_is_found_by_ros2_run():
     ran = subprocess.run([str(prefix / 'lib/eunet_ros/build_engine'), '--height', '64'], cwd='/',
                          capture_output=True, text=True, env=environment)
     assert ran.returncode == 1 and 'go together' in ran.stderr, ran.stderr
+    for name in ('evaluate_bag', 'play_bag'):
+        ran = subprocess.run([str(prefix / 'lib/eunet_ros' / name), '/nowhere'], cwd='/',
+                             capture_output=True, text=True, env=environment)
+        assert ran.returncode == 1 and 'There is no bag at /nowhere' in ran.stderr, ran.stderr
 
 
 def test_one_version_number():

@@ -6,8 +6,8 @@ import json
 import cv2
 from eunet_ros.model.classes import IGNORE_ID
 from eunet_ros.model.resources import share_file
+from eunet_ros.model.supervisely import DataError
 from eunet_ros.training.data.coco import CocoImages
-from eunet_ros.training.data.supervisely import DataError
 import numpy as np
 import pytest
 

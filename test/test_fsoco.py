@@ -7,10 +7,11 @@ import struct
 import zlib
 
 import cv2
+from eunet_ros.model import cone_annotations, supervisely
 from eunet_ros.model.classes import BINARY_CLASSES, cone_classes
-from eunet_ros.training.data import fsoco, supervisely
+from eunet_ros.model.supervisely import DataError, decode_bitmap, encode_bitmap
+from eunet_ros.training.data import fsoco
 from eunet_ros.training.data.fsoco import FsocoProject, load_sample, read_annotation
-from eunet_ros.training.data.supervisely import DataError, decode_bitmap, encode_bitmap
 import numpy as np
 import pytest
 
@@ -146,7 +147,7 @@ def test_later_objects_cover_earlier_ones(tmp_path):
     ((-20, 20), 0, 1), ((5, 3), 5, 0)])
 def test_what_reaches_outside_is_cut_and_counted(tmp_path, origin, inside, cut):
     path = add(meta(tmp_path), [cone(origin=origin)])
-    mask, count = fsoco.paint_mask(read_annotation(path, cone_classes()), 0)
+    mask, count = cone_annotations.paint_mask(read_annotation(path, cone_classes()), 0)
     assert (np.count_nonzero(mask), count) == (inside, cut)
 
 
@@ -161,7 +162,7 @@ def test_rectangles_are_skipped_and_tags_are_read(tmp_path):
 def test_a_polygon_has_its_outline_and_holes(tmp_path):
     path = add(meta(tmp_path), [polygon([[1, 1], [5, 1], [5, 5], [1, 5]],
                                         [[[2, 2], [4, 2], [4, 4], [2, 4]]])])
-    mask, _ = fsoco.paint_mask(read_annotation(path, cone_classes()), 0)
+    mask, _ = cone_annotations.paint_mask(read_annotation(path, cone_classes()), 0)
     expected = np.zeros((6, 8), int)
     expected[1:6, 1:6] = 2
     expected[2:5, 2:5] = 0
@@ -172,8 +173,8 @@ def test_a_polygon_has_its_outline_and_holes(tmp_path):
     ('seg_blue_cone', 1), ('seg_yellow_cone', 2), ('seg_orange_cone', 3),
     ('seg_large_orange_cone', 4), ('seg_unknown_cone', 5), ('orange_cone', 3)])
 def test_classes_go_by_title(title, class_id):
-    assert fsoco.class_of(title, cone_classes()) == class_id
-    assert fsoco.class_of(title, BINARY_CLASSES) == 1
+    assert cone_annotations.class_of(title, cone_classes()) == class_id
+    assert cone_annotations.class_of(title, BINARY_CLASSES) == 1
 
 
 @pytest.mark.parametrize('rows, says', [

@@ -18,7 +18,9 @@ import pytest
 node = pytest.importorskip('rclpy.node', reason='rclpy is not installed')
 qos = pytest.importorskip('rclpy.qos')
 diagnostic = pytest.importorskip('diagnostic_msgs.msg')
+rosgraph = pytest.importorskip('rosgraph_msgs.msg')
 sensor = pytest.importorskip('sensor_msgs.msg')
+services = pytest.importorskip('std_srvs.srv')
 
 PERIOD = 1 / 15
 
@@ -94,6 +96,63 @@ def test_player_keeps_stamps(listener, tmp_path):
     assert (images[0].encoding, images[0].height, images[0].width) == ('bgr8', 48, 64)
 
 
+def test_player_loops_a_part_and_publishes_its_clock(listener, tmp_path):
+    images, clocks = [], []
+    listener.create_subscription(sensor.CompressedImage, '/camera/image_raw/compressed',
+                                 lambda m: images.append((stamp(m), time.monotonic())), 50)
+    listener.create_subscription(
+        rosgraph.Clock, '/clock', lambda m: clocks.append(m.clock.sec * 10**9 + m.clock.nanosec),
+        200)
+    player = start('player', make_bag(tmp_path / 'bag', 12), '--loop', '--start', 0.2,
+                   '--duration', 0.2, '--clock', 200)
+    try:
+        Driver(listener).until(lambda: len(images) >= 9 and len(clocks) > 20, 'three rounds')
+        player.send_signal(signal.SIGINT)
+    finally:
+        code, _, err = end(player)
+    assert code == 0, err
+    played = [s for s, _ in images]
+    numbers = [round((s - START) / 1e9 * 15) for s in played]
+    assert set(numbers) == {3, 4, 5}
+    assert numbers[-6:] == [*numbers[-3:]] * 2
+    # Rounds follow each other at the usual step, and /clock is within the part.
+    assert images[-1][1] - images[0][1] > (len(images) - 1) / 15 - 0.1
+    assert START + 0.19e9 < min(clocks) and max(clocks) < START + 0.46e9
+
+
+def test_player_is_held_and_goes_on(listener, tmp_path):
+    images = []
+    listener.create_subscription(
+        sensor.CompressedImage, '/camera/image_raw/compressed', images.append, 50)
+    client = listener.create_client(services.SetBool, '/eunet_player/set_paused')
+    driver = Driver(listener)
+
+    def pause(value):
+        driver.until(client.service_is_ready, 'the service')
+        done = client.call_async(services.SetBool.Request(data=value))
+        driver.until(done.done, 'its answer')
+        assert done.result().success
+        return done.result().message
+    player = start('player', make_bag(tmp_path / 'bag', 10), '--paused', '--log', '-')
+    try:
+        assert pause(True) == 'paused'
+        assert images == []
+        assert pause(False) == 'playing'
+        driver.until(lambda: len(images) >= 3, 'images')
+        pause(True)
+        held = time.monotonic()
+        driver.until(lambda: time.monotonic() > held + 0.4, 'a moment')
+        count = len(images)
+        assert count < 10
+        pause(False)
+        driver.until(lambda: len(images) == 10, 'the rest')
+    finally:
+        code, log, err = end(player)
+    assert code == 0, err
+    # What was held is not late: time stood still.
+    assert max(line['late_ms'] for line in log) < 150
+
+
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_player_interrupted(listener, tmp_path, number):
     images = []
@@ -116,6 +175,9 @@ def test_player_interrupted(listener, tmp_path, number):
     (['{bag}', '--wait-for-subscribers', '0.2'], 1, 'Nobody subscribed to /camera/image_raw/comp'),
     (['{bag}', '--rate', '0'], 2, '--rate must be'),
     ([], 2, 'required'),
+    (['{bag}', '--start', '99', '--wait-for-subscribers', '0'], 1, 'No frame lies at 99 s'),
+    (['{bag}', '--clock', '--restamp'], 2, 'exclude each other'),
+    (['{bag}', '--duration', '0'], 2, '--duration must be above 0'),
 ])
 def test_player_errors(tmp_path, arguments, code, words):
     bag = make_bag(tmp_path / 'bag', 2)

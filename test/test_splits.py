@@ -6,9 +6,9 @@ from pathlib import Path
 import subprocess
 import sys
 
+from eunet_ros.model.supervisely import DataError
 from eunet_ros.training.data.fsoco import Sample
 from eunet_ros.training.data.splits import load_split, make_split, PARTS, Split
-from eunet_ros.training.data.supervisely import DataError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import pytest

@@ -23,10 +23,10 @@ if __package__ in (None, ''):  # run as a script from a checkout that is not ins
 from eunet_ros.model.classes import ClassTable, cone_classes
 from eunet_ros.model.engines import AUTO, EngineError, ENGINES
 from eunet_ros.model.files import write_json
+from eunet_ros.model.supervisely import DataError
 from eunet_ros.training.data.fsoco import detect_border, FsocoProject, LoadReport
 from eunet_ros.training.data.rendered import TEST_SEED, VALIDATION_SEED
 from eunet_ros.training.data.splits import load_split, make_split, PARTS
-from eunet_ros.training.data.supervisely import DataError
 from eunet_ros.training.run_folder import new_folder
 
 RENDERED = 'rendered'

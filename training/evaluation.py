@@ -11,15 +11,10 @@ from typing import Any
 import cv2
 from eunet_ros.model import Segmenter
 from eunet_ros.model.classes import ClassTable, IGNORE_ID
+from eunet_ros.model.cone_annotations import paint_instances, read_annotation
 from eunet_ros.model.engines.base import HostSegmentation
 from eunet_ros.model.processing import cone_probability
-from eunet_ros.training.data.fsoco import (
-    load_samples,
-    LoadReport,
-    paint_instances,
-    read_annotation,
-    Sample,
-)
+from eunet_ros.training.data.fsoco import load_samples, LoadReport, Sample
 from eunet_ros.training.data.synthetic import render_scene
 from eunet_ros.training.metrics import SegmentationMetrics
 import numpy as np

@@ -10,8 +10,8 @@ from pathlib import Path
 import re
 import threading
 
+from eunet_ros.model.supervisely import DataError
 from eunet_ros.training.config import TrainConfig
-from eunet_ros.training.data.supervisely import DataError
 from eunet_ros.training.run_folder import LAST
 import torch
 

@@ -25,7 +25,7 @@ if __package__ in (None, ''):  # run as a script from a checkout that is not ins
 from eunet_ros.model.classes import cone_classes
 from eunet_ros.model.engines import AUTO, EngineError, ENGINES
 from eunet_ros.model.files import write_json
-from eunet_ros.training.data.supervisely import DataError
+from eunet_ros.model.supervisely import DataError
 import numpy as np
 
 SEED = 500  # of the first drive; no bundled one has it

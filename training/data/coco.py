@@ -20,9 +20,9 @@ import zlib
 import cv2
 from eunet_ros.model.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.errors import one_line
+from eunet_ros.model.supervisely import DataError, read_json
 from eunet_ros.training.data.decoded import scale_pair
 from eunet_ros.training.data.fsoco import read_image
-from eunet_ros.training.data.supervisely import DataError, read_json
 import numpy as np
 
 PARTS = {'train': 'train2017', 'val': 'val2017'}

@@ -13,8 +13,8 @@ from typing import Any
 
 import cv2
 from eunet_ros.model.classes import ClassTable, cone_classes
+from eunet_ros.model.supervisely import encode_bitmap
 from eunet_ros.training.data.fsoco import BORDER, TAGS
-from eunet_ros.training.data.supervisely import encode_bitmap
 from eunet_ros.training.data.synthetic import Scene
 import numpy as np
 

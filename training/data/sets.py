@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eunet_ros.model.classes import BINARY_CLASSES, ClassTable, cone_classes
+from eunet_ros.model.supervisely import DataError
 from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.data.coco import CocoImages
 from eunet_ros.training.data.crops import Joined
@@ -20,7 +21,6 @@ from eunet_ros.training.data.rendered import (
     VALIDATION_SEED,
 )
 from eunet_ros.training.data.splits import load_split, make_split, Split
-from eunet_ros.training.data.supervisely import DataError
 import numpy as np
 
 # Of a random split as the seed project made it, 80/20; a tenth of all is taken from the 80 to

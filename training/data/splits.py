@@ -15,8 +15,8 @@ import math
 from pathlib import Path
 
 from eunet_ros.model.files import write_json
+from eunet_ros.model.supervisely import DataError, read_json
 from eunet_ros.training.data.fsoco import Sample
-from eunet_ros.training.data.supervisely import DataError, read_json
 
 PARTS = ('train', 'val', 'test')
 SOURCE_FRACTIONS = (0.7, 0.15, 0.15)

@@ -1,0 +1,89 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""From the journals to the files of the folder; also when only some of it is there."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from eunet_ros.demo_report import machine
+from eunet_ros.evaluation.folder import METRICS, OutputFolder, PAGE, REPORT
+from eunet_ros.evaluation.journal import Row
+from eunet_ros.evaluation.live import live_figures
+from eunet_ros.evaluation.page import write_page
+from eunet_ros.evaluation.pictures import worst_frames
+from eunet_ros.evaluation.plan import OFFLINE, Plan
+from eunet_ros.evaluation.render import recordings_of
+from eunet_ros.evaluation.report import make_report, write_metrics
+from eunet_ros.evaluation.runner import Runner, Show
+from eunet_ros.evaluation.summary import summarise
+from eunet_ros.evaluation.truth import open_truth
+from eunet_ros.model.files import write_json
+
+
+@dataclass
+class Made:
+    """What was made: the report, and whether it was interrupted."""
+
+    report: dict[str, Any]
+    interrupted: bool
+
+
+def finish(plan: Plan, folder: OutputFolder, runner: Runner, run: dict[str, Any],
+           refused: list[str], interrupted: bool, show: Show) -> Made:
+    """Write report.json, metrics.csv and the page; raises OSError, ValueError."""
+    show('Writing the report', 0, 1)
+    ends = runner.ends()
+    truths = [_truth(plan, number) for number in range(len(plan.bags))]
+    summary = summarise(plan, folder.journal, ends, truths)
+    partial, again = _missing(plan, summary.bags, ends, runner.errors, refused, interrupted)
+    run = {**run, 'ended': datetime.now(timezone.utc).isoformat(timespec='seconds'),
+           'images_per_s': runner.rate(), 'processes': plan.workers,
+           'one_at_a_time': plan.alone, 'machine': machine()}
+    live = None if plan.mode == OFFLINE else live_figures(plan, folder.journal, summary.frames)
+    report = make_report(plan, summary, partial, runner.engines(), run, live)
+    write_metrics(folder.path / METRICS, plan, summary.frames)
+    files = [name for number in range(len(plan.bags)) for name in recordings_of(plan, number)]
+    write_page(folder.path / PAGE, plan, report, summary.frames,
+               worst_frames(plan, folder.journal, summary.frames),
+               [n for n in (REPORT, METRICS, *files) if n == REPORT or (folder.path / n).exists()])
+    write_json(folder.path / REPORT, report)
+    if not again:
+        folder.finish()
+    return Made(report, interrupted)
+
+
+def _truth(plan: Plan, number: int) -> dict[str, Any] | None:
+    try:
+        truth = open_truth(plan.truth, Path(plan.bags[number].path), plan.truth_classes)
+    except ValueError as error:
+        return {'source': '', 'masks': 0, 'error': str(error)}
+    if truth is None:
+        return None
+    truth.close()
+    return {'source': truth.source, 'masks': len(truth.stamps),
+            'files_without_stamp': getattr(truth, 'unnamed', 0),
+            'error': getattr(truth, 'broken', '')}
+
+
+def _missing(plan: Plan, bags: list[dict[str, Any]], ends: list[Row], errors: list[str],
+             refused: list[str], interrupted: bool) -> tuple[list[str], bool]:
+    """Return sentences of what is missing, and whether going on can bring it."""
+    told = [f'Left out: {sentence}' for sentence in refused]
+    again = interrupted or bool(errors)
+    if interrupted:
+        told.append('It was interrupted.')
+    told += errors
+    for bag, end in zip(bags, ends):
+        if bag['error'] and bag['error'] not in errors:
+            told.append(f'{bag["label"]}: {bag["error"]}')
+        if bag['frames_done'] and not bag['frames_masked']:
+            why = bag['errors'][0]['sentence'] if bag['errors'] else 'the node returned no mask'
+            told.append(f'No image of {bag["label"]} has a mask: {why}')
+        if bag['frames_done'] < bag['frames']:
+            told.append(f'{bag["frames_done"]} of {bag["frames"]} frames of {bag["label"]} are '
+                        'evaluated.')
+            again = again or bool(end.get('again', bag['complete'] and not bag['error']))
+    return told, again

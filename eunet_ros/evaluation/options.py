@@ -1,0 +1,211 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The command line of evaluate_bag, and the plan that it means."""
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from eunet_ros.bags import Bag, BagError, find_image_topic
+from eunet_ros.evaluation.plan import (
+    BagPlan,
+    content_of,
+    LIVE,
+    OFFLINE,
+    Plan,
+    RECORDED,
+    WeightsPlan,
+)
+from eunet_ros.evaluation.truth import find_truth_topic, open_truth
+from eunet_ros.model.engines import AUTO, ENGINES, PRECISIONS
+from eunet_ros.parameters import check_names, NodeParameters
+import yaml
+
+_MOST_SHARDS = 4
+_BYTES_A_FRAME = 100_000   # of masks; as many of overlays, and of video
+_EXAMPLES = """
+examples:
+  evaluate_bag drive/                                    one bag, the shipped weights
+  evaluate_bag day/ --weights old.safetensors --weights new.safetensors
+                                                         all bags of a folder, A against B
+  evaluate_bag drive/ --truth masks/                     stamped masks, or a Supervisely project
+  evaluate_bag drive/ --fail-under dice=0.9 --fail-under p99_ms=40
+  evaluate_bag drive/ --baseline last_week/report.json   exit code 1 where something got worse
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    p = argparse.ArgumentParser(
+        'evaluate_bag', formatter_class=argparse.RawDescriptionHelpFormatter, epilog=_EXAMPLES,
+        description='Run weights over every frame of recorded drives: how good, how fast, and the '
+                    'frames where they fail.')
+    p.add_argument('bags', nargs='+', type=Path, metavar='BAG',
+                   help='a rosbag2 folder, an .mcap or .db3 file, or a folder of bags')
+    p.add_argument('--weights', action='append', default=None, metavar='NAME|PATH',
+                   help='given twice, the second is compared with the first')
+    p.add_argument('--output', type=Path, default=Path('evaluation'), metavar='DIR',
+                   help='folder to leave (default: evaluation)')
+    p.add_argument('--image-topic', default='', metavar='TOPIC',
+                   help='where a bag has several cameras')
+    truth = p.add_argument_group(
+        'ground truth (default: /ground_truth/mask, where the bag has it)')
+    truth.add_argument('--truth-topic', default='', metavar='TOPIC', help='of masks in the bag')
+    truth.add_argument('--truth', type=Path, metavar='FOLDER',
+                       help='masks named by stamp, or a Supervisely (FSOCO) project')
+    truth.add_argument('--truth-tolerance', type=float, default=0.0, metavar='S',
+                       help='how far stamps may differ (default: 0)')
+    node = p.add_argument_group('how frames are run (default: as the node does)')
+    node.add_argument('--params-file', type=Path, help="the node's parameter file")
+    node.add_argument('--engine', choices=(AUTO, *ENGINES))
+    node.add_argument('--precision', choices=PRECISIONS)
+    node.add_argument('--input-size', type=int, nargs=2, metavar=('H', 'W'))
+    node.add_argument('--processes', type=int, default=0, metavar='N',
+                      help='bags at once (default: as many as there are cores)')
+    node.add_argument('--one-at-a-time', action='store_true',
+                      help='decode and score nothing beside the engine: slower, with the '
+                           'latencies of an idle machine')
+    out = p.add_argument_group('what is left')
+    out.add_argument('--bag-topics', choices=('all', 'camera', 'none'), default='all',
+                     help='topics of the input that go into the output bag; none: no bag')
+    out.add_argument('--no-video', dest='video', action='store_false', help='no overlay.mp4')
+    again = out.add_mutually_exclusive_group()
+    again.add_argument('--resume', action='store_true', help='go on with an unfinished evaluation')
+    again.add_argument('--restart', action='store_true', help='give an unfinished one up')
+    gate = p.add_argument_group('gate (exit code 1 where it fails)')
+    gate.add_argument('--fail-under', action='append', default=[], metavar='NAME=VALUE',
+                      help='such as dice=0.9; of names that end in _ms, of false_cones and of '
+                           'blink_rate, less is better')
+    gate.add_argument('--baseline', type=Path, metavar='REPORT', help='report.json to hold up to')
+    live = p.add_argument_group('live, through the running node')
+    live.add_argument('--live', action='store_true',
+                      help='play the bags into a node over DDS, in real time (needs ROS)')
+    live.add_argument('--rate', type=float, default=1.0, help='speed of --live (default: 1)')
+    live.add_argument('--recording', type=Path, metavar='BAG',
+                      help="score a bag that holds the node's masks, recorded while BAG played")
+    return p
+
+
+def parse(args: list[str] | None) -> argparse.Namespace:
+    """Parse the command line; ends the process where it makes no sense."""
+    p = parser()
+    o = p.parse_args(args)
+    if o.weights and len(o.weights) > 2:
+        p.error(f'--weights can be given once or twice, found {len(o.weights)} times')
+    if o.processes < 0:
+        p.error(f'--processes must be 1 or more, found {o.processes}')
+    if not 0 <= o.truth_tolerance <= 10:
+        p.error(f'--truth-tolerance must be from 0 to 10 s, found {o.truth_tolerance:g}')
+    if o.truth and o.truth_topic:
+        p.error('--truth and --truth-topic exclude each other')
+    if not 0.01 <= o.rate <= 100:
+        p.error(f'--rate must be from 0.01 to 100, found {o.rate:g}')
+    if o.live and o.recording:
+        p.error('--live and --recording exclude each other')
+    if o.recording and (len(o.bags) > 1 or len(o.weights or ()) > 1):
+        p.error('--recording goes with one bag and one set of weights')
+    return o
+
+
+def find_bags(paths: list[Path]) -> list[Path]:
+    """Return the bags that paths mean: a folder without metadata.yaml stands for those in it."""
+    found: list[Path] = []
+    for path in (p.expanduser() for p in paths):
+        inside = []
+        if path.is_dir() and not (path / 'metadata.yaml').exists():
+            inside = sorted(p for p in path.iterdir() if (p / 'metadata.yaml').is_file())
+        found += inside or [path]
+    return found
+
+
+def node_parameters(o: argparse.Namespace) -> dict[str, Any]:
+    """Return the node's parameters: file, then command line; raises ValueError, OSError."""
+    values: dict[str, Any] = {}
+    if o.params_file:
+        try:
+            content = yaml.safe_load(o.params_file.read_text(encoding='utf-8'))
+            for node in ('/**', '/eunet', 'eunet'):
+                values.update((content.get(node) or {}).get('ros__parameters') or {})
+        except (yaml.YAMLError, AttributeError) as error:
+            raise ValueError(f'{o.params_file} is not a parameter file of ROS: '
+                             f'{" ".join(str(error).split())}.') from error
+        check_names(values)
+    for name in ('engine', 'precision'):
+        if getattr(o, name):
+            values[name] = getattr(o, name)
+    if o.input_size:
+        values['input_height'], values['input_width'] = o.input_size
+    parameters = NodeParameters(**values)
+    return asdict(parameters)
+
+
+def space_needed(plan: Plan, topics: str, video: bool) -> int:
+    """Return about how many bytes an evaluation takes on the disk, at most."""
+    frames = sum(bag.frames for bag in plan.bags)
+    files = [p for bag in plan.bags for p in (
+        Path(bag.path).iterdir() if Path(bag.path).is_dir() else [Path(bag.path)])]
+    copied = 0 if topics == 'none' else sum(p.stat().st_size for p in files if p.is_file())
+    return copied + frames * _BYTES_A_FRAME * len(plan.weights) * (1 + (topics != 'none') + video)
+
+
+def make_plan(o: argparse.Namespace, cores: int) -> tuple[Plan, list[str]]:
+    """
+    Return the plan of a command line, and a sentence of each bag that cannot be used.
+
+    Raises ValueError (BagError, TruthError, CheckpointError) or OSError where nothing can be done.
+    """
+    mode = LIVE if o.live else RECORDED if o.recording else OFFLINE
+    node = node_parameters(o)
+    bags, refused = _bag_plans(o, find_bags(o.bags))
+    weights = [_weights_plan(label, given, node) for label, given in zip(
+        'AB', o.weights or [node['weights']])]
+    truth: dict[str, Any] = {'tolerance_ns': round(o.truth_tolerance * 1e9)}
+    if o.truth:
+        truth['folder'] = str(o.truth.expanduser().absolute())
+    if o.truth_topic:
+        truth['topic'] = o.truth_topic
+    workers = min(len(bags), o.processes or cores) if mode == OFFLINE else 1
+    plan = Plan(mode, bags, weights, truth, node, max(1, min(_MOST_SHARDS, cores // workers)),
+                workers, cores // workers if workers > 1 else 0, o.one_at_a_time,
+                {'rate': o.rate} if o.live else {})
+    if o.truth:
+        open_truth(truth, Path(bags[0].path), plan.truth_classes).close()
+    return plan, refused
+
+
+def _bag_plans(o: argparse.Namespace, paths: list[Path]) -> tuple[list[BagPlan], list[str]]:
+    plans, refused = [], []
+    for path in paths:
+        try:
+            with Bag(path) as bag:
+                topic = find_image_topic(bag.topics.values(), o.image_topic)
+                find_truth_topic(bag, o.truth_topic)
+            plans.append(BagPlan('', str(path.absolute()), topic.name, topic.msgtype, topic.count,
+                                 content_of(path)))
+        except BagError as error:
+            if len(paths) == 1:
+                raise
+            told = str(error)
+            refused.append(told if str(path) in told else f'{path}: {told}')
+    if not plans:
+        raise BagError(f'None of {len(paths)} bags can be used: {refused[0]}')
+    names = [p.name if p.is_dir() else p.stem for p in (Path(p.path) for p in plans)]
+    for number, plan in enumerate(plans):
+        name = names[number]
+        plan.label = name if names.count(name) == 1 else f'{name}_{number + 1}'
+        if o.recording:
+            plan.recording = str(o.recording.absolute())
+    return plans, refused
+
+
+def _weights_plan(label: str, given: str, node: dict[str, Any]) -> WeightsPlan:
+    from eunet_ros.model.checkpoint import check_input_size, load_checkpoint
+    checkpoint = load_checkpoint(given, node['variant'])
+    path = Path(given).expanduser()
+    size = NodeParameters(**node).input_size or checkpoint.input_size
+    check_input_size(tuple(size), checkpoint.network.variant)
+    return WeightsPlan(label, str(path.absolute()) if path.is_file() else given,
+                       checkpoint.sha256, checkpoint.variant, checkpoint.classes.to_list(),
+                       tuple(size))

@@ -1,0 +1,102 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The result in the terminal."""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a number for people, - for none."""
+    return '-' if value is None else f'{value:.{digits}f}'
+
+
+def result_lines(report: dict[str, Any], folder: Path) -> list[str]:
+    """Return the main figures, one column for each weights, and where the rest is."""
+    rows = [['', *(f'{w["label"]}: {Path(w["weights"]).stem}' for w in report['weights'])]]
+
+    def add(name: str, *values: str) -> None:
+        rows.append([name, *values])
+    scores = [w['scores'] or {} for w in report['weights']]
+    if any(scores):
+        add('Dice, cone or not', *(number(s.get('dice'), 4) for s in scores))
+        add('mIoU', *(number(s.get('miou'), 4) for s in scores))
+        names = dict.fromkeys(n for w in report['weights'] for n in w['classes'][1:])
+        for name in names:
+            values = [s.get('classes', {}).get(name, {}).get('iou') for s in scores]
+            if any(v is not None for v in values):
+                add(f'IoU {name}', *(number(v, 4) for v in values))
+        add('cones found', *(number(s.get('recall')) for s in scores))
+        add('false cones an image', *(number(s.get('false_cones_per_image')) for s in scores))
+    add('blinking cones', *(
+        '-' if w['steadiness']['blink_rate'] is None
+        else f'{100 * w["steadiness"]["blink_rate"]:.2f} %' for w in report['weights']))
+    speed = [report['speed'][w['label']] for w in report['weights']]
+    add('latency p50, p99', *(f'{number(s["latency_ms"]["p50"], 1)}, '
+                              f'{number(s["latency_ms"]["p99"], 1)} ms' for s in speed))
+    if 'live' in report:
+        live = [report['live'][w['label']] for w in report['weights']]
+        add('images masked, dropped', *(f'{x["masked"]}, {x["dropped"]}' for x in live))
+        for label in live[0]['bags']:
+            waits = [x['bags'][label].get('queueing_ms') or {} for x in live]
+            add('queueing p50, p99', *(f'{number(q.get("p50"), 1)}, {number(q.get("p99"), 1)} ms'
+                                       for q in waits))
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    lines = ['  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
+             for row in rows]
+    if report['comparison']:
+        dice = report['comparison']['dice']
+        if dice['difference'] is not None and dice['interval_95']:
+            low, high = dice['interval_95']
+            lines.append(f'B - A: Dice {dice["difference"]:+.4f}, 95 % of draws from '
+                         f'{low:+.4f} to {high:+.4f}')
+    of = f'{report["frames_done"]} of {report["frames"]} frames'
+    lines.append(f'{of}, {report["frames_with_truth"]} with ground truth'
+                 + ('' if report['complete'] else ' (partial)'))
+    lines += [sentence for bag in report['bags'] for sentence in bag_notes(bag)]
+    lines.append(f'Written to {folder}: {", ".join(sorted(n for n in os.listdir(folder)))}')
+    return lines
+
+
+def bag_notes(bag: dict[str, Any]) -> list[str]:
+    """Return a sentence of each thing that is amiss in a bag."""
+    label, notes = bag['label'], []
+    for key, words in (
+            ('images_lost_in_recording', 'images are missing between the stamps'),
+            ('recorded_late', 'images were recorded more than half a second after their stamp'),
+            ('stamps_going_back', 'images have a stamp before that of their predecessor'),
+            ('images_without_stamp', 'images have no stamp, and so no ground truth')):
+        if bag[key]:
+            notes.append(f'{label}: {bag[key]} {words}.')
+    if len(bag['sizes']) > 1:
+        notes.append(f'{label}: the image size changes ({", ".join(bag["sizes"])}).')
+    notes += [f'{label}: {e["frames"]} images could not be used: {_ended(e["sentence"])}'
+              for e in bag['errors']]
+    return notes + [f'{label}: {_ended(text)}' for text in truth_notes(bag['truth'])]
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith(('.', '?')) else f'{text}.'
+
+
+def truth_notes(truth: dict[str, Any] | None) -> list[str]:
+    """Return what is amiss in a bag's ground truth."""
+    if truth is None:
+        return []
+    notes = []
+    if truth['frames_without_truth']:
+        notes.append(f'{truth["frames_without_truth"]} images have no ground truth, '
+                     f'{truth["frames_with_truth"]} have')
+    if truth['masks_of_no_frame']:
+        notes.append(f'{truth["masks_of_no_frame"]} masks of the ground truth are of no image')
+    if truth['files_without_stamp']:
+        notes.append(f'{truth["files_without_stamp"]} files of the ground truth have no stamp in '
+                     'their name')
+    if not truth['frames_with_truth'] and truth['nearest_ms']:
+        notes.append(f'the nearest mask is {truth["nearest_ms"]:g} ms away from its image in the '
+                     'median: --truth-tolerance says how far is still the same')
+    notes += [f'{e["frames"]} masks of the ground truth cannot be used: {e["sentence"]}'
+              for e in truth['errors']]
+    return notes + ([truth['error']] if truth['error'] else [])

@@ -1,0 +1,180 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Play a bag into the node, record what it publishes, and report; `--show-args` lists the arguments.
+
+It needs ros2 bag; without, `ros2 run eunet_ros evaluate_bag BAG --live` does the same by itself.
+"""
+import os
+from pathlib import Path
+import signal
+import tempfile
+
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    ExecuteProcess,
+    OpaqueFunction,
+    RegisterEventHandler,
+    Shutdown,
+    TimerAction,
+)
+from launch.event_handlers import OnProcessExit
+from launch.events import matches_action
+from launch.events.process import SignalProcess
+from launch_ros.actions import Node
+import yaml
+
+# Fast DDS took its new name after Iron.
+PROFILE_VARIABLE = ('FASTRTPS_DEFAULT_PROFILES_FILE'
+                    if os.environ.get('ROS_DISTRO') in ('humble', 'iron')
+                    else 'FASTDDS_DEFAULT_PROFILES_FILE')
+SHARE = Path(get_package_share_directory('eunet_ros'))
+LAST_MASKS_S = 3.0      # after the last image, for what is on the way
+SETTLE_S = 2.0          # for the recorder to find the node's outputs
+NODE_S = 600            # for the node to be ready, which may build an engine
+RECORDED = ('mask', 'camera_info', 'cones', 'cone_markers')
+
+# Name, default, description.
+ARGUMENTS = (
+    ('bag', '', 'The rosbag2 to play: its folder.'),
+    ('output', 'replay', 'Folder of the report; the recording goes to <output>_recording.'),
+    ('image_topic', '/camera/image_raw', "Topic of the camera's images (without /compressed)."),
+    ('image_transport', 'raw', 'raw, or compressed for a bag with <image_topic>/compressed.'),
+    ('weights', '', 'Weights: path of a .safetensors file, or the name of shipped ones.'),
+    ('engine', '', 'Engine that runs the network: auto or a name.'),
+    ('params_file', str(SHARE / 'config' / 'segmentation.yaml'), 'YAML file of parameters.'),
+    ('player', 'own', 'own: play_bag of this package, which waits for the node; ros2: ros2 bag '
+                      'play, which begins after `delay`.'),
+    ('delay', '20.0', 'Seconds that ros2 bag play waits for the node to be ready.'),
+    ('rate', '1.0', 'Speed of the replay.'),
+    ('start', '0.0', 'Begin so many seconds into the bag.'),
+    ('clock', 'true', 'true: publish /clock and let the node use it (use_sim_time).'),
+    ('qos', str(SHARE / 'config' / 'replay_qos.yaml'), 'QoS overrides for ros2 bag.'),
+    ('report', 'true', 'false: record only, and evaluate later with evaluate_bag --recording.'),
+    ('dds_profile', str(SHARE / 'config' / 'fastdds_large_images.xml'),
+     'Fast DDS profile that keeps large images from being lost; empty: none.'),
+)
+TOPICS = ('/camera/image_raw', '/camera/camera_info')  # that the QoS file names
+
+
+def _boolean(name, text):
+    if text.lower() in ('true', '1'):
+        return True
+    if text.lower() in ('false', '0'):
+        return False
+    raise ValueError(f'The argument {name} must be true or false, found {text!r}.')
+
+
+def _number(name, text, low, high):
+    try:
+        if low <= float(text) <= high:
+            return float(text)
+    except ValueError:
+        pass
+    raise ValueError(f'The argument {name} must be a number from {low:g} to {high:g}, found '
+                     f'{text!r}.')
+
+
+def _choice(name, text, choices):
+    if text not in choices:
+        raise ValueError(f'The argument {name} must be one of {", ".join(choices)}, found '
+                         f'{text!r}.')
+    return text
+
+
+def _qos_file(path, image_topic, info_topic):
+    """Return the path of the QoS overrides with the names of these topics in them."""
+    if (image_topic, info_topic) == TOPICS:
+        return path
+    named = {}
+    for topic, profile in yaml.safe_load(Path(path).read_text()).items():
+        for ours, theirs in zip(TOPICS, (image_topic, info_topic)):
+            if topic in (ours, f'{ours}/compressed'):
+                topic = theirs + topic[len(ours):]
+                break
+        named[topic] = profile
+    with tempfile.NamedTemporaryFile('w', prefix='replay_qos_', suffix='.yaml',
+                                     delete=False) as file:
+        yaml.safe_dump(named, file)
+    return file.name
+
+
+def _actions(context):
+    given = {name: context.launch_configurations[name].strip() for name, _, _ in ARGUMENTS}
+    if not given['bag']:
+        raise ValueError('Name the bag to play: bag:=/path/to/drive.')
+    bag, output = (os.path.abspath(os.path.expanduser(given[n])) for n in ('bag', 'output'))
+    if not os.path.exists(bag):
+        raise ValueError(f'There is no bag at {bag}: give the folder of a rosbag2.')
+    recording = f'{output}_recording'
+    if os.path.exists(recording):
+        raise ValueError(f'{recording} exists: choose another output, or move it away.')
+    topic = given['image_topic']
+    compressed = _choice('image_transport', given['image_transport'],
+                         ('raw', 'compressed')) == 'compressed'
+    images = f'{topic}/compressed' if compressed else topic
+    info = f'{topic.rpartition("/")[0]}/camera_info'
+    rate, start = _number('rate', given['rate'], 0.01, 100), _number(
+        'start', given['start'], 0, 1e9)
+    delay = _number('delay', given['delay'], 0, 3600)
+    clock = _boolean('clock', given['clock'])
+    qos = _qos_file(given['qos'], topic, info)
+    environment = {}
+    if given['dds_profile'] and PROFILE_VARIABLE not in os.environ:  # the user's own wins
+        environment[PROFILE_VARIABLE] = given['dds_profile']
+
+    overrides = {'image_transport': given['image_transport'], 'use_sim_time': clock}
+    overrides.update({name: given[name] for name in ('weights', 'engine') if given[name]})
+    node = Node(
+        package='eunet_ros', executable='segmentation_node', name='eunet', output='screen',
+        additional_env=environment, parameters=[given['params_file'], overrides],
+        remappings=[('image', topic), ('image/compressed', f'{topic}/compressed'),
+                    ('camera_info', info)])
+    wanted = '|'.join([f'/eunet/({"|".join(RECORDED)})', '/diagnostics', images, info])
+    recorder = ExecuteProcess(
+        cmd=['ros2', 'bag', 'record', '-o', recording, '--qos-profile-overrides-path', qos,
+             '-e', f'^({wanted})$'],
+        output='screen', additional_env=environment)
+    if _choice('player', given['player'], ('own', 'ros2')) == 'own':
+        player = Node(
+            package='eunet_ros', executable='play_bag', output='screen',
+            additional_env=environment,
+            arguments=[bag, '--image-topic', images, '--publish-as', topic, '--rate', f'{rate:g}',
+                       '--start', f'{start:g}', '--wait-for-subscribers', str(NODE_S),
+                       '--delay', str(SETTLE_S),
+                       *(['--clock'] if clock else [])])
+    else:
+        player = ExecuteProcess(
+            cmd=['ros2', 'bag', 'play', bag, '--rate', f'{rate:g}', '--start-offset',
+                 f'{start:g}', '--delay', f'{delay:g}', '--qos-profile-overrides-path', qos,
+                 *(['--clock', '100'] if clock else []), '--topics', images, info],
+            output='screen', additional_env=environment)
+    end = [Shutdown(reason='the replay is done')]
+    report = ExecuteProcess(
+        cmd=['ros2', 'run', 'eunet_ros', 'evaluate_bag', bag, '--recording', recording,
+             '--image-topic', images, '--output', output, '--params-file', given['params_file'],
+             *(['--weights', given['weights']] if given['weights'] else [])],
+        output='screen')
+    after = [report, RegisterEventHandler(OnProcessExit(target_action=report, on_exit=end))]
+    stop = EmitEvent(event=SignalProcess(signal_number=signal.SIGINT,
+                                         process_matcher=matches_action(recorder)))
+    return [
+        RegisterEventHandler(OnProcessExit(
+            target_action=player, on_exit=[TimerAction(period=LAST_MASKS_S, actions=[stop])])),
+        RegisterEventHandler(OnProcessExit(
+            target_action=recorder,
+            on_exit=after if _boolean('report', given['report']) else end)),
+        RegisterEventHandler(OnProcessExit(target_action=node, on_exit=end)),
+        recorder, node, player]
+
+
+def generate_launch_description():
+    """Return the description that `ros2 launch` asks for."""
+    return LaunchDescription([
+        *(DeclareLaunchArgument(name, default_value=default, description=description)
+          for name, default, description in ARGUMENTS),
+        OpaqueFunction(function=_actions),
+    ])

@@ -1,0 +1,33 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Evaluations for tests, run as users run them."""
+import json
+import os
+from pathlib import Path
+import subprocess
+import sys
+
+import numpy as np
+
+ENVIRONMENT = {**os.environ, 'OMP_NUM_THREADS': '1'}
+
+
+def command(*arguments):
+    return [sys.executable, '-m', 'eunet_ros.evaluate_bag', *map(str, arguments)]
+
+
+def evaluate(folder, *arguments, seconds=120, code=0):
+    """Evaluate into folder/out; returns the report (None for none), stdout and stderr."""
+    done = subprocess.run(
+        command('--output', Path(folder) / 'out', '--engine', 'torch', *arguments),
+        capture_output=True, text=True, timeout=seconds, cwd=folder, env=ENVIRONMENT)
+    assert 'Traceback' not in done.stderr, done.stderr
+    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+    path = Path(folder) / 'out' / 'report.json'
+    report = json.loads(path.read_text()) if path.exists() else None
+    return report, done.stdout, done.stderr
+
+
+def counts(report, k=0):
+    """Return the confusion of weights, [true, predicted]."""
+    return np.array(report['weights'][k]['scores']['confusion'])
