@@ -8,9 +8,9 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from eunet_ros import health
 from eunet_ros.conversions import ConversionError, fill_compressed, fill_image, scale_camera_info
+from eunet_ros.engine_guard import EngineGuard, GuardState
 from eunet_ros.frame_worker import LatestFrameWorker
 from eunet_ros.model.engines import AUTO, EngineError
 from eunet_ros.model.errors import sentence
@@ -18,6 +18,8 @@ from eunet_ros.node_statistics import NodeStatistics
 from eunet_ros.parameters import check_names, check_value, NodeParameters
 from eunet_ros.pipeline import FramePipeline, parse_classes, Products, region_rows
 from eunet_ros.ros_process import run, shut_down
+from eunet_ros.status_publisher import StatusPublisher
+from eunet_ros.throttling import ThrottleWatch
 from rcl_interfaces.msg import (
     FloatingPointRange,
     IntegerRange,
@@ -46,6 +48,11 @@ def _qos(reliability: str, depth: int) -> QoSProfile:
     return QoSProfile(depth=depth, reliability=policy, history=HistoryPolicy.KEEP_LAST)
 
 
+def _stamp(msg: Image | CompressedImage) -> int:
+    """Return the header's stamp in ns."""
+    return msg.header.stamp.sec * 1_000_000_000 + msg.header.stamp.nanosec
+
+
 def _sentence(error: Exception) -> str:
     return str(error) if isinstance(error, (ValueError, EngineError)) else repr(error)
 
@@ -65,7 +72,9 @@ class SegmentationNode(LifecycleNode):
         except (ValueError, ParameterException):
             self.destroy_node()  # a half-made node would go on answering to discovery
             raise
-        self.statistics = NodeStatistics(int(self.parameters.late_image * 1e9))
+        self.statistics = NodeStatistics(int(self.parameters.late_image * 1e9),
+                                         int(self.parameters.health_window * 1e9))
+        self.throttling = ThrottleWatch()
         self._worker: LatestFrameWorker | None = None
         self._pipeline: FramePipeline | None = None
         self._camera_info: CameraInfo | None = None
@@ -75,8 +84,9 @@ class SegmentationNode(LifecycleNode):
         self._image_topic = self._resolve_image_topic()
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._service = self.create_service(SetBool, '~/set_enabled', self._on_set_enabled)
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._timer = self.create_timer(self.parameters.diagnostics_period, self._diagnose)
+        self._status = StatusPublisher(
+            self, self.health, self._rows, self.parameters.engine, self.parameters.status_period,
+            self.parameters.diagnostics_period)
 
     # --- parameters -------------------------------------------------------------------------
 
@@ -115,7 +125,9 @@ class SegmentationNode(LifecycleNode):
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self.parameters = changed
+        self.statistics.remember_for(int(changed.health_window * 1e9))
         if self._pipeline:
+            self._pipeline.segmenter.retry_s = changed.engine_retry
             self._pipeline.opacity = changed.overlay_opacity
             self._pipeline.region = changed.region
         return SetParametersResult(successful=True)
@@ -153,7 +165,14 @@ class SegmentationNode(LifecycleNode):
             return FAILURE
         for failure in segmenter.failures:
             self.get_logger().warning(failure)
-        self._pipeline = FramePipeline(segmenter, p.overlay_opacity, keep, p.region)
+
+        def another(name: str) -> Segmenter:
+            # A precision that was asked for may be one that only the chosen engine has.
+            precision = p.precision if name == segmenter.engine.name else 'auto'
+            return Segmenter(segmenter.checkpoint, name, p.input_size, '', p.num_threads,
+                             precision, self.get_logger().info)
+        guard = EngineGuard(segmenter, another, self.get_logger().error, p.engine_retry)
+        self._pipeline = FramePipeline(guard, p.overlay_opacity, keep, p.region)
         qos = _qos(p.output_reliability, p.output_depth)
         self._outputs = {name: self.create_lifecycle_publisher(kind, f'~/{name}', qos)
                          for name, kind in _OUTPUTS.items()}
@@ -164,8 +183,8 @@ class SegmentationNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the worker and subscribe."""
-        self.statistics.reset()
-        self._worker = LatestFrameWorker(self._process, self._on_error)
+        self.statistics.reset(time.monotonic_ns())
+        self._worker = LatestFrameWorker(self._process, self._on_error, self._on_drop)
         p = self.parameters
         kind = CompressedImage if p.image_transport == 'compressed' else Image
         qos = _qos(p.image_reliability, p.image_depth)
@@ -175,6 +194,7 @@ class SegmentationNode(LifecycleNode):
                 CameraInfo, 'camera_info', self._on_camera_info, _qos('best_effort', 1))]
         self._active = True
         self.get_logger().info(f'Segmenting {self._image_topic} ({p.image_transport}).')
+        self._status.look()
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -205,6 +225,8 @@ class SegmentationNode(LifecycleNode):
         if self._worker and not self._worker.stop():
             self.get_logger().error('The engine did not finish its image within 10 s.')
         self._worker = self._camera_info = None
+        if self.context.ok():
+            self._status.look()  # at once: nobody drives on a mask that will not come
 
     def _release(self) -> None:
         self._stop()
@@ -237,13 +259,18 @@ class SegmentationNode(LifecycleNode):
         return own if own != plain else f'{base}/compressed'
 
     def _on_image(self, msg: Image | CompressedImage) -> None:
-        stamp = msg.header.stamp
-        self.statistics.received(stamp.sec * 1_000_000_000 + stamp.nanosec,
-                                 self.get_clock().now().nanoseconds, time.monotonic_ns())
+        frame = msg, time.perf_counter()
+        self.statistics.received(_stamp(msg), self.get_clock().now().nanoseconds,
+                                 time.monotonic_ns())
         if not self.parameters.enabled:
-            self.statistics.dropped('disabled')
-        elif self._worker and self._worker.submit((msg, time.perf_counter())):
-            self.statistics.dropped('newer')
+            self._on_drop(frame, 'disabled')
+        elif self._worker:
+            self._worker.submit(frame)
+        else:
+            self._on_drop(frame, 'stopped')
+
+    def _on_drop(self, frame: tuple[Image | CompressedImage, float], reason: str) -> None:
+        self.statistics.dropped(reason, time.monotonic_ns(), _stamp(frame[0]))
 
     def _on_camera_info(self, msg: CameraInfo) -> None:
         self._camera_info = msg
@@ -253,7 +280,7 @@ class SegmentationNode(LifecycleNode):
         began = time.perf_counter()
         watched = {n for n, out in self._outputs.items() if out.get_subscription_count()}
         if not watched:
-            self.statistics.dropped('unwatched')
+            self._on_drop(frame, 'unwatched')
             return
         wanted = {name.partition('/')[0] for name in watched}
         products = self._pipeline.run(msg, wanted)
@@ -262,7 +289,7 @@ class SegmentationNode(LifecycleNode):
         done = time.perf_counter()
         self.statistics.masked(time.monotonic_ns(), {
             'wait': (began - arrived) * 1e3, **products.stage_ms,
-            'publish': (done - ready) * 1e3, 'total': (done - arrived) * 1e3})
+            'publish': (done - ready) * 1e3, 'total': (done - arrived) * 1e3}, _stamp(msg))
 
     def _publish(self, header: Any, products: Products, watched: set[str]) -> None:
         out = self._outputs
@@ -282,36 +309,39 @@ class SegmentationNode(LifecycleNode):
         if 'confidence' in watched:
             out['confidence'].publish(fill_image(Image(), products.confidence, 'mono8', header))
 
-    def _on_error(self, error: Exception) -> None:
+    def _on_error(self, frame: tuple[Image | CompressedImage, float], error: Exception) -> None:
         if not self.context.ok():  # publishing failed because the process is ending
+            self._on_drop(frame, 'stopped')
             return
-        bad = isinstance(error, ConversionError)
-        self.statistics.dropped('bad' if bad else 'engine')
         text = _sentence(error)
-        self.statistics.error(text, time.monotonic_ns())
+        self.statistics.error(text, time.monotonic_ns())  # first: a drop is judged with its words
+        self._on_drop(frame, 'bad' if isinstance(error, ConversionError) else 'engine')
         self.get_logger().error(f'Image dropped: {text}', throttle_duration_sec=_THROTTLE_S)
 
     # --- diagnostics ------------------------------------------------------------------------
 
-    def _diagnose(self) -> None:
-        p, pipeline = self.parameters, self._pipeline
-        state = self.statistics.snapshot(time.monotonic_ns())
-        level, message = health.assess(
-            state, self._active, p.enabled, p.image_timeout, self._image_topic)
-        rows = health.table(state)
-        if pipeline:
-            engine, checkpoint = pipeline.segmenter.engine, pipeline.segmenter.checkpoint
+    def health(self) -> health.Health:
+        """Return the node's health, as /diagnostics and ~/status tell it."""
+        guard = self._pipeline.segmenter.state if self._pipeline else GuardState()
+        cameras = self.count_publishers(self._image_topic) if self._active else 0
+        return health.assess(
+            self.statistics.snapshot(time.monotonic_ns(), stages=False),
+            health.Situation(self._active, self._image_topic, cameras, guard.no_engine,
+                             guard.fallback, self.throttling.look()), self.parameters)
+
+    def _rows(self) -> dict[str, str]:
+        rows = health.table(self.statistics.snapshot(time.monotonic_ns()))
+        rows['throttling'] = self.throttling.look() or f'none seen ({self.throttling.sources})'
+        if self._pipeline:
+            guard = self._pipeline.segmenter
+            engine, checkpoint = guard.engine, guard.checkpoint
             rows.update({
                 'engine': engine.name, 'precision': engine.precision,
                 'variant': checkpoint.variant, 'weights sha256': checkpoint.sha256,
-                'input': 'x'.join(map(str, pipeline.segmenter.input_size))})
-        status = DiagnosticStatus(
-            level=bytes([level]), name=f'{self.get_fully_qualified_name()}: segmentation',
-            message=message, hardware_id=p.engine,
-            values=[KeyValue(key=k, value=v) for k, v in rows.items()])
-        array = DiagnosticArray(status=[status])
-        array.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(array)
+                'input': 'x'.join(map(str, guard.input_size)),
+                'images retried': str(guard.state.retried),
+                'engines replaced': str(guard.state.replaced)})
+        return rows
 
 
 def main(args: list[str] | None = None) -> int:
