@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from eunet_ros.bag_limits import limit_chunks
 from eunet_ros.bag_messages import CAMERA_INFO, COMPRESSED_IMAGE, deserialise, IMAGE, typestore
 
 GROUND_TRUTH = '/ground_truth/mask'
@@ -159,6 +160,7 @@ def _open(path: Path) -> Any:
         raise BagError(f'{path} is not a rosbag2, it has no metadata.yaml: {hint}.')
     if path.is_file() and path.suffix not in ('.mcap', '.db3'):
         raise BagError(f'{path} is not a rosbag2: give its folder, a .mcap or a .db3 file.')
+    limit_chunks()
     try:
         # Not AnyReader: it refuses a whole bag where one foreign type's definition is odd.
         reader = Reader(path)

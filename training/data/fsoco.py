@@ -19,6 +19,7 @@ from typing import Any
 import cv2
 from eunet_ros.model.classes import ClassTable
 from eunet_ros.model.errors import one_line
+from eunet_ros.model.image_header import fits, MAX_PIXELS, read_header
 from eunet_ros.training.data.supervisely import (
     DataError,
     decode_bitmap,
@@ -37,6 +38,7 @@ _IMAGES = {'.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff'}
 _HOW = ('FSOCO may not be passed on: request it at fsoco-dataset.com, download the segmentation '
         'export (Supervisely format), unpack it and name the folder that holds meta.json and one '
         'folder with img and ann per team with --data')
+MAX_MASKS = 2 ** 28  # pixels of all masks of an image together; each lies in memory
 _DARK = 16         # of 255: black after JPEG
 _DARK_SHARE = 0.6  # of each side: the rest is left for logos
 
@@ -232,13 +234,19 @@ def read_annotation(path: Path, classes: ClassTable) -> Annotation:
     if len(sides) != 2 or not all(type(v) is int and 0 < v <= MAX_COORDINATE for v in sides):
         raise DataError(f'Expected size with height and width in {path}, found {str(size)[:60]}; '
                         'download it again.')
+    if sides[0] * sides[1] > MAX_PIXELS:
+        raise DataError(f'The size {sides[1]}x{sides[0]} in {path} is more than {MAX_PIXELS} '
+                        'pixels; download it again.')
     rows = content.get('objects')
     if not isinstance(rows, list):
         raise DataError(f'Expected a list of objects in {path}; download it again.')
-    objects = []
+    objects, pixels = [], 0
     for number, row in enumerate(rows):
         try:
             objects.append(_read_object(row, classes))
+            pixels += objects[-1].mask.size if objects[-1] else 0
+            if pixels > MAX_MASKS:
+                raise DataError(f'with it the masks have more than {MAX_MASKS} pixels together')
         except DataError as error:
             raise DataError(f'Object {number} of {path} cannot be used: {error}.') from error
     cones = tuple(o for o in objects if o is not None)
@@ -282,6 +290,12 @@ def read_image(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
     """
     try:
         data = np.fromfile(path, np.uint8)
+        header = read_header(data)
+        if header and header[0] and not fits(*header[0]):
+            raise DataError(f'{path} says that it has {header[0][0]}x{header[0][1]} pixels, '
+                            f'expected up to {MAX_PIXELS}; download it again.')
+        if header and not header[1]:
+            raise DataError(f'{path} is damaged or cut short; download it again.')
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     except (OSError, cv2.error) as error:
         raise DataError(f'Cannot read the image {path}: {one_line(error)}.') from error
