@@ -50,6 +50,13 @@ class Bag:
         self._reader = _open(self.path)
         topics: dict[str, Topic] = {}
         for connection in self._reader.connections:
+            # rosbags hands on what stands in the file, whatever it is.
+            if not (isinstance(connection.topic, str) and isinstance(connection.msgtype, str)
+                    and isinstance(connection.msgcount, int)):
+                self.close()
+                raise BagError(f'{self.path} describes a topic with {connection.topic!r} of type '
+                               f'{connection.msgtype!r}, expected names: copy it again, or repair '
+                               'it with ros2 bag reindex.')
             count = connection.msgcount + getattr(topics.get(connection.topic), 'count', 0)
             topics[connection.topic] = Topic(connection.topic, connection.msgtype, count)
         self.topics: Mapping[str, Topic] = topics

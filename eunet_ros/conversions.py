@@ -316,7 +316,7 @@ def _decode(msg: Any, flags: int) -> np.ndarray:
         raise ConversionError(
             f'expected JPEG, PNG or WebP data, found {flat.size} bytes of format {msg.format!r} '
             f'starting with {flat[:4].tobytes().hex()!r}: set the publisher to jpeg or png')
-    size, whole = header
+    size, end = header
     if size is None:
         raise ConversionError(
             f'expected a complete image header, found {flat.size} bytes of damaged {msg.format!r} '
@@ -326,12 +326,12 @@ def _decode(msg: Any, flags: int) -> np.ndarray:
         raise ConversionError(
             f'expected a compressed image of 1 to {MAX_SIDE} pixels a side and at most '
             f'{MAX_PIXELS} in all, found {width}x{height}: check the publisher')
-    if not whole:
+    if not end:
         raise ConversionError(
             f'expected a whole {width}x{height} image, found {flat.size} bytes without its end: '
             'the image is truncated, check the camera, its cable and the network')
     try:
-        image = cv2.imdecode(flat, flags)
+        image = cv2.imdecode(flat[:end], flags)
     except cv2.error as error:
         raise ConversionError(
             f'expected an image that OpenCV can decode, found damage ({error}): check the '

@@ -15,6 +15,7 @@ WINDOW = 300            # frames over which the percentiles of stages are taken
 REASONS = ('newer', 'bad', 'engine', 'unwatched', 'disabled', 'stopped')  # of a drop
 _RATE_WINDOW_NS = 5_000_000_000
 _MIN_INTERVALS = 5      # before the camera's period is believed
+_SLOWER = 15            # even intervals, all too long: the camera has another rate now
 _DAY_NS = 86_400_000_000_000
 
 
@@ -65,7 +66,8 @@ class StreamMonitor:
     Notices frames that the transport lost or delivered late, from stamps and arrival times.
 
     late_ns: an image older than this on arrival is late. A gap of k periods between stamps counts
-    k - 1 lost frames; the period is the median of the last intervals.
+    k - 1 lost frames; the period is the median of the last intervals. Losses are uneven: where
+    the gaps are all alike the camera has become slower.
     """
 
     def __init__(self, late_ns: int) -> None:
@@ -74,6 +76,7 @@ class StreamMonitor:
         self.late = 0
         self._last: int | None = None
         self._intervals: deque[int] = deque(maxlen=30)
+        self._long: deque[int] = deque(maxlen=_SLOWER)  # in a row
 
     def observe(self, stamp: int, arrival: int) -> dict[str, int]:
         """
@@ -101,9 +104,13 @@ class StreamMonitor:
         if len(self._intervals) >= _MIN_INTERVALS:
             period = median(self._intervals)
             if interval > 1.6 * period:
+                self._long.append(interval)
+                if len(self._long) == _SLOWER and max(self._long) < 1.6 * min(self._long):
+                    self._intervals = deque(self._long, maxlen=30)  # a camera that became slower
                 found['lost'] = round(interval / period) - 1
                 self.lost += found['lost']
                 return found
+        self._long.clear()
         self._intervals.append(interval)
         return found
 

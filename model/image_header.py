@@ -15,9 +15,9 @@ def fits(width: int, height: int) -> bool:
     return 1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE and width * height <= MAX_PIXELS
 
 
-def read_header(flat: np.ndarray) -> tuple[tuple[int, int] | None, bool] | None:
+def read_header(flat: np.ndarray) -> tuple[tuple[int, int] | None, int] | None:
     """
-    Return ((width, height) or None if damaged, whether the image's end is there).
+    Return ((width, height) or None if damaged, how many bytes to decode or 0 if it is cut short).
 
     flat: the file's bytes, uint8. None is returned for what is no JPEG, PNG or WebP.
     """
@@ -29,29 +29,32 @@ def read_header(flat: np.ndarray) -> tuple[tuple[int, int] | None, bool] | None:
         return _png_header(data)
     if start[:4] == b'RIFF' and start[8:12] == b'WEBP':
         whole = len(data) >= int.from_bytes(start[4:8], 'little') + 8
-        return (_webp_size(start) if len(start) == 30 else None), whole
+        return (_webp_size(start) if len(start) == 30 else None), len(data) * whole
     return None
 
 
-def _png_header(data: memoryview) -> tuple[tuple[int, int] | None, bool]:
+def _png_header(data: memoryview) -> tuple[tuple[int, int] | None, int]:
     """
     Walk the chunks of a PNG (ISO/IEC 15948) up to its end.
 
-    OpenCV takes, and fills, as much memory as a chunk says that it has: one flipped bit of a length
-    is 2 GB and half a minute. So no chunk may reach behind the data.
+    OpenCV takes, and fills, as much memory as a chunk says that it has: one flipped bit of a
+    length is 2 GB and half a minute. So no chunk may reach behind the data, there must be pixels,
+    and what stands behind the end is cut off.
     """
     if len(data) < 24 or bytes(data[8:16]) != b'\0\0\0\rIHDR':
-        return None, False
+        return None, 0
     size = tuple(int.from_bytes(data[i:i + 4], 'big') for i in (16, 20))
-    at = 33
+    at, pixels = 33, False
     while at + 12 <= len(data):
-        if data[at + 4:at + 8] == b'IEND':
-            return size, data[at:at + 4] == b'\0\0\0\0'
+        kind = data[at + 4:at + 8]
+        if kind == b'IEND':
+            return size, (at + 12) * (pixels and data[at:at + 4] == b'\0\0\0\0')
+        pixels |= kind == b'IDAT'
         at += 12 + int.from_bytes(data[at:at + 4], 'big')
-    return size, False
+    return size, 0
 
 
-def _jpeg_header(data: memoryview) -> tuple[tuple[int, int] | None, bool]:
+def _jpeg_header(data: memoryview) -> tuple[tuple[int, int] | None, int]:
     """Walk the segments of a JPEG (ITU T.81, annex B) up to its first scan."""
     size, at = None, 2
     while at + 4 <= len(data) and data[at] == 0xFF:
@@ -63,11 +66,11 @@ def _jpeg_header(data: memoryview) -> tuple[tuple[int, int] | None, bool]:
         if marker == 0xDA:
             # Entropy-coded data holds no FF D9, an EXIF thumbnail before the scan may; cameras
             # pad after it, so look for it anywhere behind the scan's start.
-            return size, bytes(data[at:]).rfind(b'\xff\xd9') >= 0
+            return size, len(data) * (bytes(data[at:]).rfind(b'\xff\xd9') >= 0)
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and at + 9 <= len(data):
             size = data[at + 7] << 8 | data[at + 8], data[at + 5] << 8 | data[at + 6]
         at += 2 + length
-    return size, False
+    return size, 0
 
 
 def _webp_size(start: bytes) -> tuple[int, int] | None:

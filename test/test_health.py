@@ -33,6 +33,19 @@ def test_lost_images_are_estimated_from_stamps(stamps_ms, lost):
     assert (monitor.lost, monitor.late) == (lost, 0)
 
 
+def test_a_camera_that_becomes_slower_loses_nothing_for_long():
+    monitor = StreamMonitor(late_ns=500 * MS)
+    stamps = [i * 10 for i in range(1, 60)] + [600 + i * 33 for i in range(90)]
+    lost = []
+    for stamp in stamps:
+        monitor.observe(stamp * MS, stamp * MS)
+        lost.append(monitor.lost)
+    assert lost[58] == 0 and lost[80] == lost[-1]
+    for stamp in (3600, 3700):   # and at the new rate losses are noticed
+        monitor.observe(stamp * MS, stamp * MS)
+    assert monitor.lost > lost[-1]
+
+
 @pytest.mark.parametrize('age_ms, late', [(499, 0), (501, 1), (-5, 0), (10 ** 9, 0)])
 def test_late_images(age_ms, late):
     monitor = StreamMonitor(late_ns=500 * MS)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+import importlib
 import importlib.util
 import os
 from pathlib import Path
@@ -36,6 +37,7 @@ def guided(name: str, runs: int, seconds: int, corpus: Path) -> None:
     """Fuzz one target in this process, which ends with it."""
     import atheris
     with atheris.instrument_imports(include=list(_OURS)):
+        importlib.import_module('rosbags.rosbag2')  # else only where a bag is opened
         import targets
     target = targets.TARGETS[name]
     for index, seed in enumerate(target.seeds()):

@@ -296,6 +296,7 @@ def read_image(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
                             f'expected up to {MAX_PIXELS}; download it again.')
         if header and not header[1]:
             raise DataError(f'{path} is damaged or cut short; download it again.')
+        data = data[:header[1]] if header else data
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     except (OSError, cv2.error) as error:
         raise DataError(f'Cannot read the image {path}: {one_line(error)}.') from error

@@ -70,16 +70,16 @@ def decode_bitmap(text: Any) -> np.ndarray:
     size is read from the header before anything is unpacked to pixels.
     """
     png = _inflate(text)
-    size, whole = (png.startswith(PNG) and read_header(np.frombuffer(png, np.uint8))) or (None, 0)
+    size, end = (png.startswith(PNG) and read_header(np.frombuffer(png, np.uint8))) or (None, 0)
     if size is None:
         raise DataError('the bitmap is not a PNG')
     width, height = size
     if not 0 < width * height <= MAX_PIXELS:
         raise DataError(f'the bitmap has {width}x{height} pixels, expected 1 to {MAX_PIXELS}')
-    if not whole:
+    if not end:
         raise DataError("the bitmap's PNG is damaged")
     try:
-        pixels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+        pixels = cv2.imdecode(np.frombuffer(png, np.uint8, end), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         pixels = None
     if pixels is None or pixels.shape[:2] != (height, width):
