@@ -22,6 +22,7 @@ import numpy as np
 
 _PAUSE_S = (0.25, 1.0)        # the first and the longest pause while no engine works
 _LONGEST_RETRY_S = 600.0
+_STEADY = 2                   # pauses that a chosen engine works, before its past is forgotten
 _CLOSE_S = 10.0
 
 
@@ -69,7 +70,7 @@ class EngineGuard:
         self._state = GuardState()
         self._next_try = self._pause = 0.0
         self._better: tuple[int, Any] | None = None
-        self._better_at, self._better_pause = 0.0, 0.0
+        self._better_at = self._better_pause = self._taken_at = 0.0
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -134,7 +135,8 @@ class EngineGuard:
         """Take the next engine for the one that failed twice; raises EngineError at the end."""
         failed, self._segmenter = self._segmenter, None
         _close(failed)
-        self._better_pause = 0.0 if self._place else self._better_pause
+        if self._place or self._clock() - self._taken_at > _STEADY * self._better_pause:
+            self._better_pause = 0.0  # no sign that the chosen engine fails again and again
         self._take_first(self._place + 1, f'{self.engine.name}: {one_line(error)}')
 
     def _revive(self) -> None:
@@ -166,6 +168,7 @@ class EngineGuard:
 
     def _take(self, place: int, segmenter: Any, why: str) -> None:
         self._segmenter, self.engine = segmenter, segmenter.engine
+        self._taken_at = self._clock()
         self._why = why or self._why
         if place and place != self._place:
             self._tell(replaced=self._state.replaced + 1)
@@ -176,7 +179,7 @@ class EngineGuard:
         if not place:
             self._why = ''
         self._better_pause = min(max(2 * self._better_pause, self.retry_s), _LONGEST_RETRY_S)
-        self._better_at = self._clock() + self._better_pause
+        self._better_at = self._taken_at + self._better_pause
 
     def _look_for_better(self, size: tuple[int, int]) -> None:
         """Start to build a better engine beside the one that runs, where it is time."""

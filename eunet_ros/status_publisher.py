@@ -11,30 +11,22 @@ from eunet_ros.health import Health
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import (
-    DurabilityPolicy,
-    HistoryPolicy,
-    LivelinessPolicy,
-    QoSProfile,
-    ReliabilityPolicy,
-)
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 _LOOK_S = 0.1      # between two looks, at most: a fault is told within this
 _DEADLINE = 2.5    # periods of ~/status without one, and a listener's deadline is missed
-_LEASE_S = 1.0
 
 
 def status_qos(period: float) -> QoSProfile:
     """
     Return the QoS of ~/status, which is sent every `period` seconds.
 
-    Latched, with a deadline and liveliness: who asks for them is told when the node falls silent.
+    Latched, and with a deadline: who asks for one of this or longer is told when the node falls
+    silent.
     """
     return QoSProfile(
         depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL, deadline=Duration(seconds=_DEADLINE * period),
-        liveliness=LivelinessPolicy.AUTOMATIC,
-        liveliness_lease_duration=Duration(seconds=max(_LEASE_S, _DEADLINE * period)))
+        durability=DurabilityPolicy.TRANSIENT_LOCAL, deadline=Duration(seconds=_DEADLINE * period))
 
 
 class StatusPublisher:

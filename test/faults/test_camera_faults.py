@@ -1,11 +1,17 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A camera that is too fast, stops, changes, has a wrong clock, or is one of two."""
+import signal
+import time
+
 import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
-from rig import ERROR, LONG, OK, seen, STALE, WARN  # noqa: E402,I100
+from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402,I100
+from eunet_ros.status_publisher import status_qos  # noqa: E402
+from rclpy.event_handler import SubscriptionEventCallbacks  # noqa: E402
+from rig import ERROR, LONG, OK, SECOND, seen, WARN  # noqa: E402
 
 NS = 1_000_000_000
 
@@ -100,7 +106,7 @@ def test_a_bag_that_loops(node):
 
 
 def test_two_cameras_on_one_topic(node):
-    rig, camera = node
+    rig, _ = node
     other = rig.camera(size=(48, 80))
     rig.level(WARN, said='2 publishers send images')
     rig.mask(size=(48, 80))
@@ -134,23 +140,16 @@ def test_a_simulated_clock_that_stands_still(rig):
 
 
 def test_silence_means_dead(rig):
-    """A listener with the deadline of ~/status is told when the node is stopped dead."""
-    import signal
-    import time
-
-    from diagnostic_msgs.msg import DiagnosticStatus
-    from eunet_ros.status_publisher import status_qos
-    from rclpy.event_handler import SubscriptionEventCallbacks
-    missed, lost = [], []
+    """A listener with the deadline of ~/status is told when the node stands still."""
+    missed, heard = [], []
     rig.start()
     rig.camera()
     rig.level(OK, within=60.0)
     subscription = rig.peer.create_subscription(
-        DiagnosticStatus, '/eunet/status', lambda msg: None, status_qos(0.2),
+        DiagnosticStatus, '/eunet/status', heard.append, status_qos(0.2),
         event_callbacks=SubscriptionEventCallbacks(
-            deadline=lambda e: missed.append(time.monotonic()),
-            liveliness=lambda e: lost.append(e.alive_count)))
-    rig.until(lambda: lost and lost[-1] == 1, 'the node to be alive')
+            deadline=lambda event: missed.append(time.monotonic())))
+    rig.until(lambda: len(heard) > 3, 'the status')
     missed.clear()
     began = time.monotonic()
     rig.process.send_signal(signal.SIGSTOP)
@@ -158,8 +157,6 @@ def test_silence_means_dead(rig):
     told = missed[0] - began
     rig.process.kill()
     rig.process.wait()
-    rig.until(lambda: lost[-1] == 0, 'the node to be dead', 20.0)
     rig.peer.destroy_subscription(subscription)
-    assert told < (1.0 if LONG else 3.0)
+    assert told < SECOND
     seen(f'the deadline was missed {told:.2f} s after the node stood still')
-    assert STALE == 3
