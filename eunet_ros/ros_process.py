@@ -15,6 +15,12 @@ from typing import NoReturn
 import rclpy
 
 
+def complain(text: str) -> None:
+    """Say something on stderr, which may be a file on a full disk."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
 def logging_arguments() -> list[str]:
     """
     Return what rclpy's arguments need where the log's folder cannot be written: no log file.
@@ -28,8 +34,8 @@ def logging_arguments() -> list[str]:
         with tempfile.TemporaryFile(dir=folder):
             return []
     except OSError as error:
-        print(f'The log folder {folder} cannot be written ({error.strerror}): no log file is '
-              'kept.', file=sys.stderr)
+        complain(f'The log folder {folder} cannot be written ({error.strerror}): no log file is '
+                 'kept.')
         return ['--ros-args', '--disable-external-lib-logs']
 
 

@@ -17,7 +17,7 @@ from eunet_ros.model.errors import sentence
 from eunet_ros.node_statistics import NodeStatistics
 from eunet_ros.parameters import check_names, check_value, NodeParameters
 from eunet_ros.pipeline import FramePipeline, parse_classes, Products, region_rows
-from eunet_ros.ros_process import logging_arguments, run, shut_down
+from eunet_ros.ros_process import complain, logging_arguments, run, shut_down
 from eunet_ros.status_publisher import StatusPublisher
 from eunet_ros.throttling import ThrottleWatch
 from rcl_interfaces.msg import (
@@ -351,7 +351,7 @@ def main(args: list[str] | None = None) -> int:
         try:
             rclpy.init(args=[*(sys.argv if args is None else args), *logging_arguments()])
         except Exception as error:  # malformed --ros-args, a parameter file that is not there
-            print(f'eunet: {sentence(error)}', file=sys.stderr)
+            complain(f'eunet: {sentence(error)}')
             return 1
         node = SegmentationNode()
         if node.parameters.autostart and not node.start():
@@ -362,7 +362,7 @@ def main(args: list[str] | None = None) -> int:
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except (ValueError, ParameterException) as error:
-        print(f'eunet: {sentence(error)}', file=sys.stderr)
+        complain(f'eunet: {sentence(error)}')
         return 1
     except Exception:
         if rclpy.ok():
