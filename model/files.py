@@ -14,6 +14,7 @@ from eunet_ros.model.errors import one_line
 import yaml
 
 MAX_YAML_BYTES = 2 ** 20  # of a file that a person writes
+_MAX_DEPTH = 20
 
 
 def say_where(error: OSError, path: Path) -> None:
@@ -54,9 +55,20 @@ def write_json(path: Path, content: Any, indent: int = 2) -> None:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Without aliases: of those, a few lines make a gigabyte."""
+    """Without aliases, of which a few lines make a gigabyte, and not deep: PyYAML takes hours."""
+
+    depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
+        self.depth += 1
+        try:
+            return self._compose_plain(parent, index)
+        finally:
+            self.depth -= 1
+
+    def _compose_plain(self, parent: Any, index: Any) -> Any:
+        if self.depth > _MAX_DEPTH:
+            raise yaml.YAMLError(f'it is nested more than {_MAX_DEPTH} deep')
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError('aliases (*name) are not supported; write the value out')
         return super().compose_node(parent, index)
