@@ -165,11 +165,12 @@ class SegmentationNode(LifecycleNode):
             return FAILURE
         for failure in segmenter.failures:
             self.get_logger().warning(failure)
+        chosen, checkpoint = segmenter.engine.name, segmenter.checkpoint
 
         def another(name: str) -> Segmenter:
             # A precision that was asked for may be one that only the chosen engine has.
-            precision = p.precision if name == segmenter.engine.name else 'auto'
-            return Segmenter(segmenter.checkpoint, name, p.input_size, '', p.num_threads,
+            precision = p.precision if name == chosen else 'auto'
+            return Segmenter(checkpoint, name, p.input_size, '', p.num_threads,
                              precision, self.get_logger().info)
         guard = EngineGuard(segmenter, another, self.get_logger().error, p.engine_retry)
         self._pipeline = FramePipeline(guard, p.overlay_opacity, keep, p.region)

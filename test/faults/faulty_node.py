@@ -22,8 +22,10 @@ from eunet_ros.node_statistics import NodeStatistics  # noqa: E402
 from eunet_ros.ros_process import run  # noqa: E402
 
 FOLDER = Path(os.environ['EUNET_TEST_FAULTS'])
-ERRORS = {'lost': EngineError('The device was lost.'), 'memory': MemoryError('out of memory'),
-          'odd': RuntimeError('CUDA error: unspecified launch failure')}
+# Made anew each time: an error keeps the frames, and so the engine, that it went through.
+ERRORS = {'lost': lambda: EngineError('The device was lost.'),
+          'memory': lambda: MemoryError('out of memory'),
+          'odd': lambda: RuntimeError('CUDA error: unspecified launch failure')}
 
 
 def wanted():
@@ -42,7 +44,7 @@ def inject():
         while wanted().get('hang'):
             time.sleep(0.02)
         if engine.name in faults.get('fail', {}):
-            raise ERRORS[faults['fail'][engine.name]]
+            raise ERRORS[faults['fail'][engine.name]]()
         return segment(engine, image)
 
     def faulty_class(name):
