@@ -23,6 +23,7 @@ data_files = [
     (f'share/{NAME}', ['package.xml']),
     share('launch', '*.launch.py'),
     share('config', '*'),
+    share('security', '*.xml'),
     share('config/training', '*.yaml'),
 ]
 # pip puts console scripts into bin/, where `ros2 run` does not look; colcon obeys setup.cfg.

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from eunet_ros.bag_limits import limit_chunks
 from eunet_ros.bag_messages import CAMERA_INFO, COMPRESSED_IMAGE, deserialise, IMAGE, typestore
 
 GROUND_TRUTH = '/ground_truth/mask'
@@ -49,6 +50,13 @@ class Bag:
         self._reader = _open(self.path)
         topics: dict[str, Topic] = {}
         for connection in self._reader.connections:
+            # rosbags hands on what stands in the file, whatever it is.
+            if not (isinstance(connection.topic, str) and isinstance(connection.msgtype, str)
+                    and isinstance(connection.msgcount, int)):
+                self.close()
+                raise BagError(f'{self.path} describes a topic with {connection.topic!r} of type '
+                               f'{connection.msgtype!r}, expected names: copy it again, or repair '
+                               'it with ros2 bag reindex.')
             count = connection.msgcount + getattr(topics.get(connection.topic), 'count', 0)
             topics[connection.topic] = Topic(connection.topic, connection.msgtype, count)
         self.topics: Mapping[str, Topic] = topics
@@ -178,6 +186,7 @@ def _open(path: Path) -> Any:
         raise BagError(f'{path} is not a rosbag2, it has no metadata.yaml: {hint}.')
     if path.is_file() and path.suffix not in ('.mcap', '.db3'):
         raise BagError(f'{path} is not a rosbag2: give its folder, a .mcap or a .db3 file.')
+    limit_chunks()
     try:
         # Not AnyReader: it refuses a whole bag where one foreign type's definition is odd.
         reader = Reader(path)

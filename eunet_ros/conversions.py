@@ -12,10 +12,8 @@ import array
 from typing import Any, NamedTuple
 
 import cv2
+from eunet_ros.model.image_header import fits, MAX_PIXELS, MAX_SIDE, PNG, read_header
 import numpy as np
-
-MAX_SIDE = 16384  # pixels; no camera is larger, a damaged header often is
-MAX_PIXELS = 2 ** 26  # of a compressed image: 8192 x 8192, 200 MB once decoded
 
 
 class ConversionError(ValueError):
@@ -50,8 +48,6 @@ _LAYOUTS = {
 }
 SUPPORTED_ENCODINGS = tuple(_LAYOUTS)
 _MASK_ENCODINGS = ('mono8', '8UC1')
-_PNG = b'\x89PNG\r\n\x1a\n'
-_PNG_END = b'IEND\xaeB`\x82'  # the last chunk: it is empty, so its checksum never changes
 
 
 def image_to_bgr(msg: Any) -> np.ndarray:
@@ -118,7 +114,7 @@ def compressed_to_mask(msg: Any) -> np.ndarray:
 
     One 8-bit channel, lossless: a JPEG invents classes at every edge. Raises ConversionError.
     """
-    if _bytes(msg.data)[:8].tobytes() != _PNG:
+    if _bytes(msg.data)[:8].tobytes() != PNG:
         raise ConversionError(
             f'expected a class mask as PNG, found format {msg.format!r}: lossy codecs change '
             'class ids, so compress masks as PNG')
@@ -315,22 +311,27 @@ def _decode(msg: Any, flags: int) -> np.ndarray:
         raise ConversionError(
             f'expected a compressed colour image, found format {msg.format!r}: subscribe to the '
             "camera's colour topic instead of its depth topic")
-    size, whole = _header_of(flat, msg.format)
+    header = read_header(flat)
+    if header is None:
+        raise ConversionError(
+            f'expected JPEG, PNG or WebP data, found {flat.size} bytes of format {msg.format!r} '
+            f'starting with {flat[:4].tobytes().hex()!r}: set the publisher to jpeg or png')
+    size, end = header
     if size is None:
         raise ConversionError(
             f'expected a complete image header, found {flat.size} bytes of damaged {msg.format!r} '
             'data: check the camera and its cable')
     width, height = size
-    if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE and width * height <= MAX_PIXELS):
+    if not fits(width, height):
         raise ConversionError(
             f'expected a compressed image of 1 to {MAX_SIDE} pixels a side and at most '
             f'{MAX_PIXELS} in all, found {width}x{height}: check the publisher')
-    if not whole:
+    if not end:
         raise ConversionError(
             f'expected a whole {width}x{height} image, found {flat.size} bytes without its end: '
             'the image is truncated, check the camera, its cable and the network')
     try:
-        image = cv2.imdecode(flat, flags)
+        image = cv2.imdecode(flat[:end], flags)
     except cv2.error as error:
         raise ConversionError(
             f'expected an image that OpenCV can decode, found damage ({error}): check the '
@@ -340,55 +341,3 @@ def _decode(msg: Any, flags: int) -> np.ndarray:
             f'expected an image that OpenCV can decode to {width}x{height}, found damaged data of '
             f'format {msg.format!r}: check the camera and its cable')
     return image
-
-
-def _header_of(flat: np.ndarray, name: str) -> tuple[tuple[int, int] | None, bool]:
-    """Return ((width, height) or None if damaged, whether the image's end is there)."""
-    data = memoryview(flat)
-    start = bytes(data[:30])
-    if start[:3] == b'\xff\xd8\xff':
-        return _jpeg_header(data)
-    if start[:8] == _PNG:
-        if len(start) < 24 or start[12:16] != b'IHDR':
-            return None, False
-        # rfind in a copy: memcpy of a camera image takes 20 us, and the end is found at once.
-        return tuple(int.from_bytes(start[i:i + 4], 'big') for i in (16, 20)), (
-            bytes(data).rfind(_PNG_END) > 0)
-    if start[:4] == b'RIFF' and start[8:12] == b'WEBP':
-        whole = len(data) >= int.from_bytes(start[4:8], 'little') + 8
-        return (_webp_size(start) if len(start) == 30 else None), whole
-    raise ConversionError(
-        f'expected JPEG, PNG or WebP data, found {flat.size} bytes of format {name!r} starting '
-        f'with {start[:4].hex()!r}: set the publisher to jpeg or png')
-
-
-def _jpeg_header(data: memoryview) -> tuple[tuple[int, int] | None, bool]:
-    """Walk the segments of a JPEG (ITU T.81, annex B) up to its first scan."""
-    size, at = None, 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:  # fill byte
-            at += 1
-            continue
-        length = data[at + 2] << 8 | data[at + 3]
-        if marker == 0xDA:
-            # Entropy-coded data holds no FF D9, an EXIF thumbnail before the scan may; cameras
-            # pad after it, so look for it anywhere behind the scan's start.
-            return size, bytes(data[at:]).rfind(b'\xff\xd9') >= 0
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and at + 9 <= len(data):
-            size = data[at + 7] << 8 | data[at + 8], data[at + 5] << 8 | data[at + 6]
-        at += 2 + length
-    return size, False
-
-
-def _webp_size(start: bytes) -> tuple[int, int] | None:
-    """Return (width, height) from the first 30 bytes of a WebP file (RFC 9649)."""
-    kind = start[12:16]
-    if kind == b'VP8X':
-        return tuple(int.from_bytes(start[i:i + 3], 'little') + 1 for i in (24, 27))
-    if kind == b'VP8L':
-        bits = int.from_bytes(start[21:25], 'little')
-        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    if kind == b'VP8 ':
-        return tuple(int.from_bytes(start[i:i + 2], 'little') & 0x3FFF for i in (26, 28))
-    return None

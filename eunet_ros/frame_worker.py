@@ -14,12 +14,13 @@ class LatestFrameWorker:
 
     The delay that waiting adds is thereby at most one frame's work, whatever the camera's rate.
     work: called in the thread with each frame; what it raises is given to on_error, and the thread
-    goes on with the next frame.
+    goes on with the next frame. on_error and on_drop get the frame first; a drop's reason is
+    'newer' or 'stopped'.
     """
 
-    def __init__(self, work: Callable[[Any], None],
-                 on_error: Callable[[Exception], None]) -> None:
-        self._work, self._on_error = work, on_error
+    def __init__(self, work: Callable[[Any], None], on_error: Callable[[Any, Exception], None],
+                 on_drop: Callable[[Any, str], None] = lambda frame, reason: None) -> None:
+        self._work, self._on_error, self._on_drop = work, on_error, on_drop
         self._condition = threading.Condition()
         self._waiting: Any = None
         self._stopped = False
@@ -30,10 +31,13 @@ class LatestFrameWorker:
     def submit(self, frame: Any) -> bool:
         """Offer a frame; returns whether an older one that waited was dropped for it."""
         with self._condition:
-            replaced = self._waiting is not None
-            self._waiting = frame
+            older, self._waiting = self._waiting, frame
+            if self._stopped:
+                older, self._waiting = frame, None
             self._condition.notify_all()
-            return replaced
+        if older is not None:
+            self._on_drop(older, 'stopped' if older is frame else 'newer')
+        return older is not None
 
     def wait_idle(self, timeout: float) -> bool:
         """Wait until nothing waits or is worked on; returns whether that came within timeout s."""
@@ -49,8 +53,10 @@ class LatestFrameWorker:
         """
         with self._condition:
             self._stopped = True
-            self._waiting = None
+            left, self._waiting = self._waiting, None
             self._condition.notify_all()
+        if left is not None:
+            self._on_drop(left, 'stopped')
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
@@ -66,4 +72,4 @@ class LatestFrameWorker:
             try:
                 self._work(frame)
             except Exception as error:
-                self._on_error(error)
+                self._on_error(frame, error)

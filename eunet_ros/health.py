@@ -3,58 +3,148 @@
 """What the node's figures mean: a level, one sentence and a table; no ROS imports."""
 from __future__ import annotations
 
-from eunet_ros.node_statistics import Snapshot
+from dataclasses import dataclass
 
-OK, WARN, ERROR = 0, 1, 2   # diagnostic_msgs/DiagnosticStatus
-_RECENT_ERROR_S = 5.0
-_LOST_SHARE = 0.05          # of the camera's images, before the transport is blamed
+from eunet_ros.node_statistics import REASONS, Snapshot
+from eunet_ros.parameters import LEVELS, NodeParameters
+
+OK, WARN, ERROR, STALE = 0, 1, 2, 3   # diagnostic_msgs/DiagnosticStatus
+_ENOUGH = 5   # images, before a share of them means anything
+_TRANSPORT = ('start the camera driver with FASTDDS_DEFAULT_PROFILES_FILE set to '
+              'config/fastdds_large_images.xml of eunet_ros')
 
 
-def assess(state: Snapshot, active: bool, enabled: bool, image_timeout: float,
-           topic: str) -> tuple[int, str]:
+@dataclass(frozen=True)
+class Situation:
     """
-    Return the level and a sentence for the node's state.
+    What the node is in, beside its figures.
 
-    image_timeout: seconds without an image before that is a warning. topic: the images' source.
+    topic: the images' source. cameras: how many publish on it. Each other field is empty or a
+    sentence: no engine works; another engine than the chosen one runs; a processor is throttled.
     """
-    if not active:
-        return OK, 'inactive'
-    if not enabled:
-        return OK, 'disabled by parameter or service'
-    age = state.last_image_age_s
+
+    active: bool = True
+    topic: str = ''
+    cameras: int = 1
+    no_engine: str = ''
+    fallback: str = ''
+    throttled: str = ''
+
+
+@dataclass(frozen=True)
+class Health:
+    """
+    The node's state: level and sentence of /diagnostics, and what ~/status says.
+
+    masking: whether masks come at all; a node that does none, by choice or not yet, is no error.
+    """
+
+    level: int
+    message: str
+    masking: bool
+
+    @property
+    def status_level(self) -> int:
+        """Return the level of ~/status: STALE where there are no masks to rely on."""
+        return STALE if not self.masking and self.level == OK else self.level
+
+
+def _graded(value: float, warn: float, error: float) -> int:
+    return ERROR if value > error else WARN if value > warn else OK
+
+
+def _images(state: Snapshot, where: Situation, p: NodeParameters) -> list[tuple[int, str]]:
+    """Judge what comes in."""
+    age, found = state.last_image_age_s, []
     if age is None:
-        return WARN, (f'no image has arrived on {topic}; check the topic, its type and the QoS '
-                      'reliability of the publisher')
-    if age > image_timeout:
-        return WARN, f'no image on {topic} for {age:.1f} s'
-    if state.since_error_s is not None and state.since_error_s < _RECENT_ERROR_S:
-        return ERROR, state.last_error
-    received = state.counts.get('received', 0)
-    transport = ('start the camera driver with FASTDDS_DEFAULT_PROFILES_FILE set to '
-                 'config/fastdds_large_images.xml of eunet_ros')
-    if state.lost > _LOST_SHARE * (received + state.lost) and state.lost >= 5:
-        return WARN, (f'{state.lost} of {received + state.lost} images were lost on the way; '
-                      f'{transport}')
-    if state.late > _LOST_SHARE * received and state.late >= 5:
-        return WARN, f'{state.late} of {received} images arrived late; {transport}'
-    if state.counts.get('dropped_unwatched', 0) == received:
-        return OK, 'idle: nobody subscribes to an output'
-    return OK, f'{state.rate_out:.1f} masks/s'
+        found.append((_graded(state.active_s, p.image_timeout, p.image_timeout_error), (
+            f'no image has arrived on {where.topic}; check the topic, its type and the QoS '
+            'reliability of the publisher')))
+    else:
+        found.append((_graded(age, p.image_timeout, p.image_timeout_error),
+                      f'no image on {where.topic} for {age:.1f} s'))
+    recent = state.recent
+    came, lost, late = (recent.get(k, 0) for k in ('in', 'lost', 'late'))
+    transport = LEVELS.index(p.level_transport)
+    if lost > p.transport_share * (came + lost) and lost >= 3:
+        found.append((transport, f'{lost} of the last {came + lost} images were lost on the way; '
+                                 f'{_TRANSPORT}'))
+    if late > p.transport_share * came and late >= 3:
+        found.append((transport, f'{late} of the last {came} images arrived late; {_TRANSPORT}'))
+    stamps = LEVELS.index(p.level_stamps)
+    if where.cameras > 1:
+        found.append((stamps, f'{where.cameras} publishers send images on {where.topic}; '
+                              'give each camera a topic of its own'))
+    for kind, words in (('zero', 'carry no time stamp'), ('future', 'are stamped in the future'),
+                        ('back', 'are stamped before the one that came before them')):
+        if recent.get(kind):
+            found.append((stamps, f'{recent[kind]} of the last {came} images {words}; check the '
+                                  'clock of the camera driver'))
+    return found
 
 
-def with_cones(level: int, message: str, reason: str) -> tuple[int, str]:
-    """Return the level and the sentence where positions of cones are withheld for a reason."""
-    if level != OK or not reason:
-        return level, message
-    return WARN, f'{message}; positions of cones are withheld: {reason}'
+def _masks(state: Snapshot, where: Situation, p: NodeParameters) -> list[tuple[int, str]]:
+    """Judge what goes out."""
+    recent, found = state.recent, []
+    if where.no_engine:
+        found.append((ERROR, where.no_engine))
+    came, failed, masked = (recent.get(k, 0) for k in ('in', 'failed', 'masked'))
+    if failed:
+        share = failed / max(came, failed)
+        found.append((_graded(share, p.error_share_warn, p.error_share_error),
+                      f'{failed} of the last {max(came, failed)} images failed: '
+                      f'{state.last_error}'))
+    if state.waiting_s and (state.last_image_age_s or 0) < p.image_timeout:
+        found.append((_graded(state.waiting_s, p.mask_timeout, p.mask_timeout_error),
+                      f'images come and no mask for {state.waiting_s:.1f} s'))
+    came -= recent.get('unwanted', 0)
+    if came >= _ENOUGH and state.active_s > 1.0:
+        share = masked / came
+        found.append((_graded(1 - share, 1 - p.mask_share_warn, 1 - p.mask_share_error),
+                      f'only {masked} of the last {came} images were masked, the camera is faster '
+                      'than the engine; lower its rate or the input size'))
+    if masked >= _ENOUGH:
+        found.append((_graded(state.recent_p99_s, p.latency_warn, p.latency_error),
+                      f'masks are late: p99 {state.recent_p99_s:.2f} s after their image came'))
+    found.append((LEVELS.index(p.level_fallback) if where.fallback else OK, where.fallback))
+    found.append((LEVELS.index(p.level_throttled) if where.throttled else OK, where.throttled))
+    return found
+
+
+def assess(state: Snapshot, where: Situation, p: NodeParameters) -> Health:
+    """Return the health of a node: the worst of what is found, and every sentence of its kind."""
+    if not where.active:
+        return Health(OK, 'inactive', False)
+    if not p.enabled:
+        return Health(OK, 'disabled by parameter or service', False)
+    recent = state.recent
+    idle = 'unwanted' in recent and not {'masked', 'failed'} & recent.keys()
+    found = _images(state, where, p) + ([] if idle else _masks(state, where, p))
+    level = max(found)[0]
+    if level > OK:
+        words = [words for grade in (ERROR, WARN) for g, words in found if g == grade]
+        return Health(level, '; '.join(dict.fromkeys(words)), 'masked' in recent)
+    if idle:
+        return Health(OK, 'idle: nobody subscribes to an output', False)
+    if 'masked' not in recent:
+        return Health(OK, 'waiting for the first mask', False)
+    return Health(OK, f'{state.rate_out:.1f} masks/s', True)
+
+
+def with_cones(found: Health, reason: str) -> Health:
+    """Return the health of a node that withholds the positions of cones for a reason."""
+    if found.level != OK or not reason:
+        return found
+    return Health(WARN, f'{found.message}; positions of cones are withheld: {reason}',
+                  found.masking)
 
 
 def table(state: Snapshot) -> dict[str, str]:
-    """Return the rows of the diagnostics message."""
+    """Return the rows of the diagnostics message; received = masked + dropped_… + in work."""
     rows = {'rate in [Hz]': f'{state.rate_in:.2f}', 'rate out [Hz]': f'{state.rate_out:.2f}'}
-    for name in ('received', 'masked', 'dropped_newer', 'dropped_bad', 'dropped_engine',
-                 'dropped_unwatched', 'dropped_disabled'):
+    for name in ('received', 'masked', *(f'dropped_{reason}' for reason in REASONS)):
         rows[name] = str(state.counts.get(name, 0))
+    rows['in work'] = str(state.in_work)
     rows['lost in transport (estimate)'] = str(state.lost)
     rows['late on arrival'] = str(state.late)
     for name, (p50, p99) in state.stage_ms.items():

@@ -19,6 +19,7 @@ import numpy as np
 MASKS_FILE = 'masks.bin'  # the recorder's, in its folder
 # stamp and arrival in ns, height and width in pixels, runs (0: deflated pixels), bytes
 _ENTRY = struct.Struct('<qqIIII')
+_MAX_PIXELS = 2 ** 28  # of a mask: 16384 x 16384
 _MAX_RUNS_SHARE = 0.05  # of the pixels; a noisy mask is smaller deflated
 
 
@@ -100,20 +101,41 @@ class MaskReader:
         return {stamp: offset for stamp, _, offset in self._entries}
 
     def read(self, index: int) -> StoredMask:
-        """Return the mask at a position, in order of arrival."""
+        """Return the mask at a position, in order of arrival; raises ValueError if damaged."""
         with open(self._path, 'rb') as file:
             return read_mask(file, self._entries[index][2])
 
 
 def read_mask(file: BinaryIO, offset: int) -> StoredMask:
-    """Return the mask that starts at an offset of an open file of MaskWriter."""
+    """
+    Return the mask that starts at an offset of an open file of MaskWriter.
+
+    Raises ValueError if it is damaged.
+    """
     file.seek(offset)
     stamp, arrival, height, width, runs, length = _ENTRY.unpack(file.read(_ENTRY.size))
     data = file.read(length)
-    if runs:
-        starts = np.frombuffer(data, np.uint32, runs)
-        values = np.frombuffer(data, np.uint8, runs, 4 * runs)
-        flat = np.repeat(values, np.diff(starts, append=np.uint32(height * width)))
-    else:
-        flat = np.frombuffer(zlib.decompress(data), np.uint8)
+    flat, size = None, height * width
+    if size <= _MAX_PIXELS:
+        flat = _from_runs(data, runs, size) if runs else _inflated(data, size)
+    if flat is None:
+        raise ValueError(f'The mask at byte {offset} of {file.name} is damaged: record it again.')
     return StoredMask(stamp, arrival, flat.reshape(height, width))
+
+
+def _from_runs(data: bytes, runs: int, size: int) -> np.ndarray | None:
+    if len(data) != 5 * runs or runs > size:
+        return None
+    starts = np.frombuffer(data, np.uint32, runs).astype(np.int64)
+    lengths = np.diff(starts, append=size)
+    if starts[0] or lengths.min() < 0:
+        return None
+    return np.repeat(np.frombuffer(data, np.uint8, runs, 4 * runs), lengths)
+
+
+def _inflated(data: bytes, size: int) -> np.ndarray | None:
+    try:
+        content = zlib.decompressobj().decompress(data, size + 1)
+    except zlib.error:
+        return None
+    return np.frombuffer(content, np.uint8) if len(content) == size else None

@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import median
 import threading
 
 import numpy as np
 
-WINDOW = 300            # frames over which percentiles are taken
+WINDOW = 300            # frames over which the percentiles of stages are taken
+REASONS = ('newer', 'bad', 'engine', 'unwatched', 'disabled', 'stopped')  # of a drop
 _RATE_WINDOW_NS = 5_000_000_000
 _MIN_INTERVALS = 5      # before the camera's period is believed
+_SLOWER = 15            # even intervals, all too long: the camera has another rate now
+_DAY_NS = 86_400_000_000_000
 
 
 class Rate:
@@ -32,12 +36,38 @@ class Rate:
         return (len(recent) - 1) / span * 1e9 if len(recent) > 1 else 0.0
 
 
+class Recent:
+    """What happened in the last moments, so that a fault that has passed is forgotten."""
+
+    def __init__(self, length_ns: int) -> None:
+        self.length_ns = length_ns
+        self._events: deque[tuple[int, str, float]] = deque(maxlen=20_000)
+
+    def add(self, now: int, kind: str, value: float = 1.0) -> None:
+        """Note an event with a value."""
+        self._forget(now)
+        self._events.append((now, kind, value))
+
+    def values(self, now: int) -> dict[str, list[float]]:
+        """Return the values by kind."""
+        self._forget(now)
+        found: dict[str, list[float]] = {}
+        for _, kind, value in self._events:
+            found.setdefault(kind, []).append(value)
+        return found
+
+    def _forget(self, now: int) -> None:
+        while self._events and now - self._events[0][0] > self.length_ns:
+            self._events.popleft()
+
+
 class StreamMonitor:
     """
     Notices frames that the transport lost or delivered late, from stamps and arrival times.
 
     late_ns: an image older than this on arrival is late. A gap of k periods between stamps counts
-    k - 1 lost frames; the period is the median of the last intervals.
+    k - 1 lost frames; the period is the median of the last intervals. Losses are uneven: where
+    the gaps are all alike the camera has become slower.
     """
 
     def __init__(self, late_ns: int) -> None:
@@ -46,29 +76,54 @@ class StreamMonitor:
         self.late = 0
         self._last: int | None = None
         self._intervals: deque[int] = deque(maxlen=30)
+        self._long: deque[int] = deque(maxlen=_SLOWER)  # in a row
 
-    def observe(self, stamp: int, arrival: int) -> None:
-        """Take in one image; stamps that are zero or jump back start afresh."""
+    def observe(self, stamp: int, arrival: int) -> dict[str, int]:
+        """
+        Take in one image; returns what is wrong with it.
+
+        Keys: 'lost' (how many before it), 'late', 'zero', 'future' and 'back' (its stamp). Stamps
+        that are zero or jump back start afresh.
+        """
         if stamp <= 0:
-            return
+            return {'zero': 1}
+        found = {}
         age = arrival - stamp
         # A day old is a bag played without a clock, not a slow transport.
-        self.late += self.late_ns < age < 86_400_000_000_000
+        if self.late_ns < age < _DAY_NS:
+            self.late += 1
+            found['late'] = 1
+        elif age < -self.late_ns and arrival > 0:  # a simulated clock that stands still is at 0
+            found['future'] = 1
         interval = stamp - self._last if self._last is not None else 0
+        if self._last is not None and interval <= 0:
+            found['back'] = 1
         self._last = stamp
         if interval <= 0 or interval > 2_000_000_000:  # a loop, a pause
-            return
+            return found
         if len(self._intervals) >= _MIN_INTERVALS:
             period = median(self._intervals)
             if interval > 1.6 * period:
-                self.lost += round(interval / period) - 1
-                return
+                self._long.append(interval)
+                if len(self._long) == _SLOWER and max(self._long) < 1.6 * min(self._long):
+                    self._intervals = deque(self._long, maxlen=30)  # a camera that became slower
+                found['lost'] = round(interval / period) - 1
+                self.lost += found['lost']
+                return found
+        self._long.clear()
         self._intervals.append(interval)
+        return found
 
 
 @dataclass
 class Snapshot:
-    """What diagnostics report; counts since activation, rates in Hz, latencies in ms."""
+    """
+    What diagnostics report; counts since activation, rates in Hz, latencies in ms.
+
+    recent: counts of the last moments; of images 'in', 'masked', 'failed', 'unwanted' (nobody
+    listens, or disabled), 'lost', 'late', 'zero', 'future' and 'back'. waiting_s: how long images
+    have come without a mask. in_work: images that are neither masked nor dropped yet.
+    """
 
     counts: dict[str, int]
     rate_in: float
@@ -79,27 +134,47 @@ class Snapshot:
     last_image_age_s: float | None
     last_error: str
     since_error_s: float | None
+    active_s: float = 0.0
+    recent: dict[str, int] = field(default_factory=dict)
+    recent_p99_s: float = 0.0
+    waiting_s: float = 0.0
+    in_work: int = 0
 
 
 @dataclass
 class NodeStatistics:
-    """Thread-safe statistics of the node; `now` is of the monotonic clock, in ns."""
+    """
+    Thread-safe statistics of the node; `now` is of the monotonic clock, in ns.
+
+    recent_ns: how far back the present reaches. trace: where given, called with what became of
+    each image ('received', 'masked' or 'dropped_<reason>') and its stamp.
+    """
 
     late_ns: int = 500_000_000
+    recent_ns: int = 2_000_000_000
+    trace: Callable[[str, int], None] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.reset()
 
-    def reset(self) -> None:
+    def reset(self, now: int = 0) -> None:
         """Forget everything."""
         with self._lock:
             self._counts: Counter[str] = Counter()
             self._in, self._out = Rate(), Rate()
             self._monitor = StreamMonitor(self.late_ns)
+            self._recent = Recent(self.recent_ns)
             self._stages: dict[str, deque[float]] = {}
+            self._start = now
             self._last_image: int | None = None
+            self._unanswered: int | None = None  # arrival of the first image since the last mask
             self._last_error, self._error_time = '', None
+
+    def remember_for(self, recent_ns: int) -> None:
+        """Change how far back the present reaches."""
+        with self._lock:
+            self.recent_ns = self._recent.length_ns = recent_ns
 
     def received(self, stamp: int, arrival: int, now: int) -> None:
         """Count an image; stamp and arrival are of the clock that stamps images, in ns."""
@@ -107,34 +182,62 @@ class NodeStatistics:
             self._counts['received'] += 1
             self._in.tick(now)
             self._last_image = now
-            self._monitor.observe(stamp, arrival)
+            if self._unanswered is None:
+                self._unanswered = now
+            self._recent.add(now, 'in')
+            for kind, number in self._monitor.observe(stamp, arrival).items():
+                self._recent.add(now, kind, number)
+        self._tell('received', stamp)
 
-    def dropped(self, reason: str) -> None:
-        """Count an image that was received and not masked."""
+    def dropped(self, reason: str, now: int, stamp: int = 0) -> None:
+        """Count an image that was received and not masked, for one of REASONS."""
         with self._lock:
             self._counts[f'dropped_{reason}'] += 1
+            if reason in ('unwatched', 'disabled', 'stopped'):  # nobody waits for its mask
+                self._unanswered = None
+                self._recent.add(now, 'unwanted')
+            elif reason in ('bad', 'engine'):
+                self._recent.add(now, 'failed')
+        self._tell(f'dropped_{reason}', stamp)
 
-    def masked(self, now: int, stage_ms: dict[str, float]) -> None:
+    def masked(self, now: int, stage_ms: dict[str, float], stamp: int = 0) -> None:
         """Count a published mask and its milliseconds by stage."""
         with self._lock:
             self._counts['masked'] += 1
             self._out.tick(now)
+            self._unanswered = None
+            self._recent.add(now, 'masked', stage_ms.get('total', 0.0))
             for name, ms in stage_ms.items():
                 self._stages.setdefault(name, deque(maxlen=WINDOW)).append(ms)
+        self._tell('masked', stamp)
 
     def error(self, sentence: str, now: int) -> None:
         """Remember the last error."""
         with self._lock:
             self._last_error, self._error_time = sentence, now
 
-    def snapshot(self, now: int) -> Snapshot:
-        """Return the figures at `now`."""
+    def snapshot(self, now: int, stages: bool = True) -> Snapshot:
+        """Return the figures at `now`; stages: also their percentiles, which take a moment."""
         with self._lock:
-            stages = {name: tuple(float(v) for v in np.percentile(values, (50, 99)))
-                      for name, values in self._stages.items()}
+            percentiles = {name: tuple(float(v) for v in np.percentile(values, (50, 99)))
+                           for name, values in self._stages.items()} if stages else {}
+            recent = self._recent.values(now)
+            latencies = recent.get('masked')
 
             def age(t: int | None) -> float | None:
                 return None if t is None else (now - t) / 1e9
-            return Snapshot(dict(self._counts), self._in.hz(now), self._out.hz(now),
-                            self._monitor.lost, self._monitor.late, stages,
-                            age(self._last_image), self._last_error, age(self._error_time))
+            counts = dict(self._counts)
+            ended = sum(n for name, n in counts.items() if name != 'received')
+            return Snapshot(
+                counts, self._in.hz(now), self._out.hz(now), self._monitor.lost,
+                self._monitor.late, percentiles, age(self._last_image), self._last_error,
+                age(self._error_time), active_s=age(self._start),
+                recent={kind: int(sum(values)) if kind == 'lost' else len(values)
+                        for kind, values in recent.items()},
+                recent_p99_s=float(np.percentile(latencies, 99)) / 1e3 if latencies else 0.0,
+                waiting_s=age(self._unanswered) or 0.0,
+                in_work=max(0, counts.get('received', 0) - ended))
+
+    def _tell(self, event: str, stamp: int) -> None:
+        if self.trace:
+            self.trace(event, stamp)

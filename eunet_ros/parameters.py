@@ -16,6 +16,7 @@ from eunet_ros.model.resources import DEFAULT_WEIGHTS
 
 TRANSPORTS = ('raw', 'compressed')
 RELIABILITIES = ('best_effort', 'reliable')
+LEVELS = ('ok', 'warn', 'error')   # of diagnostics, in the order of DiagnosticStatus
 MOUNTINGS = ('parameters', 'tf')
 
 
@@ -79,13 +80,62 @@ class NodeParameters:
     jpeg_quality: int = _parameter(
         80, 'JPEG quality of ~/overlay/compressed, 1 to 100.', live=True, minimum=1, maximum=100)
     image_timeout: float = _parameter(
-        1.0, 'Diagnostics warn when no image has come for this long [s].', live=True,
+        0.5, 'Diagnostics warn when no image has come for this long [s].', live=True,
         minimum=0.05, maximum=3600.0)
+    image_timeout_error: float = _parameter(
+        2.0, 'The same is an error after this long [s].', live=True, minimum=0.05, maximum=3600.0)
+    mask_timeout: float = _parameter(
+        0.5, 'Diagnostics warn when images come and no mask has gone out for this long [s].',
+        live=True, minimum=0.05, maximum=3600.0)
+    mask_timeout_error: float = _parameter(
+        1.0, 'No mask is an error after this long [s].', live=True, minimum=0.05, maximum=3600.0)
+    mask_share_warn: float = _parameter(
+        0.5, 'Warn when a smaller share of the images is masked.', live=True,
+        minimum=0.0, maximum=1.0)
+    mask_share_error: float = _parameter(
+        0.1, 'An error when a smaller share of the images is masked.', live=True,
+        minimum=0.0, maximum=1.0)
+    latency_warn: float = _parameter(
+        0.2, 'Warn when p99 of the time from an image to its mask is longer [s].', live=True,
+        minimum=0.001, maximum=3600.0)
+    latency_error: float = _parameter(
+        1.0, 'An error when p99 of the time from an image to its mask is longer [s].', live=True,
+        minimum=0.001, maximum=3600.0)
+    error_share_warn: float = _parameter(
+        0.0, 'Warn when more than this share of the images fails.', live=True,
+        minimum=0.0, maximum=1.0)
+    error_share_error: float = _parameter(
+        0.2, 'An error when more than this share of the images fails.', live=True,
+        minimum=0.0, maximum=1.0)
+    transport_share: float = _parameter(
+        0.05, 'Share of images lost on the way, or late, above which level_transport holds.',
+        live=True, minimum=0.0, maximum=1.0)
+    level_transport: str = _parameter(
+        'warn', 'Level of images that are lost or late.', live=True, choices=LEVELS)
+    level_stamps: str = _parameter(
+        'warn', 'Level of stamps at zero, in the future or jumping back, and of two cameras on '
+        'one topic.', live=True, choices=LEVELS)
+    level_fallback: str = _parameter(
+        'warn', 'Level while another engine stands in for one that failed.', live=True,
+        choices=LEVELS)
+    level_throttled: str = _parameter(
+        'warn', 'Level while the CPU or GPU is slowed down because of its heat or power.',
+        live=True, choices=LEVELS)
+    engine_retry: float = _parameter(
+        30.0, 'After so long a failed engine is tried again, in the background [s]; 0: never.',
+        live=True, minimum=0.0, maximum=3600.0)
+    health_window: float = _parameter(
+        2.0, 'How far back shares and latencies reach in diagnostics [s].', live=True,
+        minimum=0.2, maximum=60.0)
     late_image: float = _parameter(
         0.5, 'An image older than this on arrival counts as late in diagnostics [s].',
         minimum=0.01, maximum=3600.0)
+    status_period: float = _parameter(
+        0.2, 'Time between two messages on ~/status [s]; its deadline is 2.5 times that.',
+        minimum=0.05, maximum=10.0)
     diagnostics_period: float = _parameter(
-        1.0, 'Time between two messages on /diagnostics [s].', minimum=0.1, maximum=3600.0)
+        1.0, 'Time between two messages on /diagnostics [s]; a new level is told at once.',
+        minimum=0.1, maximum=3600.0)
     base_frame: str = _parameter(
         'base_link', 'Frame of the positions of cones (REP 105): x forward, y left, z up.')
     mounting: str = _parameter(

@@ -9,9 +9,34 @@ import gc
 import logging
 import os
 import sys
+import tempfile
 from typing import NoReturn
 
 import rclpy
+
+
+def complain(text: str) -> None:
+    """Say something on stderr, which may be a file on a full disk."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def logging_arguments() -> list[str]:
+    """
+    Return what rclpy's arguments need where the log's folder cannot be written: no log file.
+
+    ROS would refuse to start: on a full or read-only disk the log is worth less than the node.
+    """
+    home = os.environ.get('ROS_HOME') or os.path.expanduser('~/.ros')
+    folder = os.environ.get('ROS_LOG_DIR') or os.path.join(home, 'log')
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return []
+    except OSError as error:
+        complain(f'The log folder {folder} cannot be written ({error.strerror}): no log file is '
+                 'kept.')
+        return ['--ros-args', '--disable-external-lib-logs']
 
 
 def shut_down() -> None:

@@ -8,17 +8,19 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from eunet_ros import health
 from eunet_ros.cone_publisher import cone_outputs, ConePublisher, LABELS, output_qos
 from eunet_ros.conversions import ConversionError, fill_compressed, fill_image, scale_camera_info
+from eunet_ros.engine_guard import EngineGuard, GuardState
 from eunet_ros.frame_worker import LatestFrameWorker
 from eunet_ros.model.engines import AUTO, EngineError
 from eunet_ros.model.errors import sentence
 from eunet_ros.node_statistics import NodeStatistics
 from eunet_ros.parameters import check_names, check_value, NodeParameters
 from eunet_ros.pipeline import FramePipeline, parse_classes, Products, region_rows
-from eunet_ros.ros_process import run, shut_down
+from eunet_ros.ros_process import complain, logging_arguments, run, shut_down
+from eunet_ros.status_publisher import StatusPublisher
+from eunet_ros.throttling import ThrottleWatch
 from rcl_interfaces.msg import (
     FloatingPointRange,
     IntegerRange,
@@ -48,6 +50,11 @@ def _qos(reliability: str, depth: int) -> QoSProfile:
     return QoSProfile(depth=depth, reliability=policy, history=HistoryPolicy.KEEP_LAST)
 
 
+def _stamp(msg: Image | CompressedImage) -> int:
+    """Return the header's stamp in ns."""
+    return msg.header.stamp.sec * 1_000_000_000 + msg.header.stamp.nanosec
+
+
 def _sentence(error: Exception) -> str:
     return str(error) if isinstance(error, (ValueError, EngineError)) else repr(error)
 
@@ -67,7 +74,9 @@ class SegmentationNode(LifecycleNode):
         except (ValueError, ParameterException):
             self.destroy_node()  # a half-made node would go on answering to discovery
             raise
-        self.statistics = NodeStatistics(int(self.parameters.late_image * 1e9))
+        self.statistics = NodeStatistics(int(self.parameters.late_image * 1e9),
+                                         int(self.parameters.health_window * 1e9))
+        self.throttling = ThrottleWatch()
         self._worker: LatestFrameWorker | None = None
         self._pipeline: FramePipeline | None = None
         self._cones: ConePublisher | None = None
@@ -78,8 +87,9 @@ class SegmentationNode(LifecycleNode):
         self._image_topic = self._resolve_image_topic()
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._service = self.create_service(SetBool, '~/set_enabled', self._on_set_enabled)
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._timer = self.create_timer(self.parameters.diagnostics_period, self._diagnose)
+        self._status = StatusPublisher(
+            self, self.health, self._rows, self.parameters.engine, self.parameters.status_period,
+            self.parameters.diagnostics_period)
 
     # --- parameters -------------------------------------------------------------------------
 
@@ -118,7 +128,9 @@ class SegmentationNode(LifecycleNode):
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
         self.parameters = changed
+        self.statistics.remember_for(int(changed.health_window * 1e9))
         if self._pipeline:
+            self._pipeline.segmenter.retry_s = changed.engine_retry
             self._pipeline.opacity = changed.overlay_opacity
             self._pipeline.region = changed.region
         return SetParametersResult(successful=True)
@@ -156,7 +168,15 @@ class SegmentationNode(LifecycleNode):
             return FAILURE
         for failure in segmenter.failures:
             self.get_logger().warning(failure)
-        self._pipeline = FramePipeline(segmenter, p.overlay_opacity, keep, p.region)
+        chosen, checkpoint = segmenter.engine.name, segmenter.checkpoint
+
+        def another(name: str) -> Segmenter:
+            # A precision that was asked for may be one that only the chosen engine has.
+            precision = p.precision if name == chosen else 'auto'
+            return Segmenter(checkpoint, name, p.input_size, '', p.num_threads,
+                             precision, self.get_logger().info)
+        guard = EngineGuard(segmenter, another, self.get_logger().error, p.engine_retry)
+        self._pipeline = FramePipeline(guard, p.overlay_opacity, keep, p.region)
         qos = _qos(p.output_reliability, p.output_depth)
         self._outputs = {
             name: self.create_lifecycle_publisher(kind, f'~/{name}', output_qos(name, qos))
@@ -169,8 +189,8 @@ class SegmentationNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the worker and subscribe."""
-        self.statistics.reset()
-        self._worker = LatestFrameWorker(self._process, self._on_error)
+        self.statistics.reset(time.monotonic_ns())
+        self._worker = LatestFrameWorker(self._process, self._on_error, self._on_drop)
         p = self.parameters
         kind = CompressedImage if p.image_transport == 'compressed' else Image
         qos = _qos(p.image_reliability, p.image_depth)
@@ -182,6 +202,7 @@ class SegmentationNode(LifecycleNode):
         self.get_logger().info(f'Segmenting {self._image_topic} ({p.image_transport}).')
         activated = super().on_activate(state)
         self._cones.labels(self._outputs, self.get_clock().now().to_msg())
+        self._status.look()
         return activated
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -212,6 +233,8 @@ class SegmentationNode(LifecycleNode):
         if self._worker and not self._worker.stop():
             self.get_logger().error('The engine did not finish its image within 10 s.')
         self._worker = self._camera_info = None
+        if self.context.ok():
+            self._status.look()  # at once: nobody drives on a mask that will not come
 
     def _release(self) -> None:
         self._stop()
@@ -246,13 +269,18 @@ class SegmentationNode(LifecycleNode):
         return own if own != plain else f'{base}/compressed'
 
     def _on_image(self, msg: Image | CompressedImage) -> None:
-        stamp = msg.header.stamp
-        self.statistics.received(stamp.sec * 1_000_000_000 + stamp.nanosec,
-                                 self.get_clock().now().nanoseconds, time.monotonic_ns())
+        frame = msg, time.perf_counter()
+        self.statistics.received(_stamp(msg), self.get_clock().now().nanoseconds,
+                                 time.monotonic_ns())
         if not self.parameters.enabled:
-            self.statistics.dropped('disabled')
-        elif self._worker and self._worker.submit((msg, time.perf_counter())):
-            self.statistics.dropped('newer')
+            self._on_drop(frame, 'disabled')
+        elif self._worker:
+            self._worker.submit(frame)
+        else:
+            self._on_drop(frame, 'stopped')
+
+    def _on_drop(self, frame: tuple[Image | CompressedImage, float], reason: str) -> None:
+        self.statistics.dropped(reason, time.monotonic_ns(), _stamp(frame[0]))
 
     def _on_camera_info(self, msg: CameraInfo) -> None:
         self._camera_info = msg
@@ -263,7 +291,7 @@ class SegmentationNode(LifecycleNode):
         watched = {n for n, out in self._outputs.items()
                    if n != LABELS and out.get_subscription_count()}
         if not watched:
-            self.statistics.dropped('unwatched')
+            self._on_drop(frame, 'unwatched')
             return
         wanted = {name.partition('/')[0] for name in watched}
         products = self._pipeline.run(msg, wanted)
@@ -272,7 +300,7 @@ class SegmentationNode(LifecycleNode):
         done = time.perf_counter()
         self.statistics.masked(time.monotonic_ns(), {
             'wait': (began - arrived) * 1e3, **products.stage_ms,
-            'publish': (done - ready) * 1e3, 'total': (done - arrived) * 1e3})
+            'publish': (done - ready) * 1e3, 'total': (done - arrived) * 1e3}, _stamp(msg))
 
     def _publish(self, header: Any, products: Products, watched: set[str]) -> None:
         out = self._outputs
@@ -293,39 +321,42 @@ class SegmentationNode(LifecycleNode):
         if 'confidence' in watched:
             out['confidence'].publish(fill_image(Image(), products.confidence, 'mono8', header))
 
-    def _on_error(self, error: Exception) -> None:
+    def _on_error(self, frame: tuple[Image | CompressedImage, float], error: Exception) -> None:
         if not self.context.ok():  # publishing failed because the process is ending
+            self._on_drop(frame, 'stopped')
             return
-        bad = isinstance(error, ConversionError)
-        self.statistics.dropped('bad' if bad else 'engine')
         text = _sentence(error)
-        self.statistics.error(text, time.monotonic_ns())
+        self.statistics.error(text, time.monotonic_ns())  # first: a drop is judged with its words
+        self._on_drop(frame, 'bad' if isinstance(error, ConversionError) else 'engine')
         self.get_logger().error(f'Image dropped: {text}', throttle_duration_sec=_THROTTLE_S)
 
     # --- diagnostics ------------------------------------------------------------------------
 
-    def _diagnose(self) -> None:
-        p, pipeline = self.parameters, self._pipeline
-        state = self.statistics.snapshot(time.monotonic_ns())
-        level, message = health.assess(
-            state, self._active, p.enabled, p.image_timeout, self._image_topic)
-        rows = health.table(state)
+    def health(self) -> health.Health:
+        """Return the node's health, as /diagnostics and ~/status tell it."""
+        guard = self._pipeline.segmenter.state if self._pipeline else GuardState()
+        cameras = self.count_publishers(self._image_topic) if self._active else 0
+        found = health.assess(
+            self.statistics.snapshot(time.monotonic_ns(), stages=False),
+            health.Situation(self._active, self._image_topic, cameras, guard.no_engine,
+                             guard.fallback, self.throttling.look()), self.parameters)
+        return health.with_cones(found, self._cones.reason if self._cones else '')
+
+    def _rows(self) -> dict[str, str]:
+        rows = health.table(self.statistics.snapshot(time.monotonic_ns()))
+        rows['throttling'] = self.throttling.look() or f'none seen ({self.throttling.sources})'
         if self._cones:
-            level, message = health.with_cones(level, message, self._cones.reason)
             rows.update(self._cones.rows())
-        if pipeline:
-            engine, checkpoint = pipeline.segmenter.engine, pipeline.segmenter.checkpoint
+        if self._pipeline:
+            guard = self._pipeline.segmenter
+            engine, checkpoint = guard.engine, guard.checkpoint
             rows.update({
                 'engine': engine.name, 'precision': engine.precision,
                 'variant': checkpoint.variant, 'weights sha256': checkpoint.sha256,
-                'input': 'x'.join(map(str, pipeline.segmenter.input_size))})
-        status = DiagnosticStatus(
-            level=bytes([level]), name=f'{self.get_fully_qualified_name()}: segmentation',
-            message=message, hardware_id=p.engine,
-            values=[KeyValue(key=k, value=v) for k, v in rows.items()])
-        array = DiagnosticArray(status=[status])
-        array.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(array)
+                'input': 'x'.join(map(str, guard.input_size)),
+                'images retried': str(guard.state.retried),
+                'engines replaced': str(guard.state.replaced)})
+        return rows
 
 
 def main(args: list[str] | None = None) -> int:
@@ -333,9 +364,9 @@ def main(args: list[str] | None = None) -> int:
     node = executor = None
     try:
         try:
-            rclpy.init(args=args)
+            rclpy.init(args=[*(sys.argv if args is None else args), *logging_arguments()])
         except Exception as error:  # malformed --ros-args, a parameter file that is not there
-            print(f'eunet: {sentence(error)}', file=sys.stderr)
+            complain(f'eunet: {sentence(error)}')
             return 1
         node = SegmentationNode()
         if node.parameters.autostart and not node.start():
@@ -346,7 +377,7 @@ def main(args: list[str] | None = None) -> int:
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except (ValueError, ParameterException) as error:
-        print(f'eunet: {sentence(error)}', file=sys.stderr)
+        complain(f'eunet: {sentence(error)}')
         return 1
     except Exception:
         if rclpy.ok():

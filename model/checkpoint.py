@@ -24,6 +24,7 @@ from eunet_ros.model.resources import WEIGHTS_DIR
 import torch
 
 FORMAT = 1
+MAX_BYTES = 2 ** 30  # of a file; the largest network of the family has 18 MB
 _KEY = 'eunet_ros'
 # ImageNet's, as usual in the field: weights of other networks' stems stay comparable.
 DEFAULT_MEAN = (0.485, 0.456, 0.406)
@@ -176,6 +177,10 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint,
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str], str]:
     from safetensors import safe_open, SafetensorError
+    size = path.stat().st_size if path.exists() else 0
+    if size > MAX_BYTES:
+        raise CheckpointError(f'The weights file {path} has {size} bytes, expected up to '
+                              f'{MAX_BYTES}: it is not of this package.')
     try:
         with safe_open(path, 'pt') as file:
             tensors = {k: file.get_tensor(k) for k in file.keys()}

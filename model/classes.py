@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from eunet_ros.model.errors import one_line
+from eunet_ros.model.files import read_yaml
 from eunet_ros.model.resources import share_file
 import numpy as np
-import yaml
 
 IGNORE_ID = 255  # in ground truth only
 
@@ -80,9 +80,9 @@ class ClassTable:
 def read_classes(path: Path) -> ClassTable:
     """Read a class file; raises ValueError naming the file and what is wrong with it."""
     try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+        content = read_yaml(path)
         return ClassTable.from_list(content.get('classes') if isinstance(content, dict) else None)
-    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise ValueError(f'Cannot read the classes in {path}: {one_line(error)}.') from error
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eunet_ros.model.classes import ClassTable
+from eunet_ros.model.image_header import MAX_PIXELS
 from eunet_ros.model.supervisely import (
     DataError,
     decode_bitmap,
@@ -19,6 +20,7 @@ from eunet_ros.model.supervisely import (
 )
 import numpy as np
 
+MAX_MASKS = 2 ** 28  # pixels of all masks of an image together; each lies in memory
 BORDER = 140  # px of black, with a logo, that FSOCO puts on all four sides of an image
 CONES = ('blue_cone', 'yellow_cone', 'orange_cone', 'large_orange_cone', 'unknown_cone')
 
@@ -92,13 +94,19 @@ def read_annotation(path: Path, classes: ClassTable) -> Annotation:
     if len(sides) != 2 or not all(type(v) is int and 0 < v <= MAX_COORDINATE for v in sides):
         raise DataError(f'Expected size with height and width in {path}, found {str(size)[:60]}; '
                         'download it again.')
+    if sides[0] * sides[1] > MAX_PIXELS:
+        raise DataError(f'The size {sides[1]}x{sides[0]} in {path} is more than {MAX_PIXELS} '
+                        'pixels; download it again.')
     rows = content.get('objects')
     if not isinstance(rows, list):
         raise DataError(f'Expected a list of objects in {path}; download it again.')
-    objects = []
+    objects, pixels = [], 0
     for number, row in enumerate(rows):
         try:
             objects.append(_read_object(row, classes))
+            pixels += objects[-1].mask.size if objects[-1] else 0
+            if pixels > MAX_MASKS:
+                raise DataError(f'with it the masks have more than {MAX_MASKS} pixels together')
         except DataError as error:
             raise DataError(f'Object {number} of {path} cannot be used: {error}.') from error
     cones = tuple(o for o in objects if o is not None)

@@ -13,18 +13,17 @@ import binascii
 import json
 import math
 from pathlib import Path
-import struct
 from typing import Any
 import zlib
 
 import cv2
 from eunet_ros.model.errors import one_line
+from eunet_ros.model.image_header import PNG, read_header
 import numpy as np
 
 MAX_PIXELS = 7680 * 4320       # of a mask: an 8K image
 MAX_PNG_BYTES = 16 * 2 ** 20   # of a mask's PNG; a cone has some hundred bytes
 MAX_COORDINATE = 100_000       # pixels; keeps sums of hostile numbers small
-_PNG_START = b'\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR'
 
 
 class DataError(ValueError):
@@ -71,13 +70,16 @@ def decode_bitmap(text: Any) -> np.ndarray:
     size is read from the header before anything is unpacked to pixels.
     """
     png = _inflate(text)
-    if len(png) < 26 or not png.startswith(_PNG_START):
+    size, end = (png.startswith(PNG) and read_header(np.frombuffer(png, np.uint8))) or (None, 0)
+    if size is None:
         raise DataError('the bitmap is not a PNG')
-    width, height = struct.unpack('>II', png[16:24])
+    width, height = size
     if not 0 < width * height <= MAX_PIXELS:
         raise DataError(f'the bitmap has {width}x{height} pixels, expected 1 to {MAX_PIXELS}')
+    if not end:
+        raise DataError("the bitmap's PNG is damaged")
     try:
-        pixels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+        pixels = cv2.imdecode(np.frombuffer(png, np.uint8, end), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         pixels = None
     if pixels is None or pixels.shape[:2] != (height, width):

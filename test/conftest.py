@@ -67,6 +67,23 @@ def ros():
     shut_down()
 
 
+@pytest.fixture(scope='module')
+def module_rig(tmp_path_factory, tiny_weights):
+    """Return the node in its own process, and who watches it, for the tests of a file."""
+    pytest.importorskip('rclpy', reason='rclpy is not installed')
+    from rig import Rig
+    rig = Rig(tmp_path_factory.mktemp('node'), tiny_weights)
+    yield rig
+    rig.close()
+
+
+@pytest.fixture
+def rig(module_rig):
+    """Return the file's rig; faults and cameras end with the test."""
+    yield module_rig
+    module_rig.clear()
+
+
 class Driver:
     """Spins nodes until something is true."""
 

@@ -69,7 +69,8 @@ def test_positions_are_withheld_for_a_reason(tmp_path, drive):
 def test_the_sample_drive_knows_its_mounting():
     bag = share_file('test/data/sample_drive/metadata.yaml').parent
     values = read_mounting(bag / MOUNTING)
-    assert values == {'camera_height': 1.05, 'camera_pitch': pytest.approx(np.radians(5), abs=1e-4)}
+    assert values == {
+        'camera_height': 1.05, 'camera_pitch': pytest.approx(np.radians(5), abs=1e-4)}
 
 
 @pytest.mark.parametrize('text, said', [

@@ -13,7 +13,7 @@ LIMIT = 10
 def make_worker():
     workers = []
 
-    def make(work, on_error=lambda error: None):
+    def make(work, on_error=lambda frame, error: None):
         workers.append(LatestFrameWorker(work, on_error))
         return workers[-1]
     yield make
@@ -53,11 +53,11 @@ def test_errors_are_handed_over_and_the_next_frame_is_worked_on(make_worker):
         if frame == 'bad':
             raise ValueError('bad frame')
         done.append(frame)
-    worker = make_worker(work, errors.append)
+    worker = make_worker(work, lambda frame, error: errors.append((frame, str(error))))
     for frame in ('bad', 'good'):
         worker.submit(frame)
         assert worker.wait_idle(LIMIT)
-    assert [str(e) for e in errors] == ['bad frame'] and done == ['good']
+    assert errors == [('bad', 'bad frame')] and done == ['good']
 
 
 def test_stop_finishes_the_frame_in_work_and_drops_the_waiting_one(make_worker):

@@ -14,8 +14,8 @@ from typing import Any
 
 from eunet_ros.model.checkpoint import check_input_size
 from eunet_ros.model.eunet import get_variant, Variant
+from eunet_ros.model.files import read_yaml
 from eunet_ros.model.resources import share_file
-import yaml
 
 PRECISIONS = ('32-true', 'bf16-mixed', '16-mixed')
 _DEFAULT = 'config/training/fsoco.yaml'
@@ -181,8 +181,8 @@ def _check_names(names: set[str], where: str) -> None:
 def read_config(path: Path) -> dict[str, Any]:
     """Read the fields that a YAML file sets; raises ValueError, in a sentence, where it is off."""
     try:
-        values = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        values = read_yaml(path)
+    except (OSError, ValueError) as error:
         raise ValueError(f'Cannot read the configuration {path}: {error}') from error
     if not isinstance(values, dict):
         raise ValueError(

@@ -4,7 +4,8 @@
 Built engines on disk, so that a node starts at once after the first time.
 
 A file holds what it was built for and a checksum: whatever is stale, foreign or half-written is
-built again, and a folder that cannot be written costs only the time of the next build.
+built again, and a folder that cannot be written costs only the time of the next build. The folder
+is private: what another user could have written is not used.
 """
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+import stat
 from typing import TYPE_CHECKING
 
 from eunet_ros.model.errors import one_line
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 _MAGIC = b'eunet_ros engine 1\n'
 _CODE = ('blocks.py', 'deploy.py', 'eunet.py', 'engines')  # an engine of other code is another one
+_LONGEST_BUILD_S = 900.0
 Say = Callable[[str], None]
 
 
@@ -47,6 +50,22 @@ def engine_key(checkpoint: Checkpoint, **more: str) -> dict[str, str]:
     return {'weights': weights.hexdigest(), 'code': code.hexdigest(),
             'architecture': json.dumps(checkpoint.network.variant.to_dict(), sort_keys=True),
             'normalisation': json.dumps([checkpoint.mean, checkpoint.std]), **more}
+
+
+def _is_trusted(status: os.stat_result) -> bool:
+    """Return whether only this user, or root, can have written a file or folder."""
+    return (status.st_uid in (os.geteuid(), 0)
+            and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+
+
+def _make_private(folder: Path) -> None:
+    """Close a folder of ours to others; raises PermissionError where it is another user's."""
+    status = folder.stat()
+    if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != 0o700:
+        folder.chmod(0o700)
+        status = folder.stat()
+    if not _is_trusted(status):
+        raise PermissionError(f'{folder} belongs to another user, or others can write to it')
 
 
 class EngineCache:
@@ -82,7 +101,8 @@ class EngineCache:
     def _place(self, name: str) -> Path | None:
         try:
             folder = self._folder or default_folder()
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_private(folder)
         except (OSError, RuntimeError) as error:  # the latter where there is no home
             self._say(f'Built engines cannot be kept ({one_line(error)}): this one is built at '
                       'every start.')
@@ -98,7 +118,11 @@ class EngineCache:
                 lock.acquire(timeout=0)
             except Timeout:
                 self._say('Another process is building this engine; waiting for it.')
-                lock.acquire()
+                lock.acquire(timeout=_LONGEST_BUILD_S)
+        except Timeout:  # it hangs, or the folder cannot hold a lock
+            self._say(f'Waited {_LONGEST_BUILD_S:.0f} s in vain for it; the engine is built here.')
+            yield
+            return
         except OSError:  # a folder that is only for reading: what is in it is still of use
             yield
             return
@@ -109,7 +133,12 @@ class EngineCache:
 
     def _read(self, path: Path, key: str) -> bytes | None:
         try:
-            data = path.read_bytes()
+            with open(path, 'rb') as file:
+                if not _is_trusted(os.fstat(file.fileno())):
+                    self._say(f'{path} could have been written by another user; it is built '
+                              'again.')
+                    return None
+                data = file.read()
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -132,6 +161,7 @@ class EngineCache:
         header = json.dumps({'key': key, 'sha256': hashlib.sha256(content).hexdigest()})
         try:
             with written_beside(path) as beside:
+                beside.touch(0o600)
                 beside.write_bytes(_MAGIC + header.encode() + b'\n' + content)
         except OSError as error:
             self._say(f'The built engine cannot be kept ({one_line(error)}): it is built again '

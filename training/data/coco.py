@@ -171,7 +171,7 @@ class CocoImages:
             objects = json.loads(zlib.decompress(annotations))
             mask = (_mask(objects, self.ids, size) if png is None
                     else _panoptic_mask(png, objects, self.ids))
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except Exception as error:  # pycocotools raises plain Exceptions, too
             raise DataError(f'The annotation of {name} cannot be used: {one_line(error)}.'
                             ) from error
         cv2.setNumThreads(1)

@@ -19,6 +19,7 @@ import cv2
 from eunet_ros.model.classes import ClassTable
 from eunet_ros.model.cone_annotations import BORDER, paint_mask, read_annotation
 from eunet_ros.model.errors import one_line
+from eunet_ros.model.image_header import fits, MAX_PIXELS, read_header
 from eunet_ros.model.supervisely import DataError, read_json
 import numpy as np
 
@@ -162,6 +163,13 @@ def read_image(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
     """
     try:
         data = np.fromfile(path, np.uint8)
+        header = read_header(data)
+        if header and header[0] and not fits(*header[0]):
+            raise DataError(f'{path} says that it has {header[0][0]}x{header[0][1]} pixels, '
+                            f'expected up to {MAX_PIXELS}; download it again.')
+        if header and not header[1]:
+            raise DataError(f'{path} is damaged or cut short; download it again.')
+        data = data[:header[1]] if header else data
         image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     except (OSError, cv2.error) as error:
         raise DataError(f'Cannot read the image {path}: {one_line(error)}.') from error

@@ -1,0 +1,292 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Let the node work for long under random faults, and account for every image.
+
+    make soak MINUTES=30
+    python test/faults/soak.py --minutes 8 --seed 3
+
+Camera (30 Hz, 1280x720), node and recorder are processes over DDS. The first and the last minute
+are calm. In the first third the node is also killed; then, in its last life, every other fault
+comes once before memory, threads and handles are measured, and again at random until the end.
+"""
+import argparse
+import json
+import os
+from pathlib import Path
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = Path(__file__).resolve().parent
+sys.path[1:1] = [str(HERE), str(HERE.parents[1])]  # a checkout need not be installed
+
+from eunet_ros.demo_processes import drive_environment  # noqa: E402
+from soak_report import account, again, lines, minutes, Notes, OPEN, S  # noqa: E402
+
+CALM_S = 60.0
+PAUSE_S = (2.0, 5.0)      # between two faults
+AGAIN_S = 2.0             # promised: masks within so long of a fault's end
+GROWTH = 0.01
+SIZES = ((720, 1280), (480, 640), (600, 960))
+
+
+class Soak:
+    """The processes, and what happened to them."""
+
+    def __init__(self, folder, seed, options):
+        self.folder, self.options, self.rng = folder, options, random.Random(seed)
+        self.env = {**drive_environment(True, os.environ), 'EUNET_TEST_FAULTS': str(folder)}
+        self.children = {}
+        self.killed, self.absences, self.faults, self.usages = set(), [], [], []
+        self.start_node()
+        self.start('recorder', [HERE / 'soak_peers.py', 'recorder', folder / 'masks.txt'])
+        self.start_camera()
+
+    # --- processes ----------------------------------------------------------------------------
+
+    def start(self, name, command):
+        with open(self.folder / f'{name}.log', 'a') as log:
+            self.children[name] = subprocess.Popen(
+                [sys.executable, *map(str, command)], env=self.env, stdout=log,
+                stderr=subprocess.STDOUT)
+
+    def start_node(self):
+        o = self.options
+        self.start('node', [
+            HERE / 'faulty_node.py', '--ros-args', '-r', 'image:=/camera/image_raw',
+            '-p', f'weights:={o.weights}', '-p', f'engine:={o.engine}', '-p', 'engine_retry:=2.0',
+            '-p', f'input_height:={o.input[0]}', '-p', f'input_width:={o.input[1]}'])
+
+    def start_camera(self, size=SIZES[0]):
+        self.start('camera', [HERE / 'soak_peers.py', 'camera', self.folder / 'sent.txt',
+                              '--size', *size])
+
+    def end(self, name, number=signal.SIGTERM):
+        self.children[name].send_signal(number)
+        self.children[name].wait(30)
+
+    def log_size(self, name):
+        return (self.folder / name).stat().st_size if (self.folder / name).exists() else 0
+
+    def until(self, condition, what, timeout=90.0):
+        end = time.monotonic() + timeout
+        while not condition():
+            for name, child in self.children.items():
+                if child.poll() is not None:
+                    raise RuntimeError(f'The {name} ended with {child.returncode} before {what}; '
+                                       f'see {self.folder / name}.log')
+            if time.monotonic() > end:
+                raise RuntimeError(f'Waited {timeout:.0f} s in vain for {what}')
+            time.sleep(0.02)
+
+    def until_more(self, name, what):
+        """Wait until a file of notes grows."""
+        before = self.log_size(name)
+        self.until(lambda: self.log_size(name) > before, what)
+
+    def segmenting(self):
+        return (self.folder / 'node.log').read_text(errors='replace').count('Segmenting ')
+
+    # --- faults: each returns when it is over, and the time of its end --------------------------
+
+    def camera_restart(self):
+        self.end('camera')
+        time.sleep(self.rng.uniform(0.2, 3.0))
+        self.start_camera(self.rng.choice(SIZES))
+        self.until_more('sent.txt', 'the camera to be back')
+        return time.time_ns()
+
+    def node_killed(self):
+        pid, ready = self.children['node'].pid, self.segmenting()
+        begin = time.time_ns()
+        self.end('node', signal.SIGKILL)
+        self.killed.add(pid)
+        self.start_node()
+        self.until(lambda: self.segmenting() > ready, 'the node to be active again')
+        self.absences.append((begin, time.time_ns()))
+        return time.time_ns()
+
+    def node_frozen(self):
+        """Stand still for a moment, as under a debugger or where memory is swapped out."""
+        self.children['node'].send_signal(signal.SIGSTOP)
+        time.sleep(self.rng.uniform(0.3, 1.5))
+        self.children['node'].send_signal(signal.SIGCONT)
+        return time.time_ns()
+
+    def peer(self, what):
+        """Let a process of its own disturb the node."""
+        subprocess.run([sys.executable, str(HERE / 'soak_disturb.py'), what], env=self.env,
+                       check=True, timeout=90, stdout=subprocess.DEVNULL)
+        return time.time_ns()
+
+    def listeners(self):
+        return self.peer('listeners')
+
+    def parameters(self):
+        return self.peer('parameters')
+
+    def disabled(self):
+        return self.peer('disabled')
+
+    def deactivated(self):
+        begin = time.time_ns()
+        end = self.peer('deactivated')
+        self.absences.append((begin, end))
+        return end
+
+    def engine_fails(self):
+        self.inject(fail={self.options.engine: self.rng.choice(('lost', 'memory', 'odd'))})
+        time.sleep(self.rng.uniform(1.0, 3.0))
+        self.inject()
+        return time.time_ns()
+
+    def every_engine_fails(self):
+        self.inject(fail={self.options.engine: 'lost', 'torch': 'memory'})
+        time.sleep(self.rng.uniform(1.0, 3.0))
+        self.inject()
+        return time.time_ns()
+
+    def inject(self, **wanted):
+        beside = self.folder / 'faults.tmp'
+        beside.write_text(json.dumps(wanted))
+        beside.replace(self.folder / 'faults.json')
+
+    # --- the run ------------------------------------------------------------------------------
+
+    def fault(self, name):
+        began = time.time_ns()
+        self.faults.append((name, began, getattr(self, name)()))
+        self.until_more('masks.txt', f'masks after {name}')
+        time.sleep(self.rng.uniform(*PAUSE_S))
+
+    def measure(self):
+        proc = Path(f'/proc/{self.children["node"].pid}')
+        status = dict(line.split(':', 1) for line in (proc / 'status').read_text().splitlines())
+        # Its own memory, and the images that others share with it.
+        memory = [int(status[key].split()[0]) / 1024 for key in ('RssAnon', 'RssShmem')]
+        self.usages.append((time.time_ns(), self.children['node'].pid, *memory,
+                            int(status['Threads']), len(list((proc / 'fd').iterdir()))))
+
+    def calm(self, seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.measure()
+            time.sleep(1.0)
+
+    def run(self, duration):
+        """Do it; returns the start, and the time from which memory is compared."""
+        gentle = ['camera_restart', 'node_frozen', 'listeners', 'parameters', 'disabled',
+                  'deactivated', 'engine_fails', 'every_engine_fails']
+        self.until(lambda: self.log_size('masks.txt') > 0, 'the first mask')
+        self.calm(10.0)                      # what the first images cost
+        start = time.monotonic()
+        self.zero = time.time_ns()
+        self.calm(CALM_S)
+        while time.monotonic() - start < 0.3 * duration:
+            self.fault(self.rng.choice([*gentle, 'node_killed']))
+        self.fault('node_killed')
+        for name in gentle:
+            self.fault(name)
+        self.calm(10.0)
+        self.warm = time.time_ns()
+        while time.monotonic() - start < duration - CALM_S - 10.0:
+            self.measure()
+            self.fault(self.rng.choice(gentle))
+        self.end('camera')                   # so that the last minute has the first one's images
+        self.start_camera()
+        self.until_more('sent.txt', 'the camera')
+        self.calm(10.0)
+        self.last = time.time_ns()
+        self.calm(CALM_S)
+
+    def close(self):
+        for name in ('camera', 'node', 'recorder'):
+            child = self.children.get(name)
+            if child and child.poll() is None:
+                time.sleep(0.5)              # the last images become masks
+                self.end(name, signal.SIGINT)
+
+    def notes(self):
+        def rows(name):
+            path = self.folder / name
+            return [line.split() for line in path.read_text().splitlines()]
+        return Notes([int(r[0]) for r in rows('sent.txt')],
+                     {int(r[0]): int(r[1]) for r in rows('masks.txt')},
+                     [(int(r[0]), r[1], int(r[2])) for r in rows('fates.txt')],
+                     self.killed, self.absences, time.time_ns())
+
+
+def report(soak, notes):
+    """Print the tables; returns what does not hold."""
+    found, wrong = account(notes), []
+    # Images sent before the node was there are no part of the run.
+    first = min(stamp for _, event, stamp in notes.fates if event == 'received')
+    found = {stamp: what for stamp, what in found.items() if stamp >= first}
+    print('\n'.join(lines(found)))
+    if OPEN in found.values():
+        wrong.append('images are unexplained')
+    print(f'\n{"minute":<8}{"sent":>7}{"masked":>8}{"p50 ms":>9}{"p99 ms":>9}')
+    for number, row in enumerate(minutes(notes, found, soak.zero), 1):
+        print(f'{number:<8}{row["sent"]:>7}{row["masked"]:>8}{row["p50"]:>9.1f}{row["p99"]:>9.1f}')
+    calm = [minutes(notes, found, at)[0] for at in (soak.zero, soak.last)]
+    print('calm minutes: p99 of the first {:.1f} ms, of the last {:.1f} ms'.format(
+        *(row['p99'] for row in calm)))
+    if calm[1]['p99'] > 1.1 * calm[0]['p99']:
+        wrong.append('p99 of the last minute is more than 10 % above that of the first')
+    print(f'\n{"fault":<22}{"times":>6}{"masks again, longest s":>24}')
+    for name in sorted({name for name, _, _ in soak.faults}):
+        took = [again(notes, end) for n, _, end in soak.faults if n == name]
+        print(f'{name:<22}{len(took):>6}{max(took):>24.2f}')
+        if max(took) > AGAIN_S:
+            wrong.append(f'no mask within {AGAIN_S:.0f} s after {name}')
+    pid = soak.usages[-1][1]  # shared memory is the camera's, of a fixed size
+    parts = [[u[2:] for u in soak.usages if u[1] == pid and low <= u[0] < high] for low, high in (
+        (soak.warm - 10 * S, soak.warm), (soak.last, notes.end))]
+    means = [[sum(column) / len(part) for column in zip(*part)] for part in parts]
+    print(f'\n{"last life":<12}{"after each fault once":>24}{"last minute":>14}')
+    for name, column in (
+            ('memory MiB', 0), ('shared MiB', 1), ('threads', 2), ('handles', 3)):
+        print(f'{name:<12}{means[0][column]:>24.1f}{means[1][column]:>14.1f}'
+              f'{means[1][column] / means[0][column] - 1:>+9.2%}')
+    if means[1][0] > (1 + GROWTH) * means[0][0]:
+        wrong.append('memory grew by more than 1 %')
+    if means[1][2] > means[0][2] + 0.5 or means[1][3] > means[0][3] + 0.5:
+        wrong.append('threads or handles grew')
+    return wrong
+
+
+def main(arguments=None):
+    """Run from the command line; returns 1 where a promise does not hold."""
+    parser = argparse.ArgumentParser(formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument('--minutes', type=float, default=30.0, help='at least 5')
+    parser.add_argument('--seed', type=int, default=1, help='of the faults')
+    parser.add_argument('--weights', default='eunet_n')
+    parser.add_argument('--engine', default='openvino')
+    parser.add_argument('--input', type=int, nargs=2, default=(384, 640))
+    parser.add_argument('--keep', type=Path, help='folder for the notes and logs; must not exist')
+    o = parser.parse_args(arguments)
+    if o.minutes < 5:
+        print(f'soak: expected at least 5 minutes, found {o.minutes:g}', file=sys.stderr)
+        return 2
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = o.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=not o.keep)
+        soak = Soak(folder, o.seed, o)
+        try:
+            soak.run(60 * o.minutes)
+        except (RuntimeError, subprocess.SubprocessError) as error:
+            print(f'soak: {error}', file=sys.stderr)
+            return 1
+        finally:
+            soak.close()
+        wrong = report(soak, soak.notes())
+    print('\n' + ('\n'.join(f'DOES NOT HOLD: {text}' for text in wrong) or 'all of it holds'))
+    return int(bool(wrong))
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,71 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A process that disturbs the node for some seconds: listeners, parameters, lifecycle."""
+from pathlib import Path
+import sys
+import time
+
+sys.path.insert(1, str(Path(__file__).resolve().parents[2]))  # a checkout need not be installed
+
+from eunet_ros.ros_process import run, shut_down  # noqa: E402
+from lifecycle_msgs.msg import Transition  # noqa: E402
+from lifecycle_msgs.srv import ChangeState  # noqa: E402
+from rcl_interfaces.msg import Parameter, ParameterValue  # noqa: E402
+from rcl_interfaces.srv import SetParameters  # noqa: E402
+import rclpy  # noqa: E402
+from sensor_msgs.msg import Image  # noqa: E402
+from std_srvs.srv import SetBool  # noqa: E402
+
+
+def call(node, kind, name, *requests, pause=0.0):
+    client = node.create_client(kind, name)
+    if not client.wait_for_service(20.0):
+        sys.exit(f'There is no service {name}.')
+    time.sleep(0.5)     # an answer that is sent before discovery is complete is lost
+    for request in requests:
+        future = client.call_async(request)
+        rclpy.spin_until_future_complete(node, future, timeout_sec=20.0)
+        if not future.done():
+            sys.exit(f'{name} did not answer.')
+        time.sleep(pause)
+
+
+def listeners(node):
+    for i in range(40):
+        name = ('overlay', 'color_mask', 'confidence', 'mask')[i % 4]
+        subscription = node.create_subscription(Image, f'/eunet/{name}', lambda msg: None, 5)
+        rclpy.spin_once(node, timeout_sec=0.05)
+        node.destroy_subscription(subscription)
+
+
+def parameters(node):
+    requests = [SetParameters.Request(parameters=[Parameter(
+        name='overlay_opacity', value=ParameterValue(type=3, double_value=(i % 3) * 0.6))])
+        for i in range(300)]
+    call(node, SetParameters, '/eunet/set_parameters', *requests, pause=0.008)
+
+
+def disabled(node):
+    call(node, SetBool, '/eunet/set_enabled', SetBool.Request(data=False),
+         SetBool.Request(data=True), pause=1.0)
+
+
+def deactivated(node):
+    call(node, ChangeState, '/eunet/change_state', *(
+        ChangeState.Request(transition=Transition(id=t)) for t in (
+            Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVATE)), pause=0.5)
+
+
+def main():
+    """Disturb as the argument says."""
+    rclpy.init()
+    node = rclpy.create_node('disturber')
+    {'listeners': listeners, 'parameters': parameters, 'disabled': disabled,
+     'deactivated': deactivated}[sys.argv[1]](node)
+    node.destroy_node()
+    shut_down()
+    return 0
+
+
+if __name__ == '__main__':
+    run(main)
