@@ -240,12 +240,12 @@ def _hypotheses(runs: Runs, own: np.ndarray, tips: tuple[np.ndarray, ...],
                 feet: tuple[np.ndarray, ...] | None,
                 ledges: tuple[np.ndarray, ...] | None) -> np.ndarray:
     """
-    Return cones that may be in a cluster, (k, 5): column, lowest row, height, class id, and the
-    share of its outline that no other cone may claim.
+    Return cones that may be in a cluster, (k, 5).
 
-    own: its runs. tips, feet, ledges: what they say, see `_Hints.of`. First come those of which a
-    tip and a foot say the same, then those of a tip, of a foot, and of a ledge alone; each kind
-    from the nearest.
+    Columns: column, lowest row, height, class id, and the share of its outline that no other cone
+    may claim. own: its runs. tips, feet, ledges: what they say, see `_Hints.of`. First come those
+    of which a tip and a foot say the same, then those of a tip, of a foot, and of a ledge alone;
+    each kind from the nearest.
     """
     found = []
     _, tu, tb, th, tc = tips

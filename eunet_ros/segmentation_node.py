@@ -3,7 +3,7 @@
 """The managed node `eunet`: wiring between ROS and the modules that decide."""
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 import sys
 import time
 from typing import Any, NoReturn
@@ -11,22 +11,18 @@ from typing import Any, NoReturn
 from eunet_ros import health
 from eunet_ros.cone_publisher import cone_outputs, ConePublisher, LABELS, output_qos
 from eunet_ros.conversions import ConversionError, fill_compressed, fill_image, scale_camera_info
+from eunet_ros.declared_parameters import declare
 from eunet_ros.engine_guard import EngineGuard, GuardState
 from eunet_ros.frame_worker import LatestFrameWorker
 from eunet_ros.model.engines import AUTO, EngineError
 from eunet_ros.model.errors import sentence
 from eunet_ros.node_statistics import NodeStatistics
-from eunet_ros.parameters import check_names, check_value, NodeParameters
+from eunet_ros.parameters import check_value, NodeParameters
 from eunet_ros.pipeline import FramePipeline, parse_classes, Products, region_rows
 from eunet_ros.ros_process import complain, logging_arguments, run, shut_down
 from eunet_ros.status_publisher import StatusPublisher
 from eunet_ros.throttling import ThrottleWatch
-from rcl_interfaces.msg import (
-    FloatingPointRange,
-    IntegerRange,
-    ParameterDescriptor,
-    SetParametersResult,
-)
+from rcl_interfaces.msg import SetParametersResult
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -39,7 +35,6 @@ from std_srvs.srv import SetBool
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 WARM_UP_SIZE = (720, 1280)   # the usual camera; any other size works too
 _THROTTLE_S = 5.0
-_FOREIGN = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
 _OUTPUTS = {'mask': Image, 'overlay': Image, 'overlay/compressed': CompressedImage,
             'color_mask': Image, 'confidence': Image, 'camera_info': CameraInfo,
             **cone_outputs()}
@@ -70,7 +65,7 @@ class SegmentationNode(LifecycleNode):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('eunet', **kwargs)
         try:
-            self.parameters = self._declare()
+            self.parameters = declare(self)
         except (ValueError, ParameterException):
             self.destroy_node()  # a half-made node would go on answering to discovery
             raise
@@ -92,29 +87,6 @@ class SegmentationNode(LifecycleNode):
             self.parameters.diagnostics_period)
 
     # --- parameters -------------------------------------------------------------------------
-
-    def _declare(self) -> NodeParameters:
-        # Overrides of undeclared parameters are silently ignored by ROS: a typo would run with a
-        # default.
-        given = {n for n in getattr(self, '_parameter_overrides', {})
-                 if not n.startswith(_FOREIGN)}
-        check_names(given)
-        values = {}
-        for spec in fields(NodeParameters):
-            meta = spec.metadata
-            descriptor = ParameterDescriptor(
-                description=meta['description'], read_only=not meta['live'],
-                additional_constraints=(
-                    f'One of: {", ".join(meta["choices"])}' if meta['choices'] else ''))
-            low, high = meta['minimum'], meta['maximum']
-            if isinstance(spec.default, float) and low is not None:
-                descriptor.floating_point_range = [
-                    FloatingPointRange(from_value=low, to_value=high)]
-            elif type(spec.default) is int and low is not None:
-                descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
-            values[spec.name] = self.declare_parameter(
-                spec.name, spec.default, descriptor).value
-        return NodeParameters(**values)
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         known = {p.name: p.value for p in changes if p.name in NodeParameters.__annotations__}

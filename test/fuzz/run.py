@@ -93,8 +93,8 @@ def unguided(name: str, runs: int, seconds: int, corpus: Path) -> None:
 
 def report(name: str, text: str, seconds: float, corpus: Path) -> str:
     """Return a target's row of the table."""
-    runs = re.findall(r'number_of_executed_units: +(\d+)', text) or re.findall(r'^#(\d+)', text,
-                                                                              re.M)
+    runs = (re.findall(r'number_of_executed_units: +(\d+)', text)
+            or re.findall(r'^#(\d+)', text, re.M))
     covered = re.findall(r'cov: (\d+) ft: (\d+)', text)
     crashes = list((corpus / 'crashes').iterdir())
     memory = re.findall(r'peak_rss_mb: +(\d+)', text)
