@@ -56,7 +56,6 @@ def whole(folder):
     (whole, ['--params-file', '{tmp}/typo.yaml'], 'did you mean overlay_opacity?'),
     (whole, ['--params-file', '{tmp}/list.yaml'], 'is not a parameter file of ROS'),
     (whole, ['--input-size', '65', '96'], 'multiples'),
-    (whole, ['--engine', 'cuda'], 'needs an NVIDIA GPU'),
     (whole, ['--fail-under', 'dise=0.9'], 'did you mean dice?'),
     (whole, ['--fail-under', 'iou_red=0.9'], "no class 'red'"),
     (whole, ['--baseline', '{tmp}'], 'There is no report at'),
@@ -80,6 +79,23 @@ def test_what_cannot_begin_is_one_sentence(tmp_path, capsys, tiny_weights, make,
     assert words in said.err and len(said.err.strip().splitlines()) == 1
     assert said.err.startswith('evaluate_bag: ') and said.out == ''
     assert sorted(tmp_path.rglob('*')) == before
+
+
+def test_weights_that_change_meanwhile_leave_nothing_behind(tmp_path, capsys, monkeypatch,
+                                                            tiny_weights):
+    # An engine that cannot start is found in a process of its own; what was begun goes again.
+    make_plan = evaluate_bag.make_plan
+
+    def other_weights(*given):
+        plan, refused = make_plan(*given)
+        plan.weights[0].sha256 = 'other'
+        return plan, refused
+    monkeypatch.setattr(evaluate_bag, 'make_plan', other_weights)
+    bag = whole(tmp_path)
+    assert evaluate_bag.main([str(bag), '--output', str(tmp_path / 'out'), '--engine', 'torch',
+                              '--weights', str(tiny_weights)]) == 1
+    assert 'were changed meanwhile' in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ['bag']
 
 
 @pytest.mark.parametrize('arguments', [

@@ -105,7 +105,8 @@ class Runner:
 
     def _after_frames(self, number: int) -> None:
         self._score(number, at_once=False)
-        if self._render is not None and self.files(number).frames.exists():
+        frames = self.files(number).frames
+        if self._render is not None and frames.exists() and frames.stat().st_size:
             self._jobs.append((RENDER, number, *self._render))
 
     def _start(self, role: str, number: int, *args: object) -> None:
