@@ -57,7 +57,7 @@ def nodes(module, **given):
 
 def test_every_argument_is_explained(load):
     *arguments, _ = load().generate_launch_description().positional[0]
-    assert len(arguments) == 14
+    assert len(arguments) == 15
     assert all(len(a.named['description']) > 15 for a in arguments)
 
 
@@ -100,6 +100,11 @@ def test_a_profile_of_the_users_own_wins(load, monkeypatch):
 
 def test_rviz_on_request(load):
     assert [n['package'] for n in nodes(load(), rviz='true')] == ['eunet_ros', 'rviz2']
+
+
+def test_respawn_on_request(load):
+    assert [nodes(load(), respawn=text)[0]['respawn'] for text in ('false', 'true')] == [
+        False, True]
 
 
 @pytest.mark.parametrize('given, said', [
