@@ -1,5 +1,8 @@
 # make demo   the whole job on the bundled drive: real nodes over real DDS, no ROS installed
 # make test   every test and linter
+# make faults every fault as often as docs/reliability.md promises, ten minutes
+# make soak   the node under random faults: make soak MINUTES=30
+# make fuzz   hostile bytes, guided by coverage: make fuzz RUNS=1000000
 # Python 3.10 to 3.12; another interpreter: make demo PYTHON=python3.11
 PYTHON ?= python3
 VENV ?= .venv
@@ -14,8 +17,15 @@ IMAGE_TOPIC ?=
 OUTPUT ?=
 WEIGHTS ?=
 ENGINE ?=
+# LOCKED=1: install exactly the files of requirements.lock, each checked by its hash.
+LOCKED ?=
+# Of the fuzzers and of the soak.
+RUNS ?=
+SECONDS ?= $(if $(RUNS),0,5)
+TARGETS ?=
+MINUTES ?= 30
 
-.PHONY: demo test lint help
+.PHONY: demo test lint help faults soak fuzz
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -24,7 +34,7 @@ $(VENV)/.demo: requirements.txt setup.py package.xml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 10) <= v <= (3, 12) or sys.exit("eunet_ros needs Python 3.10 to 3.12, found %d.%d; name another one: make demo PYTHON=python3.11" % v)'
 	@echo "Installing into $(VENV): ROS 2, PyTorch and OpenVINO from wheels, a few minutes the first time …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(CLEAN) $(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt
+	@$(CLEAN) $(BIN)/python -m pip install -q --disable-pip-version-check $(if $(LOCKED),--require-hashes -r requirements.lock,-r requirements.txt)
 	@$(CLEAN) $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation --use-pep517 -e .
 	@touch $@
 
@@ -43,3 +53,12 @@ test: $(VENV)/.dev
 
 lint: $(VENV)/.dev
 	@$(CLEAN) $(BIN)/python -m pytest -q test/test_style.py
+
+faults: $(VENV)/.dev
+	@$(CLEAN) EUNET_LONG=1 $(BIN)/python -m pytest -rP test/faults test/test_node_process.py
+
+soak: $(VENV)/.dev
+	@$(CLEAN) $(BIN)/python test/faults/soak.py --minutes $(MINUTES)
+
+fuzz: $(VENV)/.dev
+	@$(CLEAN) $(BIN)/python test/fuzz/run.py $(if $(RUNS),--runs $(RUNS)) --seconds $(SECONDS) $(TARGETS)

@@ -31,6 +31,7 @@ ARGUMENTS = (
     ('params_file', str(SHARE / 'config' / 'segmentation.yaml'), 'YAML file of parameters.'),
     ('log_level', 'info', 'Level of the log: debug, info, warn, error or fatal.'),
     ('autostart', '', 'false: stay unconfigured until a lifecycle manager configures the node.'),
+    ('respawn', 'false', 'true: start the node again a second after it ended by itself.'),
     ('rviz', 'false', 'true: also start RViz with the overlay and the mask.'),
     ('dds_profile', str(SHARE / 'config' / 'fastdds_large_images.xml'),
      'Fast DDS profile that keeps large images from being lost; empty: none.'),
@@ -80,6 +81,7 @@ def _nodes(context):
         remappings=[
             ('image', topic), ('image/compressed', f'{topic}/compressed'),
             ('camera_info', given['camera_info_topic'] or _sibling(topic, 'camera_info'))],
+        respawn=_boolean('respawn', given['respawn']), respawn_delay=1.0,
         ros_arguments=['--log-level', given['log_level']])]
     if _boolean('rviz', given['rviz']):
         nodes.append(Node(

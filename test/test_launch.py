@@ -102,6 +102,11 @@ def test_rviz_on_request(load):
     assert [n['package'] for n in nodes(load(), rviz='true')] == ['eunet_ros', 'rviz2']
 
 
+def test_respawn_on_request(load):
+    assert [nodes(load(), respawn=text)[0]['respawn'] for text in ('false', 'true')] == [
+        False, True]
+
+
 @pytest.mark.parametrize('given, said', [
     ({'rviz': 'perhaps'}, "rviz must be true or false, found 'perhaps'"),
     ({'input_height': 'tall'}, "input_height must be a whole number, found 'tall'")])

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node over real DDS, in this process: what comes out for what goes in."""
 import array
+from dataclasses import replace
 import threading
 
 import cv2
@@ -11,10 +12,11 @@ import pytest
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from conftest import Driver  # noqa: I100, E402
-from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
 from eunet_ros.conversions import fill_image, image_to_mask  # noqa: E402
 from eunet_ros.model import Segmenter  # noqa: E402
 from eunet_ros.segmentation_node import SegmentationNode  # noqa: E402
+from eunet_ros.status_publisher import status_qos  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
@@ -332,3 +334,17 @@ def test_diagnostics(make_rig):
     rows = {v.key: v.value for v in status.values}
     assert (rows['masked'], rows['engine'], rows['variant']) == ('1', 'torch', 'eunet_n')
     assert float(rows['inference p50 [ms]']) > 0 and len(rows['weights sha256']) == 64
+
+
+def test_status_is_latched_and_tells_whether_masks_come(make_rig):
+    rig = make_rig().start('mask')
+    rig.listen('status', DiagnosticStatus, status_qos(0.2))    # who comes late
+    rig.until(lambda: rig.got['status'], 'the status')
+    first = rig.got['status'][0]
+    assert (first.level, first.name) == (DiagnosticStatus.STALE, '/eunet: segmentation')
+    rig.node.parameters = replace(rig.node.parameters, level_stamps='ok', image_timeout=5.0)
+    rig.send(image_message(picture(), sec=5))
+    rig.until(lambda: rig.got['status'][-1].level == DiagnosticStatus.OK, 'OK')
+    rig.node.trigger_deactivate()
+    rig.until(lambda: rig.got['status'][-1].message == 'inactive', 'inactive')
+    assert rig.got['status'][-1].level == DiagnosticStatus.STALE

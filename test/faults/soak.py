@@ -208,7 +208,7 @@ class Soak:
             child = self.children.get(name)
             if child and child.poll() is None:
                 time.sleep(0.5)              # the last images become masks
-                self.end(name, signal.SIGINT)
+                self.end(name)
 
     def notes(self):
         def rows(name):

@@ -337,16 +337,6 @@ def _play(path: Path) -> None:
         assert '\n' not in str(error)
 
 
-def _mcap(data: bytes) -> None:
-    """Play an mcap file."""
-    _play(_file('fuzz.mcap', data))
-
-
-def _sqlite(data: bytes) -> None:
-    """Play a sqlite3 file."""
-    _play(_file('fuzz.db3', data))
-
-
 def _recorded(storage: str) -> list[bytes]:
     from bag_making import make_bag
     folder = _folder() / f'good_{storage}'
@@ -397,7 +387,9 @@ TARGETS = {
     'bitmap': Target(_bitmap, _bitmaps),
     'annotation': Target(_annotation, _annotations),
     'coco': Target(_coco, _coco_files, cheap=False),
-    'mcap': Target(_mcap, lambda: _recorded('mcap'), cheap=False),
-    'sqlite': Target(_sqlite, lambda: _recorded('sqlite3'), cheap=False),
+    'mcap': Target(lambda data: _play(_file('fuzz.mcap', data)),
+                   lambda: _recorded('mcap'), cheap=False),
+    'sqlite': Target(lambda data: _play(_file('fuzz.db3', data)),
+                     lambda: _recorded('sqlite3'), cheap=False),
     'bag_metadata': Target(_metadata, _metadata_files, cheap=False),
 }
