@@ -86,8 +86,8 @@ def png(width, height, data=b'', length=None):
     def chunk(kind, content, size=None):
         return (struct.pack('>I', len(content) if size is None else size) + kind + content
                 + struct.pack('>I', zlib.crc32(kind + content)))
-    return (b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', width, height, 8, 0, 0,
-                                                             0, 0))
+    header = struct.pack('>IIBBBBB', width, height, 8, 0, 0, 0, 0)
+    return (b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', header)
             + chunk(b'IDAT', data, length) + chunk(b'IEND', b''))
 
 
