@@ -85,8 +85,8 @@ def png(width, height, data=b'', length=None):
     def chunk(kind, content, size=None):
         return (struct.pack('>I', len(content) if size is None else size) + kind + content
                 + struct.pack('>I', zlib.crc32(kind + content)))
-    return (b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', width, height, 8, 0, 0,
-                                                             0, 0))
+    size = struct.pack('>IIBBBBB', width, height, 8, 0, 0, 0, 0)
+    return (b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', size)
             + chunk(b'IDAT', data, length) + chunk(b'IEND', b''))
 
 
