@@ -24,7 +24,8 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # what tests share
 import cv2  # noqa: E402
 from eunet_ros import bag_messages, bags, conversions, frame_source, parameters  # noqa: E402
 from eunet_ros.mask_store import MaskReader, MaskWriter  # noqa: E402
-from eunet_ros.model import classes as class_files, image_header  # noqa: E402
+from eunet_ros.model import classes as class_files  # noqa: E402
+from eunet_ros.model import image_header  # noqa: E402
 from eunet_ros.model.engines.cache import EngineCache  # noqa: E402
 from eunet_ros.training import config  # noqa: E402
 from eunet_ros.training.data import coco, fsoco, supervisely  # noqa: E402
