@@ -3,13 +3,16 @@
 """What the node's figures mean: a level, one sentence and a table; no ROS imports."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+import time
 
 from eunet_ros.node_statistics import REASONS, Snapshot
 from eunet_ros.parameters import LEVELS, NodeParameters
 
 OK, WARN, ERROR, STALE = 0, 1, 2, 3   # diagnostic_msgs/DiagnosticStatus
 _ENOUGH = 5   # images, before a share of them means anything
+_LEASE_S = 21.0
 _TRANSPORT = ('start the camera driver with FASTDDS_DEFAULT_PROFILES_FILE set to '
               'config/fastdds_large_images.xml of eunet_ros')
 
@@ -29,6 +32,27 @@ class Situation:
     no_engine: str = ''
     fallback: str = ''
     throttled: str = ''
+
+
+class SteadyCount:
+    """
+    How many publishers there are for sure.
+
+    One that was killed is counted until DDS misses it, after 20 s, beside the one that took its
+    place: several are believed once there have been several for longer than that.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._since = clock, None
+
+    def of(self, count: int) -> int:
+        """Return the count, or 1 while several may be one that was started again."""
+        if count < 2:
+            self._since = None
+            return count
+        if self._since is None:
+            self._since = self._clock()
+        return count if self._clock() - self._since > _LEASE_S else 1
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ class SegmentationNode(LifecycleNode):
             raise
         self.statistics = NodeStatistics(int(self.parameters.late_image * 1e9),
                                          int(self.parameters.health_window * 1e9))
-        self.throttling = ThrottleWatch()
+        self.throttling, self._cameras = ThrottleWatch(), health.SteadyCount()
         self._worker: LatestFrameWorker | None = None
         self._pipeline: FramePipeline | None = None
         self._cones: ConePublisher | None = None
@@ -307,7 +307,8 @@ class SegmentationNode(LifecycleNode):
     def health(self) -> health.Health:
         """Return the node's health, as /diagnostics and ~/status tell it."""
         guard = self._pipeline.segmenter.state if self._pipeline else GuardState()
-        cameras = self.count_publishers(self._image_topic) if self._active else 0
+        cameras = self._cameras.of(
+            self.count_publishers(self._image_topic) if self._active else 0)
         found = health.assess(
             self.statistics.snapshot(time.monotonic_ns(), stages=False),
             health.Situation(self._active, self._image_topic, cameras, guard.no_engine,

@@ -222,6 +222,15 @@ def test_what_else_is_told(where, parameter):
         assert told(stream)[0] == level
 
 
+def test_a_camera_that_was_started_again_is_not_two():
+    now = [0.0]
+    cameras = health.SteadyCount(lambda: now[0])
+    seen = []
+    for now[0], count in ((0, 1), (1, 2), (20, 2), (20.5, 1), (21, 2), (43, 2), (44, 1)):
+        seen.append(cameras.of(count))
+    assert seen == [1, 1, 1, 1, 1, 2, 1]
+
+
 def test_the_worst_is_said_first_and_all_of_it():
     stream = Stream().run(3)
     stream.where = {'fallback': 'torch stands in', 'no_engine': 'none works', 'throttled': 'hot'}

@@ -39,6 +39,7 @@ def guided(name: str, runs: int, seconds: int, corpus: Path) -> None:
     with atheris.instrument_imports(include=list(_OURS)):
         importlib.import_module('rosbags.rosbag2')  # else only where a bag is opened
         import targets
+    targets.lower_limits()
     target = targets.TARGETS[name]
     for index, seed in enumerate(target.seeds()):
         (corpus / f'seed_{index}').write_bytes(seed)
@@ -76,6 +77,7 @@ def mutate(data: bytes, rng: random.Random) -> bytes:
 def unguided(name: str, runs: int, seconds: int, corpus: Path) -> None:
     """Do it without Atheris; prints what libFuzzer would."""
     import targets
+    targets.lower_limits()
     target, rng = targets.TARGETS[name], random.Random(0)
     seeds, done = target.seeds(), 0
     end = time.monotonic() + (seconds or 1e9)

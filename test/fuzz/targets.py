@@ -25,16 +25,13 @@ import cv2  # noqa: E402
 from eunet_ros import bag_messages, bags, conversions, frame_source, parameters  # noqa: E402
 from eunet_ros.mask_store import MaskReader, MaskWriter  # noqa: E402
 from eunet_ros.model import classes as class_files  # noqa: E402
-from eunet_ros.model import cone_annotations, supervisely  # noqa: E402
+from eunet_ros.model import cone_annotations, image_header, supervisely  # noqa: E402
 from eunet_ros.model.engines.cache import EngineCache  # noqa: E402
 from eunet_ros.training import config  # noqa: E402
 from eunet_ros.training.data import coco, fsoco  # noqa: E402
 import numpy as np  # noqa: E402
 
 _ENCODINGS = (*conversions.SUPPORTED_ENCODINGS, '32FC1', '', 'rgb7', 'bayer_xxxx8')
-# The same checks at smaller sizes: else most of the time goes into clearing memory.
-conversions.read_header.__globals__['MAX_PIXELS'] = 2 ** 20
-supervisely.MAX_PIXELS = fsoco.MAX_PIXELS = cone_annotations.MAX_PIXELS = 2 ** 20
 _FORMATS = ('jpeg', 'png', 'rgb8; jpeg compressed bgr8', 'bgr8; png compressed rgb8', '',
             '16UC1; compressedDepth png', 'bgr8; webp compressed bgr8')
 MAX_BYTES = 65_536  # of an input
@@ -45,6 +42,12 @@ def _folder() -> Path:
     """Return a folder in memory, where there is one."""
     base = '/dev/shm' if os.access('/dev/shm', os.W_OK) else None
     return Path(tempfile.mkdtemp(prefix='eunet_fuzz_', dir=base))
+
+
+def lower_limits() -> None:
+    """Check the same at smaller sizes: else most of the time goes into clearing memory."""
+    for module in (image_header, supervisely, cone_annotations, fsoco):
+        module.MAX_PIXELS = 2 ** 20
 
 
 def forget() -> None:
@@ -120,7 +123,8 @@ def _camera_info(data: bytes) -> None:
     roi = SimpleNamespace(x_offset=words[0], y_offset=words[1], height=words[2], width=words[3],
                           do_rectify=False)
     k = np.zeros(9)
-    k[:floats.size] = floats
+    with np.errstate(all='ignore'):
+        k[:floats.size] = floats
     info = SimpleNamespace(
         header=None, roi=roi, height=words[4], width=words[5], binning_x=words[6] % 65536,
         binning_y=words[7] % 65536, distortion_model='', d=[], k=k, r=np.zeros(9),
@@ -281,7 +285,7 @@ def _annotation(data: bytes) -> None:
     try:
         found = cone_annotations.read_annotation(_file('a.json', data), class_files.cone_classes())
         if found.height * found.width <= 1_000_000 and min(found.height, found.width) > 0:
-            fsoco.paint_mask(found, 0)
+            cone_annotations.paint_mask(found, 0)
     except supervisely.DataError as error:
         assert str(error).endswith('.')
 
