@@ -54,7 +54,15 @@ class StatusPublisher:
             self._look_s, self.look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def look(self) -> None:
-        """Publish what is due, and a changed level at once."""
+        """Publish what is due, and a changed level at once; nothing where the process is ending."""
+        try:
+            self._look()
+        except Exception:
+            # A signal may end the context at any moment, also between a check and its use.
+            if self._node.context.ok():
+                raise
+
+    def _look(self) -> None:
         health = self._health()
         levels = health.level, health.status_level
         changed, self._last = levels != self._last, levels
