@@ -54,7 +54,7 @@ class StatusPublisher:
             self._look_s, self.look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def look(self) -> None:
-        """Publish what is due, and a changed level at once; nothing where the process is ending."""
+        """Publish what is due, and a changed level at once; nothing at the end of the process."""
         try:
             self._look()
         except Exception:
