@@ -156,8 +156,12 @@ def assess(state: Snapshot, where: Situation, p: NodeParameters) -> Health:
 
 
 def with_cones(found: Health, reason: str) -> Health:
-    """Return the health of a node that withholds the positions of cones for a reason."""
-    if found.level != OK or not reason:
+    """
+    Return the health of a node that withholds the positions of cones for a reason.
+
+    What is worse is told alone; and without masks there is nothing to place.
+    """
+    if found.level != OK or not found.masking or not reason:
         return found
     return Health(WARN, f'{found.message}; positions of cones are withheld: {reason}',
                   found.masking)

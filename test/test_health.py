@@ -262,3 +262,16 @@ def test_reset_forgets():
     stream = Stream().run(1)
     stream.statistics.reset(stream.now)
     assert stream.statistics.snapshot(stream.now).counts == {}
+
+
+@pytest.mark.parametrize(('found', 'reason', 'said'), [
+    (health.Health(health.OK, '30.0 masks/s', True), '', (health.OK, '30.0 masks/s')),
+    (health.Health(health.OK, '30.0 masks/s', True), 'no tf', (
+        health.WARN, '30.0 masks/s; positions of cones are withheld: no tf')),
+    (health.Health(health.ERROR, 'no image', True), 'no tf', (health.ERROR, 'no image')),
+    # The last listener has left: what was withheld from it is nobody's worry.
+    (health.Health(health.OK, 'idle: nobody subscribes to an output', False), 'no tf', (
+        health.OK, 'idle: nobody subscribes to an output'))])
+def test_positions_that_are_withheld(found, reason, said):
+    told = health.with_cones(found, reason)
+    assert (told.level, told.message) == said and told.masking == found.masking
