@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-import ctypes
 from dataclasses import dataclass
 import threading
 import time
@@ -20,6 +19,7 @@ from typing import Any
 
 from eunet_ros.model.engines import EngineError, ENGINES
 from eunet_ros.model.errors import one_line
+from eunet_ros.process_memory import give_back, transient
 import numpy as np
 
 _PAUSE_S = (0.25, 1.0)        # the first and the longest pause while no engine works
@@ -155,7 +155,8 @@ class EngineGuard:
             if reasons:
                 self._say(f'Engine given up ({reasons[-1]}); building {name} in its stead.')
             try:
-                segmenter = self._build(name)
+                with transient():
+                    segmenter = self._build(name)
             except Exception as error:
                 reasons.append(f'{name}: {one_line(error)}')
                 continue
@@ -171,7 +172,7 @@ class EngineGuard:
     def _take(self, place: int, segmenter: Any, why: str) -> None:
         self._segmenter, self.engine = segmenter, segmenter.engine
         self._taken_at = self._clock()
-        _give_back()
+        give_back()
         self._why = why or self._why
         if place and place != self._place:
             self._tell(replaced=self._state.replaced + 1)
@@ -198,8 +199,9 @@ class EngineGuard:
         for place in range(limit):
             segmenter = None
             try:
-                segmenter = self._build(self._order[place])
-                segmenter.segment(image)
+                with transient():
+                    segmenter = self._build(self._order[place])
+                    segmenter.segment(image)
             except Exception:  # it still fails: said when it was given up
                 _close(segmenter)
                 continue
@@ -235,9 +237,3 @@ def _close(segmenter: Any) -> None:
     if segmenter is not None:
         with suppress(Exception):  # of a device that is lost, nothing can be freed
             segmenter.close()
-
-
-def _give_back() -> None:
-    """Return freed memory to the system: glibc keeps what an engine had, for each thread."""
-    with suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)

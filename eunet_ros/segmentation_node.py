@@ -19,6 +19,7 @@ from eunet_ros.model.errors import sentence
 from eunet_ros.node_statistics import NodeStatistics
 from eunet_ros.parameters import check_value, NodeParameters
 from eunet_ros.pipeline import FramePipeline, parse_classes, Products, region_rows
+from eunet_ros.process_memory import transient
 from eunet_ros.ros_process import complain, logging_arguments, run, shut_down
 from eunet_ros.status_publisher import StatusPublisher
 from eunet_ros.throttling import ThrottleWatch
@@ -124,11 +125,12 @@ class SegmentationNode(LifecycleNode):
             from eunet_ros.model.segmenter import Segmenter  # here: torch takes seconds to import
             began = time.monotonic()
             self.get_logger().info(f'Building the engine ({p.engine}) for weights {p.weights} …')
-            segmenter = Segmenter(p.weights, p.engine, p.input_size, p.variant, p.num_threads,
-                                  p.precision, self.get_logger().info)
-            keep = parse_classes(p.classes, segmenter.classes)
-            rows = region_rows(p.region, WARM_UP_SIZE[0])
-            segmenter.warm_up(rows.stop - rows.start, WARM_UP_SIZE[1])
+            with transient():
+                segmenter = Segmenter(p.weights, p.engine, p.input_size, p.variant,
+                                      p.num_threads, p.precision, self.get_logger().info)
+                keep = parse_classes(p.classes, segmenter.classes)
+                rows = region_rows(p.region, WARM_UP_SIZE[0])
+                segmenter.warm_up(rows.stop - rows.start, WARM_UP_SIZE[1])
         except ImportError as error:
             self.get_logger().error(
                 f'A Python package is missing ({error}); install it for {sys.executable}.')

@@ -170,6 +170,8 @@ class Soak:
         memory = [int(status[key].split()[0]) / 1024 for key in ('RssAnon', 'RssShmem')]
         self.usages.append((time.time_ns(), self.children['node'].pid, *memory,
                             int(status['Threads']), len(list((proc / 'fd').iterdir()))))
+        with open(self.folder / 'usage.txt', 'a') as file:
+            print(*self.usages[-1], file=file)
 
     def calm(self, seconds):
         end = time.monotonic() + seconds

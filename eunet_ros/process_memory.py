@@ -1,0 +1,44 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What an engine takes to be built, given back to the system; nothing where it is not glibc."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+import ctypes
+import gc
+
+_MMAP_THRESHOLD = -3             # of mallopt(3)
+_SMALL, _LARGE = 1 << 18, 1 << 25  # bytes; the second is the most that glibc comes to by itself
+
+
+def give_back() -> None:
+    """
+    Return freed memory to the system: glibc keeps what an engine had, for each thread.
+
+    An error keeps the frames that it went through, with the engine, until the next full
+    collection, which may be hours away.
+    """
+    gc.collect()
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+@contextmanager
+def transient() -> Iterator[None]:
+    """
+    Let large blocks be mapped on their own meanwhile, so that they leave no holes when freed.
+
+    Not always: PyTorch on the CPU, whose every layer asks for such a block, takes twice its time.
+    """
+    _set_threshold(_SMALL)
+    try:
+        yield
+    finally:
+        _set_threshold(_LARGE)
+        give_back()
+
+
+def _set_threshold(size: int) -> None:
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, size)

@@ -1,0 +1,62 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What was freed goes back to the system."""
+import gc
+import sys
+import weakref
+
+from eunet_ros import process_memory
+from eunet_ros.process_memory import give_back, transient
+import pytest
+
+
+class Node:
+    """Something that refers to itself, as an error's frames do."""
+
+    def __init__(self):
+        self.me = self
+
+
+def resident_mib():
+    with open('/proc/self/status') as file:
+        return next(int(line.split()[1]) for line in file if line.startswith('RssAnon')) / 1024
+
+
+def test_what_refers_to_itself_is_freed():
+    gc.disable()
+    try:
+        gone = weakref.ref(Node())
+        assert gone() is not None
+        give_back()
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.skipif(not sys.platform.startswith('linux'), reason='reads /proc')
+def test_blocks_of_an_engine_leave_no_holes():
+    with transient():
+        pass                        # from now on such blocks come out of the heap
+    before = resident_mib()
+    with transient():
+        blocks, pins = zip(*((bytearray(1 << 19), bytearray(1 << 14)) for _ in range(200)))
+    assert resident_mib() > before + 90
+    del blocks
+    assert resident_mib() < before + 10, 'freed blocks are still held'
+    del pins
+
+
+def test_the_threshold_is_set_back_after_an_error(monkeypatch):
+    sizes = []
+    monkeypatch.setattr(process_memory, '_set_threshold', sizes.append)
+    with pytest.raises(ValueError), transient():
+        raise ValueError
+    assert sizes == [1 << 18, 1 << 25]
+
+
+def test_another_c_library_is_no_error(monkeypatch):
+    def cdll(name):
+        raise OSError(name)
+    monkeypatch.setattr(process_memory.ctypes, 'CDLL', cdll)
+    with transient():
+        pass
