@@ -8,7 +8,8 @@ ROS 2 Foxy to Kilted, so one set of definitions reads the bags of all of them.
 """
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import cache, lru_cache
 import struct
 from typing import Any
 
@@ -18,6 +19,7 @@ IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 POINT_CLOUD = 'sensor_msgs/msg/PointCloud2'
+MARKERS = 'visualization_msgs/msg/MarkerArray'
 NS = 1_000_000_000
 _STAMP_AT = 4  # bytes: the CDR encapsulation comes first, then sec and nanosec
 
@@ -91,3 +93,46 @@ def mono_image(stamp: int, frame_id: str, mask: np.ndarray) -> Any:
     return typestore().types[IMAGE](
         header(stamp, frame_id), height, width, 'mono8', 0, width,
         np.ascontiguousarray(mask).reshape(-1))
+
+
+class _Maker:
+    """Makes messages of one type."""
+
+    def __init__(self, name: str) -> None:
+        self.__msgtype__ = name
+        self._class = typestore().types[name]
+        self._fields = typestore().fielddefs[name][1]
+
+    def __call__(self, **values: Any) -> Any:
+        for name, description in self._fields:
+            if name not in values:
+                values[name] = _UNLIKE_ZERO.get((self.__msgtype__, name), _zero(*description))
+        return self._class(**values)
+
+
+_UNLIKE_ZERO = {('geometry_msgs/msg/Quaternion', 'w'): 1.0}
+
+
+def _zero(kind: Any, description: Any) -> Any:
+    """Return the value of a field that was not set, by rosbags' description of it."""
+    if kind.name == 'NAME':
+        return message_class(description)()
+    if kind.name == 'BASE':
+        name = description[0]
+        return '' if 'string' in name else np.dtype(name).type().item()
+    (inner, described), count = description
+    count = 0 if kind.name == 'SEQUENCE' else count
+    if inner.name == 'BASE' and 'string' not in described[0]:
+        return np.zeros(count, described[0])
+    return [_zero(inner, described) for _ in range(count)]
+
+
+@cache
+def message_class(name: str) -> Callable[..., Any]:
+    """
+    Return what makes messages of a type such as 'visualization_msgs/msg/Marker'.
+
+    Fields are keywords; those left out are as rclpy's classes have them, mostly zero. Raises
+    KeyError for a type that is not known.
+    """
+    return _Maker(name)

@@ -3,6 +3,7 @@
 """From a mask and a CameraInfo to cones on the ground, as the parameters say; no ROS imports."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +28,8 @@ class Seen:
     The cones of one image.
 
     cones: in the image. tracks: of each of them, None without tracking. located: those with a
-    place on the ground, None where positions are withheld, for the `reason`. located_tracks: of
-    these.
+    place on the ground, None where positions are withheld, for the `reason`. located_tracks,
+    rows: of these, their tracks and which of `cones` they are.
     """
 
     cones: Cones
@@ -36,6 +37,17 @@ class Seen:
     located: Located | None = None
     located_tracks: Tracks | None = None
     reason: str = ''
+    rows: np.ndarray | None = None
+
+
+def large_ids(names: Sequence[str]) -> tuple[int, ...]:
+    """Return the class ids of large cones, by the names of classes."""
+    return tuple(k for k, name in enumerate(names) if 'large' in name)
+
+
+def cone_sizes(p: NodeParameters, large: tuple[int, ...]) -> ConeSizes:
+    """Return the sizes of cones that the parameters say; large: class ids."""
+    return ConeSizes(p.cone_height, p.cone_base, p.large_cone_height, p.large_cone_base, large)
 
 
 class ConeLocator:
@@ -74,7 +86,7 @@ class ConeLocator:
         except Withheld as error:
             return Seen(seen.cones, seen.tracks, reason=str(error))
         tracks = seen.tracks and seen.tracks.select(rows)
-        return Seen(seen.cones, seen.tracks, located, tracks)
+        return Seen(seen.cones, seen.tracks, located, tracks, rows=rows)
 
     def ground(self, size: tuple[int, int], info: Any, pose: Pose | None,
                p: NodeParameters) -> Ground:
@@ -101,7 +113,6 @@ class ConeLocator:
                                'transform, or ground_z')
             self._ground = Ground(
                 camera, pose, p.ground_z, p.pixel_stddev, p.cone_min_range, p.cone_max_range,
-                ConeSizes(p.cone_height, p.cone_base, p.large_cone_height, p.large_cone_base,
-                          self._large_ids))
+                cone_sizes(p, self._large_ids))
             self._ground_of = made_of
         return self._ground

@@ -9,9 +9,9 @@ from time import perf_counter
 from typing import Any
 
 from eunet_ros import cone_messages
-from eunet_ros.cone_locator import ConeLocator, Seen, Withheld
+from eunet_ros.cone_locator import cone_sizes, ConeLocator, large_ids, Seen, Withheld
 from eunet_ros.cone_pictures import draw_cones
-from eunet_ros.ground import ConeSizes, Pose, pose_of_transform
+from eunet_ros.ground import Pose, pose_of_transform
 from eunet_ros.model.classes import ClassTable
 from eunet_ros.parameters import NodeParameters
 from eunet_ros.pipeline import Products
@@ -92,7 +92,7 @@ class ConePublisher:
 
     def __init__(self, node: Any, classes: ClassTable, p: NodeParameters) -> None:
         self._classes = classes
-        self._large = tuple(k for k, name in enumerate(classes.names) if 'large' in name)
+        self._large = large_ids(classes.names)
         self._locator = ConeLocator(self._large)
         self._transforms: TransformSource | None = None
         self._no_tf = ''
@@ -172,11 +172,9 @@ class ConePublisher:
             outputs['cones'].publish(cone_messages.point_cloud(
                 message_class, header, cone_messages.points(seen.located, seen.located_tracks)))
         if 'cone_markers' in topics:
-            sizes = ConeSizes(p.cone_height, p.cone_base, p.large_cone_height, p.large_cone_base,
-                              self._large)
             array, self._shown = cone_messages.markers(
                 message_class, header, seen.located, seen.located_tracks, self._classes.colors,
-                sizes, p.marker_lifetime, self._shown)
+                cone_sizes(p, self._large), p.marker_lifetime, self._shown)
             outputs['cone_markers'].publish(array)
 
     def _pose(self, frame: str, p: NodeParameters) -> Pose | None:

@@ -23,7 +23,7 @@ from typing import Any, TYPE_CHECKING
 
 from eunet_ros.bag_messages import COMPRESSED_IMAGE
 from eunet_ros.bags import Bag, BagError, find_ground_truth
-from eunet_ros.demo_cones import DemoCones, MOUNTING, read_mounting
+from eunet_ros.demo_cones import DemoCones
 from eunet_ros.demo_output import (
     check_output,
     PICTURE,
@@ -47,6 +47,7 @@ from eunet_ros.mask_store import MaskReader, MASKS_FILE
 from eunet_ros.model.engines import AUTO, ENGINES
 from eunet_ros.model.files import write_json
 from eunet_ros.model.resources import DEFAULT_WEIGHTS, share_file
+from eunet_ros.mounting_file import find_mounting, MOUNTING, read_mounting
 
 if TYPE_CHECKING:
     from eunet_ros.demo_display import Display
@@ -161,8 +162,7 @@ def _mounting(o: argparse.Namespace,
     """Return how the camera was mounted, as told or as the bag says; None for neither."""
     if o.mounting is not None:
         return read_mounting(o.mounting)
-    beside = Path(source.path) / MOUNTING
-    return read_mounting(beside) if not o.images and beside.is_file() else None
+    return None if o.images else find_mounting(Path(source.path)) or None
 
 
 def _sample_bag() -> Path:

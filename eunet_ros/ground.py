@@ -9,7 +9,7 @@ URDF): a camera that looks down has a positive pitch.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 import math
 
 from eunet_ros.camera_model import CameraModel
@@ -99,6 +99,12 @@ class Located:
     def distance(self) -> np.ndarray:
         """Return how far each is, (n,), from base_link's origin [m]."""
         return np.hypot(self.xyz[:, 0], self.xyz[:, 1])
+
+    def scaled(self, factor: float) -> Located:
+        """Return the same cones in an image that was made so many times as large."""
+        cones = replace(self.cones, box=np.rint(self.cones.box * factor).astype(np.int32),
+                        base=self.cones.base * factor, tip=self.cones.tip * factor)
+        return replace(self, cones=cones)
 
     def select(self, which: np.ndarray) -> Located:
         """Return rows by a mask or by indices."""

@@ -44,10 +44,14 @@ def image_message(index, stamp, compressed, size=SIZE):
         header(stamp), height, width, 'bgr8', 0, width * 3, picture(index, size).reshape(-1))
 
 
-def info_message(stamp):
+def info_message(stamp, focal=None):
+    """Return a CameraInfo; focal: length in pixels, None for a camera that makes no sense."""
+    k = np.eye(3)
+    if focal is not None:
+        k[:2] = [[focal, 0, SIZE[1] / 2], [0, focal, SIZE[0] / 2]]
     roi = TYPES['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False)
     return TYPES['sensor_msgs/msg/CameraInfo'](
-        header(stamp), *SIZE, 'plumb_bob', np.zeros(5), np.eye(3).reshape(9),
+        header(stamp), *SIZE, 'plumb_bob', np.zeros(5), k.reshape(9),
         np.eye(3).reshape(9), np.eye(3, 4).reshape(12), 0, 0, roi)
 
 
@@ -64,7 +68,7 @@ def write_bag(folder, rows, storage='sqlite3'):
 
 
 def make_bag(folder, frames=6, hz=15.0, storage='sqlite3', compressed=True, with_truth=True,
-             with_info=True):
+             with_info=True, focal=None):
     """Write a drive; its images were stamped 5 ms before they were recorded."""
     rows = []
     topic = '/camera/image_raw/compressed' if compressed else '/camera/image_raw'
@@ -72,7 +76,7 @@ def make_bag(folder, frames=6, hz=15.0, storage='sqlite3', compressed=True, with
         stamp = START + round(i * 1e9 / hz)
         rows.append((topic, stamp + 5_000_000, image_message(i, stamp, compressed)))
         if with_info:  # recorded after its image
-            rows.append(('/camera/camera_info', stamp + 6_000_000, info_message(stamp)))
+            rows.append(('/camera/camera_info', stamp + 6_000_000, info_message(stamp, focal)))
         if with_truth:
             png = cv2.imencode('.png', truth(i))[1].reshape(-1)
             rows.append(('/ground_truth/mask/compressed', stamp + 6_000_000,

@@ -5,10 +5,11 @@ from bag_making import make_bag, SIZE
 import cv2
 from eunet_ros.bags import Bag
 from eunet_ros.cone_messages import read_points
-from eunet_ros.demo_cones import DemoCones, MOUNTING, read_mounting
+from eunet_ros.demo_cones import DemoCones
 from eunet_ros.demo_output import CONES, write_picture, write_recordings
 from eunet_ros.frame_source import BagSource
 from eunet_ros.model.resources import share_file
+from eunet_ros.mounting_file import MOUNTING, read_mounting
 import numpy as np
 import pytest
 from test_demo_output import recorded
@@ -21,16 +22,8 @@ def mask_of(column):
 
 
 @pytest.fixture
-def drive(tmp_path, monkeypatch):
-    import bag_making
-    plain = bag_making.info_message
-
-    def calibrated(stamp):
-        info = plain(stamp)
-        info.k = np.array([50.0, 0, 32, 0, 50, 24, 0, 0, 1])
-        return info
-    monkeypatch.setattr(bag_making, 'info_message', calibrated)
-    source = BagSource(make_bag(tmp_path / 'in', 5))
+def drive(tmp_path):
+    source = BagSource(make_bag(tmp_path / 'in', 5, focal=50.0))
     return recorded(tmp_path, source, [mask_of(5 * k + 3) for k in range(5)])
 
 

@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ground truth, scores of frames, steadiness and comparisons, without a process."""
 import random
+from types import SimpleNamespace
 
 from bag_making import header, START, truth, TYPES, write_bag
 import cv2
 from eunet_ros.bags import Bag, BagError
+from eunet_ros.cone_locator import Seen
 from eunet_ros.cones import find_cones
 from eunet_ros.evaluation.comparison import compare, runs_of
 from eunet_ros.evaluation.pictures import choose_worst, crop_of
@@ -106,12 +108,15 @@ def test_cones_found_missed_and_invented():
     true[20:44, 50:66] = 2                             # missed
     mask[60:75, 90:100] = 3                            # invented
     true[80:95, 50:60], mask[80:95, 50:60] = 255, 1    # nobody knows: not false
-    row = score_masks([mask, None], true, [cone_classes(), cone_classes()])
+    nowhere = SimpleNamespace(place=lambda k, cones, size: Seen(cones, reason='not known'),
+                              place_true=lambda cones, size: Seen(cones))
+    row = score_masks([mask, None], true, [cone_classes(), cone_classes()], nowhere)
     assert row['tc'][1:3] == [1, 1] and row['k'][1] is None
     entry = row['k'][0]
     assert sorted(entry['r']) == [[2, 1, 2], [2, 2, 0]]
     assert [entry['o'][k][0] for k in entry['f']] == [3]
-    binary = score_masks([(mask > 0).astype(np.uint8)], true, [BINARY_CLASSES])
+    assert entry['why'] == 'not known' and row['td'] == [None, None]
+    binary = score_masks([(mask > 0).astype(np.uint8)], true, [BINARY_CLASSES], nowhere)
     assert all(t <= 1 and p <= 1 for t, p, _ in binary['k'][0]['c'])
     assert len(find_cones(mask)) == 3
 
@@ -179,7 +184,7 @@ def test_another_bag_or_a_jump_in_time_begins_another_run():
 
 def figures(index, dice, wrong=1, blinking=None):
     return FrameFigures(0, index, index * 100_000_000, 0, SIZE, '', dice is not None, 0, [dice],
-                        [wrong], [[0]], [None], [blinking])
+                        [wrong], [[0]], [None], [None], [blinking])
 
 
 def test_the_worst_frames_are_spread_over_the_drive():

@@ -10,6 +10,7 @@ from typing import Any
 
 from eunet_ros.demo_report import machine
 from eunet_ros.evaluation.folder import METRICS, OutputFolder, PAGE, REPORT
+from eunet_ros.evaluation.ground_pictures import ground_frames
 from eunet_ros.evaluation.journal import Row
 from eunet_ros.evaluation.live import live_figures
 from eunet_ros.evaluation.page import write_page
@@ -48,6 +49,7 @@ def finish(plan: Plan, folder: OutputFolder, runner: Runner, run: dict[str, Any]
     files = [name for number in range(len(plan.bags)) for name in recordings_of(plan, number)]
     write_page(folder.path / PAGE, plan, report, summary.frames,
                worst_frames(plan, folder.journal, summary.frames),
+               ground_frames(plan, folder.journal, summary.frames),
                [n for n in (REPORT, METRICS, *files) if n == REPORT or (folder.path / n).exists()])
     write_json(folder.path / REPORT, report)
     if not again:

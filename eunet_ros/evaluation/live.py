@@ -27,6 +27,7 @@ from eunet_ros.demo_processes import (
 )
 from eunet_ros.demo_report import rate_hz, stage_ms
 from eunet_ros.evaluation.journal import Journal, Row
+from eunet_ros.evaluation.places import InfoNotes
 from eunet_ros.evaluation.plan import bag_files, BagFiles, BagPlan, LIVE, Plan
 from eunet_ros.evaluation.report import percentiles
 from eunet_ros.frame_source import BagSource, Frame
@@ -52,9 +53,9 @@ def play_all(plan: Plan, journal: Path, show: Show) -> None:
         for scores in files.folder.glob('scores_*.jsonl'):
             scores.unlink()
         source = BagSource(bag.path, bag.image_topic)
-        frames = [frame._replace(image=b'', camera_info=None) for frame in source.frames()]
+        frames = [frame._replace(image=b'') for frame in source.frames()]
         _check_stamps(bag, frames)
-        made = [_drive(plan, k, source, files, show) if plan.mode == LIVE
+        made = [_drive(plan, k, bag, source, files, show) if plan.mode == LIVE
                 else _recorded(bag, files) for k in range(len(plan.weights))]
         _write_rows(files, frames, made)
         write_json(files.folder / 'live.json', [m['figures'] for m in made])
@@ -69,7 +70,8 @@ def _check_stamps(bag: BagPlan, frames: Sequence[Frame]) -> None:
                        'driver to stamp its images.')
 
 
-def _drive(plan: Plan, k: int, source: BagSource, files: BagFiles, show: Show) -> dict[str, Any]:
+def _drive(plan: Plan, k: int, bag: BagPlan, source: BagSource, files: BagFiles,
+           show: Show) -> dict[str, Any]:
     """Play the bag into a node; returns what came back, see `_made`."""
     work = files.folder / f'live_{"ab"[k]}'
     shutil.rmtree(work, ignore_errors=True)
@@ -82,7 +84,7 @@ def _drive(plan: Plan, k: int, source: BagSource, files: BagFiles, show: Show) -
              sent, source.count)
     record = LiveDrive(
         work, node_arguments(source.topic, source.msgtype == COMPRESSED_IMAGE,
-                             {**parameters, 'weights': weights.given}, work),
+                             {**parameters, **bag.mounting, 'weights': weights.given}, work),
         [str(source.path), '--image-topic', source.bag_topic, '--publish-as', source.topic,
          '--rate', str(plan.live.get('rate', 1.0))],
         drive_environment(True, os.environ), _START_S, tell,
@@ -162,7 +164,7 @@ def _made(files: BagFiles, k: int, sent: dict[int, int], late: dict[int, float],
 
 
 def _write_rows(files: BagFiles, frames: Sequence[Frame], made: list[dict[str, Any]]) -> None:
-    journal = Journal(files.frames)
+    journal, infos = Journal(files.frames), InfoNotes()
     opened = [open(files.masks(k), 'rb') for k in range(len(made))]
     try:
         for frame in frames:
@@ -179,7 +181,7 @@ def _write_rows(files: BagFiles, frames: Sequence[Frame], made: list[dict[str, A
                 if frame.stamp in m['late']:
                     ms['player_late'] = m['late'][frame.stamp]
                 row['ms'].append(ms or None)
-            journal.append(row)
+            journal.append(infos.note(row, frame))
     finally:
         journal.close()
         for file in opened:

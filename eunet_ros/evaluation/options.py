@@ -20,6 +20,7 @@ from eunet_ros.evaluation.plan import (
 )
 from eunet_ros.evaluation.truth import find_truth_topic, open_truth
 from eunet_ros.model.engines import AUTO, ENGINES, PRECISIONS
+from eunet_ros.mounting_file import find_mounting, MOUNTING, read_mounting
 from eunet_ros.parameters import check_names, NodeParameters
 import yaml
 
@@ -67,6 +68,10 @@ def parser() -> argparse.ArgumentParser:
     node.add_argument('--one-at-a-time', action='store_true',
                       help='decode and score nothing beside the engine: slower, with the '
                            'latencies of an idle machine')
+    node.add_argument('--mounting', type=Path, metavar='YAML',
+                      help='how the camera is mounted, as calibrate_mount writes it, which gives '
+                           f"cones their places (default: {MOUNTING} in each bag's folder, else "
+                           'the parameter file)')
     out = p.add_argument_group('what is left')
     out.add_argument('--bag-topics', choices=('all', 'camera', 'none'), default='all',
                      help='topics of the input that go into the output bag; none: no bag')
@@ -182,8 +187,11 @@ def _bag_plans(o: argparse.Namespace, paths: list[Path]) -> tuple[list[BagPlan],
             with Bag(path) as bag:
                 topic = find_image_topic(bag.topics.values(), o.image_topic)
                 find_truth_topic(bag, o.truth_topic)
+            mounting = read_mounting(o.mounting) if o.mounting else find_mounting(path)
+            if mounting:  # of this very bag, whatever the parameter file says
+                mounting = {'mounting': 'parameters', **mounting}
             plans.append(BagPlan('', str(path.absolute()), topic.name, topic.msgtype, topic.count,
-                                 content_of(path)))
+                                 content_of(path), mounting=mounting))
         except BagError as error:
             if len(paths) == 1:
                 raise

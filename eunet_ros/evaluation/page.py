@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from eunet_ros.evaluation import charts
+from eunet_ros.evaluation.ground_pictures import GroundFrame
+from eunet_ros.evaluation.page_ground import ground_section
 from eunet_ros.evaluation.page_style import STYLE
 from eunet_ros.evaluation.page_tables import (
     bags_section,
@@ -33,7 +35,8 @@ _COLORS = ('var(--a)', 'var(--b)')
 
 
 def write_page(path: Path, plan: Plan, report: dict[str, Any], frames: Sequence[FrameFigures],
-               worst: Sequence[WorstFrame], files: Sequence[str]) -> None:
+               worst: Sequence[WorstFrame], ground: Sequence[GroundFrame],
+               files: Sequence[str]) -> None:
     """Write the page; files: names in the folder to link to. Raises OSError."""
     title = title_of(report)
     parts = [
@@ -41,7 +44,8 @@ def write_page(path: Path, plan: Plan, report: dict[str, Any], frames: Sequence[
         _tiles(report), classes_section(plan, report), sizes_section(report),
         confusion_section(plan, report), comparison_section(report),
         live_section(report), _latency(plan, report, frames), _cones(plan, frames),
-        _worst(plan, report, worst), bags_section(report), made_section(report)]
+        ground_section(report, ground), _worst(plan, report, worst),
+        bags_section(report), made_section(report)]
     text = ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             '<meta name="color-scheme" content="light dark">'

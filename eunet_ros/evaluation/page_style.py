@@ -47,10 +47,11 @@ svg { display: block; width: 100%; height: auto; }
 svg text { font: 10.5px system-ui, sans-serif; fill: var(--faint); }
 svg .grid { stroke: var(--line); fill: none; } svg .dot { fill: var(--ink); }
 svg .rule { stroke: var(--faint); stroke-dasharray: 3 3; fill: none; }
-figure { margin: 0 0 1.3rem; break-inside: avoid; }
+figure { margin: .6rem 0 1.3rem; break-inside: avoid; }
 figcaption { margin-bottom: .3rem; overflow-wrap: anywhere; }
 .row { display: grid; gap: 4px; margin-bottom: 4px; }
 .row div { position: relative; } .row img { display: block; width: 100%; }
+.row.ground { grid-template-columns: 16fr 9fr; }
 .row span { position: absolute; left: 4px; top: 4px; background: rgba(0,0,0,.6); color: #fff;
             font-size: .75rem; padding: 0 .35em; border-radius: 3px; }
 .up { color: var(--good); } .down { color: var(--bad); }
@@ -59,6 +60,7 @@ figcaption { margin-bottom: .3rem; overflow-wrap: anywhere; }
   .tiles { grid-template-columns: 1fr 1fr; }
   .row.whole:not(.only) { grid-template-columns: 1fr !important; }
   .row.whole:not(.only) div:not(:first-child) { display: none; }
+  .row.ground { grid-template-columns: 1fr; }
   th, td { padding: .2rem .25rem; } table { font-size: .84rem; }
   .heat th, .heat td { padding: .2rem .12rem; font-size: .72rem; }
   td .legend { white-space: normal; margin: 0; }

@@ -18,6 +18,11 @@ def escape(text: str) -> str:
     return html.escape(str(text))
 
 
+def interval(name: str) -> str:
+    """Return the name of a bin of sizes or distances as people write it."""
+    return name.replace('>=', '≥ ').replace('<', '< ').replace('-', ' – ')
+
+
 def number(value: float | None, digits: int = 3, percent: bool = False) -> str:
     """Return a number for people, – for none."""
     if value is None:
@@ -40,7 +45,7 @@ def title_of(report: dict[str, Any]) -> str:
     return f'{weights} on {bags}{live}'
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], kind: str = '') -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], kind: str = '') -> str:
     """Return a table; cells are HTML."""
     top = ''.join(f'<th>{cell}</th>' for cell in head)
     body = ''.join(f'<tr>{"".join(f"<td>{c}</td>" for c in row)}</tr>' for row in rows)
@@ -48,7 +53,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], kind: str = '') -
     return f'<div class="wide"><table class="{kind}">{first}{body}</table></div>'
 
 
-def _both(cells: Sequence[str]) -> str:
+def both(cells: Sequence[str]) -> str:
     """Return the value of A, or of A and B in their colours."""
     if len(cells) == 1:
         return cells[0]
@@ -72,16 +77,16 @@ def classes_section(plan: Plan, report: dict[str, Any]) -> str:
         found = [w['scores']['classes'].get(name) for w in scored]
 
         def cell(key: str, digits: int = 3, found: Sequence[Any] = found) -> str:
-            return _both([number(f[key] if f else None, digits) for f in found])
+            return both([number(f[key] if f else None, digits) for f in found])
         label = color_key(name, colors[name])
         pixels.append([label, cell('iou'), cell('precision'), cell('recall')])
         if name != scored[0]['classes'][0]:
             cones.append([label, cell('cones', 0), cell('cones_found'),
                           cell('cones_right_class'), cell('false_cones', 0)])
     return ('<h2>Scores by class</h2><div class="two"><div><h3>Pixels</h3>'
-            + _table(['class', 'IoU', 'precision', 'recall'], pixels)
+            + table(['class', 'IoU', 'precision', 'recall'], pixels)
             + '</div><div><h3>Cones</h3>'
-            + _table(['class', 'in the truth', 'found', 'right class', 'false'], cones)
+            + table(['class', 'in the truth', 'found', 'right class', 'false'], cones)
             + '<p class="small faint">Found: at least half of its pixels are taken for some cone. '
               'False: less than a tenth of its pixels lies on true cones.</p></div></div>')
 
@@ -92,18 +97,18 @@ def sizes_section(report: dict[str, Any]) -> str:
     scored = [w for w in weights if w['scores']]
     rows = []
     for name in weights[0]['steadiness']['by_height']:
-        label = f'{name.replace(">=", "≥ ").replace("<", "< ").replace("-", " – ")} px'
+        label = f'{interval(name)} px'
         row = [escape(label)]
         if scored:
             found = [w['scores']['recall_by_height'][name] for w in scored]
-            row += [f'{found[0]["cones"]}', _both([number(f['found']) for f in found]),
-                    _both([number(f['right_class']) for f in found])]
+            row += [f'{found[0]["cones"]}', both([number(f['found']) for f in found]),
+                    both([number(f['right_class']) for f in found])]
         blinks = [w['steadiness']['by_height'][name] for w in weights]
-        row.append(_both([number(b['rate'], percent=True) for b in blinks]))
+        row.append(both([number(b['rate'], percent=True) for b in blinks]))
         rows.append(row)
     head = ['height in the image', *(['cones', 'found', 'right class'] if scored else []),
             'blinking']
-    return f'<h2>By the size of cones</h2><div class="two"><div>{_table(head, rows)}</div></div>'
+    return f'<h2>By the size of cones</h2><div class="two"><div>{table(head, rows)}</div></div>'
 
 
 def confusion_section(plan: Plan, report: dict[str, Any]) -> str:
@@ -175,27 +180,27 @@ def live_section(report: dict[str, Any]) -> str:
     if 'live' not in report:
         return ''
     live = [report['live'][w['label']] for w in report['weights']]
-    rows = [['images, masks', _both([f'{x["frames"]}, {x["masked"]}' for x in live])],
-            ['dropped', _both([f'{x["dropped"]}, at most {x["longest_gap_frames"]} in a row'
+    rows = [['images, masks', both([f'{x["frames"]}, {x["masked"]}' for x in live])],
+            ['dropped', both([f'{x["dropped"]}, at most {x["longest_gap_frames"]} in a row'
                                for x in live])]]
     for label in live[0]['bags']:
         bags = [x['bags'][label] for x in live]
 
         def each(key: str, bags: Sequence[Any] = bags) -> str:
-            return _both([_p50_p99(b.get(key)) for b in bags])
+            return both([_p50_p99(b.get(key)) for b in bags])
         told = [('waiting in the node (queueing), p50 / p99', each('queueing_ms')),
                 ('the player was late by, p50 / p99', each('player_late_ms')),
-                ('Hz of images, of masks', _both([
+                ('Hz of images, of masks', both([
                     f'{number(b.get("sent_hz"), 1)}, {number(b.get("mask_hz"), 1)}'
                     for b in bags])),
-                ('lost in transport (estimate)', _both([
+                ('lost in transport (estimate)', both([
                     str(b.get('lost_in_transport', '–')) for b in bags])),
-                ("the node's counts", _both([escape(', '.join(
+                ("the node's counts", both([escape(', '.join(
                     f'{k.replace("_", " ")} {v}' for k, v in b.get('node_counts', {}).items()
                     if v or k in ('received', 'masked')) or '–') for b in bags]))]
         prefix = f'{escape(label)}: ' if len(live[0]['bags']) > 1 else ''
         rows += [[prefix + escape(name), text] for name, text in told]
-    return f'<h2>Through the running node</h2>{_table([], rows, "left")}'
+    return f'<h2>Through the running node</h2>{table([], rows, "left")}'
 
 
 def _p50_p99(values: dict[str, Any] | None) -> str:
@@ -219,7 +224,7 @@ def bags_section(report: dict[str, Any]) -> str:
         rows += [['note', note.removeprefix(f'{bag["label"]}: ')] for note in bag_notes(bag)]
         if bag['error']:
             rows.append(['ended', bag['error']])
-        parts.append(f'<div><h3>{escape(bag["label"])}</h3>' + _table(
+        parts.append(f'<div><h3>{escape(bag["label"])}</h3>' + table(
             [], [[escape(a), escape(b)] for a, b in rows], 'left') + '</div>')
     return f'<h2>Bags</h2><div class="two">{"".join(parts)}</div>'
 
@@ -240,5 +245,5 @@ def made_section(report: dict[str, Any]) -> str:
     rows.append(['node', ', '.join(f'{k}: {v!r}' for k, v in changed.items())])
     if run.get('resumed'):
         rows.append(['run', 'it was interrupted and gone on with'])
-    return '<h2>How it was made</h2>' + _table(
+    return '<h2>How it was made</h2>' + table(
         [], [[escape(a), escape(b)] for a, b in rows], 'left')

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from eunet_ros.bag_messages import deserialise, stamp_of
 from eunet_ros.bags import Bag, BagError
 from eunet_ros.conversions import compressed_to_bgr, image_to_bgr
 from eunet_ros.demo_pictures import draw_mask
-from eunet_ros.evaluation.journal import read_rows
-from eunet_ros.evaluation.plan import bag_files, Plan
+from eunet_ros.evaluation.journal import read_rows, Row
+from eunet_ros.evaluation.plan import bag_files, BagFiles, Plan
 from eunet_ros.evaluation.render import Overlays
 from eunet_ros.evaluation.score import find_truth
 from eunet_ros.evaluation.summary import FrameFigures
@@ -140,9 +140,8 @@ def worst_frames(plan: Plan, journal: Path, frames: Sequence[FrameFigures]) -> l
 def _of_bag(plan: Plan, journal: Path, number: int, places: list[int],
             frames: Sequence[FrameFigures]) -> dict[int, WorstFrame]:
     files, bag_plan = bag_files(journal, number), plan.bags[number]
-    wanted = {frames[place].index for place in places}
-    rows = {row['i']: row for row in read_rows(files.frames) if row['i'] in wanted}
-    truth, overlays, found = None, Overlays(plan, files), {}
+    rows = rows_of(files, {frames[place].index for place in places})
+    truth, overlays, found = None, Overlays(plan, number, files), {}
     try:
         truth = open_truth(plan.truth, Path(bag_plan.path), plan.truth_classes)
     except ValueError:
@@ -151,7 +150,7 @@ def _of_bag(plan: Plan, journal: Path, number: int, places: list[int],
         with Bag(bag_plan.path) as bag:
             for place in places:
                 frame = frames[place]
-                image = _image(bag, bag_plan.image_topic, frame)
+                image = decoded_image(bag, bag_plan.image_topic, frame)
                 if image is None:
                     continue
                 masks = overlays.masks(rows[frame.index])
@@ -165,7 +164,19 @@ def _of_bag(plan: Plan, journal: Path, number: int, places: list[int],
     return found
 
 
-def _image(bag: Bag, topic: str, frame: FrameFigures) -> np.ndarray | None:
+def rows_of(files: BagFiles, wanted: Collection[int]) -> dict[int, Row]:
+    """Return the rows of some frames by index, each with the CameraInfo that holds for it."""
+    rows, info = {}, {}
+    for row in read_rows(files.frames):
+        if 'c' in row:
+            info = {'c': row['c']}
+        if row['i'] in wanted:
+            rows[row['i']] = {**row, **info}
+    return rows
+
+
+def decoded_image(bag: Bag, topic: str, frame: FrameFigures) -> np.ndarray | None:
+    """Return the picture of a frame, None where it cannot be found or decoded."""
     for _, raw in bag.raw(bag.topics[topic], frame.time, frame.time + 1):
         if stamp_of(raw) == frame.stamp:
             try:

@@ -22,7 +22,8 @@ class BagPlan:
     A bag to evaluate.
 
     label: unique among the bags. image_topic, msgtype: of the camera. recording: in mode
-    RECORDED, the bag with the node's masks. content: what tells its files from others.
+    RECORDED, the bag with the node's masks. content: what tells its files from others. mounting:
+    the node's parameters that say how its camera was mounted, where they are known.
     """
 
     label: str
@@ -32,6 +33,7 @@ class BagPlan:
     frames: int
     content: str
     recording: str = ''
+    mounting: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -85,14 +87,15 @@ class Plan:
     def key(self) -> dict[str, Any]:
         """Return what decides the result."""
         return {'mode': self.mode, 'live': self.live, 'node': self.node, 'truth': self.truth,
-                'bags': [(b.label, b.content, b.image_topic, b.frames) for b in self.bags],
+                'bags': [(b.label, b.content, b.image_topic, b.frames, b.mounting)
+                         for b in self.bags],
                 'weights': [(w.given, w.sha256, tuple(w.input_size)) for w in self.weights]}
 
     def difference(self, other: Plan) -> str:
         """Return in words where another plan differs, '' where it does not."""
         words = {'mode': 'mode', 'live': 'the options of live replay',
                  'node': "the node's parameters", 'truth': 'the ground truth',
-                 'bags': 'the bags, their files or their topic', 'weights': 'the weights'}
+                 'bags': 'the bags, their files, topic or mounting', 'weights': 'the weights'}
         ours, theirs = self.key(), other.key()
         return ', '.join(words[name] for name in ours
                          if json.dumps(ours[name]) != json.dumps(theirs[name]))

@@ -23,17 +23,22 @@ from eunet_ros.bag_messages import (
     compressed_image,
     deserialise,
     IMAGE,
+    MARKERS,
     mono_image,
+    POINT_CLOUD,
     serialise,
     stamp_of,
 )
 from eunet_ros.bag_writer import BagWriter
 from eunet_ros.bags import Bag, BagError, find_camera_info, Topic
+from eunet_ros.cone_locator import Seen
+from eunet_ros.cone_pictures import draw_cones
 from eunet_ros.conversions import compressed_to_bgr, image_to_bgr
 from eunet_ros.demo_pictures import draw_mask
 from eunet_ros.evaluation.folder import BAG, VIDEO
 from eunet_ros.evaluation.journal import read_rows, Row
 from eunet_ros.evaluation.live import published_messages
+from eunet_ros.evaluation.places import Places
 from eunet_ros.evaluation.plan import bag_files, BagFiles, LIVE, OFFLINE, Plan, WeightsPlan
 from eunet_ros.evaluation.process import run_worker, Say
 from eunet_ros.evaluation.score import NICE
@@ -62,13 +67,15 @@ def node_topics(weights: WeightsPlan) -> dict[str, str]:
     return {f'{space}/mask': IMAGE, f'{space}/overlay/compressed': COMPRESSED_IMAGE}
 
 
+def cone_topics(weights: WeightsPlan) -> dict[str, str]:
+    """Return the topics of cones that have places, with their types."""
+    space = _NAMESPACES[weights.label]
+    return {f'{space}/cones': POINT_CLOUD, f'{space}/cone_markers': MARKERS}
+
+
 def node_messages(weights: WeightsPlan, stamp: int, frame_id: str, mask: np.ndarray,
                   overlay: np.ndarray) -> dict[str, bytes]:
-    """
-    Return what the node would publish of an image, by topic, serialised.
-
-    What else the node publishes, such as cones, is added here and to `node_topics`.
-    """
+    """Return what the node would publish of an image, by topic, serialised."""
     mask_topic, overlay_topic = node_topics(weights)
     jpeg = cv2.imencode('.jpg', overlay, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
     return {
@@ -87,10 +94,11 @@ def topics_to_copy(bag: Bag, image: Topic, which: str, truth_topic: str,
 
 
 class Overlays:
-    """Draws the masks of frames, from the journal of a bag."""
+    """Draws the masks of frames and their cones, from the journal of a bag."""
 
-    def __init__(self, plan: Plan, files: BagFiles) -> None:
+    def __init__(self, plan: Plan, number: int, files: BagFiles) -> None:
         self._plan, self._files = plan, files
+        self.places = Places(plan, number)
         self._tables = [w.table.table_bgr for w in plan.weights]
         self._open: dict[int, BinaryIO] = {}
 
@@ -108,10 +116,24 @@ class Overlays:
             masks.append(None if place is None else read_mask(self._open[k], place).mask)
         return masks
 
-    def draw(self, image: np.ndarray, masks: list[np.ndarray | None]) -> list[np.ndarray]:
-        """Return the picture with each mask over it; without one the picture alone."""
-        return [image if mask is None else draw_mask(image, mask, table)
-                for mask, table in zip(masks, self._tables)]
+    def find(self, masks: list[np.ndarray | None], stamp: int) -> list[Seen | None]:
+        """Return the cones of each mask, with places where there is what it takes."""
+        return [None if mask is None else self.places.find(k, mask, stamp)
+                for k, mask in enumerate(masks)]
+
+    def draw(self, image: np.ndarray, masks: list[np.ndarray | None],
+             seen: list[Seen | None]) -> list[np.ndarray]:
+        """
+        Return the picture with each mask over it, and its cones' boxes and distances.
+
+        Without a mask it is the picture alone.
+        """
+        pictures = []
+        for mask, cones, table in zip(masks, seen, self._tables):
+            pictures.append(image if mask is None else draw_mask(image, mask, table))
+            if cones is not None and cones.located is not None:
+                draw_cones(pictures[-1], cones.located, table)
+        return pictures
 
 
 def frame_hz(files: BagFiles) -> float:
@@ -126,16 +148,18 @@ class Renderer:
     """Writes the output bag and the video of one bag; see the module."""
 
     def __init__(self, plan: Plan, number: int, files: BagFiles, say: Say) -> None:
-        self._plan, self._bag_plan, self._files, self._say = (
-            plan, plan.bags[number], files, say)
+        self._plan, self._number, self._files, self._say = plan, number, files, say
+        self._bag_plan = plan.bags[number]
         self.left_out: list[str] = []
         self._video: cv2.VideoWriter | None = None
         self._size = (0, 0)
         self._published: list[tuple[int, str, bytes]] = []  # the last first
+        self._with_cones: set[str] = set()                  # weights whose topics are announced
 
     def run(self, which: str, bag_path: Path | None, video_path: Path | None) -> None:
         """Write them; which: topics of the input. Raises OSError, BagError."""
-        overlays, hz = Overlays(self._plan, self._files), frame_hz(self._files)
+        overlays = Overlays(self._plan, self._number, self._files)
+        hz = frame_hz(self._files)
         try:
             with Bag(self._bag_plan.path) as bag:
                 if bag_path is None:
@@ -153,8 +177,9 @@ class Renderer:
         if writer is None:
             return [image.name]
         own = {name: kind for w in plan.weights for name, kind in node_topics(w).items()}
+        ours = {*own, *(name for w in plan.weights for name in cone_topics(w))}
         copied = []
-        for topic in topics_to_copy(bag, image, which, plan.truth.get('topic', ''), own):
+        for topic in topics_to_copy(bag, image, which, plan.truth.get('topic', ''), ours):
             try:
                 writer.add_topic(topic.name, topic.msgtype, bag.definition(topic.name))
                 copied.append(topic.name)
@@ -215,13 +240,15 @@ class Renderer:
 
     def _frame(self, row: Row, raw: bytes, writer: BagWriter | None, overlays: Overlays,
                video_path: Path | None, hz: float) -> None:
+        overlays.places.follow(row)
         try:
             msg = deserialise(raw, self._bag_plan.msgtype)
             image = compressed_to_bgr(msg) if hasattr(msg, 'format') else image_to_bgr(msg)
         except ValueError:
             return
-        masks = overlays.masks(row)
-        drawn = overlays.draw(image, masks)
+        masks, stamp = overlays.masks(row), stamp_of(raw)
+        seen = overlays.find(masks, stamp)
+        drawn = overlays.draw(image, masks, seen)
         if writer is not None:
             for k, (weights, mask, picture) in enumerate(zip(self._plan.weights, masks, drawn)):
                 if mask is not None:
@@ -229,8 +256,9 @@ class Renderer:
                     took = (row['ms'][k] or {}).get('total', 0.0)
                     delay = 0 if self._plan.mode == OFFLINE else round(
                         1e6 * took * self._plan.live.get('rate', 1.0))
-                    for name, data in node_messages(weights, stamp_of(raw), msg.header.frame_id,
-                                                    mask, picture).items():
+                    messages = node_messages(weights, stamp, msg.header.frame_id, mask, picture)
+                    messages.update(self._cones(k, overlays.places, stamp, seen[k], writer))
+                    for name, data in messages.items():
                         writer.write(name, row['t'] + delay, data)
         if video_path is not None:
             picture = np.hstack(drawn)
@@ -238,6 +266,19 @@ class Renderer:
                 self._size = (picture.shape[1] // 2 * 2, picture.shape[0] // 2 * 2)
                 self._video = open_video(video_path, hz, self._size)
             self._video.write(letterbox(picture, self._size))
+
+    def _cones(self, k: int, places: Places, stamp: int, seen: Seen,
+               writer: BagWriter) -> dict[str, bytes]:
+        """Return the messages of cones with places; live, the node's own are there instead."""
+        if seen.located is None or self._plan.mode == LIVE:
+            return {}
+        weights = self._plan.weights[k]
+        topics = cone_topics(weights)
+        if weights.label not in self._with_cones:
+            self._with_cones.add(weights.label)
+            for name, kind in topics.items():
+                writer.add_topic(name, kind)
+        return dict(zip(topics, places.messages(k, stamp, seen)))
 
 
 def render_bag(plan: Plan, number: int, journal: Path, which: str, video: bool, say: Say) -> None:

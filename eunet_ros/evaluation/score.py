@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 import cv2
 from eunet_ros.cones import Cones, find_cones
 from eunet_ros.evaluation.journal import Follower, Journal, Row
+from eunet_ros.evaluation.places import distances_of, Places, position_errors
 from eunet_ros.evaluation.plan import bag_files, BagFiles, Plan
 from eunet_ros.evaluation.process import run_worker, Say
 from eunet_ros.evaluation.truth import as_binary, nearest, open_truth, Truth
@@ -91,32 +92,40 @@ def false_cones(mask: np.ndarray, cones: Cones, truth: np.ndarray) -> list[int]:
 
 
 def score_masks(masks: list[np.ndarray | None], truth: np.ndarray | None,
-                tables: list[ClassTable]) -> Row:
+                tables: list[ClassTable], places: Places) -> Row:
     """
     Return what is to be known of a frame's masks; see `score_frame` for the truth.
 
     tc: true cones by class; k: for each mask c, its confusion as [true, predicted, pixels]; o, its
-    cones as [class, u0, v0, u1, v1]; r, what `found_cones` returns, and f, `false_cones`.
+    cones as [class, u0, v0, u1, v1]; r, what `found_cones` returns, and f, `false_cones`. On the
+    ground: td: how far each true cone is; for each mask n, how many cones have a place, why, why
+    none has, and e, what `position_errors` returns.
     """
     row: Row = {'k': []}
-    true_cones = None
+    true_cones = true_seen = None
     if truth is not None:
         known = np.where(truth == IGNORE, 0, truth).astype(np.uint8)
         true_cones = find_cones(known)
         row['tc'] = np.bincount(true_cones.class_id, minlength=1).tolist()
-    for mask, table in zip(masks, tables):
+        true_seen = places.place_true(true_cones, known.shape)
+        row['td'] = distances_of(true_seen)
+    for k, (mask, table) in enumerate(zip(masks, tables)):
         if mask is None:
             row['k'].append(None)
             continue
         cones = find_cones(mask)
         entry: Row = {'o': [[int(c), *map(int, box)] for c, box in zip(
             cones.class_id, cones.box)]}
+        seen = places.place(k, cones, mask.shape)
+        entry.update({'why': seen.reason} if seen.located is None else
+                     {'n': len(seen.located.cones)})
         if truth is not None:
             own = as_binary(truth) if len(table.names) == 2 else truth
             counts = count_pixels(own, mask, len(table.names))
             entry['c'] = [[int(t), int(p), int(counts[t, p])] for t, p in np.argwhere(counts)]
             entry['r'] = found_cones(known, true_cones, mask)
             entry['f'] = false_cones(mask, cones, truth)
+            entry['e'] = position_errors(true_seen, seen)
         row['k'].append(entry)
     return row
 
@@ -158,6 +167,7 @@ class Scorer:
         self._tables = [w.table for w in plan.weights]
         self._truth = open_truth(plan.truth, Path(plan.bags[number].path), plan.truth_classes)
         self._files, self._open = files, {}
+        self.places = Places(plan, number)
 
     def close(self) -> None:
         """Close the files."""
@@ -177,7 +187,7 @@ class Scorer:
                  for k, place in enumerate(places)]
         size = next(m.shape for m in masks if m is not None)
         truth, said = find_truth(self._truth, frame['s'], size, tolerance)
-        return {'i': frame['i'], **said, **score_masks(masks, truth, self._tables)}
+        return {'i': frame['i'], **said, **score_masks(masks, truth, self._tables, self.places)}
 
     def _masks(self, k: int) -> BinaryIO:
         if k not in self._open:
@@ -195,6 +205,7 @@ def score_bag(plan: Plan, number: int, shard: int, files: BagFiles, say: Say) ->
             last = files.end.exists()
             rows = follower.new_rows()
             for frame in rows:
+                scorer.places.follow(frame)
                 turn, whose = divmod(frame['i'], plan.shards)
                 if whose != shard or turn < journal.count:
                     continue

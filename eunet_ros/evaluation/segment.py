@@ -21,6 +21,7 @@ from eunet_ros.bag_messages import deserialise
 from eunet_ros.bags import BagError
 from eunet_ros.conversions import compressed_to_bgr, image_to_bgr
 from eunet_ros.evaluation.journal import Journal, Row
+from eunet_ros.evaluation.places import InfoNotes
 from eunet_ros.evaluation.plan import bag_files, BagFiles, BagPlan, Plan, WeightsPlan
 from eunet_ros.evaluation.process import run_worker, Say
 from eunet_ros.frame_source import BagSource, Frame, prefetch
@@ -154,7 +155,7 @@ def segment_bag(plan: Plan, bag: BagPlan, files: BagFiles, say: Say) -> None:
         say('ready', done=recording.done,
             engines=[p.segmenter.engine.name for p in pipelines])
         todo = decode((f for f in source.frames() if f.index >= recording.done), source.msgtype)
-        told, warm = time.monotonic(), False
+        told, warm, infos = time.monotonic(), False, InfoNotes()
         with closing(todo if plan.alone else prefetch(todo, _AHEAD)) as frames:
             for decoded in frames:
                 if not warm and decoded.image is not None:
@@ -163,7 +164,8 @@ def segment_bag(plan: Plan, bag: BagPlan, files: BagFiles, say: Say) -> None:
                             pipeline.run(as_message(decoded.image))
                     warm, began = True, time.monotonic()
                     say('warm', at=began, done=recording.done)
-                recording.add(*run_frame(decoded, pipelines))
+                row, masks = run_frame(decoded, pipelines)
+                recording.add(infos.note(row, decoded.frame), masks)
                 if time.monotonic() - told > _TELL_S:
                     told = time.monotonic()
                     say('progress', done=recording.done)

@@ -14,6 +14,7 @@ from typing import Any
 from eunet_ros.evaluation.comparison import compare, runs_of, scores_of
 from eunet_ros.evaluation.journal import read_rows, Row
 from eunet_ros.evaluation.plan import bag_files, BagFiles, BagPlan, Plan, WeightsPlan
+from eunet_ros.evaluation.positions import Positions
 from eunet_ros.evaluation.score import counts_of, HEIGHT_BINS
 from eunet_ros.evaluation.steadiness import Steadiness
 from eunet_ros.node_statistics import StreamMonitor
@@ -39,6 +40,7 @@ class FrameFigures:
     dice: list[float | None]              # by weights, as are the following
     wrong: list[int | None]               # pixels
     cones: list[list[int] | None]         # by class, background left out
+    placed: list[int | None]              # cones with a place on the ground, None for withheld
     stage_ms: list[dict[str, float] | None]
     blinking: list[int | None] = field(default_factory=list)
 
@@ -66,24 +68,30 @@ class WeightsSummary:
         self.false = np.zeros(256, np.int64)
         self.found = np.zeros(256, np.int64)
         self.frames = self.scored = 0
-        self.steadiness = Steadiness()
+        self.steadiness, self.positions = Steadiness(), Positions()
 
-    def add(self, entry: Row | None, has_truth: bool) -> tuple[Any, ...]:
-        """Count a frame's entry; returns its dice, wrong pixels and cones by class."""
+    def add(self, row: Row, k: int) -> tuple[Any, ...]:
+        """
+        Count a frame's scores of weights k.
+
+        Returns its dice, wrong pixels, cones by class, and how many have places.
+        """
+        entry = row['k'][k]
         if entry is None:
-            return None, None, None
+            return None, None, None, None
+        binary = len(self.names) == 2
+        placed = self.positions.add(row, entry, binary)
         cones = np.array(entry['o'], np.int64).reshape(-1, 5)
         by_class = np.bincount(cones[:, 0], minlength=256)
         self.found += by_class
         self.frames += 1
         seen = by_class[1:len(self.names)].tolist()
-        if not has_truth:
-            return None, None, seen
+        if 'tc' not in row:
+            return None, None, seen, placed
         self.scored += 1
         counts = counts_of(entry['c'], len(self.names))
         self.counts.append(counts.astype(np.int32))
         self.confusion.counts += counts
-        binary = len(self.names) == 2
         for height, true_class, taken in entry['r']:
             right = taken == true_class or (binary and taken > 0)
             row = [1, taken > 0, right]
@@ -91,7 +99,7 @@ class WeightsSummary:
             self.cone_classes[1 if binary else true_class] += row
         for k in entry['f']:
             self.false[cones[k, 0]] += 1
-        return scores_of(counts)['dice'], int(counts.sum() - np.trace(counts)), seen
+        return scores_of(counts)['dice'], int(counts.sum() - np.trace(counts)), seen, placed
 
     def to_report(self) -> dict[str, Any]:
         """Return the figures; None for those that nothing was counted for."""
@@ -102,7 +110,8 @@ class WeightsSummary:
             'frames_with_truth': self.scored,
             'cones_per_image': {name: self.found[i] / self.frames if self.frames else None
                                 for i, name in enumerate(names) if i},
-            'steadiness': self.steadiness.to_report(), 'scores': None}
+            'steadiness': self.steadiness.to_report(), 'positions': self.positions.to_report(),
+            'scores': None}
         if not self.scored:
             return report
         counts, iou = self.confusion.counts, self.confusion.iou()
@@ -156,7 +165,7 @@ class BagSummary:
         self.plan = plan
         self.frames = self.masked = self.back = self.unstamped = self.truths = 0
         self.sizes: Counter[str] = Counter()
-        self.errors, self.truth_errors = Sentences(), Sentences()
+        self.errors, self.truth_errors, self.withheld = Sentences(), Sentences(), Sentences()
         self.truth_stamps: set[int] = set()
         self.distances: list[int] = []
         self.monitor = StreamMonitor(_LATE_NS)
@@ -175,6 +184,9 @@ class BagSummary:
         self.back += self.last is not None and stamp < self.last
         self.monitor.observe(stamp, frame['t'])
         self.first, self.last = stamp if self.first is None else self.first, stamp
+        why = next((entry['why'] for entry in row['k'] if entry and 'why' in entry), '')
+        if why:
+            self.withheld.add(why)
         if 'd' in row:
             self.distances.append(row['d'])
         if 'n' in row:
@@ -198,7 +210,8 @@ class BagSummary:
             'images_lost_in_recording': self.monitor.lost,
             'recorded_late': self.monitor.late, 'stamps_going_back': self.back,
             'images_without_stamp': self.unstamped, 'sizes': dict(self.sizes),
-            'errors': self.errors.to_report(), 'truth': None}
+            'errors': self.errors.to_report(), 'positions_withheld': self.withheld.to_report(),
+            'truth': None}
         if truth:
             near = sorted(self.distances)
             report['truth'] = {
@@ -231,7 +244,7 @@ def summarise(plan: Plan, journal: Path, ends: list[Row],
         for frame, row in merged_rows(bag_files(journal, number), plan.shards):
             has_truth = 'tc' in row
             lost = bag.add(frame, row)
-            told = [w.add(entry, has_truth) for w, entry in zip(weights, row['k'])]
+            told = [w.add(row, k) for k, w in enumerate(weights)]
             frames.append(FrameFigures(
                 number, frame['i'], frame['s'], frame['t'],
                 (frame['h'], frame['w']) if 'h' in frame else None, frame.get('e', ''), has_truth,

@@ -33,6 +33,10 @@ def result_lines(report: dict[str, Any], folder: Path) -> list[str]:
     add('blinking cones', *(
         '-' if w['steadiness']['blink_rate'] is None
         else f'{100 * w["steadiness"]["blink_rate"]:.2f} %' for w in report['weights']))
+    if any(w['positions'] for w in report['weights']):
+        add('cones with a position, an image', *(
+            number(w['positions'] and w['positions']['cones_per_image'], 1)
+            for w in report['weights']))
     speed = [report['speed'][w['label']] for w in report['weights']]
     add('latency p50, p99', *(f'{number(s["latency_ms"]["p50"], 1)}, '
                               f'{number(s["latency_ms"]["p99"], 1)} ms' for s in speed))
@@ -74,6 +78,8 @@ def bag_notes(bag: dict[str, Any]) -> list[str]:
         notes.append(f'{label}: the image size changes ({", ".join(bag["sizes"])}).')
     notes += [f'{label}: {e["frames"]} images could not be used: {_ended(e["sentence"])}'
               for e in bag['errors']]
+    notes += [f'{label}: cones of {e["frames"]} images have no position: {_ended(e["sentence"])}'
+              for e in bag['positions_withheld']]
     return notes + [f'{label}: {_ended(text)}' for text in truth_notes(bag['truth'])]
 
 
