@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 import ctypes
 import gc
 
-_MMAP_THRESHOLD = -3             # of mallopt(3)
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 _SMALL, _LARGE = 1 << 18, 1 << 25  # bytes; the second is the most that glibc comes to by itself
 
 
@@ -41,4 +41,6 @@ def transient() -> Iterator[None]:
 
 def _set_threshold(size: int) -> None:
     with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, size)
+        # The second goes with the first, as glibc has it where it is not told.
+        for name, value in ((_MMAP_THRESHOLD, size), (_TRIM_THRESHOLD, 2 * size)):
+            ctypes.CDLL(None).mallopt(name, value)

@@ -67,6 +67,8 @@ class TrainConfig:
     images: int = _option(6000, 'Rendered images to train on; of COCO at most so many.', 1)
     large_images: int = _option(
         0, 'Rendered images of 1.5 times that size to train on as well.', 0)
+    hard_images: str = _option(
+        '', 'File of hard examples that training/mine.py made, to train on as well.')
     first_image: int = _option(
         0, 'Number of the first rendered image: a later stage can see others than one before.', 0)
     validation_images: int = _option(200, 'The same, to validate on.', 1)
@@ -129,8 +131,9 @@ class TrainConfig:
         if self.widen and (self.new_head or not self.weights):
             raise ValueError('widen starts from weights and takes all of them: name them, and '
                              'leave new_head out.')
-        if self.large_images and self.data:
-            raise ValueError('large_images are rendered: leave them out, or leave data empty.')
+        for name in ('large_images', 'hard_images'):
+            if getattr(self, name) and self.data:
+                raise ValueError(f'{name} are rendered: leave them out, or leave data empty.')
         if self.data_format == 'coco' and self.on_error == 'skip':
             raise ValueError('on_error: skip is for FSOCO; a broken image of COCO stops the run: '
                              'download it again.')

@@ -24,6 +24,7 @@ HEIGHT_EDGES = (10, 20, 40)
 HEIGHT_BINS = ('<10', '10-19', '20-39', '>=40')
 # A predicted blob is a false cone where less than one in so many of its pixels is a true cone's.
 FALSE_CONE_ONE_IN = 10
+MIN_FALSE_PIXELS = 12  # of a blob that counts
 
 
 class SegmentationMetrics:
@@ -39,7 +40,7 @@ class SegmentationMetrics:
     (0.6667, 0.5)
     """
 
-    def __init__(self, classes: ClassTable, min_pixels: int = 12) -> None:
+    def __init__(self, classes: ClassTable, min_pixels: int = MIN_FALSE_PIXELS) -> None:
         if min_pixels < 1:
             raise ValueError(f'min_pixels must be at least 1, found {min_pixels}.')
         self.classes, self.min_pixels = classes, min_pixels

@@ -24,7 +24,8 @@ import torch
 
 CONFIG, RUN, SPLIT = 'config.json', 'run.json', 'split.json'
 LAST, BEST = 'last.ckpt', 'best.ckpt'
-_PRIVATE = ('output', 'cache', 'weights', 'data', 'split', 'resume')  # paths of this machine
+# Paths of this machine.
+_PRIVATE = ('output', 'cache', 'weights', 'data', 'hard_images', 'split', 'resume')
 
 
 def new_folder(path: Path) -> Path:

@@ -182,7 +182,7 @@ def live_section(report: dict[str, Any]) -> str:
     live = [report['live'][w['label']] for w in report['weights']]
     rows = [['images, masks', both([f'{x["frames"]}, {x["masked"]}' for x in live])],
             ['dropped', both([f'{x["dropped"]}, at most {x["longest_gap_frames"]} in a row'
-                               for x in live])]]
+                              for x in live])]]
     for label in live[0]['bags']:
         bags = [x['bags'][label] for x in live]
 

@@ -8,6 +8,7 @@ import hashlib
 from pathlib import Path
 
 import cv2
+from eunet_ros.model.errors import one_line
 from eunet_ros.model.files import written_beside
 from eunet_ros.training.data import synthetic
 from eunet_ros.training.data.parallel import cache_lock, parallel_map
@@ -65,6 +66,24 @@ def rendered_set(folder: Path, first_seed: int, count: int, height: int, width: 
             if not path.exists():
                 _render_into(path, first_seed, (count, height, width, 4), profile)
     return np.load(path, mmap_mode='r')
+
+
+def hard_images(path: Path) -> np.ndarray:
+    """
+    Return what training/mine.py wrote: (count, H, W, 4) uint8, read-only, BGR and class ids.
+
+    Raises ValueError, in a sentence, where the file is missing or something else.
+    """
+    try:
+        images = np.load(path, mmap_mode='r', allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f'Cannot read the hard examples in {path}: {one_line(error)}; '
+                         'training/mine.py makes them.') from error
+    dtype, shape = (getattr(images, name, None) for name in ('dtype', 'shape'))
+    if dtype != np.uint8 or len(shape) != 4 or shape[3] != 4 or not shape[0]:
+        raise ValueError(f'Expected hard examples in {path}, (count, height, width, 4) of uint8, '
+                         f'found {dtype} of shape {shape}; training/mine.py makes them.')
+    return images
 
 
 class RenderedScenes:

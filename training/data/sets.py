@@ -15,6 +15,7 @@ from eunet_ros.training.data.crops import Joined
 from eunet_ros.training.data.decoded import decoded_set
 from eunet_ros.training.data.fsoco import detect_border, FsocoProject, LoadReport
 from eunet_ros.training.data.rendered import (
+    hard_images,
     rendered_set,
     RenderedScenes,
     renderer_fingerprint,
@@ -66,6 +67,8 @@ def open_sets(config: TrainConfig) -> TrainingSets:
             large = tuple(round(1.5 * side) for side in size)
             train = Joined(train, _rendered(
                 config, config.first_image + config.images, config.large_images, large))
+        if config.hard_images:
+            train = Joined(train, hard_images(Path(config.hard_images)))
         return TrainingSets(
             train,
             rendered_set(cache, VALIDATION_SEED, config.validation_images, *size), classes,

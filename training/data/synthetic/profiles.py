@@ -127,6 +127,11 @@ CLUTTER = replace(
     BENCHMARK, name='clutter', salt=53, layouts={'none': 1.0}, textures=(6,), backdrops=(12, 13),
     sprites=(16, 17, 18, 19), far_props=(8, 20), near_props=(6, 16), marks=(2, 9))
 
+# What training has, arranged as clutter is: to find hard examples in, never to score on.
+HARD = replace(
+    TRAIN, name='hard', salt=71, layouts={'none': 1.0}, far_props=(8, 20), near_props=(6, 16),
+    marks=(2, 9))
+
 # One fixed camera on one car; what varies from frame to frame is left to the drive itself.
 DRIVE = replace(
     TRAIN, name='drive', salt=37, textures=(7,), backdrops=(11,), sprites=(20, 21, 22, 23),
@@ -144,7 +149,7 @@ DRIVE = replace(
     shot_noise=(0.01, 0.015), vignette=(0.12, 0.18), flare=0.0, bayer=0.0, rescale=0.0,
     sharpen=0.0, jpeg=0.0, own_car=1.0)
 
-PROFILES = {profile.name: profile for profile in (TRAIN, BENCHMARK, CLUTTER, DRIVE)}
+PROFILES = {profile.name: profile for profile in (TRAIN, BENCHMARK, CLUTTER, HARD, DRIVE)}
 
 
 def get_profile(name: str) -> Profile:
