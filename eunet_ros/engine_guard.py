@@ -23,7 +23,7 @@ from eunet_ros.process_memory import give_back, transient
 import numpy as np
 
 _PAUSE_S = (0.25, 1.0)        # the first and the longest pause while no engine works
-_LONGEST_RETRY_S = 600.0
+_LONGEST_RETRY = 10           # times the pause that is asked for
 _STEADY = 2                   # pauses that a chosen engine works, before its past is forgotten
 _CLOSE_S = 10.0
 
@@ -182,7 +182,7 @@ class EngineGuard:
             if place else ''))
         if not place:
             self._why = ''
-        self._better_pause = min(max(2 * self._better_pause, self.retry_s), _LONGEST_RETRY_S)
+        self._lengthen()
         self._better_at = self._taken_at + self._better_pause
 
     def _look_for_better(self, size: tuple[int, int]) -> None:
@@ -221,12 +221,16 @@ class EngineGuard:
             better, self._better = self._better, None
         if better is None or self._segmenter is None:
             _close(better and better[1])
-            self._better_pause = min(2 * self._better_pause, _LONGEST_RETRY_S)
+            self._lengthen()
             self._better_at = self._clock() + self._better_pause
             return
         _close(self._segmenter)
         self._take(better[0], better[1], '')
         self._say(f'The engine {self.engine.name} works again and is used.')
+
+    def _lengthen(self) -> None:
+        self._better_pause = min(max(2 * self._better_pause, self.retry_s),
+                                 _LONGEST_RETRY * self.retry_s)
 
     def _tell(self, **changes: Any) -> None:
         self._state = GuardState(**{**vars(self._state), **changes})

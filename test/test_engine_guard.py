@@ -136,6 +136,21 @@ def test_one_that_still_fails_is_not_taken_and_tried_more_rarely():
     assert len(tries) in (4, 5) and shop.closed.count('fast') == 1 + len(tries)
 
 
+def test_however_often_it_failed_it_is_tried_within_ten_pauses():
+    shop = Workshop(retry_s=1.0)
+    shop.broken['fast'] = 999
+    shop.guard.segment(IMAGE)
+    tries = []
+    for _ in range(100):
+        shop.now += 1
+        shop.guard.segment(IMAGE)
+        if shop.guard._thread:
+            tries.append(shop.now)
+            finish(shop.guard)
+    pauses = np.diff(tries)
+    assert pauses[0] < 4 and pauses[-1] == pauses.max() and 9 < pauses.max() < 12
+
+
 def test_closed_while_a_better_engine_is_built():
     shop = Workshop(retry_s=1.0)
     shop.broken['fast'] = 2

@@ -91,6 +91,13 @@ class Soak:
     def segmenting(self):
         return (self.folder / 'node.log').read_text(errors='replace').count('Segmenting ')
 
+    def chosen(self):
+        """Tell whether the node's own engine works, and none stands in for it."""
+        log = (self.folder / 'node.log').read_text(errors='replace')
+        engine = self.options.engine
+        back = max(log.rfind(f'{engine} works again'), log.rfind('Segmenting '))
+        return back > log.rfind(f'given up ({engine}')
+
     # --- faults: each returns when it is over, and the time of its end --------------------------
 
     def camera_restart(self):
@@ -201,6 +208,7 @@ class Soak:
         self.end('camera')                   # so that the last minute has the first one's images
         self.start_camera()
         self.until_more('sent.txt', 'the camera')
+        self.until(self.chosen, 'the chosen engine to be back')
         self.calm(10.0)
         self.last = time.time_ns()
         self.calm(CALM_S)
