@@ -37,7 +37,7 @@ def read_mounting(path: Path) -> dict[str, Any]:
             raise ValueError(f'expected parameters of the mounting and of cones, found '
                              f'{", ".join(others)}.')
         if NodeParameters(**values).mounting == 'tf':
-            raise ValueError('a recording is placed by the parameters camera_*, not by tf.')
+            raise ValueError('this file tells the mounting by camera_*, not by tf.')
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from error
     return values

@@ -17,7 +17,7 @@ def share_arenas() -> None:
     """
     Let all threads share two heaps; to be called before there are any.
 
-    Each of a node's 25 threads would get one of its own, which keeps the most it ever needed.
+    glibc gives a node's 25 threads up to eight for each core, and each keeps its own holes.
     """
     _tell_glibc(_ARENA_MAX, _ARENAS)
 

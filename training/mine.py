@@ -27,6 +27,7 @@ from eunet_ros.model.checkpoint import load_checkpoint
 from eunet_ros.model.files import written_beside
 from eunet_ros.model.segmenter import Segmenter
 from eunet_ros.training.data.parallel import parallel_map
+from eunet_ros.training.data.rendered import VALIDATION_SEED
 from eunet_ros.training.data.synthetic import render_scene
 from eunet_ros.training.data.synthetic.profiles import HARD, TRAIN
 from eunet_ros.training.metrics import FALSE_CONE_ONE_IN, MIN_FALSE_PIXELS
@@ -115,6 +116,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ValueError('Expected one image or more and a --crop of 32 px or more that fits '
                              f'into --size, found {o.images} images, crop {o.crop}, size '
                              f'{o.size}.')
+        if not 0 <= o.first_image <= VALIDATION_SEED - o.images:
+            raise ValueError(
+                f'--first-image must be from 0 to {VALIDATION_SEED - o.images:,}, found '
+                f'{o.first_image}: beyond are the scenes to validate on.')
         o.output.parent.mkdir(parents=True, exist_ok=True)
         count = mine(o.weights, o.first_image, o.images, tuple(o.size), tuple(o.crop), o.output,
                      o.engine)
