@@ -104,11 +104,13 @@ class FramePipeline:
             products.overlay = blend_overlay(image, mask, self._table_bgr, self.opacity)
         if 'color_mask' in wanted:
             products.color_mask = colorize(mask, self._table_rgb)
+        confidence = None
         if 'confidence' in wanted:
-            products.confidence = _whole(result.confidence(), rows, len(image), 255)
-        height = len(image)
+            confidence = _whole(result.confidence(), rows, len(image), 255)
+        products.confidence, height = confidence, len(image)
+        # Holds no `products`: in a circle its arrays, and the engine, wait for a full collection.
         products.cone_confidence = lambda: (
-            products.confidence if products.confidence is not None
+            confidence if confidence is not None
             else _whole(result.confidence(cones_only=True), rows, height, 255))
         products.stage_ms = {'decode': (decoded - start) * 1e3, **result.stage_ms,
                              'draw': (perf_counter() - drawn) * 1e3}

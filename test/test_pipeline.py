@@ -1,7 +1,9 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """From a message to everything that can be published of it; without ROS."""
+import gc
 from types import SimpleNamespace
+import weakref
 
 from eunet_ros.model import load_checkpoint, Segmenter
 from eunet_ros.parameters import NodeParameters
@@ -51,6 +53,19 @@ def test_classes_that_are_not_kept_are_background_in_a_region_too(segmenter, ima
     keep[2] = 2
     mask = FramePipeline(segmenter, 0.5, keep, (0.2, 1.0)).run(message(image)).mask
     assert set(np.unique(mask)) <= {0, 2}
+
+
+@pytest.mark.parametrize('wanted', [set(), {'confidence', 'overlay', 'color_mask'}])
+def test_what_came_of_an_image_is_freed_with_it(segmenter, image, wanted):
+    products = FramePipeline(segmenter, 0.5).run(message(image), wanted)
+    products.cone_confidence()
+    alive = weakref.ref(products.mask)
+    gc.disable()  # which may be minutes away, and a hundred megabytes
+    try:
+        del products
+        assert alive() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize('height', [1, 2, 3])
