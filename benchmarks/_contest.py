@@ -22,7 +22,7 @@ from eunet_ros.training.data.rendered import rendered_set, TEST_SEED, VALIDATION
 from eunet_ros.training.data.sets import TrainingSets
 from eunet_ros.training.data.synthetic import render_scene
 from eunet_ros.training.data.synthetic.profiles import Profile, TRAIN
-from eunet_ros.training.loop import make_loaders
+from eunet_ros.training.loop import flushed_denormals, make_loaders
 from eunet_ros.training.losses import class_weights
 from eunet_ros.training.metrics import SegmentationMetrics
 from eunet_ros.training.task import SegmentationTask
@@ -167,10 +167,11 @@ def run_contest(program: str, contenders: list[Contender], config: TrainConfig, 
     rows = []
     try:
         shown = benchmark_scenes(scenes, (config.height, config.width))
-        for row in compete(contenders, config, minutes, shown, folder):
-            rows.append(row)
-            write_json(folder / 'rows.json', rows)
-            print(line(row), flush=True)
+        with flushed_denormals():  # as in train.py
+            for row in compete(contenders, config, minutes, shown, folder):
+                rows.append(row)
+                write_json(folder / 'rows.json', rows)
+                print(line(row), flush=True)
     except (ValueError, OSError) as error:
         print(f'{program}: {error}', file=sys.stderr)
         return 1

@@ -18,6 +18,8 @@ from eunet_ros.training import export  # noqa: E402
 from eunet_ros.training.curves import read_curves  # noqa: E402
 from eunet_ros.training.data.rendered import rendered_set, RenderedScenes  # noqa: E402
 from eunet_ros.training.train import main  # noqa: E402
+from lightning.pytorch import Trainer  # noqa: E402
+import torch  # noqa: E402
 from training_runs import command, SMALL, start  # noqa: E402
 
 
@@ -36,6 +38,17 @@ def test_a_missing_package_is_a_sentence(tmp_path, cache, capsys, monkeypatch):
     monkeypatch.delitem(sys.modules, 'eunet_ros.training.task', raising=False)
     assert main(command(cache, tmp_path / 'run')) == 1
     assert 'A Python package is missing' in capsys.readouterr().err
+
+
+def test_denormals_are_flushed_in_a_run_alone(tmp_path, cache, monkeypatch):
+    seen, fit = [], Trainer.fit
+
+    def watched(*arguments, **options):
+        seen.append(float(torch.tensor([1e-39]) * 1.0))
+        return fit(*arguments, **options)
+    monkeypatch.setattr(Trainer, 'fit', watched)
+    assert main(command(cache, tmp_path / 'run', steps=2, validate_every=2)) == 0
+    assert seen == [0.0] and float(torch.tensor([1e-39]) * 1.0) > 0.0
 
 
 def test_training_on_a_project(tmp_path, cache, cone_project):

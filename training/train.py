@@ -98,6 +98,12 @@ def train(config: TrainConfig) -> Path | None:
     Raises ValueError, in a sentence, where the configuration, the data or the weights are unusable
     or the loss is not finite; OSError where the folder cannot be written.
     """
+    from eunet_ros.training.loop import flushed_denormals
+    with flushed_denormals():
+        return _train(config)
+
+
+def _train(config: TrainConfig) -> Path | None:
     from eunet_ros.training.callbacks import DataWait
     from eunet_ros.training.curves import plot_curves
     from eunet_ros.training.data.sets import open_sets
