@@ -47,7 +47,8 @@ def test_denormals_are_flushed_in_a_run_alone(tmp_path, cache, monkeypatch):
         seen.append(float(torch.tensor([1e-39]) * 1.0))
         return fit(*arguments, **options)
     monkeypatch.setattr(Trainer, 'fit', watched)
-    assert main(command(cache, tmp_path / 'run', steps=2, validate_every=2)) == 0
+    assert main(command(cache, tmp_path / 'run', images=6, validation_images=2, steps=2,
+                        validate_every=2)) == 0
     assert seen == [0.0] and float(torch.tensor([1e-39]) * 1.0) > 0.0
 
 
