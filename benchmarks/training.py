@@ -88,8 +88,8 @@ def ours(config: TrainConfig, batch: _Batch, steps: int) -> list[float]:
     logging.getLogger('lightning.pytorch').setLevel(logging.ERROR)
     warnings.filterwarnings('ignore')
     clock = _Clock()
-    task = SegmentationTask(config, cone_classes(), torch.ones(6))
     with flushed_denormals(), tempfile.TemporaryDirectory() as folder:
+        task = SegmentationTask(config, cone_classes(), torch.ones(6))
         Trainer(max_epochs=1, default_root_dir=folder, logger=False, enable_checkpointing=False,
                 enable_progress_bar=False, enable_model_summary=False, devices=1,
                 precision=config.precision, gradient_clip_val=config.gradient_clip,
@@ -139,10 +139,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--precision', default='bf16-mixed')
     o = parser.parse_args(arguments)
     try:
-        base = replace(TrainConfig(), precision=o.precision, height=o.size[0], width=o.size[1],
-                       crop_height=o.size[0], crop_width=o.size[1])
-        configs = [replace(base, weights=name, variant=load_checkpoint(name).variant)
-                   for name in o.weights] or [replace(base, variant=v) for v in o.variants]
+        common = replace(TrainConfig(), precision=o.precision, height=o.size[0], width=o.size[1],
+                         crop_height=o.size[0], crop_width=o.size[1])
+        configs = [replace(common, weights=name, variant=load_checkpoint(name).variant)
+                   for name in o.weights] or [replace(common, variant=v) for v in o.variants]
     except ValueError as error:
         print(f'training: {error}', file=sys.stderr)
         return 1
