@@ -8,7 +8,7 @@ import sys
 import weakref
 
 from eunet_ros import process_memory
-from eunet_ros.process_memory import give_back, transient
+from eunet_ros.process_memory import give_back, keep_in_heap, transient
 import pytest
 
 
@@ -58,12 +58,15 @@ def test_blocks_of_an_engine_leave_no_holes():
     assert left < 10, 'freed blocks are still held'
 
 
-def test_the_threshold_is_set_back_after_an_error(monkeypatch):
+@pytest.mark.parametrize('in_heap, size', [(False, 1 << 20), (True, 1 << 25)])
+def test_the_threshold_of_an_engine_holds_after_another_was_not_built(monkeypatch, in_heap, size):
+    monkeypatch.setattr(process_memory, '_usual', 0)
     sizes = []
     monkeypatch.setattr(process_memory, '_set_threshold', sizes.append)
+    keep_in_heap(in_heap)
     with pytest.raises(ValueError), transient():
         raise ValueError
-    assert sizes == [1 << 18, 1 << 25]
+    assert sizes == [size, 1 << 18, size]
 
 
 def test_another_c_library_is_no_error(monkeypatch):

@@ -16,6 +16,7 @@ class TorchEngine(HostEngine):
 
     name = 'torch'
     precisions = ('float32',)
+    allocates = True
 
     @classmethod
     def check_available(cls) -> None:
