@@ -4,6 +4,7 @@
 Measure the renderer on one core: time of a scene in two sizes, and memory over many of them.
 
     python benchmarks/renderer.py --scenes 2000
+    python benchmarks/renderer.py --size 192 320 --scenes 100000
 
 Times are of the processor (other programs do not count). The first scenes draw the props that all
 others use; they warm it up and are not measured.
@@ -37,16 +38,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure from the command line; returns the exit code."""
     parser = argparse.ArgumentParser(description='Measure the renderer on one core.')
     parser.add_argument('--scenes', type=int, default=200, help='scenes of each size')
+    parser.add_argument('--size', type=int, nargs=2, action='append', metavar=('H', 'W'),
+                        help='one of them; may be repeated (default: 384x640 and 720x1280)')
     parser.add_argument('--warm-up', type=int, default=WARM_UP, help='scenes before')
     o = parser.parse_args(arguments)
     if o.scenes < 10 or o.warm_up < 0:
         parser.error(f'--scenes must be at least 10 and --warm-up at least 0, found {o.scenes} '
                      f'and {o.warm_up}')
+    sizes = o.size or SIZES
+    if min(map(min, sizes)) < 32:
+        parser.error(f'--size must be at least 32 32, found {min(sizes)}')
     cv2.setNumThreads(1)
     print(f'{machine_lines()}\n')
     for seed in range(o.warm_up):
-        render_scene(seed, *SIZES[0])
-    for height, width in SIZES:
+        render_scene(seed, *sizes[0])
+    for height, width in sizes:
         times, memory = np.empty(o.scenes), np.empty(o.scenes)
         for i in range(o.scenes):
             began = process_time()
