@@ -41,8 +41,9 @@ def keep_in_heap(large_blocks: bool) -> None:
     """
     Choose where blocks of an image's size come from, while an engine runs.
 
-    In the heap they cost no page faults (about 1 ms an image of 1280x720), but fill the holes that
-    changes of engines left, never the same ones, so that more is held from change to change.
+    In the heap they cost no page faults (up to 1 ms an image of 1280x720), but it grows around
+    engines that come and go. glibc maps a block only where no hole in the heap fits: less is held
+    so, but it does not stay the same.
     PyTorch on the CPU, whose every layer asks for such a block, takes twice its time without.
     """
     global _usual
