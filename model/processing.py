@@ -203,8 +203,9 @@ def _boxes(logits: np.ndarray) -> list[tuple[int, int, int, int]]:
         return []
     # Dilated by one: an output pixel has a cone among its neighbours from one pixel away.
     grown = cv2.dilate(other, np.ones((3, 3), np.uint8))
-    stats = cv2.connectedComponentsWithStats(grown, connectivity=8)[2]
-    return [(y, y + h, x, x + w) for x, y, w, h, _ in stats[1:].tolist()]
+    # The outer ones: what lies in a hole of another lies in its box.
+    outlines = cv2.findContours(grown, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
+    return [(y, y + h, x, x + w) for x, y, w, h in map(cv2.boundingRect, outlines)]
 
 
 def _shift(axis: Axis, span: slice, offset: int) -> Axis:

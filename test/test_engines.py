@@ -3,6 +3,7 @@
 """Every engine that works here gives the reference's masks: variants, sizes, precisions."""
 from dataclasses import replace
 from importlib.util import find_spec
+import tracemalloc
 
 from eunet_ros.model import load_checkpoint, Segmenter
 from eunet_ros.model.checkpoint import random_checkpoint
@@ -117,3 +118,15 @@ def test_auto_passes_engines_over_that_have_not_the_precision(monkeypatch):
     if find_spec('openvino'):
         (failure,) = segmenter.failures
         assert 'openvino computes in bfloat16, not in float32' in failure
+
+
+def test_openvino_does_not_copy_the_logits(checkpoints):
+    engine = made(checkpoints['eunet_n'], 'openvino', SIZES[0], 'float32').engine
+    batch = np.zeros((1, *SIZES[0], 3), np.uint8)
+    tracemalloc.start()
+    try:
+        size = engine.infer(batch).nbytes
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < size / 4

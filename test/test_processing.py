@@ -314,3 +314,15 @@ def test_with_background():
     assert both[:, 0, 0].tolist() == [0, 1]
     two = np.ones((2, 2, 3), np.float32)
     assert processing.with_background(two) is two
+
+
+def test_a_blob_in_the_hole_of_another():
+    logits = np.zeros((3, 48, 64), np.float32)
+    logits[0] = 5
+    logits[1, 10:30, 10:30] = 20
+    logits[1, 13:27, 13:27] = 0
+    logits[2, 19:21, 19:21] = 20
+    plan = Fit((96, 128), (48, 64))
+    mask = labels(logits, plan)
+    assert set(np.unique(mask)) == {0, 1, 2}
+    assert_labels(mask, logits, plan)

@@ -139,7 +139,7 @@ class OpenvinoEngine(HostEngine):
         if batch is not self._input:
             self._input[:] = batch
         try:
-            self._request.infer()
+            self._request.infer(share_outputs=True)  # else it copies the logits
         except RuntimeError as error:
             raise EngineError(f'OpenVINO failed on the network: {one_line(error)}.') from error
         return self._request.get_output_tensor(0).data[0]
