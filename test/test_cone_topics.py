@@ -77,9 +77,8 @@ def make_rig(ros, tiny_weights):
 
 def tell(rig, info):
     publisher = rig.peer.create_publisher(CameraInfo, 'camera_info', RELIABLE)
-    rig.until(publisher.get_subscription_count, 'the node to subscribe to camera_info')
-    publisher.publish(info)
-    rig.until(lambda: rig.node._camera_info, 'the camera_info')
+    # Again and again, as cameras do: the node may match later than the publisher does.
+    rig.until(lambda: publisher.publish(info) or rig.node._camera_info, 'the camera_info')
 
 
 def frame(sec=5):
