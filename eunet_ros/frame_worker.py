@@ -73,3 +73,4 @@ class LatestFrameWorker:
                 self._work(frame)
             except Exception as error:
                 self._on_error(frame, error)
+            frame = None  # else its memory would be held until the next one

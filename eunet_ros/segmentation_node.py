@@ -3,12 +3,13 @@
 """The managed node `eunet`: wiring between ROS and the modules that decide."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 import sys
 import time
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
-from eunet_ros import health
+from eunet_ros import health, raw_images
 from eunet_ros.cone_publisher import cone_outputs, ConePublisher, LABELS, output_qos
 from eunet_ros.conversions import ConversionError, fill_compressed, fill_image, scale_camera_info
 from eunet_ros.declared_parameters import declare
@@ -31,6 +32,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -46,13 +48,20 @@ def _qos(reliability: str, depth: int) -> QoSProfile:
     return QoSProfile(depth=depth, reliability=policy, history=HistoryPolicy.KEEP_LAST)
 
 
-def _stamp(msg: Image | CompressedImage) -> int:
-    """Return the header's stamp in ns."""
-    return msg.header.stamp.sec * 1_000_000_000 + msg.header.stamp.nanosec
+def _header(fields: raw_images.Stamped) -> Header:
+    header = Header(frame_id=fields.frame_id)
+    header.stamp.sec, header.stamp.nanosec = fields.sec, fields.nanosec
+    return header
 
 
 def _sentence(error: Exception) -> str:
     return str(error) if isinstance(error, (ValueError, EngineError)) else repr(error)
+
+
+class _Frame(NamedTuple):
+    raw: bytes       # the message
+    stamp: int       # ns
+    arrived: float   # perf_counter
 
 
 class SegmentationNode(LifecycleNode):
@@ -79,6 +88,7 @@ class SegmentationNode(LifecycleNode):
         self._camera_info: CameraInfo | None = None
         self._active = False
         self._inputs: list[Any] = []
+        self._read: Callable[[bytes], Any] = raw_images.read_image
         self._outputs: dict[str, Any] = {}
         self._image_topic = self._resolve_image_topic()
         self.add_on_set_parameters_callback(self._on_set_parameters)
@@ -166,10 +176,13 @@ class SegmentationNode(LifecycleNode):
         self.statistics.reset(time.monotonic_ns())
         self._worker = LatestFrameWorker(self._process, self._on_error, self._on_drop)
         p = self.parameters
-        kind = CompressedImage if p.image_transport == 'compressed' else Image
+        kind, self._read = ((CompressedImage, raw_images.read_compressed)
+                            if p.image_transport == 'compressed'
+                            else (Image, raw_images.read_image))
         qos = _qos(p.image_reliability, p.image_depth)
         self._inputs = [
-            self.create_subscription(kind, self._image_topic, self._on_image, qos),
+            # raw: bytes, of which a view is made, instead of three copies of an image.
+            self.create_subscription(kind, self._image_topic, self._on_image, qos, raw=True),
             self.create_subscription(
                 CameraInfo, 'camera_info', self._on_camera_info, _qos('best_effort', 1))]
         self._active = True
@@ -242,9 +255,9 @@ class SegmentationNode(LifecycleNode):
         plain = self.resolve_topic_name('image/compressed', only_expand=True)
         return own if own != plain else f'{base}/compressed'
 
-    def _on_image(self, msg: Image | CompressedImage) -> None:
-        frame = msg, time.perf_counter()
-        self.statistics.received(_stamp(msg), self.get_clock().now().nanoseconds,
+    def _on_image(self, raw: bytes) -> None:
+        frame = _Frame(raw, raw_images.read_stamp(raw), time.perf_counter())
+        self.statistics.received(frame.stamp, self.get_clock().now().nanoseconds,
                                  time.monotonic_ns())
         if not self.parameters.enabled:
             self._on_drop(frame, 'disabled')
@@ -253,14 +266,13 @@ class SegmentationNode(LifecycleNode):
         else:
             self._on_drop(frame, 'stopped')
 
-    def _on_drop(self, frame: tuple[Image | CompressedImage, float], reason: str) -> None:
-        self.statistics.dropped(reason, time.monotonic_ns(), _stamp(frame[0]))
+    def _on_drop(self, frame: _Frame, reason: str) -> None:
+        self.statistics.dropped(reason, time.monotonic_ns(), frame.stamp)
 
     def _on_camera_info(self, msg: CameraInfo) -> None:
         self._camera_info = msg
 
-    def _process(self, frame: tuple[Image | CompressedImage, float]) -> None:
-        msg, arrived = frame
+    def _process(self, frame: _Frame) -> None:
         began = time.perf_counter()
         watched = {n for n, out in self._outputs.items()
                    if n != LABELS and out.get_subscription_count()}
@@ -268,13 +280,14 @@ class SegmentationNode(LifecycleNode):
             self._on_drop(frame, 'unwatched')
             return
         wanted = {name.partition('/')[0] for name in watched}
+        msg = self._read(frame.raw)
         products = self._pipeline.run(msg, wanted)
         ready = time.perf_counter()
-        self._publish(msg.header, products, watched)
+        self._publish(_header(msg.header), products, watched)
         done = time.perf_counter()
         self.statistics.masked(time.monotonic_ns(), {
-            'wait': (began - arrived) * 1e3, **products.stage_ms,
-            'publish': (done - ready) * 1e3, 'total': (done - arrived) * 1e3}, _stamp(msg))
+            'wait': (began - frame.arrived) * 1e3, **products.stage_ms,
+            'publish': (done - ready) * 1e3, 'total': (done - frame.arrived) * 1e3}, frame.stamp)
 
     def _publish(self, header: Any, products: Products, watched: set[str]) -> None:
         out = self._outputs
@@ -295,7 +308,7 @@ class SegmentationNode(LifecycleNode):
         if 'confidence' in watched:
             out['confidence'].publish(fill_image(Image(), products.confidence, 'mono8', header))
 
-    def _on_error(self, frame: tuple[Image | CompressedImage, float], error: Exception) -> None:
+    def _on_error(self, frame: _Frame, error: Exception) -> None:
         if not self.context.ok():  # publishing failed because the process is ending
             self._on_drop(frame, 'stopped')
             return

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The newest frame wins, and nothing is lost without being counted."""
 import threading
+import weakref
 
 from eunet_ros.frame_worker import LatestFrameWorker
 import pytest
@@ -75,3 +76,19 @@ def test_stop_finishes_the_frame_in_work_and_drops_the_waiting_one(make_worker):
     release.set()
     assert worker.stop(LIMIT)
     assert done == ['first']
+
+
+@pytest.mark.parametrize('fails', [False, True])
+def test_a_frame_that_is_done_is_held_no_longer(make_worker, fails):
+    class Frame:
+        """What weak references can refer to."""
+
+    def work(frame):
+        if fails:
+            raise ValueError
+    worker, frame = make_worker(work), Frame()
+    gone = weakref.ref(frame)
+    worker.submit(frame)
+    del frame
+    assert worker.wait_idle(LIMIT)
+    assert gone() is None

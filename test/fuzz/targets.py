@@ -7,6 +7,7 @@ A target is a function of bytes and a list of good inputs to start from. Anythin
 raises, a wrong shape, a crash of the process or a gigabyte of memory is a finding.
 """
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 import json
@@ -22,7 +23,14 @@ import zlib
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # what tests share
 
 import cv2  # noqa: E402
-from eunet_ros import bag_messages, bags, conversions, frame_source, parameters  # noqa: E402
+from eunet_ros import (  # noqa: E402
+    bag_messages,
+    bags,
+    conversions,
+    frame_source,
+    parameters,
+    raw_images,
+)
 from eunet_ros.mask_store import MaskReader, MaskWriter  # noqa: E402
 from eunet_ros.model import classes as class_files  # noqa: E402
 from eunet_ros.model import cone_annotations, image_header, supervisely  # noqa: E402
@@ -139,7 +147,12 @@ def _camera_info(data: bytes) -> None:
 
 
 def _cdr(data: bytes) -> None:
-    """Read serialised messages, as bags hold them."""
+    """Read serialised messages, as bags hold them and as the node gets them."""
+    raw_images.read_stamp(data)
+    for read, convert in ((raw_images.read_image, conversions.image_to_bgr),
+                          (raw_images.read_compressed, conversions.compressed_to_bgr)):
+        with suppress(conversions.ConversionError):
+            convert(read(data))
     for kind in (bag_messages.IMAGE, bag_messages.COMPRESSED_IMAGE, bag_messages.CAMERA_INFO):
         try:
             bag_messages.with_stamp(data, bag_messages.stamp_of(data) % 2 ** 31)
