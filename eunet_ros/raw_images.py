@@ -43,7 +43,7 @@ class RawCompressedImage(NamedTuple):
     """The fields of a sensor_msgs/CompressedImage; data as of RawImage."""
 
     header: Stamped
-    format: str
+    format: str  # noqa: A003 the message calls it so
     data: np.ndarray
 
 
