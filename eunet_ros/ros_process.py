@@ -58,7 +58,10 @@ def run(main: Callable[[], int]) -> NoReturn:
     try:
         code = main()
     except SystemExit as error:  # argparse: --help, or a wrong argument that it has explained
-        code = int(error.code or 0)
+        code = error.code or 0
+        if not isinstance(code, int):  # Python's own meaning: words to be said
+            complain(str(code))
+            code = 1
     logging.shutdown()
     with suppress(OSError):  # whoever read it has gone
         sys.stdout.flush()
