@@ -18,7 +18,8 @@ def ran(code, **options):
 
 
 @pytest.mark.parametrize('main, code', [
-    ('lambda: 0', 0), ('lambda: 3', 3), ('lambda: sys.exit(2)', 2), ('lambda: sys.exit()', 0)])
+    ('lambda: 0', 0), ('lambda: 3', 3), ('lambda: sys.exit(2)', 2), ('lambda: sys.exit()', 0),
+    ('lambda: sys.exit("no camera")', 1)])
 def test_exit_code(main, code):
     # A destructor at the interpreter's end would crash it.
     end = ran('import atexit, os, sys\n'

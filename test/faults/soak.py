@@ -8,9 +8,10 @@ Let the node work for long under random faults, and account for every image.
 
 Camera (30 Hz, 1280x720), node and recorder are processes over DDS. The first and the last minute
 are calm. In the first third the node is also killed; then, in its last life, every other fault
-comes once as a warm-up, and again at random until the end. Memory is measured each second: it
-depends by some percent on where the last engine's blocks came to lie, so growth is what the
-median of the last third after the warm-up is above that of the first.
+comes once as a warm-up, listeners as often as it takes until each publisher's history is full of
+images (20 MiB), and again at random until the end. Memory is measured each second: it depends by
+some percent on where the last engine's blocks came to lie, so growth is what the median of the
+last third after the warm-up is above that of the first.
 """
 import argparse
 import json
@@ -35,6 +36,7 @@ CALM_S = 60.0
 PAUSE_S = (2.0, 5.0)      # between two faults
 AGAIN_S = 2.0             # promised: masks within so long of a fault's end
 GROWTH = 0.01
+WARM_UP = 8 * ['listeners']
 SIZES = ((720, 1280), (480, 640), (600, 960))
 
 
@@ -208,7 +210,7 @@ class Soak:
         while time.monotonic() - start < 0.3 * duration:
             self.fault(self.rng.choice([*gentle, 'node_killed']))
         self.fault('node_killed')
-        for name in gentle:
+        for name in [*gentle, *WARM_UP]:
             self.fault(name)
         time.sleep(10.0)
         self.warm = time.time_ns()

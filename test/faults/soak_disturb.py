@@ -23,9 +23,12 @@ def call(node, kind, name, *requests, pause=0.0):
         sys.exit(f'There is no service {name}.')
     time.sleep(0.5)     # an answer that is sent before discovery is complete is lost
     for request in requests:
-        future = client.call_async(request)
-        rclpy.spin_until_future_complete(node, future, timeout_sec=20.0)
-        if not future.done():
+        for _ in range(4):  # an answer may be lost: Fast DDS, where two cores are busy
+            future = client.call_async(request)
+            rclpy.spin_until_future_complete(node, future, timeout_sec=5.0)
+            if future.done():
+                break
+        else:
             sys.exit(f'{name} did not answer.')
         time.sleep(pause)
 
