@@ -20,6 +20,7 @@ from eunet_ros.status_publisher import status_qos  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
+from rclpy.serialization import serialize_message  # noqa: E402
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 from std_srvs.srv import SetBool  # noqa: E402
 
@@ -140,7 +141,8 @@ def _bad(**changes):
 
 @pytest.mark.parametrize('bad, said', [
     (_bad(step=7), 'step'), (_bad(height=0), 'height'), (_bad(encoding='rgb7'), 'rgb7'),
-    (_bad(data=array.array('B', b'abc')), '3')])
+    (_bad(data=array.array('B', b'abc')), '3'),
+    (bytes(serialize_message(_bad()))[:90], 'expected an image message')])
 def test_bad_image_is_dropped_and_the_next_is_masked(rig, bad, said):
     rig.camera.publish(bad)
     rig.until(lambda: rig.counts().get('dropped_bad'), 'the bad image to be counted')

@@ -1,6 +1,7 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A process that disturbs the node for some seconds: listeners, parameters, lifecycle."""
+from functools import partial
 from pathlib import Path
 import sys
 import time
@@ -41,6 +42,22 @@ def listeners(node):
         node.destroy_subscription(subscription)
 
 
+def pictures(node):
+    """Listen until each output has sent more images than its history keeps."""
+    got = dict.fromkeys(('overlay', 'color_mask', 'confidence', 'mask'), 0)
+
+    def count(name, raw):
+        got[name] += 1
+    kept = [node.create_subscription(Image, f'/eunet/{name}', partial(count, name), 5, raw=True)
+            for name in got]
+    end = time.monotonic() + 60.0
+    while min(got.values()) < 12:
+        rclpy.spin_once(node, timeout_sec=0.1)
+        if time.monotonic() > end:
+            sys.exit(f'Waited in vain for images of each output, got {got}.')
+    del kept
+
+
 def parameters(node):
     requests = [SetParameters.Request(parameters=[Parameter(
         name='overlay_opacity', value=ParameterValue(type=3, double_value=(i % 3) * 0.6))])
@@ -63,7 +80,7 @@ def main():
     """Disturb as the argument says."""
     rclpy.init()
     node = rclpy.create_node('disturber')
-    {'listeners': listeners, 'parameters': parameters, 'disabled': disabled,
+    {'listeners': listeners, 'pictures': pictures, 'parameters': parameters, 'disabled': disabled,
      'deactivated': deactivated}[sys.argv[1]](node)
     node.destroy_node()
     shut_down()
