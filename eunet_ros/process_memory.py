@@ -3,13 +3,10 @@
 """What an engine takes to be built, given back to the system; nothing where it is not glibc."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 import ctypes
 import gc
-import os
-from pathlib import Path
-import time
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # of mallopt(3)
 _ARENAS = 2
@@ -17,8 +14,6 @@ _ARENAS = 2
 # comes to by itself.
 _SMALL, _IMAGE, _LARGE = 1 << 18, 1 << 20, 1 << 25
 _usual = _LARGE
-# Of a GrowthWatch: between looks, between trims at first and at last, bytes that it may grow by.
-_LOOK_S, _PAUSE_S, _ALLOWED = 1.0, (2.0, 64.0), 4 << 20
 
 
 def share_arenas() -> None:
@@ -38,7 +33,8 @@ def give_back() -> None:
     collection, which may be hours away.
     """
     gc.collect()
-    _trim()
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def keep_in_heap(large_blocks: bool) -> None:
@@ -68,52 +64,6 @@ def transient() -> Iterator[None]:
     finally:
         _set_threshold(_usual)
         give_back()
-
-
-class GrowthWatch:
-    """
-    Returns freed memory to the system: at once where the process has grown, else ever more rarely.
-
-    Images of another size, and listeners that come and go, each use other holes of the heap, and
-    what was used once stays resident. A trim takes 1 to 8 ms: in calm minutes there is one a
-    minute. used: returns the bytes that are resident and private.
-    """
-
-    def __init__(self, used: Callable[[], int] | None = None,
-                 trim: Callable[[], None] | None = None,
-                 clock: Callable[[], float] = time.monotonic) -> None:
-        self._used, self._trim, self._clock = used or _used, trim or _trim, clock
-        self._next = self._due = 0.0
-        self._pause, self._least = _PAUSE_S[0], 0   # 0: to be measured
-
-    def look(self) -> None:
-        """Look at the memory where the last look is long enough ago; from one thread."""
-        now = self._clock()
-        if now < self._next:
-            return
-        self._next = now + _LOOK_S
-        used = self._used()
-        if self._least and used > self._least + _ALLOWED:
-            self._pause = _PAUSE_S[0]
-        elif now < self._due:
-            self._least = min(used, self._least or used)
-            return
-        self._trim()
-        # Some of it is used again by the next image: what is needed shows at the next look.
-        self._least, self._due = 0, now + self._pause
-        self._pause = min(2 * self._pause, _PAUSE_S[1])
-
-
-def _used() -> int:
-    with suppress(OSError):  # another system
-        resident, shared = Path('/proc/self/statm').read_text().split()[1:3]
-        return (int(resident) - int(shared)) * os.sysconf('SC_PAGE_SIZE')
-    return 0
-
-
-def _trim() -> None:
-    with suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _set_threshold(size: int) -> None:

@@ -51,12 +51,13 @@ class _Reader:
     """Takes fields out of CDR, one after the other."""
 
     def __init__(self, raw: bytes) -> None:
+        self._raw, self._at = raw, _HEAD
+        self._check(_HEAD)
         order = _ORDERS.get(raw[:2])
         if order is None:
             raise ConversionError(
                 f'expected an image message in plain CDR, found {len(raw)} bytes that begin with '
                 f'{raw[:2].hex()!r}: use another RMW implementation for camera and node')
-        self._raw, self._at = raw, _HEAD
         self._numbers = {kind: struct.Struct(order + kind) for kind in 'iIB'}
 
     def number(self, kind: str) -> int:

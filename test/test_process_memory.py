@@ -8,7 +8,7 @@ import sys
 import weakref
 
 from eunet_ros import process_memory
-from eunet_ros.process_memory import give_back, GrowthWatch, keep_in_heap, transient
+from eunet_ros.process_memory import give_back, keep_in_heap, transient
 import pytest
 
 
@@ -49,16 +49,11 @@ print(held - before, resident_mib() - before)
 """
 
 
-def run_apart(script):
-    """Run a script in a process of its own; returns the numbers that it prints."""
-    said = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True,
-                          check=True, cwd=Path(__file__).resolve().parents[1])
-    return map(float, said.stdout.split())
-
-
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason='reads /proc')
 def test_blocks_of_an_engine_leave_no_holes():
-    held, left = run_apart(BLOCKS)
+    said = subprocess.run([sys.executable, '-c', BLOCKS], capture_output=True, text=True,
+                          check=True, cwd=Path(__file__).resolve().parents[1])
+    held, left = map(float, said.stdout.split())
     assert held > 90
     assert left < 10, 'freed blocks are still held'
 
@@ -80,81 +75,3 @@ def test_another_c_library_is_no_error(monkeypatch):
     monkeypatch.setattr(process_memory.ctypes, 'CDLL', cdll)
     with transient():
         pass
-
-
-class Process:
-    """Memory and time that go as told; after the first minutes, in which it has trimmed."""
-
-    def __init__(self):
-        self.held, self.now, self.trims = 200 << 20, 0.0, []
-        self.watch = GrowthWatch(lambda: self.held, lambda: self.trims.append(self.now),
-                                 lambda: self.now)
-        self.looks(*[200] * 130)
-
-    def looks(self, *mib):
-        """Look once a second; returns in which of them it trimmed."""
-        began, before = self.now, len(self.trims)
-        for held in mib:
-            self.held = held << 20
-            self.watch.look()
-            self.now += 1.0
-        return [int(at - began) for at in self.trims[before:]]
-
-
-def test_what_grew_is_given_back_at_once():
-    process = Process()
-    assert process.looks(203, 204, 200) == []
-    assert process.looks(205) == [0]
-
-
-def test_growth_is_above_the_least():
-    process = Process()
-    assert process.looks(198, 202) == []
-    assert process.looks(203) == [0]
-
-
-def test_what_is_used_after_a_trim_is_needed():
-    process = Process()
-    assert process.looks(205, 208) == [0]
-    assert process.looks(213) == [0]
-
-
-def test_trims_become_rare():
-    assert Process().trims == [0, 2, 6, 14, 30, 62, 126]
-    process = Process()
-    assert process.looks(*[200] * 200) == [60, 124, 188]
-    assert process.looks(205, *[200] * 20) == [0, 2, 6, 14], 'growth makes them frequent'
-
-
-def test_looks_are_a_second_apart():
-    process = Process()
-    process.looks(200)
-    process.held, process.now = 300 << 20, process.now - 1.0
-    for _ in range(9):
-        process.now += 0.1
-        process.watch.look()
-    assert process.trims[-1] == 126
-
-
-# Small blocks are not mapped on their own, and what lies between keeps them apart.
-HOLES = """
-from eunet_ros.process_memory import GrowthWatch
-times = iter(range(9))
-watch = GrowthWatch(clock=lambda: next(times))
-def mib():
-    return watch._used() / 2 ** 20
-watch.look(), watch.look()   # trims, and measures what is needed
-before = mib()
-blocks, pins = zip(*((bytearray(100_000), bytearray(1_000)) for _ in range(600)))
-del blocks
-held = mib()
-watch.look()
-print(held - before, mib() - before)
-"""
-
-
-@pytest.mark.skipif(not sys.platform.startswith('linux'), reason='reads /proc')
-def test_holes_in_the_heap_are_given_back():
-    held, left = run_apart(HOLES)
-    assert held > 50
-    assert left < 10
