@@ -20,7 +20,7 @@ from eunet_ros.model.errors import sentence
 from eunet_ros.node_statistics import NodeStatistics
 from eunet_ros.parameters import check_value, NodeParameters
 from eunet_ros.pipeline import FramePipeline, parse_classes, Products, region_rows
-from eunet_ros.process_memory import GrowthWatch, share_arenas, transient
+from eunet_ros.process_memory import share_arenas, transient
 from eunet_ros.ros_process import complain, logging_arguments, run, shut_down
 from eunet_ros.status_publisher import StatusPublisher
 from eunet_ros.throttling import ThrottleWatch
@@ -81,7 +81,6 @@ class SegmentationNode(LifecycleNode):
             raise
         self.statistics = NodeStatistics(int(self.parameters.late_image * 1e9),
                                          int(self.parameters.health_window * 1e9))
-        self._growth = GrowthWatch()
         self.throttling, self._cameras = ThrottleWatch(), health.SteadyCount()
         self._worker: LatestFrameWorker | None = None
         self._pipeline: FramePipeline | None = None
@@ -289,7 +288,6 @@ class SegmentationNode(LifecycleNode):
         self.statistics.masked(time.monotonic_ns(), {
             'wait': (began - frame.arrived) * 1e3, **products.stage_ms,
             'publish': (done - ready) * 1e3, 'total': (done - frame.arrived) * 1e3}, frame.stamp)
-        self._growth.look()
 
     def _publish(self, header: Any, products: Products, watched: set[str]) -> None:
         out = self._outputs
