@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 import ctypes
 import gc
+import time
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # of mallopt(3)
 _ARENAS = 2
@@ -33,8 +34,27 @@ def give_back() -> None:
     collection, which may be hours away.
     """
     gc.collect()
-    with suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
+    _trim()
+
+
+class HoleTrimmer:
+    """
+    Gives the holes in the heaps back every `period` seconds, which takes 2 to 8 ms.
+
+    Images of several sizes come to lie in ever other holes, all of which would stay in memory.
+    """
+
+    def __init__(self, period: float = 10.0) -> None:
+        self._period, self._due = period, time.monotonic() + period
+
+    def look(self) -> bool:
+        """Give back, where it is time to; returns whether it was."""
+        now = time.monotonic()
+        if now < self._due:
+            return False
+        _trim()
+        self._due = now + self._period
+        return True
 
 
 def keep_in_heap(large_blocks: bool) -> None:
@@ -69,6 +89,11 @@ def transient() -> Iterator[None]:
 def _set_threshold(size: int) -> None:
     _tell_glibc(_MMAP_THRESHOLD, size)
     _tell_glibc(_TRIM_THRESHOLD, 2 * size)  # goes with it, as where glibc is not told
+
+
+def _trim() -> None:
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _tell_glibc(name: int, value: int) -> None:

@@ -20,7 +20,7 @@ from eunet_ros.model.errors import sentence
 from eunet_ros.node_statistics import NodeStatistics
 from eunet_ros.parameters import check_value, NodeParameters
 from eunet_ros.pipeline import FramePipeline, parse_classes, Products, region_rows
-from eunet_ros.process_memory import share_arenas, transient
+from eunet_ros.process_memory import give_back, HoleTrimmer, share_arenas, transient
 from eunet_ros.ros_process import complain, logging_arguments, run, shut_down
 from eunet_ros.status_publisher import StatusPublisher
 from eunet_ros.throttling import ThrottleWatch
@@ -82,6 +82,7 @@ class SegmentationNode(LifecycleNode):
         self.statistics = NodeStatistics(int(self.parameters.late_image * 1e9),
                                          int(self.parameters.health_window * 1e9))
         self.throttling, self._cameras = ThrottleWatch(), health.SteadyCount()
+        self._holes = HoleTrimmer()
         self._worker: LatestFrameWorker | None = None
         self._pipeline: FramePipeline | None = None
         self._cones: ConePublisher | None = None
@@ -220,6 +221,7 @@ class SegmentationNode(LifecycleNode):
         if self._worker and not self._worker.stop():
             self.get_logger().error('The engine did not finish its image within 10 s.')
         self._worker = self._camera_info = None
+        give_back()  # the images that waited, in DDS and here
         if self.context.ok():
             self._status.look()  # at once: nobody drives on a mask that will not come
 
@@ -288,6 +290,7 @@ class SegmentationNode(LifecycleNode):
         self.statistics.masked(time.monotonic_ns(), {
             'wait': (began - frame.arrived) * 1e3, **products.stage_ms,
             'publish': (done - ready) * 1e3, 'total': (done - frame.arrived) * 1e3}, frame.stamp)
+        self._holes.look()  # now that the mask is out
 
     def _publish(self, header: Any, products: Products, watched: set[str]) -> None:
         out = self._outputs

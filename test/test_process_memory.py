@@ -8,7 +8,7 @@ import sys
 import weakref
 
 from eunet_ros import process_memory
-from eunet_ros.process_memory import give_back, keep_in_heap, transient
+from eunet_ros.process_memory import give_back, HoleTrimmer, keep_in_heap, transient
 import pytest
 
 
@@ -56,6 +56,44 @@ def test_blocks_of_an_engine_leave_no_holes():
     held, left = map(float, said.stdout.split())
     assert held > 90
     assert left < 10, 'freed blocks are still held'
+
+
+# Blocks of a mask's size between small ones that stay, as after a camera of another size.
+HOLES = """
+from eunet_ros.process_memory import HoleTrimmer, transient
+
+def resident_mib():
+    with open('/proc/self/status') as file:
+        return next(int(line.split()[1]) for line in file if line.startswith('RssAnon')) / 1024
+
+with transient():
+    pass
+trimmer = HoleTrimmer(period=0.0)
+blocks, pins = zip(*((bytearray(1 << 19), bytearray(1 << 14)) for _ in range(200)))
+before = resident_mib()
+del blocks
+held = resident_mib()
+print(trimmer.look(), before - held, before - resident_mib())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith('linux'), reason='reads /proc')
+def test_holes_between_images_are_given_back():
+    said = subprocess.run([sys.executable, '-c', HOLES], capture_output=True, text=True,
+                          check=True, cwd=Path(__file__).resolve().parents[1]).stdout.split()
+    assert said[0] == 'True'
+    assert float(said[1]) < 10, 'there were no holes to begin with'
+    assert float(said[2]) > 80
+
+
+def test_holes_are_not_given_back_at_every_image(monkeypatch):
+    trims, now = [], [100.0]
+    monkeypatch.setattr(process_memory, '_trim', lambda: trims.append(now[0]))
+    monkeypatch.setattr(process_memory.time, 'monotonic', lambda: now[0])
+    trimmer = HoleTrimmer(period=10.0)
+    for now[0] in (101.0, 109.9, 110.0, 111.0, 119.9, 150.0, 151.0):
+        trimmer.look()
+    assert trims == [110.0, 150.0]
 
 
 @pytest.mark.parametrize('in_heap, size', [(False, 1 << 20), (True, 1 << 25)])

@@ -23,6 +23,7 @@ from soak_report import (  # noqa: E402,I100
     Notes,
     OPEN,
     S,
+    thirds,
 )
 
 
@@ -60,6 +61,13 @@ def test_rows_of_minutes():
     first, second = minutes(notes, account(notes), 0)
     assert (first['sent'], first['masked'], second['sent']) == (599, 599, 400)
     assert first['p50'] == pytest.approx(24.5, abs=1) and first['p99'] == pytest.approx(29)
+
+
+def test_thirds_are_of_the_time_whatever_was_measured_in_it():
+    column = [(at, 100.0 + at / 10) for at in range(0, 91, 10)] + [(89, 1e6)]
+    column.sort()
+    assert thirds(column) == (101.5, pytest.approx(108.5, abs=0.5))
+    assert thirds([(5, 7.0)]) == (7.0, 7.0)
 
 
 @pytest.mark.parametrize('script, arguments, said', [

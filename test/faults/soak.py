@@ -7,11 +7,12 @@ Let the node work for long under random faults, and account for every image.
     python test/faults/soak.py --minutes 8 --seed 3
 
 Camera (30 Hz, 1280x720), node and recorder are processes over DDS. The first and the last minute
-are calm. In the first third the node is also killed; then, in its last life, every other fault
-comes once as a warm-up, each output is listened to until its history is full of images (20 MiB),
-and all comes again at random until the end. Memory is measured each second: it depends by some
-percent on where the last engine's blocks came to lie, so growth is what the median of the last
-third after the warm-up is above that of the first.
+are calm. In the first third the node is also killed; then, in its last life, a listener stands
+still until the histories of all outputs are full (45 MiB), every other fault comes once as a
+warm-up, and all comes again at random until the end. Memory is measured each second, and growth in
+the same state before and after: the first size of images, the chosen engine, just activated. For
+up to 15 MiB of it are images that the node's subscription has queued since it was made. In use is
+what malloc has handed out: a leak makes that grow, holes in the heaps do not.
 """
 import argparse
 import json
@@ -30,10 +31,11 @@ HERE = Path(__file__).resolve().parent
 sys.path[1:1] = [str(HERE), str(HERE.parents[1])]  # a checkout need not be installed
 
 from eunet_ros.demo_processes import drive_environment  # noqa: E402
-from soak_report import account, again, lines, minutes, Notes, OPEN  # noqa: E402
+from soak_report import account, again, lines, minutes, Notes, OPEN, thirds  # noqa: E402
 
 CALM_S = 60.0
 PAUSE_S = (2.0, 5.0)      # between two faults
+RESTS, REST_S = 4, 6.0    # how often and how long memory is measured in the same state
 AGAIN_S = 2.0             # promised: masks within so long of a fault's end
 GROWTH = 0.01
 SIZES = ((720, 1280), (480, 640), (600, 960))
@@ -155,7 +157,22 @@ class Soak:
         return self.peer('listeners')
 
     def pictures(self):
-        return self.peer('pictures')
+        """
+        Let a listener of every output stand still, which fills the outputs' histories.
+
+        Fast DDS keeps what such a listener has not acknowledged, output_depth images of each
+        output, and keeps that memory for good, in blocks of the largest image they ever held.
+        """
+        with subprocess.Popen(
+                [sys.executable, str(HERE / 'soak_disturb.py'), 'pictures'], env=self.env,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as listener:
+            if listener.stdout.readline() != 'listening\n':
+                raise RuntimeError('The listener of every output got none of one; see above')
+            listener.send_signal(signal.SIGSTOP)
+            time.sleep(2.0)
+            listener.send_signal(signal.SIGCONT)
+            listener.communicate('enough\n', 30)
+        return time.time_ns()
 
     def parameters(self):
         return self.peer('parameters')
@@ -194,6 +211,31 @@ class Soak:
         self.until_more('masks.txt', f'masks after {name}')
         time.sleep(self.rng.uniform(*PAUSE_S))
 
+    def rest(self):
+        """Return the medians of memory and of what is in use [MiB], always in the same state."""
+        self.largest_images()
+        self.until(self.chosen, 'the chosen engine to be back')
+        found = []
+        for _ in range(RESTS):
+            self.fault('deactivated')
+            begin = time.time_ns()
+            time.sleep(REST_S)
+            found.append([median(value for at, value in column if at >= begin)
+                          for column in (self.column(0), self.in_use())])
+        return [median(values) for values in zip(*found)]
+
+    def column(self, number, since=0):
+        """Return (time, value) of a column of `process_usage`, of the last node."""
+        usages = list(self.usages)
+        return [(at, used[number]) for at, pid, *used in usages
+                if pid == usages[-1][1] and at >= since]
+
+    def in_use(self, since=0):
+        """Return (time, MiB) of the last node; of zeros where its C library does not tell."""
+        found = [(int(at), float(mib)) for at, pid, mib in self.rows('malloc.txt')
+                 if int(pid) == self.children['node'].pid and int(at) >= since]
+        return found or [(at, 0.0) for at, _ in self.column(0, since)]
+
     def watch(self):
         """Measure the node each second, while there is one."""
         while not self.ended.wait(1.0):
@@ -221,13 +263,11 @@ class Soak:
         self.largest_images()                # they stay in the histories
         for name in ('pictures', *gentle):
             self.fault(name)
-        time.sleep(10.0)
+        self.rests = [self.rest()]
         self.warm = time.time_ns()
-        while time.monotonic() - start < duration - CALM_S - 10.0:
+        while time.monotonic() - start < duration - CALM_S - 2 * RESTS * REST_S:
             self.fault(self.rng.choice(gentle))
-        self.largest_images()                # so that the last minute has the first one's
-        self.until(self.chosen, 'the chosen engine to be back')
-        time.sleep(10.0)
+        self.rests.append(self.rest())       # the last minute has the first one's images, too
         self.last = time.time_ns()
         time.sleep(CALM_S)
 
@@ -239,10 +279,13 @@ class Soak:
                 time.sleep(0.5)              # the last images become masks
                 self.end(name)
 
+    def rows(self, name):
+        """Return the words of each line of a file; none where there is no file."""
+        path = self.folder / name
+        return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+
     def notes(self):
-        def rows(name):
-            path = self.folder / name
-            return [line.split() for line in path.read_text().splitlines()]
+        rows = self.rows
         return Notes([int(r[0]) for r in rows('sent.txt')],
                      {int(r[0]): int(r[1]) for r in rows('masks.txt')},
                      [(int(r[0]), r[1], int(r[2])) for r in rows('fates.txt')],
@@ -272,21 +315,21 @@ def report(soak, notes):
         print(f'{name:<22}{len(took):>6}{max(took):>24.2f}')
         if max(took) > AGAIN_S:
             wrong.append(f'no mask within {AGAIN_S:.0f} s after {name}')
-    usages = [u for u in soak.usages if u[1] == soak.usages[-1][1] and u[0] >= soak.warm]
-    third = (soak.usages[-1][0] - soak.warm) // 3
-    parts = [[u[2:] for u in usages if low <= u[0] - soak.warm < low + third]
-             for low in (0, 2 * third)]
-    middle = [[median(column) for column in zip(*part)] for part in parts]
-    print(f'\n{"after warm-up":<14}{"first third":>12}{"last third":>12}{"lowest, highest":>20}')
+    print(f'\n{"after warm-up":<18}{"first third":>12}{"last third":>12}{"lowest, highest":>20}')
+    parts = {}
     for name, column in (
-            ('memory MiB', 0), ('shared MiB', 1), ('threads', 2), ('handles', 3)):
-        values = [u[2 + column] for u in usages]
-        print(f'{name:<14}{middle[0][column]:>12.1f}{middle[1][column]:>12.1f}'
-              f'{min(values):>12.1f}{max(values):>8.1f}'
-              f'{middle[1][column] / middle[0][column] - 1:>+9.2%}')
-    if middle[1][0] > (1 + GROWTH) * middle[0][0]:
-        wrong.append('memory grew by more than 1 %')
-    if middle[1][2] > middle[0][2] + 0.5 or middle[1][3] > middle[0][3] + 0.5:
+            ('memory MiB', soak.column(0, soak.warm)), ('in use MiB', soak.in_use(soak.warm)),
+            ('shared MiB', soak.column(1, soak.warm)), ('threads', soak.column(2, soak.warm)),
+            ('handles', soak.column(3, soak.warm))):
+        (first, last), values = thirds(column), [value for _, value in column]
+        parts[name] = first, last
+        print(f'{name:<18}{first:>12.1f}{last:>12.1f}{min(values):>12.1f}{max(values):>8.1f}')
+    print(f'{"in the same state":<18}{"before":>12}{"after":>12}')
+    for name, first, last in zip(('memory MiB', 'in use MiB'), *soak.rests):
+        print(f'{name:<18}{first:>12.1f}{last:>12.1f}{last / (first or 1.0) - 1:>+12.2%}')
+        if last > (1 + GROWTH) * first:
+            wrong.append(f'{name[:-4]}: it grew by more than 1 %')
+    if any(last > first + 0.5 for first, last in (parts['threads'], parts['handles'])):
         wrong.append('threads or handles grew')
     return wrong
 

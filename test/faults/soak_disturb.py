@@ -1,7 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """A process that disturbs the node for some seconds: listeners, parameters, lifecycle."""
-from functools import partial
 from pathlib import Path
 import sys
 import time
@@ -35,26 +34,30 @@ def call(node, kind, name, *requests, pause=0.0):
 
 
 def listeners(node):
+    """Come and go 40 times, mostly before discovery is over; some stay until an image comes."""
     for i in range(40):
-        name = ('overlay', 'color_mask', 'confidence', 'mask')[i % 4]
-        subscription = node.create_subscription(Image, f'/eunet/{name}', lambda msg: None, 5)
-        rclpy.spin_once(node, timeout_sec=0.05)
+        name, got = ('overlay', 'color_mask', 'confidence', 'mask')[i % 4], []
+        subscription = node.create_subscription(Image, f'/eunet/{name}', got.append, 5, raw=True)
+        end = time.monotonic() + (5.0 if i % 9 == 0 else 0.0)
+        while True:
+            rclpy.spin_once(node, timeout_sec=0.05)
+            if got or time.monotonic() > end:
+                break
         node.destroy_subscription(subscription)
 
 
 def pictures(node):
-    """Listen until each output has sent more images than its history keeps."""
-    got = dict.fromkeys(('overlay', 'color_mask', 'confidence', 'mask'), 0)
-
-    def count(name, raw):
-        got[name] += 1
-    kept = [node.create_subscription(Image, f'/eunet/{name}', partial(count, name), 5, raw=True)
-            for name in got]
+    """Listen to each output, say so, and wait until two seconds have gone: stopped meanwhile."""
+    missing = {'overlay', 'color_mask', 'confidence', 'mask'}
+    kept = [node.create_subscription(Image, f'/eunet/{name}', lambda raw, name=name: (
+        missing.discard(name)), 5, raw=True) for name in sorted(missing)]
     end = time.monotonic() + 60.0
-    while min(got.values()) < 12:
+    while missing:
         rclpy.spin_once(node, timeout_sec=0.1)
         if time.monotonic() > end:
-            sys.exit(f'Waited in vain for images of each output, got {got}.')
+            sys.exit(f'Waited in vain for images of {", ".join(sorted(missing))}.')
+    print('listening', flush=True)
+    sys.stdin.readline()
     del kept
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from statistics import median
 
 import numpy as np
 
@@ -80,6 +81,14 @@ def again(notes: Notes, end: int) -> float:
     """Return the seconds from a fault's end to the first mask of an image sent after it."""
     times = [at for stamp, at in notes.arrived.items() if stamp >= end]
     return (min(times) - end) / S if times else float('inf')
+
+
+def thirds(column: list[tuple[int, float]]) -> tuple[float, float]:
+    """Return the medians of (time, value) in the first and in the last third of the time."""
+    begin, end = column[0][0], column[-1][0]
+    third = (end - begin) / 3
+    return (median(value for at, value in column if at <= begin + third),
+            median(value for at, value in column if at >= end - third))
 
 
 def lines(found: dict[int, str]) -> list[str]:
