@@ -15,6 +15,7 @@ from conftest import Driver  # noqa: I100, E402
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
 from eunet_ros.conversions import fill_image, image_to_mask  # noqa: E402
 from eunet_ros.model import Segmenter  # noqa: E402
+from eunet_ros.process_memory import HoleTrimmer  # noqa: E402
 from eunet_ros.segmentation_node import SegmentationNode  # noqa: E402
 from eunet_ros.status_publisher import status_qos  # noqa: E402
 from rclpy.node import Node  # noqa: E402
@@ -305,6 +306,17 @@ def test_lifecycle_there_and_back_twice(make_rig):
         rig.until(lambda: not rig.camera.get_subscription_count(), 'the unsubscription')
         rig.node.trigger_cleanup()
         assert rig.node._pipeline is None and not rig.node._outputs
+
+
+def test_memory_goes_back_to_the_system(rig, monkeypatch):
+    given = []
+    rig.node._holes = HoleTrimmer(period=0.0)
+    monkeypatch.setattr('eunet_ros.process_memory._trim', lambda: given.append('holes'))
+    monkeypatch.setattr('eunet_ros.segmentation_node.give_back', lambda: given.append('all'))
+    rig.send(image_message(picture()))
+    assert rig.node._worker.wait_idle(5.0) and given == ['holes']
+    rig.node.trigger_deactivate()
+    assert given == ['holes', 'all']
 
 
 @pytest.mark.parametrize('parameters, said', [
