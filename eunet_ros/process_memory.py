@@ -39,7 +39,7 @@ def give_back() -> None:
 
 class HoleTrimmer:
     """
-    Gives the holes in the heaps back every `period` seconds, which takes 2 to 8 ms.
+    Gives the holes in the heaps back every `period` seconds, which takes some ms.
 
     Images of several sizes come to lie in ever other holes, all of which would stay in memory.
     """

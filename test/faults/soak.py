@@ -8,7 +8,7 @@ Let the node work for long under random faults, and account for every image.
 
 Camera (30 Hz, 1280x720), node and recorder are processes over DDS. The first and the last minute
 are calm. In the first third the node is also killed; then, in its last life, a listener stands
-still until the histories of all outputs are full (45 MiB), every other fault comes once as a
+still until the histories of all outputs are full (42 MiB), every other fault comes once as a
 warm-up, and all comes again at random until the end. Memory is measured each second, and growth in
 the same state before and after: the first size of images, the chosen engine, just activated. For
 up to 15 MiB of it are images that the node's subscription has queued since it was made. In use is

@@ -47,7 +47,7 @@ def listeners(node):
 
 
 def pictures(node):
-    """Listen to each output, say so, and wait until two seconds have gone: stopped meanwhile."""
+    """Listen to each output, say so, and wait for a line on stdin; it is stopped meanwhile."""
     missing = {'overlay', 'color_mask', 'confidence', 'mask'}
     kept = [node.create_subscription(Image, f'/eunet/{name}', lambda raw, name=name: (
         missing.discard(name)), 5, raw=True) for name in sorted(missing)]
