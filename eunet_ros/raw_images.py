@@ -1,22 +1,23 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Image messages as they come over DDS, read without copying their pixels; no ROS imports.
+Image messages as they go over DDS, without copies of their pixels; no ROS imports.
 
 rclpy copies an image three times on its way into a message: into a C structure, into bytes and
-into an array. A raw subscription gives bytes at once, and all that is needed is to find the fields
-in them: CDR of the OMG's DDS-XTypes 1.3, 7.4.1, after the four bytes of RTPS 2.5, 10.2.1.2.
+into an array; and as often on its way out. A raw subscription gives bytes at once, and a publisher
+takes them: CDR of the OMG's DDS-XTypes 1.3, 7.4.1, after the four bytes of RTPS 2.5, 10.2.1.2.
 """
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from eunet_ros.conversions import ConversionError
 import numpy as np
 
 _HEAD = 4                               # bytes before the body, that tell its encoding
 _ORDERS = {b'\0\0': '>', b'\0\1': '<'}  # plain CDR, which all of ROS 2 speaks
+_CHANNELS = {'mono8': 1, 'bgr8': 3, 'rgb8': 3}
 
 
 class Stamped(NamedTuple):
@@ -113,3 +114,21 @@ def read_compressed(raw: bytes) -> RawCompressedImage:
     """Read a sensor_msgs/CompressedImage; raises ConversionError where the bytes are none."""
     reader = _Reader(raw)
     return RawCompressedImage(_header(reader), format=reader.text(), data=reader.data())
+
+
+def image_bytes(header: Any, pixels: np.ndarray, encoding: str) -> bytes:
+    """
+    Return a sensor_msgs/Image as a publisher takes it: its pixels are copied once.
+
+    header: std_msgs/Header. pixels: (H, W) or (H, W, 3) uint8; encoding: mono8, bgr8 or rgb8.
+    """
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    assert pixels.dtype == np.uint8 and _CHANNELS[encoding] == channels
+    height, width = pixels.shape[:2]
+    frame_id, name = header.frame_id.encode() + b'\0', encoding.encode() + b'\0'
+    fields = struct.pack(
+        # Each text has its length before it and a zero behind it; numbers are aligned.
+        f'<iI I{len(frame_id)}s{-len(frame_id) % 4}x II I{len(name)}s B{-(len(name) + 1) % 4}x II',
+        header.stamp.sec, header.stamp.nanosec, len(frame_id), frame_id, height, width,
+        len(name), name, 0, width * channels, pixels.size)
+    return b''.join((b'\0\1\0\0', fields, np.ascontiguousarray(pixels).data))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from eunet_ros import health, raw_images
 from eunet_ros.cone_publisher import cone_outputs, ConePublisher, LABELS, output_qos
-from eunet_ros.conversions import ConversionError, fill_compressed, fill_image, scale_camera_info
+from eunet_ros.conversions import ConversionError, fill_compressed, scale_camera_info
 from eunet_ros.declared_parameters import declare
 from eunet_ros.engine_guard import EngineGuard, GuardState
 from eunet_ros.frame_worker import LatestFrameWorker
@@ -295,21 +295,21 @@ class SegmentationNode(LifecycleNode):
     def _publish(self, header: Any, products: Products, watched: set[str]) -> None:
         out = self._outputs
         if 'mask' in watched:  # first: it is what a car waits for
-            out['mask'].publish(fill_image(Image(), products.mask, 'mono8', header))
+            out['mask'].publish(raw_images.image_bytes(header, products.mask, 'mono8'))
         self._cones.publish(out, watched, header, products, self._camera_info, self.parameters)
         if 'camera_info' in watched and self._camera_info:
             info = scale_camera_info(self._camera_info, CameraInfo(), *products.mask.shape)
             info.header = header
             out['camera_info'].publish(info)
         if 'overlay' in watched:
-            out['overlay'].publish(fill_image(Image(), products.overlay, 'bgr8', header))
+            out['overlay'].publish(raw_images.image_bytes(header, products.overlay, 'bgr8'))
         if 'overlay/compressed' in watched:
             out['overlay/compressed'].publish(fill_compressed(
                 CompressedImage(), products.overlay, self.parameters.jpeg_quality, header=header))
         if 'color_mask' in watched:
-            out['color_mask'].publish(fill_image(Image(), products.color_mask, 'rgb8', header))
+            out['color_mask'].publish(raw_images.image_bytes(header, products.color_mask, 'rgb8'))
         if 'confidence' in watched:
-            out['confidence'].publish(fill_image(Image(), products.confidence, 'mono8', header))
+            out['confidence'].publish(raw_images.image_bytes(header, products.confidence, 'mono8'))
 
     def _on_error(self, frame: _Frame, error: Exception) -> None:
         if not self.context.ok():  # publishing failed because the process is ending

@@ -1,8 +1,8 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Images are read out of the bytes that come over DDS, as rclpy would read them."""
-from eunet_ros.conversions import ConversionError, image_to_bgr
-from eunet_ros.raw_images import read_compressed, read_image, read_stamp
+from eunet_ros.conversions import ConversionError, fill_image, image_to_bgr
+from eunet_ros.raw_images import image_bytes, read_compressed, read_image, read_stamp
 import numpy as np
 import pytest
 
@@ -37,6 +37,16 @@ def test_an_image_is_what_was_sent(frame_id, encoding):
     assert read_stamp(raw) == -7_000_000_000 + 999_999_999
     if encoding == 'bgr8':
         np.testing.assert_array_equal(image_to_bgr(found), PIXELS)
+
+
+@pytest.mark.parametrize('frame_id', ['', 'a', 'ab', 'abc', 'vorn/kamera_ä'])
+@pytest.mark.parametrize('encoding, pixels', [
+    ('bgr8', PIXELS), ('rgb8', PIXELS[:, ::-1]), ('mono8', PIXELS[..., 1])])
+def test_an_image_goes_out_as_rclpy_sends_it(frame_id, encoding, pixels):
+    msg = fill_image(Image(), pixels, encoding, image(frame_id).header)
+    raw = image_bytes(msg.header, pixels, encoding)
+    assert serialization.deserialize_message(raw, Image) == msg
+    assert len(raw) == len(serialised(msg))  # what it pads with is anything
 
 
 @pytest.mark.parametrize('form', ['', 'jpeg', 'png', 'rgb8; jpeg compressed bgr8'])

@@ -76,7 +76,7 @@ def disabled(node):
 def deactivated(node):
     call(node, ChangeState, '/eunet/change_state', *(
         ChangeState.Request(transition=Transition(id=t)) for t in (
-            Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVATE)), pause=0.5)
+            Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVATE)), pause=1.2)
 
 
 def main():
