@@ -29,11 +29,10 @@ from eunet_ros.conversions import compressed_to_bgr, image_to_bgr
 from eunet_ros.model.classes import ClassTable
 from eunet_ros.model.engines import AUTO, EngineError, ENGINES
 from eunet_ros.model.errors import one_line
-from eunet_ros.model.files import written_beside
+from eunet_ros.model.files import read_yaml, written_beside
 from eunet_ros.model.resources import DEFAULT_WEIGHTS
 from eunet_ros.mount_fit import Fit, fit_mounting, Mounting, Spot
 import numpy as np
-import yaml
 
 _MOST_FRAMES = 10
 
@@ -67,7 +66,7 @@ def read_camera_info(path: Path) -> Any:
     Raises ValueError, or OSError.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+        content = read_yaml(path)
 
         def numbers(name: str) -> list[float]:
             return [float(x) for x in content[name]['data']]
@@ -77,7 +76,7 @@ def read_camera_info(path: Path) -> Any:
             p=numbers('projection_matrix') if 'projection_matrix' in content else [0.0] * 12,
             distortion_model=str(content['distortion_model']), binning_x=0, binning_y=0,
             roi=SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0))
-    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f'{path}: expected a calibration as camera_calibration writes it (image_width, '
             f'image_height, camera_matrix, distortion_model, distortion_coefficients), found '

@@ -11,9 +11,9 @@ from typing import Any
 
 from eunet_ros.cone_messages import Make
 from eunet_ros.model.errors import one_line
+from eunet_ros.model.files import read_yaml
 from eunet_ros.model.resources import share_file
 import numpy as np
-import yaml
 
 _TYPE = re.compile(r'\w+/msg/\w+')
 _NEEDED = ('type', 'cone', 'position')
@@ -58,7 +58,7 @@ def read_stacks(path: Path | None = None) -> dict[str, Stack]:
     """Return the stacks of a file, by default the shipped one; raises ValueError or OSError."""
     path = path or share_file('config/cone_messages.yaml')
     try:
-        rows = yaml.safe_load(path.read_text(encoding='utf-8'))['stacks']
+        rows = read_yaml(path)['stacks']
         stacks = {}
         for name, row in rows.items():
             unknown = sorted(set(row) - _KNOWN)
@@ -68,7 +68,7 @@ def read_stacks(path: Path | None = None) -> dict[str, Stack]:
                                  f'missing {", ".join(missing) or "nothing"}')
             stacks[name] = Stack(**row)
         return stacks
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f'{path}: expected stacks as in config/cone_messages.yaml, found '
                          f'something else ({one_line(error)}).') from error
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from eunet_ros.model.errors import one_line
+from eunet_ros.model.files import read_yaml
 from eunet_ros.parameters import check_names, NodeParameters
-import yaml
 
 MOUNTING = 'mounting.yaml'  # beside the bag's metadata, with the node's parameters camera_*
 _NAMES = tuple(f.name for f in fields(NodeParameters)
@@ -24,10 +24,10 @@ def read_mounting(path: Path) -> dict[str, Any]:
     Raises ValueError, in a sentence, or OSError.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+        content = read_yaml(path)
         [node] = content.values()
         values = dict(node['ros__parameters'])
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f'{path}: expected a parameter file as calibrate_mount writes it, found '
                          f'something else ({one_line(error)}).') from error
     try:

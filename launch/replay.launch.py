@@ -55,7 +55,7 @@ ARGUMENTS = (
     ('qos', str(SHARE / 'config' / 'replay_qos.yaml'), 'QoS overrides for ros2 bag.'),
     ('report', 'true', 'false: record only, and evaluate later with evaluate_bag --recording.'),
     ('dds_profile', str(SHARE / 'config' / 'fastdds_large_images.xml'),
-     'Fast DDS profile that keeps large images from being lost; empty: none.'),
+     'Fast DDS profile that keeps large images from being lost; or none.'),
 )
 TOPICS = ('/camera/image_raw', '/camera/camera_info')  # that the QoS file names
 
@@ -123,7 +123,8 @@ def _actions(context):
     clock = _boolean('clock', given['clock'])
     qos = _qos_file(given['qos'], topic, info)
     environment = {}
-    if given['dds_profile'] and PROFILE_VARIABLE not in os.environ:  # the user's own wins
+    # The user's own wins.
+    if given['dds_profile'] not in ('', 'none') and PROFILE_VARIABLE not in os.environ:
         environment[PROFILE_VARIABLE] = given['dds_profile']
 
     overrides = {'image_transport': given['image_transport'], 'use_sim_time': clock}

@@ -34,7 +34,7 @@ ARGUMENTS = (
     ('respawn', 'false', 'true: start the node again a second after it ended by itself.'),
     ('rviz', 'false', 'true: also start RViz with the overlay and the mask.'),
     ('dds_profile', str(SHARE / 'config' / 'fastdds_large_images.xml'),
-     'Fast DDS profile that keeps large images from being lost; empty: none.'),
+     'Fast DDS profile that keeps large images from being lost; or none.'),
 )
 # Launch arguments that are parameters of the node, with their types.
 PARAMETERS = {
@@ -72,7 +72,8 @@ def _nodes(context):
     topic = given['image_topic']
     overrides = {name: _convert(name, given[name]) for name in PARAMETERS if given[name]}
     environment = {}
-    if given['dds_profile'] and PROFILE_VARIABLE not in os.environ:  # the user's own wins
+    # The user's own wins.
+    if given['dds_profile'] not in ('', 'none') and PROFILE_VARIABLE not in os.environ:
         environment[PROFILE_VARIABLE] = given['dds_profile']
     nodes = [Node(
         package='eunet_ros', executable='segmentation_node', name='eunet',

@@ -12,11 +12,14 @@ import zlib
 
 import cv2
 from eunet_ros.bags import BagError
+from eunet_ros.calibrate_mount import read_camera_info
+from eunet_ros.cone_stacks import read_stacks
 from eunet_ros.conversions import compressed_to_bgr, ConversionError
 from eunet_ros.mask_store import MaskReader
 from eunet_ros.model.classes import cone_classes, read_classes
 from eunet_ros.model.cone_annotations import read_annotation
 from eunet_ros.model.supervisely import DataError, decode_bitmap, encode_bitmap
+from eunet_ros.mounting_file import read_mounting
 from eunet_ros.training.config import read_config
 from eunet_ros.training.data.fsoco import read_image
 from hypothesis import given, HealthCheck, settings
@@ -148,11 +151,12 @@ def test_masks_of_many_objects(monkeypatch, tmp_path):
         read_annotation(path, cone_classes())
 
 
-@pytest.mark.parametrize('read', [read_classes, read_config])
+@pytest.mark.parametrize('read', [
+    read_classes, read_config, read_mounting, read_camera_info, read_stacks])
 @pytest.mark.parametrize('text, said', [
     ('a: &a [x, x]\nb: &b [*a, *a]\nclasses: [*b, *b]', 'aliases'),
     ('x' * 2_000_000, 'more than 1048576 bytes'), ('[' * 500_000, 'nested more than'),
-    ('steps: ' + '9' * 5000, 'integer|list of classes'),
+    ('steps: ' + '9' * 5000, 'integer|list of classes|something else'),
     ('lr: 2026-99-99', 'month'),
     ('steps: !!python/object/apply:os.system [true]', 'could not determine a constructor')])
 def test_yaml_that_grows_or_runs(read, text, said, tmp_path):

@@ -89,7 +89,8 @@ def test_dds_profile(load, distribution, variable):
     [node] = nodes(module)
     assert node['additional_env'] == {
         variable: '/share/eunet_ros/config/fastdds_large_images.xml'}
-    assert nodes(module, dds_profile='')[0]['additional_env'] == {}
+    for none in ('none', ''):
+        assert nodes(module, dds_profile=none)[0]['additional_env'] == {}
 
 
 def test_a_profile_of_the_users_own_wins(load, monkeypatch):

@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One step of the seed's recipe against one written out by hand."""
+"""One step of the original EUnet project's recipe against one written out by hand."""
 import math
 
 import pytest
@@ -36,7 +36,7 @@ def one_cycle(step, steps, top, rise=0.3):
 
 
 def test_two_steps_of_the_seeds_recipe():
-    config = parse_command_line(['--config', str(share_file('config/training/seed.yaml'))])
+    config = parse_command_line(['--config', str(share_file('config/training/original.yaml'))])
     torch.manual_seed(0)
     task = SegmentationTask(config, BINARY_CLASSES, torch.ones(2))
     told = task.configure_optimizers()
@@ -67,7 +67,7 @@ def test_two_steps_of_the_seeds_recipe():
             torch.testing.assert_close(p.detach(), wanted[name], atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize('name', ['fsoco', 'coco', 'seed', 'synthetic', 'synthetic_fine'])
+@pytest.mark.parametrize('name', ['fsoco', 'coco', 'original', 'synthetic', 'synthetic_fine'])
 def test_configurations_are_valid(name):
     config = parse_command_line(['--config', str(share_file(f'config/training/{name}.yaml'))])
     assert config.output == f'runs/{name}'

@@ -20,9 +20,9 @@ from eunet_ros.evaluation.plan import (
 )
 from eunet_ros.evaluation.truth import find_truth_topic, open_truth
 from eunet_ros.model.engines import AUTO, ENGINES, PRECISIONS
+from eunet_ros.model.files import read_yaml
 from eunet_ros.mounting_file import find_mounting, MOUNTING, read_mounting
 from eunet_ros.parameters import check_names, NodeParameters
-import yaml
 
 _MOST_SHARDS = 4
 _BYTES_A_FRAME = 100_000   # of masks; as many of overlays, and of video
@@ -81,8 +81,8 @@ def parser() -> argparse.ArgumentParser:
     again.add_argument('--restart', action='store_true', help='give an unfinished one up')
     gate = p.add_argument_group('gate (exit code 1 where it fails)')
     gate.add_argument('--fail-under', action='append', default=[], metavar='NAME=VALUE',
-                      help='such as dice=0.9; of names that end in _ms, of false_cones and of '
-                           'blink_rate, less is better')
+                      help='such as dice=0.9; of names that end in _ms, of false_cones, '
+                           'blink_rate and class_change_rate, less is better')
     gate.add_argument('--baseline', type=Path, metavar='REPORT', help='report.json to hold up to')
     live = p.add_argument_group('live, through the running node')
     live.add_argument('--live', action='store_true',
@@ -130,10 +130,10 @@ def node_parameters(o: argparse.Namespace) -> dict[str, Any]:
     values: dict[str, Any] = {}
     if o.params_file:
         try:
-            content = yaml.safe_load(o.params_file.read_text(encoding='utf-8'))
+            content = read_yaml(o.params_file)
             for node in ('/**', '/eunet', 'eunet'):
                 values.update((content.get(node) or {}).get('ros__parameters') or {})
-        except (yaml.YAMLError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             raise ValueError(f'{o.params_file} is not a parameter file of ROS: '
                              f'{" ".join(str(error).split())}.') from error
         check_names(values)

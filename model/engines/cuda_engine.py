@@ -17,7 +17,7 @@ _TRIES = 10  # of each memory format
 
 
 class CudaEngine(DeviceEngine):
-    """PyTorch with the network rewritten, in half precision, the whole chain one CUDA graph."""
+    """PyTorch with the network rewritten, all in one CUDA graph, by default in float16."""
 
     name = 'cuda'
     precisions = ('float16', 'bfloat16', 'float32')

@@ -69,7 +69,7 @@ def build(checkpoint: Checkpoint, size: tuple[int, int], precision: str) -> byte
 
 
 class TensorrtEngine(DeviceEngine):
-    """TensorRT in half precision."""
+    """TensorRT, by default in half precision."""
 
     name = 'tensorrt'
     precisions = ('float16', 'float32')

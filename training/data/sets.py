@@ -24,8 +24,8 @@ from eunet_ros.training.data.rendered import (
 from eunet_ros.training.data.splits import load_split, make_split, Split
 import numpy as np
 
-# Of a random split as the seed project made it, 80/20; a tenth of all is taken from the 80 to
-# choose by, so that nothing is chosen on the test images.
+# Of a random split as the original EUnet project made it, 80/20; a tenth of all is taken from
+# the 80 to choose by, so that nothing is chosen on the test images.
 _RANDOM = (0.7, 0.1, 0.2)
 
 
