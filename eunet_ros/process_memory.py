@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-What an engine takes to be built, given back to the system; nothing where it is not glibc.
-
-Threads keep heaps of their own (M_ARENA_MAX is left alone): shared, an engine that comes and goes
-and the images of another thread come to lie in each other's holes.
-"""
+"""What an engine takes to be built, given back to the system; nothing where it is not glibc."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -14,11 +9,21 @@ import ctypes
 import gc
 import time
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # of mallopt(3)
+_ARENAS = 2
 # Bytes from which a block is mapped on its own: an engine's, an image's, and the most that glibc
 # comes to by itself.
 _SMALL, _IMAGE, _LARGE = 1 << 18, 1 << 20, 1 << 25
 _usual = _LARGE
+
+
+def share_arenas() -> None:
+    """
+    Let all threads share two heaps; to be called before there are any.
+
+    glibc gives a node's 25 threads up to eight for each core, and each keeps its own holes.
+    """
+    _tell_glibc(_ARENA_MAX, _ARENAS)
 
 
 def give_back() -> None:

@@ -20,7 +20,7 @@ from eunet_ros.model.errors import sentence
 from eunet_ros.node_statistics import NodeStatistics
 from eunet_ros.parameters import check_value, NodeParameters
 from eunet_ros.pipeline import FramePipeline, parse_classes, Products, region_rows
-from eunet_ros.process_memory import give_back, HoleTrimmer, transient
+from eunet_ros.process_memory import give_back, HoleTrimmer, share_arenas, transient
 from eunet_ros.ros_process import complain, logging_arguments, run, shut_down
 from eunet_ros.status_publisher import StatusPublisher
 from eunet_ros.throttling import ThrottleWatch
@@ -353,6 +353,7 @@ class SegmentationNode(LifecycleNode):
 def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; returns the exit code."""
     node = executor = None
+    share_arenas()
     try:
         try:
             rclpy.init(args=[*(sys.argv if args is None else args), *logging_arguments()])
