@@ -35,7 +35,7 @@ def one_cycle(step, steps, top, rise=0.3):
     return top / 25 + (top - top / 25) * share, 0.95 - 0.1 * share
 
 
-def test_two_steps_of_the_seeds_recipe():
+def test_two_steps_of_the_original_recipe():
     config = parse_command_line(['--config', str(share_file('config/training/original.yaml'))])
     torch.manual_seed(0)
     task = SegmentationTask(config, BINARY_CLASSES, torch.ones(2))

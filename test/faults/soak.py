@@ -268,8 +268,10 @@ class Soak:
             self.fault(name)
         self.rests = [self.rest()]
         self.warm = time.time_ns()
-        while time.monotonic() - start < duration - CALM_S - 2.5 * RESTS * REST_S:
+        while True:                          # once at least: its time is divided into thirds
             self.fault(self.rng.choice(gentle))
+            if time.monotonic() - start > duration - CALM_S - 2.5 * RESTS * REST_S:
+                break
         self.tired = time.time_ns()
         self.rests.append(self.rest())       # the last minute has the first one's images, too
         self.last = time.time_ns()
