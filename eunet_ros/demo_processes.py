@@ -22,7 +22,7 @@ from typing import Any
 from eunet_ros.model.resources import share_file
 
 _STOP_S = (10.0, 3.0)     # to end after SIGINT, then after SIGTERM
-_READY_S = 30.0           # for the recorder to start
+_READY_S = 30.0           # for the recorder to start, and for the player to find the node
 _LAST_MASK_S = 3.0        # to wait for masks that are still missing, from the last one on
 _LAST_DIAGNOSTICS_S = 2.5
 _MAX_DOMAIN = 101         # above it, ports meet those that Linux gives to programs
@@ -182,10 +182,14 @@ class LiveDrive:
             self._start('recorder', [str(self._folder), '--log', '-', *self._recorder_args])
             self._until(lambda: 'ready' in self._seen, _READY_S, 'The recorder did not start')
             self._start('segmentation_node', self._node_args, 'eunet')
+            # Not merely a node that listens: one that found the recorder, too, else it would
+            # leave the first images alone, as nobody would see their masks.
+            self._until(lambda: self.record.diagnostics.get('mask subscribers', '0') != '0',
+                        self._start_timeout, 'The node was not ready')
             self._start('player', [*self._player_args, '--log', '-', '--wait-for-subscribers',
-                                   f'{self._start_timeout + 60:g}'])
-            self._until(lambda: self.record.sent or 'player' in self._ended, self._start_timeout,
-                        'The node was not ready')
+                                   f'{_READY_S:g}'])
+            self._until(lambda: self.record.sent or 'player' in self._ended, 2 * _READY_S,
+                        'The player did not start')
             self._until(lambda: 'player' in self._ended, None, '')
             self._finish()
         finally:

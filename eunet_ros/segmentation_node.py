@@ -336,6 +336,8 @@ class SegmentationNode(LifecycleNode):
     def _rows(self) -> dict[str, str]:
         rows = health.table(self.statistics.snapshot(time.monotonic_ns()))
         rows['throttling'] = self.throttling.look() or f'none seen ({self.throttling.sources})'
+        if 'mask' in self._outputs:
+            rows['mask subscribers'] = str(self._outputs['mask'].get_subscription_count())
         if self._cones:
             rows.update(self._cones.rows())
         if self._pipeline:

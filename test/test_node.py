@@ -347,6 +347,7 @@ def test_diagnostics(make_rig):
     [status] = rig.got['diagnostics'][-1].status
     rows = {v.key: v.value for v in status.values}
     assert (rows['masked'], rows['engine'], rows['variant']) == ('1', 'torch', 'eunet_n')
+    assert rows['mask subscribers'] == '1'     # for which the demo waits
     assert float(rows['inference p50 [ms]']) > 0 and len(rows['weights sha256']) == 64
 
 

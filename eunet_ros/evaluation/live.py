@@ -36,6 +36,8 @@ from eunet_ros.model.files import write_json
 
 MASK_TOPIC = '/eunet/mask'
 _START_S = 600.0    # for the node, which may build an engine
+# Parameters that a drive into the node sets itself; it waits for diagnostics at their usual rate.
+_OWN = ('image_transport', 'autostart', 'diagnostics_period')
 _RENDERED_HERE = ('mask', 'overlay', 'color_mask', 'confidence')
 Show = Callable[[str, int, int], None]
 
@@ -77,7 +79,7 @@ def _drive(plan: Plan, k: int, bag: BagPlan, source: BagSource, files: BagFiles,
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
     weights = plan.weights[k]
-    parameters = {n: v for n, v in plan.node.items() if n not in ('image_transport', 'autostart')}
+    parameters = {n: v for n, v in plan.node.items() if n not in _OWN}
 
     def tell(text: str, sent: int, masked: int) -> None:
         show(f'Playing into the node, {masked} masks' if sent else text or 'Starting the node',
