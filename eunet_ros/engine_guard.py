@@ -19,7 +19,7 @@ from typing import Any
 
 from eunet_ros.model.engines import EngineError, ENGINES
 from eunet_ros.model.errors import one_line
-from eunet_ros.process_memory import give_back, keep_in_heap, transient
+from eunet_ros.process_memory import give_back, transient
 import numpy as np
 
 _PAUSE_S = (0.25, 1.0)        # the first and the longest pause while no engine works
@@ -73,7 +73,6 @@ class EngineGuard:
         self._next_try = self._pause = 0.0
         self._better: tuple[int, Any] | None = None
         self._better_at = self._better_pause = self._taken_at = 0.0
-        keep_in_heap(self.engine.allocates)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -173,7 +172,6 @@ class EngineGuard:
     def _take(self, place: int, segmenter: Any, why: str) -> None:
         self._segmenter, self.engine = segmenter, segmenter.engine
         self._taken_at = self._clock()
-        keep_in_heap(self.engine.allocates)
         give_back()
         self._why = why or self._why
         if place and place != self._place:

@@ -11,10 +11,10 @@ import time
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # of mallopt(3)
 _ARENAS = 2
-# Bytes from which a block is mapped on its own: an engine's, an image's, and the most that glibc
-# comes to by itself.
-_SMALL, _IMAGE, _LARGE = 1 << 18, 1 << 20, 1 << 25
-_usual = _LARGE
+# Bytes from which a block is mapped on its own: while an engine is built, and while it runs, so
+# that images lie in the heap. Mapped, each of their pages is a fault, at every image: 2,000 for
+# one of 1280x720, which cost a virtual machine 4 ms.
+_BUILDING, _RUNNING = 1 << 18, 1 << 25
 
 
 def share_arenas() -> None:
@@ -57,32 +57,18 @@ class HoleTrimmer:
         return True
 
 
-def keep_in_heap(large_blocks: bool) -> None:
-    """
-    Choose where blocks of an image's size come from, while an engine runs.
-
-    In the heap they cost no page faults (up to 1 ms an image of 1280x720), but it grows around
-    engines that come and go. glibc maps a block only where no hole in the heap fits: less is held
-    so, but it does not stay the same.
-    PyTorch on the CPU, whose every layer asks for such a block, takes twice its time without.
-    """
-    global _usual
-    _usual = _LARGE if large_blocks else _IMAGE
-    _set_threshold(_usual)
-
-
 @contextmanager
 def transient() -> Iterator[None]:
     """
     Let the blocks of an engine that is built be mapped, so that they leave no holes when freed.
 
-    Afterwards it is as `keep_in_heap` was told last.
+    Afterwards those of images come out of the heap.
     """
-    _set_threshold(_SMALL)
+    _set_threshold(_BUILDING)
     try:
         yield
     finally:
-        _set_threshold(_usual)
+        _set_threshold(_RUNNING)
         give_back()
 
 

@@ -36,8 +36,7 @@ class Workshop:
                 raise {0: EngineError('The device was lost.'), 1: MemoryError()}[left % 2]
             return name
         return SimpleNamespace(
-            engine=SimpleNamespace(name=name, allocates=name == 'slow'),
-            classes=None, checkpoint=None, input_size=(4, 6),
+            engine=SimpleNamespace(name=name), classes=None, checkpoint=None, input_size=(4, 6),
             segment=segment, describe=lambda: name, close=lambda: self.closed.append(name))
 
 
@@ -174,11 +173,3 @@ def test_closed_while_a_better_engine_is_built():
 def test_the_order_is_that_of_auto():
     assert order_after('cuda') == ['cuda', 'openvino', 'torch']
     assert order_after('torch') == ['torch'] and order_after('other') == ['other']
-
-
-def test_an_engine_that_allocates_for_each_image_gets_the_heap(shop, monkeypatch):
-    told = []
-    monkeypatch.setattr('eunet_ros.engine_guard.keep_in_heap', told.append)
-    shop.broken['fast'] = 2
-    shop.guard.segment(IMAGE)
-    assert told == [True]

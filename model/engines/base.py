@@ -90,7 +90,6 @@ class Engine(ABC):
     name: str
     precisions: tuple[str, ...]  # that it can compute in; `auto` is the first
     precision: str               # that it computes in
-    allocates = False            # large blocks in the computer's memory for each image
 
     @classmethod
     def choose_precision(cls, precision: str) -> str:

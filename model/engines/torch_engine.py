@@ -16,7 +16,6 @@ class TorchEngine(HostEngine):
 
     name = 'torch'
     precisions = ('float32',)
-    allocates = True
 
     @classmethod
     def check_available(cls) -> None:
