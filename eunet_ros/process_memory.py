@@ -13,7 +13,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # of mallopt(3)
 _ARENAS = 2
 # Bytes from which a block is mapped on its own: while an engine is built, and while it runs, so
 # that images lie in the heap. Mapped, each of their pages is a fault, at every image: 2,000 for
-# one of 1280x720, which cost a virtual machine 4 ms.
+# one of 1280x720, which take milliseconds on a virtual machine.
 _BUILDING, _RUNNING = 1 << 18, 1 << 25
 
 
