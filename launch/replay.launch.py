@@ -89,8 +89,16 @@ def _qos_file(path, image_topic, info_topic):
     """Return the path of the QoS overrides with the names of these topics in them."""
     if (image_topic, info_topic) == TOPICS:
         return path
+    try:
+        profiles = yaml.safe_load(Path(path).read_text())   # with aliases, as ros2 bag reads it
+        if not isinstance(profiles, dict) or not all(isinstance(t, str) for t in profiles):
+            raise ValueError('it is no mapping of topics')
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        words = ' '.join(str(error).split())
+        raise ValueError(f'Expected a YAML file of QoS overrides for ros2 bag in {path}, but '
+                         f'{words}.') from error
     named = {}
-    for topic, profile in yaml.safe_load(Path(path).read_text()).items():
+    for topic, profile in profiles.items():
         for ours, theirs in zip(TOPICS, (image_topic, info_topic)):
             if topic in (ours, f'{ours}/compressed'):
                 topic = theirs + topic[len(ours):]

@@ -103,9 +103,14 @@ def test_ros2_bag_plays_other_topics_with_their_qos(module, tmp_path):
     ({'rate': 'fast'}, "rate must be a number from 0.01 to 100, found 'fast'"),
     ({'player': 'vlc'}, "player must be one of own, ros2, found 'vlc'"),
     ({'clock': 'maybe'}, 'clock must be true or false'),
+    ({'image_topic': '/front', 'qos': '{tmp}/none.yaml'}, 'Expected a YAML file of QoS overrides'),
+    ({'image_topic': '/front', 'qos': '{tmp}/list.yaml'}, 'it is no mapping of topics'),
+    ({'image_topic': '/front', 'qos': '{tmp}/text.yaml'}, 'but while parsing'),
     ({'output': '{tmp}/old'}, 'old_recording exists')])
 def test_what_cannot_be_ends_in_a_sentence(module, tmp_path, given, said):
     (tmp_path / 'old_recording').mkdir()
+    (tmp_path / 'list.yaml').write_text('[1]')
+    (tmp_path / 'text.yaml').write_text('a: [')
     given = {'bag': str(tmp_path), 'output': str(tmp_path / 'out'),
              **{k: v.format(tmp=tmp_path) for k, v in given.items()}}
     with pytest.raises(ValueError, match=said):
