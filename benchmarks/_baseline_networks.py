@@ -21,13 +21,18 @@ class PlainUNet(nn.Module):
     """
     U-Net (Ronneberger et al., arXiv:1505.04597), padded, with batch normalisation, four levels.
 
-    Maps (N, 3, H, W) to logits (N, classes, H, W); H and W are multiples of 16.
+    Maps (N, 3, H, W) to logits (N, classes, H, W); H and W are multiples of 16 * stem. stem: 1,
+    or 4 to work at a quarter of the resolution, as EUnet's variants do, after two convolutions of
+    stride 2; the logits are then enlarged.
     """
 
-    def __init__(self, num_classes: int, width: int) -> None:
+    def __init__(self, num_classes: int, width: int, stem: int = 1) -> None:
         super().__init__()
         widths = [width * 2 ** k for k in range(5)]
-        self.down = nn.ModuleList(self._pair(i, o) for i, o in zip([3, *widths], widths))
+        first = 3 if stem == 1 else width
+        self.stem = nn.Identity() if stem == 1 else nn.Sequential(
+            _conv(3, width, stride=2), _conv(width, width, stride=2))
+        self.down = nn.ModuleList(self._pair(i, o) for i, o in zip([first, *widths], widths))
         self.up = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, 2) for w in widths[-2::-1])
         self.join = nn.ModuleList(self._pair(2 * w, w) for w in widths[-2::-1])
         self.head = nn.Conv2d(width, num_classes, 1)
@@ -38,13 +43,20 @@ class PlainUNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map normalised RGB to logits of the same size."""
-        skips = []
+        size, skips = x.shape[2:], []
+        x = self.stem(x)
         for k, block in enumerate(self.down):
             x = block(functional.max_pool2d(x, 2) if k else x)
             skips.append(x)
         for up, join, skip in zip(self.up, self.join, skips[-2::-1]):
             x = join(torch.cat((skip, up(x)), 1))
-        return self.head(x)
+        return _enlarged(self.head(x), size)
+
+
+def _enlarged(x: torch.Tensor, size: torch.Size) -> torch.Tensor:
+    if x.shape[2:] == size:
+        return x
+    return functional.interpolate(x, size, mode='bilinear', align_corners=False)
 
 
 class _Bottleneck(nn.Module):
@@ -93,15 +105,13 @@ class FastSCNN(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map normalised RGB to logits of the same size."""
-        def enlarged(tensor: torch.Tensor, size: torch.Size) -> torch.Tensor:
-            return functional.interpolate(tensor, size, mode='bilinear', align_corners=False)
         high = self.learn_to_downsample(x)
         low = self.features(high)
-        parts = [enlarged(pool(functional.adaptive_avg_pool2d(low, bins)), low.shape[2:])
+        parts = [_enlarged(pool(functional.adaptive_avg_pool2d(low, bins)), low.shape[2:])
                  for bins, pool in zip((1, 2, 3, 6), self.pools)]
         low = self.pooled(torch.cat((low, *parts), 1))
-        joined = functional.relu(self.high(high) + self.low(enlarged(low, high.shape[2:])))
-        return enlarged(self.classify(joined), x.shape[2:])
+        joined = functional.relu(self.high(high) + self.low(_enlarged(low, high.shape[2:])))
+        return _enlarged(self.classify(joined), x.shape[2:])
 
 
 class _Pooled(nn.Module):

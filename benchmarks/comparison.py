@@ -40,22 +40,22 @@ from eunet_ros.training.run_folder import new_folder  # noqa: E402
 CLASSES = len(cone_classes().names)
 
 
-def equal_width(variant: str, size: tuple[int, int]) -> int:
-    """Return the width of the plain U-Net whose multiply-adds are nearest to a variant's."""
+def plain_unet(variant: str, size: tuple[int, int], stem: int) -> PlainUNet:
+    """Return the plain U-Net whose multiply-adds are nearest to a variant's."""
     budget = multiply_adds(build_model(variant, CLASSES), size)
-    widths = range(2, 65)
-    costs = [multiply_adds(PlainUNet(CLASSES, 2), size)]
-    while costs[-1] < budget:
-        costs.append(multiply_adds(PlainUNet(CLASSES, widths[len(costs)]), size))
-    nearest = min(range(len(costs)), key=lambda k: abs(costs[k] - budget))
-    return widths[nearest]
+    made, costs = [PlainUNet(CLASSES, 2, stem)], []
+    while not costs or costs[-1] < budget:
+        costs.append(multiply_adds(made[-1], size))
+        made.append(PlainUNet(CLASSES, len(made) + 2, stem))
+    return made[min(range(len(costs)), key=lambda k: abs(costs[k] - budget))]
 
 
 def contenders(variant: str, size: tuple[int, int]) -> dict[str, Contender]:
     """Return the contenders by name; what a variant has by itself is none."""
     entries = [
         Contender(variant),
-        Contender('plain U-Net', lambda: PlainUNet(CLASSES, equal_width(variant, size))),
+        Contender('U-Net', lambda: plain_unet(variant, size, 1)),
+        Contender('U-Net at 1/4', lambda: plain_unet(variant, size, 4)),
         Contender('Fast-SCNN', lambda: FastSCNN(CLASSES)),
         Contender('without LKA', lambda: without_attention(CLASSES, variant)),
         Contender('without SPD', lambda: without_spd(CLASSES, variant)),

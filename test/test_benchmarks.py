@@ -115,6 +115,8 @@ def test_baseline_networks(monkeypatch):
     for network in (networks.PlainUNet(6, 2), networks.FastSCNN(6),
                     networks.without_attention(6, 'eunet_n'), networks.without_spd(6, 'eunet_n')):
         assert network.eval()(x).shape == (1, 6, 64, 96)
+    quarter = networks.PlainUNet(6, 2, stem=4).eval()
+    assert quarter(torch.rand(1, 3, 64, 128)).shape == (1, 6, 64, 128)
     # Table 1 of the paper; it counts 1.11 million with its classes.
     assert sum(p.numel() for p in networks.FastSCNN(19).parameters()) == pytest.approx(1.11e6,
                                                                                        rel=0.05)
