@@ -212,7 +212,7 @@ class LiveDrive:
                 if name != 'player' or child.exit_code:
                     raise DemoError(child.sentence)
             if end and time.monotonic() > end:
-                last = list(self._children.values())[-1 if 'eunet' not in self._children else 1]
+                last = list(self._children.values())[-1]   # the one that is waited for
                 raise DemoError(f'{complaint} within {timeout:g} s; the last it said: '
                                 f'{last.last_line or "nothing"}')
 
