@@ -9,6 +9,11 @@ What PyTorch is asked about the GPU is answered for one of compute capability 8.
 exported and converted by Torch-TensorRT and built by TensorRT as on a real one; there it stops,
 and prints the engine as a line of JSON: bytes, inputs and outputs with their types. That shows
 that every layer converts, and in which types; not how fast it is, nor what it computes.
+
+    tensorrt-python test/tensorrt_conversion.py --precision int8 --calibrate images/
+
+TensorRT-RTX has no convolution in int8, TensorRT has: here it stops before the engine is built,
+with `bytes` 0 and `quantised`, how many tensors are rounded to int8.
 """
 from __future__ import annotations
 
@@ -89,24 +94,41 @@ def stop_at_the_engine() -> None:
         return config
 
     def build_and_leave(builder: Any, network: Any, config: Any) -> None:
-        engine = build(builder, network, config)
-        if engine is None:
+        layers = [network.get_layer(k) for k in range(network.num_layers)]
+        quantised = sum(layer.type == trt.LayerType.QUANTIZE for layer in layers)
+        engine = None if quantised else build(builder, network, config)
+        if engine is None and not quantised:
             raise RuntimeError('TensorRT could not build the engine.')
 
         def described(tensor: Any) -> list[Any]:
             return [tensor.dtype.name.lower(), list(tensor.shape)]
         raise EngineBuilt(json.dumps({
-            'bytes': engine.nbytes,
+            'bytes': engine.nbytes if engine else 0, 'quantised': quantised,
             'inputs': [described(network.get_input(k)) for k in range(network.num_inputs)],
             'outputs': [described(network.get_output(k)) for k in range(network.num_outputs)]}))
     trt.Builder.create_builder_config = config_for_the_gpu
     trt.Builder.build_serialized_network = build_and_leave
 
 
+def round_on_the_cpu() -> None:
+    """Let ModelOpt use the operation that it exports, which it does for tensors on a GPU alone."""
+    from modelopt.torch.quantization import tensor_quant
+    plain, operation = tensor_quant._tensor_quant, tensor_quant.quantize_op
+
+    def on_the_gpu(inputs: torch.Tensor, amax: torch.Tensor, num_bits: int = 8,
+                   unsigned: bool = False, narrow_range: bool = True) -> torch.Tensor:
+        return operation(inputs, amax, num_bits=num_bits, exponent_bits=0, unsigned=unsigned,
+                         narrow_range=narrow_range)
+    tensor_quant._tensor_quant = on_the_gpu
+    tensor_quant.fake_quant_impl = plain
+
+
 def main(arguments: list[str]) -> int:
     """Run `build_engine` with these arguments; returns the exit code."""
     answer_for_a_gpu()
     stop_at_the_engine()
+    if 'int8' in arguments:
+        round_on_the_cpu()
     from eunet_ros.model.build_engine import main as build_engine
     try:
         with OnTheCpu():

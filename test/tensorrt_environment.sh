@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Make an environment in which test_tensorrt_conversion.py builds TensorRT engines without a GPU:
-# PyTorch with CUDA, Torch-TensorRT for TensorRT-RTX, and TensorRT-RTX itself; 5.5 GB.
+# PyTorch with CUDA, Torch-TensorRT for TensorRT-RTX, TensorRT-RTX itself, and ModelOpt; 6.2 GB.
 #
 #   test/tensorrt_environment.sh DIR
 #   TENSORRT_PYTHON=DIR/tensorrt-python pytest test/test_tensorrt_conversion.py
@@ -13,6 +13,8 @@ python3 -m venv "$folder"
 pip=("$folder/bin/python" -m pip install --quiet)
 "${pip[@]}" torch==2.14.0 numpy psutil dllist packaging filelock typing-extensions safetensors \
     opencv-python-headless pyyaml
+# ModelOpt needs the last two without saying so.
+"${pip[@]}" nvidia-modelopt==0.47.0 requests huggingface_hub
 # Without their requirements: the TensorRT-RTX package on the index is an installer that downloads.
 "${pip[@]}" --no-deps torch-tensorrt-rtx==2.14.0 tensorrt-rtx-cu13-bindings==1.6.1.120 \
     onnxruntime-ep-nv-tensorrt-rtx-cu13==0.4.0

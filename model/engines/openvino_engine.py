@@ -11,11 +11,11 @@ import platform
 from typing import Any
 import warnings
 
-from eunet_ros.model import processing
 from eunet_ros.model.checkpoint import Checkpoint
 from eunet_ros.model.deploy import deploy_image
 from eunet_ros.model.engines.base import EngineError, EngineOptions, HostEngine
 from eunet_ros.model.engines.cache import engine_key, EngineCache
+from eunet_ros.model.engines.calibration import fitted, no_calibration
 from eunet_ros.model.errors import one_line
 import numpy as np
 import torch
@@ -41,14 +41,10 @@ def _quantised(model: Any, images: Sequence[np.ndarray], size: tuple[int, int]) 
         raise EngineError(f'Quantising needs the NNCF library ({one_line(error)}); install it '
                           'with: pip install nncf.') from error
     nncf.set_log_level(logging.ERROR)
-
-    def fitted(image: np.ndarray) -> np.ndarray:
-        batch = np.empty((1, *size, 3), np.uint8)
-        processing.to_network(image, processing.fit(image.shape[:2], size), batch[0])
-        return batch
     try:
-        return nncf.quantize(model, nncf.Dataset(images, fitted), subset_size=len(images),
-                             preset=nncf.QuantizationPreset.MIXED)
+        return nncf.quantize(
+            model, nncf.Dataset(images, lambda image: fitted(image, size)),
+            subset_size=len(images), preset=nncf.QuantizationPreset.MIXED)
     except Exception as error:  # it has many of its own
         raise EngineError(f'NNCF could not quantise the network: {one_line(error)}.') from error
 
@@ -117,10 +113,7 @@ class OpenvinoEngine(HostEngine):
         """Compile the network; returns what OpenVINO exports of it."""
         import openvino
         if self.precision == 'int8' and not len(calibration):
-            raise EngineError(
-                'The engine openvino has no int8 network of these weights yet, and needs images '
-                'to make it: run build_engine --engine openvino --precision int8 --calibrate '
-                'FOLDER first, with the same weights and input size.')
+            raise no_calibration(self.name)
         network = deploy_image(checkpoint.network, checkpoint.mean, checkpoint.std)
         example = torch.from_numpy(np.zeros_like(self._input))
         with warnings.catch_warnings():

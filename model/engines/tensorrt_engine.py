@@ -10,6 +10,8 @@ that no unpickling reads.
 """
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import nullcontext
 import importlib
 from importlib.metadata import PackageNotFoundError, version
 import logging
@@ -19,11 +21,15 @@ from eunet_ros.model.checkpoint import Checkpoint
 from eunet_ros.model.deploy import deploy_image
 from eunet_ros.model.engines.base import EngineError, EngineOptions
 from eunet_ros.model.engines.cache import engine_key, EngineCache
+from eunet_ros.model.engines.calibration import no_calibration
 from eunet_ros.model.engines.device import check_gpu, DeviceEngine
+from eunet_ros.model.engines.tensorrt_int8 import export_mode, quantised
 from eunet_ros.model.errors import one_line
+import numpy as np
 import torch
 
-DTYPES = {'float16': torch.float16, 'float32': torch.float32}
+# Of what is computed in floating point.
+DTYPES = {'float16': torch.float16, 'float32': torch.float32, 'int8': torch.float16}
 
 
 def _runtime() -> ModuleType:
@@ -44,19 +50,25 @@ def _version(name: str) -> str:
         return ''
 
 
-def build(checkpoint: Checkpoint, size: tuple[int, int], precision: str) -> bytes:
+def build(checkpoint: Checkpoint, size: tuple[int, int], precision: str,
+          calibration: Sequence[np.ndarray] = ()) -> bytes:
     """
     Build TensorRT's serialised engine for this GPU; takes seconds to minutes.
 
-    size: (height, width) of the network's input. Raises EngineError where that fails.
+    size: (height, width) of the network's input. calibration: images (h, w, 3) uint8 BGR, for
+    int8. Raises EngineError where that fails.
     """
     import torch_tensorrt
     logging.getLogger('torch_tensorrt').setLevel(logging.CRITICAL)  # what fails is raised
-    network = deploy_image(checkpoint.network, checkpoint.mean, checkpoint.std)
-    network = network.to(DTYPES[precision]).cuda()
+    network = deploy_image(checkpoint.network, checkpoint.mean, checkpoint.std).cuda()
+    int8 = precision == 'int8'
+    if int8:
+        network = quantised(network, calibration, size)
+    network = network.to(DTYPES[precision])
     example = torch.zeros((1, *size, 3), dtype=torch.uint8).cuda()
     try:
-        with torch.inference_mode(False), torch.no_grad():
+        with (torch.inference_mode(False), torch.no_grad(),
+              export_mode() if int8 else nullcontext()):
             exported = torch.export.export(network, (example,))
             return bytes(torch_tensorrt.dynamo.convert_exported_program_to_serialized_trt_engine(
                 exported, arg_inputs=(example,), require_full_compilation=True,
@@ -69,10 +81,10 @@ def build(checkpoint: Checkpoint, size: tuple[int, int], precision: str) -> byte
 
 
 class TensorrtEngine(DeviceEngine):
-    """TensorRT, by default in half precision."""
+    """TensorRT, by default in half precision; int8 is quantised with images to calibrate by."""
 
     name = 'tensorrt'
-    precisions = ('float16', 'float32')
+    precisions = ('float16', 'float32', 'int8')
 
     @classmethod
     def check_available(cls) -> None:
@@ -95,13 +107,18 @@ class TensorrtEngine(DeviceEngine):
             tensorrt=f'{trt.__name__} {trt.__version__}', torch=torch.__version__,
             torch_tensorrt=_version('torch-tensorrt') or _version('torch-tensorrt-rtx'))
 
+        int8 = self.precision == 'int8'
+
         def make() -> bytes:
+            if int8 and not len(options.calibration):
+                raise no_calibration(self.name)
             options.say(f'Building the TensorRT engine of {checkpoint.variant} for '
                         f'{torch.cuda.get_device_name()}: this takes up to some minutes, once.')
-            return build(checkpoint, options.input_size, self.precision)
+            return build(checkpoint, options.input_size, self.precision, options.calibration)
         cache = EngineCache(options.cache, options.say)
         self._runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
-        for anew in (False, True):  # one that is refused is built again
+        calibrated = int8 and len(options.calibration) > 0
+        for anew in (calibrated, True):  # one that is refused is built again
             self._engine = self._runtime.deserialize_cuda_engine(
                 cache.get(self.name, key, make, anew))
             if self._engine is not None:

@@ -1,0 +1,72 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Int8 for TensorRT: quantised after training by NVIDIA's Model Optimizer (ModelOpt).
+
+It puts operations into the network that round as TensorRT will, so that what int8 does to a mask
+can be seen on any machine; Torch-TensorRT makes TensorRT's own of them.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, redirect_stdout
+import io
+from typing import Any
+import warnings
+
+from eunet_ros.model.engines.base import EngineError
+from eunet_ros.model.engines.calibration import fitted
+from eunet_ros.model.errors import one_line
+import numpy as np
+import torch
+from torch import nn
+
+
+def _modelopt() -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # of what it has for language models
+            from modelopt.torch import quantization
+    except (ImportError, OSError) as error:
+        # Some of its versions need the other two without saying so.
+        raise EngineError(
+            f'int8 for TensorRT needs the ModelOpt library ({one_line(error)}); install it with: '
+            'pip install nvidia-modelopt requests huggingface_hub.') from error
+    return quantization
+
+
+def export_mode() -> AbstractContextManager[None]:
+    """Return the context in which a quantised network is exported."""
+    _modelopt()
+    from modelopt.torch.quantization.utils import export_torch_mode
+    return export_torch_mode()
+
+
+def quantised(network: nn.Module, images: Sequence[np.ndarray],
+              size: tuple[int, int]) -> nn.Module:
+    """
+    Return the network, changed, with its dense convolutions in simulated int8.
+
+    network: (1, H, W, 3) uint8 BGR to logits. images: (h, w, 3) uint8 BGR of any size, to
+    calibrate by. size: (H, W). Depthwise convolutions stay as they are: they wait for memory, not
+    for arithmetic, and rounding them costs the mask most. Raises EngineError where ModelOpt is
+    missing or fails.
+    """
+    quantization = _modelopt()
+    device = next(network.parameters()).device
+    depthwise = {name for name, layer in network.named_modules()
+                 if isinstance(layer, nn.Conv2d) and layer.groups > 1}
+
+    def show(model: nn.Module) -> None:
+        for image in images:
+            model(torch.from_numpy(fitted(image, size)).to(device))
+    try:
+        with redirect_stdout(io.StringIO()), warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter('ignore')
+            network = quantization.quantize(network, quantization.INT8_DEFAULT_CFG, show)
+            quantization.disable_quantizer(
+                network, lambda name: name.rpartition('.')[0] in depthwise)
+    except Exception as error:  # it has many of its own
+        raise EngineError(
+            f'ModelOpt could not quantise the network: {one_line(error)}.') from error
+    return network
