@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 import difflib
+import os
 from typing import Any
 
 from eunet_ros.model.engines import AUTO, ENGINES, PRECISIONS
@@ -18,6 +19,7 @@ TRANSPORTS = ('raw', 'compressed')
 RELIABILITIES = ('best_effort', 'reliable')
 LEVELS = ('ok', 'warn', 'error')   # of diagnostics, in the order of DiagnosticStatus
 MOUNTINGS = ('parameters', 'tf')
+_CORES_TO_SPARE = 4   # from how many on the engine leaves one to ROS
 
 
 def _parameter(default: Any, description: str, *, live: bool = False,
@@ -49,7 +51,8 @@ class NodeParameters:
         0, "Width of the network's input [px]; 0: what the weights were trained for.",
         minimum=0, maximum=8192)
     num_threads: int = _parameter(
-        0, 'CPU threads of the engine; 0: all cores.', minimum=0, maximum=1024)
+        0, 'CPU threads of the engine; 0: all cores, of four or more all but one, which is left '
+        'to ROS.', minimum=0, maximum=1024)
     image_transport: str = _parameter(
         'raw', 'raw: sensor_msgs/Image on image; compressed: CompressedImage on image/compressed.',
         choices=TRANSPORTS)
@@ -220,6 +223,17 @@ class NodeParameters:
     def input_size(self) -> tuple[int, int] | None:
         """Return the network's input (height, width), None for the checkpoint's."""
         return (self.input_height, self.input_width) if self.input_height else None
+
+    @property
+    def engine_threads(self) -> int:
+        """
+        Return the threads of the engine, 0 for as many as there are cores.
+
+        A pinned thread that shares its core with ROS keeps all others waiting; on few cores one
+        thread less would cost more.
+        """
+        cores = len(os.sched_getaffinity(0))
+        return self.num_threads or (cores - 1 if cores >= _CORES_TO_SPARE else 0)
 
 
 SPECS = {f.name: f for f in fields(NodeParameters)}

@@ -138,7 +138,7 @@ class SegmentationNode(LifecycleNode):
             self.get_logger().info(f'Building the engine ({p.engine}) for weights {p.weights} …')
             with transient():
                 segmenter = Segmenter(p.weights, p.engine, p.input_size, p.variant,
-                                      p.num_threads, p.precision, self.get_logger().info)
+                                      p.engine_threads, p.precision, self.get_logger().info)
                 keep = parse_classes(p.classes, segmenter.classes)
                 rows = region_rows(p.region, WARM_UP_SIZE[0])
                 segmenter.warm_up(rows.stop - rows.start, WARM_UP_SIZE[1])
@@ -158,7 +158,7 @@ class SegmentationNode(LifecycleNode):
         def another(name: str) -> Segmenter:
             # A precision that was asked for may be one that only the chosen engine has.
             precision = p.precision if name == chosen else 'auto'
-            return Segmenter(checkpoint, name, p.input_size, '', p.num_threads,
+            return Segmenter(checkpoint, name, p.input_size, '', p.engine_threads,
                              precision, self.get_logger().info)
         guard = EngineGuard(segmenter, another, self.get_logger().error, p.engine_retry)
         self._pipeline = FramePipeline(guard, p.overlay_opacity, keep, p.region)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one declaration of the parameters, its YAML file and its documentation agree."""
 from dataclasses import fields
+import os
 
 from eunet_ros.model.resources import share_file
 from eunet_ros.parameters import check_names, NodeParameters, SPECS
@@ -54,3 +55,10 @@ def test_unknown_names_are_refused_with_the_nearest():
     check_names({'weights', 'engine'})
     with pytest.raises(ValueError, match='did you mean jpeg_quality'):
         check_names({'weights', 'jpg_quality'})
+
+
+@pytest.mark.parametrize(('asked', 'cores', 'threads'),
+                         [(0, 2, 0), (0, 4, 3), (0, 8, 7), (5, 8, 5)])
+def test_of_many_cores_one_is_left_to_ros(asked, cores, threads, monkeypatch):
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda process: set(range(cores)))
+    assert NodeParameters(num_threads=asked).engine_threads == threads
