@@ -59,15 +59,25 @@ class Player(Node):
         self._infos = self.create_publisher(
             CameraInfo, f'{namespace}/camera_info', qos) if with_info else None
 
-    def wait_for_subscriber(self, timeout: float) -> bool:
-        """Wait until someone subscribes to the images; returns whether that came in time [s]."""
+    def wait_for_subscribers(self, timeout: float, result: str) -> None:
+        """
+        Wait until someone subscribes to the images, and to the topic `result` where it is named.
+
+        timeout: seconds. Raises ValueError where nobody does.
+        """
         # Polled: rclpy of Humble has no event for a match.
         end = time.monotonic() + timeout
         while not self._images.get_subscription_count():
             if time.monotonic() > end:
-                return False
+                raise ValueError(f'Nobody subscribed to {self.topic} within {timeout:g} s: start '
+                                 'the node first, with its image topic and ROS_DOMAIN_ID those '
+                                 'of the player.')
             time.sleep(_POLL_S)
-        return True
+        while result and not self.count_subscribers(result):
+            if time.monotonic() > end:
+                raise ValueError(f'Nobody subscribed to {result} within {timeout:g} s: start '
+                                 'what is to record it first.')
+            time.sleep(_POLL_S)
 
     def send(self, frame: Frame, restamp: bool) -> int:
         """Publish a frame and its camera_info; returns the stamp they carry, ns."""
@@ -196,8 +206,11 @@ def _arguments(args: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--log', metavar='FILE', help='JSON line of each frame; - is stdout')
     parser.add_argument('--wait-for-subscribers', type=float, default=30.0, metavar='S',
                         help='wait this long for a subscriber (default: 30; 0: do not wait)')
+    parser.add_argument('--wait-for-recorder-of', default='', metavar='TOPIC',
+                        help='within that time wait for a subscriber of this topic, too: of what '
+                             'the node publishes, which nobody may be there yet to record')
     parser.add_argument('--delay', type=float, default=0.0, metavar='S',
-                        help='then wait so long, for recorders to find what the node publishes')
+                        help='then wait so long, for the node to find its recorder')
     options = parser.parse_args(args)
     if not 0.1 <= options.hz <= 1000:
         parser.error(f'--hz must be from 0.1 to 1000, found {options.hz:g}')
@@ -228,10 +241,8 @@ def main(args: list[str] | None = None) -> int:
         source = open_source(o.bag, o.images, o.image_topic, o.hz)
         rclpy.init(args=['play_bag', *given], signal_handler_options=SignalHandlerOptions.NO)
         player = Player(o.publish_as or source.topic, source.msgtype, source.has_camera_info)
-        if o.wait_for_subscribers and not player.wait_for_subscriber(o.wait_for_subscribers):
-            raise ValueError(f'Nobody subscribed to {player.topic} within '
-                             f'{o.wait_for_subscribers:g} s: start the node first, with its '
-                             'image topic and ROS_DOMAIN_ID those of the player.')
+        if o.wait_for_subscribers:
+            player.wait_for_subscribers(o.wait_for_subscribers, o.wait_for_recorder_of)
         time.sleep(o.delay)
         stream = nullcontext(sys.stdout) if o.log == '-' else (
             open(Path(o.log), 'w') if o.log else nullcontext())

@@ -33,7 +33,7 @@ PROFILE_VARIABLE = ('FASTRTPS_DEFAULT_PROFILES_FILE'
                     else 'FASTDDS_DEFAULT_PROFILES_FILE')
 SHARE = Path(get_package_share_directory('eunet_ros'))
 LAST_MASKS_S = 3.0      # after the last image, for what is on the way
-SETTLE_S = 2.0          # for the recorder to find the node's outputs
+SETTLE_S = 2.0          # for the node to find the recorder of its outputs
 NODE_S = 600            # for the node to be ready, which may build an engine
 RECORDED = ('mask', 'camera_info', 'cones', 'cone_markers')
 
@@ -153,6 +153,7 @@ def _actions(context):
             additional_env=environment,
             arguments=[bag, '--image-topic', images, '--publish-as', topic, '--rate', f'{rate:g}',
                        '--start', f'{start:g}', '--wait-for-subscribers', str(NODE_S),
+                       '--wait-for-recorder-of', f'/eunet/{RECORDED[0]}',
                        '--delay', str(SETTLE_S),
                        *(['--clock'] if clock else [])])
     else:

@@ -153,6 +153,19 @@ def test_player_is_held_and_goes_on(listener, tmp_path):
     assert max(line['late_ms'] for line in log) < 150
 
 
+def test_player_waits_for_a_recorder(listener, tmp_path):
+    images, masks = [], []
+    listener.create_subscription(
+        sensor.CompressedImage, '/camera/image_raw/compressed', images.append, 10)
+    bag = make_bag(tmp_path / 'bag', 2)
+    wanted = ['--wait-for-recorder-of', '/eunet/mask']
+    code, _, err = end(start('player', bag, *wanted, '--wait-for-subscribers', 2))
+    assert code == 1 and 'Nobody subscribed to /eunet/mask within 2 s' in err and 'sent' not in err
+    listener.create_subscription(sensor.Image, '/eunet/mask', masks.append, 10)
+    code, _, err = end(start('player', bag, *wanted))
+    assert code == 0 and 'sent 2 images' in err, err
+
+
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_player_interrupted(listener, tmp_path, number):
     images = []

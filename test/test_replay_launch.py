@@ -62,6 +62,8 @@ def test_the_player_feeds_the_node_and_ros2_bag_records(module, tmp_path):
     assert player.named['arguments'][:5] == [
         str(bag), '--image-topic', '/camera/image_raw', '--publish-as', '/camera/image_raw']
     assert '--clock' in player.named['arguments']
+    told = player.named['arguments']
+    assert told[told.index('--wait-for-recorder-of') + 1] == '/eunet/mask'
     command = recorder.named['cmd']
     assert command[:5] == ['ros2', 'bag', 'record', '-o', f'{out}_recording']
     assert all(topic in command[-1] for topic in ('/eunet/(mask|', '/diagnostics', '/camera/'))
