@@ -49,8 +49,7 @@ def quantised(network: nn.Module, images: Sequence[np.ndarray],
 
     network: (1, H, W, 3) uint8 BGR to logits. images: (h, w, 3) uint8 BGR of any size, to
     calibrate by. size: (H, W). Depthwise convolutions stay as they are: they wait for memory, not
-    for arithmetic, and rounding them costs the mask most. Raises EngineError where ModelOpt is
-    missing or fails.
+    for arithmetic. Raises EngineError where ModelOpt is missing or fails.
     """
     quantization = _modelopt()
     device = next(network.parameters()).device
