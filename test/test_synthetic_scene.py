@@ -17,6 +17,7 @@ from eunet_ros.training.data.synthetic.layouts import ConeSet, Layout, sample_la
 from eunet_ros.training.data.synthetic.light import sample_light
 from eunet_ros.training.data.synthetic.profiles import get_profile, HARD, PROFILES, TRAIN
 from eunet_ros.training.data.synthetic.scene import render_world, sample_camera
+from eunet_ros.training.data.synthetic.surroundings import draw_prop, Prop
 from eunet_ros.training.data.synthetic.world import sample_world
 import numpy as np
 import pytest
@@ -166,6 +167,21 @@ def test_a_plate_mirrors_a_low_sun_ahead():
     dull, bright = (show([(1, 3.0, 0.0)], profile=replace(low, glint=glint), light=behind)
                     for glint in (0.0, 1.0))
     assert np.abs(dull.image.astype(int) - bright.image).max() < 12
+
+
+def test_a_prop_may_show_as_one_pixel_in_a_corner():
+    light = sample_light(np.random.default_rng(0), PLAIN)
+    shapes = set()
+    for pitch in np.linspace(0.53, 0.57, 20):  # the horizon moves over the first row
+        camera = make_camera(96, 160, math.pi / 2, 1.0, pitch)
+        for y in np.linspace(205, 222, 20):    # and the prop over the first column
+            image = np.zeros((96, 160, 3), np.uint8)
+            mask, instances = np.ones((2, 96, 160), np.uint8)
+            draw_prop(image, mask, instances, Prop('post', 0, 0, 0), camera, light, 250.0, y)
+            assert np.array_equal(mask == 0, instances == 0)
+            if image.any():
+                shapes.add(tuple(np.ptp(np.argwhere(image.any(axis=2)), axis=0)))
+    assert (0, 0) in shapes
 
 
 def test_posts_and_weeds_stand_only_where_a_profile_has_them():

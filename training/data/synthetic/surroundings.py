@@ -238,6 +238,6 @@ def draw_prop(
     colour = cv2.LUT(colour, _lit_table(light, distance, prop.gain))
     window = np.s_[low[1]:high[1], low[0]:high[0]]
     blend(image[window], colour, alpha)
-    seen = cv2.compare(warped[..., 3], 128, cv2.CMP_LT)
-    cv2.bitwise_and(mask[window], seen, mask[window])
-    instances[window][seen == 0] = 0
+    hidden = warped[..., 3] >= 128
+    mask[window][hidden] = 0
+    instances[window][hidden] = 0
