@@ -32,20 +32,21 @@ from eunet_ros.training.data.synthetic.profiles import Profile, TRAIN  # noqa: E
 from eunet_ros.training.run_folder import new_folder  # noqa: E402
 
 _ONE_CAMERA = {
-    'mount_height': (0.9, 1.1), 'pitch_deg': (4.0, 6.0), 'roll_deg': (0.0, 0.0),
+    'mount_height': (0.9, 1.1), 'pitch_deg': (4.0, 6.0), 'roll_deg': (0.0, 0.0), 'canted': 0.0,
     'hfov_deg': (85.0, 90.0), 'telephoto': 0.0, 'k1': (0.0, 0.0), 'principal_shift': 0.0}
 _CLEAN_SENSOR = {
     'exposure_stops': (0.0, 0.0), 'gamma': (1.0, 1.0), 'contrast': (1.0, 1.0),
     'saturation': (1.0, 1.0), 'white_balance': 0.0, 'motion_blur': 0.0, 'defocus': (0.0, 0.0),
     'read_noise': (0.0, 0.0), 'shot_noise': (0.0, 0.0), 'vignette': (0.0, 0.0), 'flare': 0.0,
-    'smudges': 0.0, 'bayer': 0.0, 'rescale': 0.0, 'sharpen': 0.0, 'jpeg': 0.0}
+    'glare': 0.0, 'smudges': 0.0, 'bayer': 0.0, 'rescale': 0.0, 'sharpen': 0.0, 'jpeg': 0.0}
 _ONE_LIGHT = {
     'sun_elevation_deg': (40.0, 45.0), 'overcast': 0.0, 'sun_strength': (0.6, 0.65),
     'clear_clouds': (0.2, 0.3), 'haze_per_m': (0.0, 0.0), 'tint': 0.0, 'strong_tint': 0.0,
     'wet': 0.0, 'shaded': 0.0, 'indoor': 0.0}
 WITHOUT: dict[str, Profile] = {
     'everything': TRAIN,
-    'no clutter': replace(TRAIN, far_props=(0, 0), near_props=(0, 0), marks=(0, 1), own_car=0.0),
+    'no clutter': replace(TRAIN, far_props=(0, 0), near_props=(0, 0), marks=(0, 1), own_car=0.0,
+                          oddments=0.0),
     'one light': replace(TRAIN, **_ONE_LIGHT),
     'one camera': replace(TRAIN, **_ONE_CAMERA),
     'clean sensor': replace(TRAIN, **_CLEAN_SENSOR),

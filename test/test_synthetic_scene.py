@@ -10,13 +10,13 @@ import os
 import subprocess
 import sys
 
-from eunet_ros.training.data.synthetic import render_scene
+from eunet_ros.training.data.synthetic import cone_looks, render_scene
 from eunet_ros.training.data.synthetic.camera import make_camera
 from eunet_ros.training.data.synthetic.effects import apply_effects, sample_effects
 from eunet_ros.training.data.synthetic.layouts import ConeSet, Layout, sample_layout
 from eunet_ros.training.data.synthetic.light import sample_light
 from eunet_ros.training.data.synthetic.profiles import get_profile, HARD, PROFILES, TRAIN
-from eunet_ros.training.data.synthetic.scene import render_world
+from eunet_ros.training.data.synthetic.scene import render_world, sample_camera
 from eunet_ros.training.data.synthetic.surroundings import draw_prop, Prop
 from eunet_ros.training.data.synthetic.world import sample_world
 import numpy as np
@@ -25,7 +25,8 @@ import pytest
 PLAIN = replace(
     get_profile('train'), far_props=(0, 0), near_props=(0, 0), sticker_missing=0.0,
     surfaces={'asphalt': 1.0}, textures=(0,), second_surface=0.0, marks=(0, 1), wet=0.0,
-    backdrops=(0,), dented=0.0, lettered=0.0, shaded=0.0, indoor=0.0)
+    backdrops=(0,), dented=0.0, lettered=0.0, shaded=0.0, indoor=0.0, canted=0.0, glint=0.0,
+    oddments=0.0, glare=0.0)
 
 
 def digest(scene) -> str:
@@ -33,7 +34,8 @@ def digest(scene) -> str:
                           + scene.instances.tobytes()).hexdigest()
 
 
-def show(places, height=200, width=320, tilt=0.0, knocked=False, profile=PLAIN, **world_fields):
+def show(places, height=200, width=320, tilt=0.0, knocked=False, profile=PLAIN, roll=0.0,
+         **world_fields):
     """Render cones (class, x, y) with a level camera 1 m up and a field of view of 90 degrees."""
     count = len(places)
     cones = ConeSet(
@@ -43,7 +45,7 @@ def show(places, height=200, width=320, tilt=0.0, knocked=False, profile=PLAIN, 
     rng = np.random.default_rng(3)
     layout = Layout('test', cones, (0.0, 0.0, 0.0), None)
     world = replace(sample_world(rng, profile, layout, 3), **world_fields)
-    camera = make_camera(height, width, math.pi / 2, 1.0)
+    camera = make_camera(height, width, math.pi / 2, 1.0, roll=roll)
     effects = sample_effects(rng, profile, width)
     return render_world(world, camera, layout.pose, effects, rng)
 
@@ -123,6 +125,50 @@ def test_letters_are_on_the_band_alone():
     assert changed[:, 1].min() >= u0 and changed[:, 1].max() < u1
 
 
+@pytest.mark.parametrize('roll', [-0.4, 0.4])
+def test_letters_lean_with_the_camera(roll, monkeypatch):
+    monkeypatch.setattr(cone_looks, '_LETTERS', ('ETETET',))
+    lettered = replace(PLAIN, lettered=1.0)
+    bare, written = (show([(2, 2.2, 0.0)], 600, 1200, profile=p, roll=roll)
+                     for p in (PLAIN, lettered))
+    assert np.array_equal(bare.mask, written.mask)
+    writing = (bare.image.astype(int) - written.image).any(axis=2)
+    assert writing.sum() > 30
+    # The cone is higher than wide, the writing wider than high: one across the other.
+    cone, letters = (np.cov(*np.argwhere(shape).T)[0, 1] for shape in (bare.mask == 2, writing))
+    assert cone * letters < 0
+
+
+def test_a_leaning_camera_leans_to_both_sides():
+    profile = replace(PLAIN, canted=1.0)
+    rolls = [sample_camera(np.random.default_rng(seed), profile, 48, 80).roll
+             for seed in range(20)]
+    low, high = np.radians(profile.canted_deg)
+    assert min(rolls) < 0 < max(rolls) and all(low <= abs(roll) <= high for roll in rolls)
+
+
+def test_into_the_light_the_ground_is_darker_and_greyer_than_else():
+    plain, glaring = ([sample_effects(np.random.default_rng(seed), profile, 640)
+                       for seed in range(40)] for profile in (PLAIN, replace(PLAIN, glare=1.0)))
+    assert all(effects.flare is not None for effects in glaring)
+    for measure in (lambda effects: effects.saturation,
+                    lambda effects: np.ptp(effects.table[[20, 100]].astype(int))):
+        assert np.mean([*map(measure, glaring)]) < 0.85 * np.mean([*map(measure, plain)])
+
+
+def test_a_plate_mirrors_a_low_sun_ahead():
+    low = replace(PLAIN, overcast=0.0, sun_strength=(0.9, 0.9), sun_elevation_deg=(12, 12))
+    light = replace(sample_light(np.random.default_rng(0), low), azimuth=0.0)
+    dull, bright = (show([(1, 3.0, 0.0)], profile=replace(low, glint=glint), light=light)
+                    for glint in (0.0, 1.0))
+    assert np.array_equal(dull.mask, bright.mask)
+    assert bright.image[bright.mask == 1].mean() > dull.image[dull.mask == 1].mean() + 3
+    behind = replace(light, azimuth=math.pi)
+    dull, bright = (show([(1, 3.0, 0.0)], profile=replace(low, glint=glint), light=behind)
+                    for glint in (0.0, 1.0))
+    assert np.abs(dull.image.astype(int) - bright.image).max() < 12
+
+
 def test_a_prop_may_show_as_one_pixel_in_a_corner():
     light = sample_light(np.random.default_rng(0), PLAIN)
     shapes = set()
@@ -131,11 +177,23 @@ def test_a_prop_may_show_as_one_pixel_in_a_corner():
         for y in np.linspace(205, 222, 20):    # and the prop over the first column
             image = np.zeros((96, 160, 3), np.uint8)
             mask, instances = np.ones((2, 96, 160), np.uint8)
-            draw_prop(image, mask, instances, Prop('pole', 0, 0, 0), camera, light, 250.0, y)
+            draw_prop(image, mask, instances, Prop('post', 0, 0, 0), camera, light, 250.0, y)
             assert np.array_equal(mask == 0, instances == 0)
             if image.any():
                 shapes.add(tuple(np.ptp(np.argwhere(image.any(axis=2)), axis=0)))
     assert (0, 0) in shapes
+
+
+def test_posts_and_weeds_stand_only_where_a_profile_has_them():
+    kinds = {}
+    for share in (0.0, 1.0):
+        profile = replace(PLAIN, oddments=share)
+        kinds[share] = set()
+        for seed in range(8):
+            rng = np.random.default_rng(seed)
+            layout = sample_layout(rng, profile)
+            kinds[share] |= {p.kind for p in sample_world(rng, profile, layout, seed).props}
+    assert kinds == {0.0: set(), 1.0: {'post', 'weed'}}
 
 
 def test_a_dented_cone_has_another_outline_and_a_mask_that_fits_it():

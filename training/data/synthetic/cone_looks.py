@@ -50,6 +50,7 @@ class ConeLook:
     squash: tuple[float, ...] = (1.0,) * 6  # of each rim's radius
     letters: str = ''  # on the band
     letters_at: float = 0.0  # sideways, -1 to 1 across the band
+    glint: float = 0.0  # how much the plate mirrors the sun, as a share of white
 
 
 def _aged(
@@ -109,6 +110,7 @@ def sample_look(rng: np.random.Generator, class_id: int, profile: Profile) -> Co
     letters = ''
     if d[29] < profile.lettered and banded and not large:
         letters = _LETTERS[int(d[30] * len(_LETTERS))]
+    glint = rng.uniform(0, profile.glint) if profile.glint else 0.0
     return ConeLook(
         class_id, height, base, plate, base * _between(d[15], (0.36, 0.42)),
         base * _between(d[16], (0.085, 0.125)),
@@ -116,4 +118,4 @@ def sample_look(rng: np.random.Generator, class_id: int, profile: Profile) -> Co
         _aged(d[17:20], body, profile, _between(d[20], profile.fade) * d[21]),
         tuple(min(channel * tone, 250) for channel in band), banded, peeled,
         _between(d[22], profile.dirt), (int(850 * d[23]), int(850 * d[5])), 0.8 * d[9], bend,
-        squash, letters, 2 * d[31] - 1)
+        squash, letters, 2 * d[31] - 1, glint)

@@ -130,7 +130,7 @@ def view_cones(
     sun = sun_in_vehicle(light, yaw)
     direct = np.array(light.sun) * (np.ones((len(looks), 1)) if sunlit is None
                                     else np.asarray(sunlit)[:, None])  # (cones, 3)
-    colours = _part_colours(looks, rotations, light, sun, direct)
+    colours = _part_colours(looks, rotations, eyes, light, sun, direct)
     shade, gloss = _shade_tables(looks, rotations, eyes, spread, camera, light, sun, direct)
     eyes = np.einsum('nij,ni->nj', rotations, eyes)
     views = [ConeView(look, pixels[i], spread[i], eyes[i], colours[i], shade[i], gloss[i],
@@ -206,7 +206,8 @@ def _write_letters(label: np.ndarray, fixed: np.ndarray, look: ConeLook) -> None
     rims = fixed[SPOKES:3 * SPOKES].astype(np.float32) / (1 << _SUBPIXEL)
     low, high = rims[:SPOKES].mean(axis=0), rims[SPOKES:].mean(axis=0)
     tall, wide = float(low[1] - high[1]), float(np.ptp(rims[:, 0]))
-    if tall < 20 or abs(low[0] - high[0]) > 0.3 * tall:
+    lean = math.degrees(math.atan2(float(low[0] - high[0]), tall))
+    if tall < 20 or abs(lean) > 35:
         return
     scale = 0.55 * tall / 22  # the font's capitals are 22 pixels high
     stroke = max(1, round(0.11 * tall))
@@ -216,12 +217,15 @@ def _write_letters(label: np.ndarray, fixed: np.ndarray, look: ConeLook) -> None
     ink = np.zeros(label.shape, np.uint8)
     cv2.putText(ink, look.letters, (round(float(x)), round(float(y))), cv2.FONT_HERSHEY_SIMPLEX,
                 scale, 1, stroke)
+    if abs(lean) > 3:  # the letters lean with the cone
+        turn = cv2.getRotationMatrix2D((0.5 * (low + high)).tolist(), lean, 1.0)
+        ink = cv2.warpAffine(ink, turn, ink.shape[::-1], flags=cv2.INTER_NEAREST)
     label[(ink > 0) & (label == _BAND)] = _LETTER
 
 
 def _part_colours(
-    looks: list[ConeLook], rotations: np.ndarray, light: Light, sun: np.ndarray,
-    direct: np.ndarray,
+    looks: list[ConeLook], rotations: np.ndarray, eyes: np.ndarray, light: Light,
+    sun: np.ndarray, direct: np.ndarray,
 ) -> np.ndarray:
     """Return BGRA tables (cones, 256, 1, 4), lit; the frustum's own shading comes on top."""
     ambient = np.array(light.ambient)
@@ -244,6 +248,13 @@ def _part_colours(
         sky = 0.72 + 0.28 * sign * up[:, axis, None]
         put(label, share * worn * (ambient * sky + direct * np.maximum(
             sign * local[:, axis, None], 0)))
+    # Worn plastic mirrors a low sun: against the light a plate is white.
+    half_way = eyes / np.linalg.norm(eyes, axis=1, keepdims=True) + sun
+    half_way /= np.linalg.norm(half_way, axis=1, keepdims=True) + 1e-9
+    glint = np.array([look.glint for look in looks]) * np.maximum(
+        np.sum(half_way * rotations[:, :, 2], axis=1), 0) ** 12
+    for label in (_TOP, _RIM):
+        put(label, colours[:, label, 0, :3] + 255 * glint[:, None] * direct)
     put(_RIM, 0.8 * worn * (ambient + 0.3 * direct))
     put(_HOLE, 0.3 * body * ambient)
     put(_HOLLOW, 0.62 * body * (0.7 * ambient + 0.35 * direct))

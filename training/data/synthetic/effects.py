@@ -41,14 +41,20 @@ class Effects:
 
 def sample_effects(rng: np.random.Generator, profile: Profile, width: int) -> Effects:
     """Draw the settings for an image `width` pixels wide."""
+    # A sensor that the sky drives: what stands on the ground is dark, veiled and nearly grey.
+    dimmed, veiled, vivid = 1.0, 0.0, 1.0
+    if profile.glare and rng.random() < profile.glare:
+        dimmed, veiled = 2.0 ** rng.uniform(-1.4, 0), rng.uniform(0, 0.3)
+        vivid = rng.uniform(0.35, 0.9)
     gain = 2.0 ** rng.uniform(*profile.exposure_stops)
     balance = np.exp(rng.normal(0, profile.white_balance, 3) * (1, 0.4, 1))
     contrast, gamma = rng.uniform(*profile.contrast), rng.uniform(*profile.gamma)
     lift = rng.uniform(0, 0.06) * rng.random()
-    level = np.linspace(0, 1, 256)[:, None] * balance * gain
+    level = np.linspace(0, 1, 256)[:, None] * balance * (gain * dimmed)
     # A soft shoulder, as every camera has: highlights roll off before they clip.
     level = np.where(level > 0.75, 0.75 + 0.25 * np.tanh((level - 0.75) / 0.25), level)
     level = np.clip(0.45 + contrast * (level ** gamma - 0.45), 0, 1) * (1 - lift) + lift
+    level = level * (1 - veiled) + veiled * rng.uniform(0.5, 1) if veiled else level
     table = np.clip(level * 255, 0, 255).astype(np.uint8)[:, None]
     scale = width / 640
     motion = (0.0, 0.0)
@@ -60,6 +66,8 @@ def sample_effects(rng: np.random.Generator, profile: Profile, width: int) -> Ef
     flare = None
     if rng.random() < profile.flare:
         flare = (rng.uniform(0, 1), rng.uniform(-0.1, 0.5), rng.uniform(0.2, 0.9))
+    if vivid < 1:  # and the sky is burnt out
+        flare = (rng.uniform(0, 1), rng.uniform(-0.1, 0.4), rng.uniform(0.5, 1.5))
     ghosts, smudges = [], []
     if flare is not None and rng.random() < 0.6:
         for _ in range(rng.integers(1, 6)):
@@ -70,7 +78,7 @@ def sample_effects(rng: np.random.Generator, profile: Profile, width: int) -> Ef
         smudges = [(rng.random(), rng.random(), rng.uniform(0.01, 0.12), rng.uniform(0.5, 1.1))
                    for _ in range(rng.integers(1, 9))]
     return Effects(
-        table, rng.uniform(*profile.saturation),
+        table, vivid * rng.uniform(*profile.saturation),
         rng.uniform(*profile.defocus) * math.sqrt(rng.random() * scale),
         motion, rng.uniform(*profile.read_noise) * noisy, rng.uniform(*profile.shot_noise) * noisy,
         rng.random() < 0.4, rng.random() < 0.5, rng.uniform(*profile.vignette) * rng.random(),

@@ -38,6 +38,8 @@ class Profile:
     mount_height: Range = (0.2, 1.6)
     pitch_deg: Range = (-4.0, 14.0)
     roll_deg: Range = (-5.0, 5.0)
+    canted: float = 0.0  # share of images from a camera that leans, as on a helmet
+    canted_deg: Range = (5.0, 22.0)
     hfov_deg: Range = (45.0, 120.0)
     telephoto: float = 0.12  # share of images taken from the side of the track, by hand
     telephoto_hfov_deg: Range = (14.0, 45.0)
@@ -63,6 +65,7 @@ class Profile:
     sticker_damaged: float = 0.12
     dented: float = 0.12
     lettered: float = 0.3  # of bands of small cones
+    glint: float = 0.0  # most that a plate mirrors a low sun, as a share of white
 
     # Light and weather
     sun_elevation_deg: Range = (6.0, 65.0)
@@ -91,6 +94,7 @@ class Profile:
     sprites: tuple[int, ...] = (*range(12), *range(30, 54))  # pictures of each kind of prop
     swapped_colours: float = 0.2  # of props
     own_car: float = 0.38
+    oddments: float = 0.0  # share of scenes with reflector posts, weeds and the like
 
     # Camera pipeline
     exposure_stops: Range = (-0.75, 0.65)
@@ -104,6 +108,7 @@ class Profile:
     shot_noise: Range = (0.0, 0.045)
     vignette: Range = (0.0, 0.45)
     flare: float = 0.10
+    glare: float = 0.0  # share of images into the light: dark and veiled, with little colour
     smudges: float = 0.06  # scenes seen through a dirty lens
     bayer: float = 0.2
     rescale: float = 0.1
@@ -112,11 +117,15 @@ class Profile:
     jpeg_quality: Range = (40, 95)
 
 
-TRAIN = Profile('train', 11)
+# What the other sets are drawn from.
+_PLAIN = Profile('plain', 0)
+
+TRAIN = replace(_PLAIN, name='train', salt=11, canted=0.12, lettered=0.45, glint=1.0,
+                oddments=0.35, glare=0.12)
 
 # Settings that training does not use: other textures, backdrops and props, and another camera.
 BENCHMARK = replace(
-    TRAIN, name='benchmark', salt=23,
+    _PLAIN, name='benchmark', salt=23,
     layouts={'track': 0.8, 'scatter': 0.07, 'gate': 0.05, 'none': 0.08},
     mount_height=(0.7, 1.25), pitch_deg=(1.0, 9.0), roll_deg=(-2.5, 2.5), hfov_deg=(65.0, 100.0),
     telephoto=0.0, heading_error_deg=(-18.0, 18.0), textures=(4, 5), backdrops=(8, 9, 10),
@@ -134,7 +143,7 @@ HARD = replace(
 
 # One fixed camera on one car; what varies from frame to frame is left to the drive itself.
 DRIVE = replace(
-    TRAIN, name='drive', salt=37, textures=(7,), backdrops=(11,), sprites=(20, 21, 22, 23),
+    _PLAIN, name='drive', salt=37, textures=(7,), backdrops=(11,), sprites=(20, 21, 22, 23),
     surfaces={'asphalt': 1.0}, second_surface=1.0, marks=(4, 9), overcast=0.0,
     sun_strength=(0.6, 0.66), ground_tone=(0.2, 0.25), clear_clouds=(0.25, 0.4),
     swapped_colours=0.0, sun_elevation_deg=(28.0, 42.0), haze_per_m=(0.001, 0.002),

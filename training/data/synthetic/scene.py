@@ -210,6 +210,8 @@ def sample_camera(
     if tele:  # the horizon stays near the image
         pitch = rng.uniform(-0.25, 0.6) * hfov * height / width
     roll = math.radians(rng.uniform(*profile.roll_deg)) * rng.random()
+    if profile.canted and rng.random() < profile.canted:
+        roll = math.radians(rng.uniform(*profile.canted_deg)) * rng.choice([-1, 1])
     return make_camera(height, width, hfov, mount, pitch, roll,
                        (k1, 0.1 * k1 * k1, *(rng.normal(0, 4e-4, 2)), 0.0), tuple(shift))
 

@@ -328,12 +328,46 @@ def _sign(rng: np.random.Generator) -> Sprite:
     return canvas.finish(rng)
 
 
+def _post(rng: np.random.Generator) -> Sprite:
+    """Draw a delineator or bollard, often with reflectors."""
+    height = rng.uniform(0.35, 1.1)
+    radius = rng.uniform(0.03, 0.09)
+    canvas = Canvas(4 * radius, height)
+    body = paint(rng, 0.5)
+    canvas.cylinder(radius, 0, 3 * radius, height, body)
+    for y in rng.uniform(0.3, 0.85, rng.integers(0, 4)) * height:
+        canvas.cylinder(radius, y, 3 * radius, y + rng.uniform(0.04, 0.14) * height,
+                        paint(rng, 0.9))
+    if rng.random() < 0.5:
+        canvas.box(0.2 * radius, 0, 3.8 * radius, 0.04, tuple(0.6 * np.array(body)))
+    return canvas.finish(rng)
+
+
+def _weed(rng: np.random.Generator) -> Sprite:
+    """Draw a plant in a joint of the ground, green to dry."""
+    height = rng.uniform(0.12, 0.6)
+    wide = height * rng.uniform(0.7, 2.2)
+    canvas = Canvas(wide, height)
+    dry = rng.random() ** 2
+    green = rng.uniform((20, 70, 40), (80, 170, 150))
+    colour = (1 - dry) * green + dry * rng.uniform((60, 130, 150), (130, 190, 210))
+    for _ in range(rng.integers(8, 30)):
+        foot, tip = rng.normal(0.5, 0.07) * wide, np.clip(rng.normal(0.5, 0.25), 0, 1) * wide
+        tall, leaf = height * rng.uniform(0.35, 0.99), wide * rng.uniform(0.02, 0.1)
+        middle = 0.4 * foot + 0.6 * tip
+        canvas.polygon([(foot - 0.01 * wide, 0), (middle - leaf, 0.6 * tall), (tip, tall),
+                        (middle + leaf, 0.6 * tall), (foot + 0.01 * wide, 0)],
+                       tuple(np.clip(colour * rng.uniform(0.6, 1.25), 0, 255)))
+    return canvas.finish(rng, True)
+
+
 _KINDS = {
     'tree': _tree, 'bush': _bush, 'building': _building, 'container': _container, 'tent': _tent,
     'car': car, 'car_end': car_end, 'racing_car': racing_car,
     'racing_car_end': racing_car_end, 'person': _person, 'tyres': _tyres,
     'barrier': _barrier, 'board': _board, 'fence': _fence, 'pole': _pole, 'flag': _flag,
-    'barrel': _barrel, 'box': _box, 'tube': _tube, 'grandstand': _grandstand, 'sign': _sign}
+    'barrel': _barrel, 'box': _box, 'tube': _tube, 'grandstand': _grandstand, 'sign': _sign,
+    'post': _post, 'weed': _weed}
 
 FAR_KINDS = {
     'tree': 5.0, 'bush': 2.0, 'building': 2.5, 'container': 2.0, 'tent': 2.0, 'car': 2.0,
@@ -344,6 +378,7 @@ NEAR_KINDS = {
     'tyres': 2.0, 'barrier': 2.5, 'board': 2.0, 'box': 2.5, 'barrel': 2.0, 'tube': 1.5,
     'pole': 2.0, 'person': 2.5, 'flag': 0.8, 'fence': 1.0, 'sign': 1.0, 'racing_car': 0.8,
     'racing_car_end': 1.0, 'bush': 0.6, 'car': 0.6, 'car_end': 0.6, 'container': 0.3}
+ODD_KINDS = {'post': 2.0, 'weed': 1.0}
 
 
 @lru_cache(maxsize=len(_KINDS) * _CACHED)

@@ -15,11 +15,11 @@ from eunet_ros.training.data.synthetic.hall import Hall, lamp_light, sample_hall
 from eunet_ros.training.data.synthetic.layouts import ConeSet, Layout
 from eunet_ros.training.data.synthetic.light import Light, sample_light
 from eunet_ros.training.data.synthetic.profiles import choose, Profile
-from eunet_ros.training.data.synthetic.sprites import FAR_KINDS, NEAR_KINDS
+from eunet_ros.training.data.synthetic.sprites import FAR_KINDS, NEAR_KINDS, ODD_KINDS
 from eunet_ros.training.data.synthetic.surroundings import Prop, prop_size, Skyline
 import numpy as np
 
-_PLANTS = ('tree', 'bush')
+_PLANTS = ('tree', 'bush', 'weed')
 _SPRAY = ((40, 250, 215), (60, 240, 120), (30, 130, 250), (150, 80, 250), (230, 150, 40),
           (240, 240, 240), (30, 220, 250))  # BGR
 
@@ -187,7 +187,30 @@ def _sample_props(rng: np.random.Generator, profile: Profile, layout: Layout) ->
             if away < 0.5 * (layout.track.width + prop_size(prop)[0]) + 0.4:
                 continue  # it would stand on the track
         props.append(prop)
+    if profile.oddments and rng.random() < profile.oddments:
+        props += _sample_oddments(rng, profile, layout)
     return tuple(props)
+
+
+def _sample_oddments(
+    rng: np.random.Generator, profile: Profile, layout: Layout,
+) -> list[Prop]:
+    """Draw a few small things, in a row or anywhere: they may stand on a track, too."""
+    x0, y0, yaw = layout.pose
+    count = int(rng.integers(1, 9))
+    if rng.random() < 0.5:
+        start, step = rng.uniform(3, 25), rng.uniform(0.5, 4)
+        across = rng.uniform(-1, 1)
+        ahead = start + step * (1 - abs(across)) * np.arange(count)
+        left = start * rng.uniform(-0.6, 0.6) + step * across * np.arange(count)
+        kinds = {choose(rng, ODD_KINDS): 1.0}
+    else:
+        ahead = np.exp(rng.uniform(0.9, 3.4, count))
+        left = ahead * rng.uniform(-0.8, 0.8, count)
+        kinds = ODD_KINDS
+    c, s = math.cos(yaw), math.sin(yaw)
+    return [_sample_prop(rng, profile, kinds, x0 + c * a - s * b, y0 + s * a + c * b)
+            for a, b in zip(ahead.tolist(), left.tolist())]
 
 
 def _sample_shades(
