@@ -61,6 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('before', help='path or name of weights')
     parser.add_argument('after', help='path or name of those that were trained on from there')
     parser.add_argument('--share', type=float, default=0.5, help='of the second, 0 to 1')
+    parser.add_argument('--input-size', type=int, nargs=2, metavar=('H', 'W'),
+                        help="the network's input that the node takes by default; without: that "
+                             'of the second')
     parser.add_argument('--float32', action='store_true', help='keep float32: twice the size')
     parser.add_argument('--output', type=Path, required=True, help='file to write: .safetensors')
     o = parser.parse_args(arguments)
@@ -68,11 +71,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if o.output.exists():
             raise ValueError(f'{o.output} exists: choose another --output, or remove it first.')
         mixed = average(load_checkpoint(o.before), load_checkpoint(o.after), o.share)
+        if o.input_size:
+            mixed = replace(mixed, input_size=tuple(o.input_size))
         save_checkpoint(o.output, mixed, not o.float32)
     except (ValueError, OSError) as error:
         print(f'average: {error}', file=sys.stderr)
         return 1
-    print(f'Weights: {o.output}')
+    print(f'Weights: {o.output}, input {"x".join(map(str, mixed.input_size))}')
     return 0
 
 

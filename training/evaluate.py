@@ -125,7 +125,8 @@ def _text(value: float | None) -> str:
 def _print(report: dict[str, Any]) -> None:
     print(f'{report["images"]} images: Dice {_text(report["dice"])}, mIoU '
           f'{_text(report["miou"])}, false cones per image '
-          f'{_text(report["false_cones_per_image"])}')
+          f'{_text(report["false_cones_per_image"])}; input '
+          f'{"x".join(map(str, report["input_size"]))}')
     for name, value in report['iou'].items():
         print(f'  IoU {name:18} {_text(value)}')
     for name, row in report['recall_by_height'].items():
