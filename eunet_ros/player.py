@@ -29,6 +29,7 @@ import rclpy
 from rclpy.clock import Clock as RosClock
 from rclpy.clock import ClockType
 from rclpy.duration import Duration
+from rclpy.exceptions import NameValidationException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -253,8 +254,8 @@ def main(args: list[str] | None = None) -> int:
         print(f'player: sent {sent} images on {player.topic}', file=sys.stderr)
     except KeyboardInterrupt:
         pass
-    except (ValueError, OSError) as error:
-        print(f'player: {error}', file=sys.stderr)
+    except (ValueError, OSError, NameValidationException) as error:
+        print(f'player: {" ".join(str(error).split())}', file=sys.stderr)
         return 1
     finally:
         if controls:
