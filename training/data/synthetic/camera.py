@@ -45,6 +45,13 @@ class Camera:
         return _OPTICAL_FROM_BODY @ (pitch @ roll).T
 
     @cached_property
+    def _projection(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, bool]:
+        """Place (3,), rotation (3, 3) for row vectors, focals (2,), centre (2,); a lens bends?."""
+        return (np.array([0.0, 0.0, self.mount_height]), self.rotation.T,
+                np.array([self.K[0, 0], self.K[1, 1]]), self.K[:2, 2].copy(),
+                bool(np.any(self.D)))
+
+    @cached_property
     def focal(self) -> float:
         """Mean focal length in pixels."""
         return float(0.5 * (self.K[0, 0] + self.K[1, 1]))
@@ -77,12 +84,15 @@ def make_camera(
 
 def distort(points: np.ndarray, D: np.ndarray) -> np.ndarray:
     """Apply plumb_bob distortion to normalised image points (..., 2)."""
-    k1, k2, p1, p2, k3 = D
+    k1, k2, p1, p2, k3 = D.tolist()
     x, y = points[..., 0], points[..., 1]
-    r2 = x * x + y * y
+    xx, yy = x * x, y * y
+    r2 = xx + yy
     radial = 1.0 + r2 * (k1 + r2 * (k2 + r2 * k3))
-    return np.stack([x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
-                     y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y], axis=-1)
+    bent = np.empty(points.shape)
+    bent[..., 0] = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * xx)
+    bent[..., 1] = y * radial + p1 * (r2 + 2 * yy) + 2 * p2 * x * y
+    return bent
 
 
 def undistort(points: np.ndarray, D: np.ndarray, steps: int = 9) -> np.ndarray:
@@ -107,16 +117,20 @@ def project(camera: Camera, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     Points behind the camera get a small positive depth's pixel: look at the returned depth. Beyond
     the image's corners the distortion is continued linearly, because a polynomial folds back.
     """
-    origin = np.array([0.0, 0.0, camera.mount_height])
-    optical = (points - origin) @ camera.rotation.T
+    origin, rotation, focal, centre, bends = camera._projection
+    optical = (points - origin) @ rotation
     depth = optical[..., 2]
     plane = optical[..., :2] / np.maximum(depth, 1e-3)[..., None]
-    if np.any(camera.D):
+    if bends:
         radius = np.hypot(plane[..., 0], plane[..., 1])
-        shrink = np.minimum(1.0, camera.max_radius / np.maximum(radius, 1e-9))[..., None]
-        plane = distort(plane * shrink, camera.D) / shrink
-    focal = np.array([camera.K[0, 0], camera.K[1, 1]])
-    return plane * focal + camera.K[:2, 2], depth
+        if radius.size and radius.max() > camera.max_radius:
+            shrink = np.minimum(1.0, camera.max_radius / np.maximum(radius, 1e-9))[..., None]
+            plane = distort(plane * shrink, camera.D) / shrink
+        else:
+            plane = distort(plane, camera.D)
+    plane *= focal
+    plane += centre
+    return plane, depth
 
 
 def pixel_rays(camera: Camera, yaw: float = 0.0) -> np.ndarray:

@@ -23,6 +23,8 @@ from eunet_ros.training.data.synthetic.textures import (
 )
 import numpy as np
 
+_STRIP = 24  # rows of a mark that are painted at once
+
 Pose = tuple[float, float, float]  # x, y in metres, yaw in radians: vehicle in world
 
 
@@ -143,6 +145,14 @@ def blend(image: np.ndarray, colour: np.ndarray, alpha: np.ndarray) -> None:
     cv2.blendLinear(colour, image, alpha, 1 - alpha, image)
 
 
+def stamp(plane: np.ndarray, solid: np.ndarray, value: int) -> None:
+    """Set `plane` (h, w) uint8 to a value in place where `solid` (h, w) uint8 is 1, not 0."""
+    # Twenty times as fast as indexing with a boolean array.
+    plane *= 1 - solid
+    if value:
+        plane += np.uint8(value) * solid
+
+
 def _part(view: GroundView, first: int) -> GroundView:
     return GroundView(view.top + first, 0, view.x[first:], view.y[first:], view.distance[first:],
                       view.row_depth[first:])
@@ -181,9 +191,14 @@ def to_vehicle(points: np.ndarray, pose: Pose) -> np.ndarray:
 def _outline(line: np.ndarray, width: float) -> np.ndarray:
     if width <= 0:
         return line
-    along = np.gradient(line, axis=0)
-    normal = np.stack([-along[:, 1], along[:, 0]], 1)
-    normal *= 0.5 * width / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+    normal = np.empty(line.shape)
+    along = normal[:, ::-1]  # as np.gradient, in a fifth of the time
+    along[1:-1] = (line[2:] - line[:-2]) / 2
+    along[0], along[-1] = line[1] - line[0], line[-1] - line[-2]
+    normal[:, 0] *= -1
+    squares = normal * normal
+    length = np.sqrt(squares[:, :1] + squares[:, 1:])
+    normal *= 0.5 * width / np.maximum(length, 1e-9)
     return np.concatenate([line + normal, (line - normal)[::-1]])
 
 
@@ -197,18 +212,29 @@ def _draw_marks(
         found = fill_window(texture.shape[:2], outlines) if outlines else None
         if found is None:
             continue
-        top, left, alpha = found
-        window = np.s_[top:top + alpha.shape[0], left:left + alpha.shape[1]]
-        if mark.worn > 0:
-            wear = _noise('wear', 8, view.x[window], view.y[window], 3.1)
-            # Noise below the worn share lets the ground through, with soft edges.
-            level = 128 - 90 * (0.9 - mark.worn)
-            wear = cv2.convertScaleAbs(np.maximum(wear, np.uint8(level + 6)), alpha=255 / 40,
-                                       beta=-255 / 40 * level)
-            alpha = cv2.multiply(alpha, wear, scale=1 / 255)
-        colour = np.empty(alpha.shape + (3,), np.uint8)
-        colour[:] = mark.colour
-        blend(texture[window], colour, alpha * np.float32(mark.opacity / 255))
+        top, left, filled = found
+        # A ribbon across the image fills little of its window: most of each strip is skipped.
+        for row in range(0, len(filled), _STRIP):
+            x, y, wide, tall = cv2.boundingRect(filled[row:row + _STRIP])
+            y += row
+            if wide:
+                window = np.s_[top + y:top + y + tall, left + x:left + x + wide]
+                _paint(texture, mark, filled[y:y + tall, x:x + wide], view, window)
+
+
+def _paint(texture: np.ndarray, mark: Mark, alpha: np.ndarray, view: GroundView,
+           window: tuple[slice, slice]) -> None:
+    """Paint a mark's colour on a window of the texture, in place, by alpha (h, w) uint8."""
+    if mark.worn > 0:
+        wear = _noise('wear', 8, view.x[window], view.y[window], 3.1)
+        # Noise below the worn share lets the ground through, with soft edges.
+        level = 128 - 90 * (0.9 - mark.worn)
+        wear = cv2.convertScaleAbs(np.maximum(wear, np.uint8(level + 6)), alpha=255 / 40,
+                                   beta=-255 / 40 * level)
+        alpha = cv2.multiply(alpha, wear, scale=1 / 255)
+    colour = np.empty(alpha.shape + (3,), np.uint8)
+    colour[:] = mark.colour
+    blend(texture[window], colour, alpha * np.float32(mark.opacity / 255))
 
 
 def _draw_water(texture: np.ndarray, ground: Ground, view: GroundView, light: Light) -> None:

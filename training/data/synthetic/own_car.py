@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import cv2
 from eunet_ros.training.data.synthetic.canvas import paint, Points
+from eunet_ros.training.data.synthetic.ground import stamp
 from eunet_ros.training.data.synthetic.light import Colour, Light
 import numpy as np
 
@@ -187,6 +188,6 @@ def draw_own_car(image: np.ndarray, mask: np.ndarray, instances: np.ndarray, car
     layer = cv2.GaussianBlur(layer, (0, 0), max(0.5, width / 1100))
     share = alpha * np.float32(1 / 255)
     cv2.blendLinear(layer, image[top:], share, 1 - share, image[top:])
-    hidden = alpha >= 128
-    mask[top:][hidden] = 0
-    instances[top:][hidden] = 0
+    _, hidden = cv2.threshold(alpha, 127, 1, cv2.THRESH_BINARY)
+    stamp(mask[top:], hidden, 0)
+    stamp(instances[top:], hidden, 0)

@@ -174,8 +174,8 @@ def _list_cones(
     owned = {}
     for k, cone in drawn.items():
         rows = slice(cone.top, cone.top + cone.height)
-        own = instances[rows, cone.left:cone.left + cone.width] == k + 1
-        area = int(np.count_nonzero(own))
+        own = cv2.inRange(instances[rows, cone.left:cone.left + cone.width], k + 1, k + 1)
+        area = cv2.countNonZero(own)
         if area:
             owned[k] = own, area
     order = sorted(owned, key=lambda k: float(np.hypot(*xy[indices[k]])))
@@ -184,9 +184,9 @@ def _list_cones(
     for number, k in enumerate(order, start=1):
         table[k + 1] = number
         own, area = owned[k]
-        rows, columns = np.flatnonzero(own.any(axis=1)), np.flatnonzero(own.any(axis=0))
-        u0, u1 = drawn[k].left + int(columns[0]), drawn[k].left + int(columns[-1]) + 1
-        v0, v1 = drawn[k].top + int(rows[0]), drawn[k].top + int(rows[-1]) + 1
+        left, top, wide, tall = cv2.boundingRect(own)
+        u0, v0 = drawn[k].left + left, drawn[k].top + top
+        u1, v1 = u0 + wide, v0 + tall
         i = int(indices[k])
         cones.append(SceneCone(i, int(world.cones.class_id[i]), float(xy[i, 0]), float(xy[i, 1]),
                                v1 - v0, (u0, v0, u1, v1),

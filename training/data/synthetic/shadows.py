@@ -60,6 +60,11 @@ def ground_polygon(camera: Camera, points: np.ndarray) -> np.ndarray | None:
     return project(camera, shape)[0]
 
 
+def _fixed(outline: np.ndarray) -> np.ndarray:
+    """Turn pixels (n, 2) into the fixed point, 4 fractional bits, that cv2.fillPoly takes."""
+    return np.rint(np.minimum(np.maximum(outline, -20000), 20000) * 16).astype(np.int32)
+
+
 def fill_window(shape: tuple[int, int], outlines: list[np.ndarray], value: int = 255,
                 soften: float = 0.0) -> tuple[int, int, np.ndarray] | None:
     """
@@ -75,8 +80,7 @@ def fill_window(shape: tuple[int, int], outlines: list[np.ndarray], value: int =
     if width <= 0 or height <= 0:
         return None
     alpha = np.zeros((height, width), np.uint8)
-    fixed = [np.rint(np.clip(outline - (left, top), -20000, 20000) * 16).astype(np.int32)
-             for outline in outlines]
+    fixed = [_fixed(outline - (left, top)) for outline in outlines]
     cv2.fillPoly(alpha, fixed, value, cv2.LINE_AA, 4)
     if soften > 0.3:
         alpha = cv2.GaussianBlur(alpha, (0, 0), soften)
@@ -87,8 +91,7 @@ def add_shadow(shade: np.ndarray, pixels: np.ndarray, strength: float, soften: f
     """Darken `shade` in place within a polygon (n, 2), pixels, blurred by `soften` pixels."""
     value = int(255 * strength)
     if soften <= 0.3:
-        fixed = np.rint(np.clip(pixels, -20000, 20000) * 16).astype(np.int32)
-        cv2.fillPoly(shade, [fixed], value, cv2.LINE_AA, 4)
+        cv2.fillPoly(shade, [_fixed(pixels)], value, cv2.LINE_AA, 4)
         return
     found = fill_window(shade.shape, [pixels], value, min(soften, 12.0))
     if found is not None:
