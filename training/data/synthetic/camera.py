@@ -153,8 +153,7 @@ def pixel_rays(camera: Camera, yaw: float = 0.0) -> np.ndarray:
     c, s = math.cos(yaw), math.sin(yaw)
     turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
     world = (optical @ (turn @ camera.rotation.T).T).astype(np.float32)
-    rays = np.empty((3, camera.height, camera.width), np.float32)
+    rays = np.empty((3, rows * _GRID, columns * _GRID), np.float32)
     for axis in range(3):
-        fine = cv2.resize(world[..., axis], (columns * _GRID, rows * _GRID))
-        rays[axis] = fine[_GRID:_GRID + camera.height, _GRID:_GRID + camera.width]
-    return rays
+        cv2.resize(world[..., axis], rays.shape[:0:-1], rays[axis])
+    return rays[:, _GRID:_GRID + camera.height, _GRID:_GRID + camera.width]

@@ -38,9 +38,10 @@ def clip_near(points: np.ndarray, camera: Camera, near: float = 0.25) -> np.ndar
     full = np.zeros((len(points), 3))
     full[:, :2] = points
     depth = full @ forward - camera.mount_height * forward[2] - near
-    if depth.min() > 0:
+    front = depth > 0
+    if front.all():
         return full
-    if depth.max() <= 0:
+    if not front.any():
         return full[:0]
     kept = []
     for i in range(len(full)):

@@ -19,6 +19,7 @@ from eunet_ros.training.data.synthetic.textures import fractal, noise_map, SIZE,
 import numpy as np
 
 _STRIP = (192, 4096)  # rows, columns of a skyline: elevation 0 to _TALL, azimuth once around
+_GREYS = np.arange(256.0)[:, None]
 _TALL = 0.30  # tangent of the elevation at the strip's top row
 
 
@@ -178,8 +179,8 @@ def _lit_table(light: Light, distance: float, gain: Colour) -> np.ndarray:
     """Return the lookup table (256, 1, 3) of light, tint and haze for upright things."""
     veil = 1 - math.exp(-light.haze * distance)
     lit = (0.85 * np.array(light.ambient) + 0.55 * np.array(light.sun)) * np.array(gain)
-    values = np.arange(256)[:, None] * lit * (1 - veil) + np.array(light.horizon) * veil
-    return np.clip(values, 0, 255).astype(np.uint8)[:, None]
+    values = _GREYS * lit * (1 - veil) + np.array(light.horizon) * veil
+    return np.minimum(np.maximum(values, 0), 255).astype(np.uint8)[:, None]
 
 
 def prop_size(prop: Prop) -> tuple[float, float]:
@@ -206,22 +207,23 @@ def draw_prop(
     distance = math.hypot(x, y)
     thing = sprite(prop.kind, prop.number)
     wide, tall = prop_size(prop)
-    across = np.array([-y, x, 0.0]) / max(distance, 1e-6) * 0.5 * wide
-    foot, up = np.array([x, y, 0.0]), np.array([0.0, 0.0, tall])
+    # Half its width, across the view.
+    a, b = -y / max(distance, 1e-6) * 0.5 * wide, x / max(distance, 1e-6) * 0.5 * wide
     # Bottom left, right, middle, then top: so that it stands on the ground in any lens.
-    corners = np.stack([foot + across, foot - across, foot, foot + up])
+    corners = np.array([(x + a, y + b, 0.0), (x - a, y - b, 0.0), (x, y, 0.0), (x, y, tall)])
     pixels, depth = project(camera, corners)
     # Far off the axis a flat picture would be smeared.
     if depth.min() < 0.35 * distance or too_close(prop, distance):
         return
     rise = pixels[3] - pixels[2]
-    box = np.vstack([pixels[:2], pixels[:2] + rise])
-    low = np.maximum(np.floor(box.min(axis=0)) - 1, 0).astype(int)
-    high = np.minimum(np.ceil(box.max(axis=0)) + 2, (camera.width, camera.height)).astype(int)
-    width, height = (int(n) for n in high - low)
+    box = np.concatenate([pixels[:2], pixels[:2] + rise])
+    low = [max(math.floor(least) - 1, 0) for least in box.min(axis=0).tolist()]
+    high = [min(math.ceil(most) + 2, size)
+            for most, size in zip(box.max(axis=0).tolist(), (camera.width, camera.height))]
+    width, height = high[0] - low[0], high[1] - low[1]
     if width <= 0 or height <= 0:
         return
-    rows_px = np.hypot(*rise)
+    rows_px = math.hypot(*rise.tolist())
     level = 0
     while (level + 1 < len(thing.levels) and thing.levels[level].shape[0] > 1.4 * rows_px):
         level += 1
