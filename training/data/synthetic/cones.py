@@ -305,7 +305,7 @@ def _shade_tables(
 
 
 def _surface_light(cone: ConeView, low: np.ndarray, shape: tuple[int, int], scale: float):
-    """Return shading (h, w, 3) and gloss (h, w, 1) of the frustum over a window of the image."""
+    """Return shading (h, w, 3) and gloss (h, w) of the frustum over a window of the image."""
     (x0, y0), (x1, y1) = (cone.spread - low).tolist()
     length = max(math.hypot(x1 - x0, y1 - y0), 1e-3)
     ax, ay = (x1 - x0) / length, (y1 - y0) / length
@@ -328,8 +328,13 @@ def _surface_light(cone: ConeView, low: np.ndarray, shape: tuple[int, int], scal
         crop = noise_map('dirt', 0, 8)[y:y + span, x:x + span]
         dirt = cv2.resize(crop, (shape[1], shape[0])).astype(np.float32)
         tone *= 1 - np.float32(cone.look.dirt) * np.clip((dirt - 120) / 110, -0.12, 0.8)
-    shade *= tone[..., None]
-    return shade, cone.gloss.take(index)[..., None]
+    shade *= _thrice(tone)
+    return shade, cone.gloss.take(index)
+
+
+def _thrice(plane: np.ndarray) -> np.ndarray:
+    """Repeat (h, w) for three channels: NumPy is slow at broadcasting over so short an axis."""
+    return cv2.merge((plane, plane, plane))
 
 
 def draw_cone(
@@ -360,21 +365,22 @@ def draw_cone(
     painted = cv2.resize(fine_colours.view(np.uint8).reshape(*label.shape, 4), (width, height),
                          interpolation=cv2.INTER_AREA)
     flank = cv2.resize(cv2.LUT(label, _FLANK), (width, height), interpolation=cv2.INTER_AREA)
-    flank = flank[..., None] * np.float32(1 / 255)
+    flank = flank * np.float32(1 / 255)
     shade, gloss = _surface_light(cone, corner, (height, width), scale)
-    coverage = painted[..., 3:] * np.float32(1 / 255)
+    covered = cv2.extractChannel(painted, 3)
+    coverage = _thrice(covered * np.float32(1 / 255))
     lit = shade  # painted * (1 + flank * (shade - 1)) + flank * gloss
     lit -= 1
-    lit *= flank
+    lit *= _thrice(flank)
     lit += 1
-    lit *= painted[..., :3]
-    lit += flank * gloss
+    lit *= cv2.cvtColor(painted, cv2.COLOR_BGRA2BGR)
+    lit += _thrice(flank * gloss)
     if veil > 0.003:
         lit = lit * np.float32(1 - veil) + coverage * (np.float32(light.horizon) * veil)
     window = np.s_[top:top + height, left:left + width]
     lit += image[window] * (1 - coverage)
     image[window] = np.minimum(lit, 255).astype(np.uint8)
-    _, solid = cv2.threshold(cv2.extractChannel(painted, 3), 127, 1, cv2.THRESH_BINARY)
+    _, solid = cv2.threshold(covered, 127, 1, cv2.THRESH_BINARY)
     stamp(mask[window], solid, cone.look.class_id)
     stamp(instances[window], solid, number)
     whole = low == (left, top) and high == (left + width, top + height)
