@@ -5,9 +5,13 @@ import atexit
 import os
 import random
 import shutil
+import signal
 import tempfile
 import time
 
+# A shell starts what it runs in the background with SIGINT ignored. What tests start would inherit
+# it, and not be interrupted by those that test an interruption.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Of networks this small, threads only wait for each other.
 os.environ.setdefault('OMP_NUM_THREADS', '1')
 # Built engines are kept, but not in the home of who runs the tests.

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tests of whole training runs share: a small run, on the command line or in a process."""
 from pathlib import Path
-import signal
 import subprocess
 import sys
 
@@ -27,6 +26,4 @@ def start(cache, run, before=(), **options):
     script = Path(train.__file__)
     return subprocess.Popen(
         [*(before or [sys.executable]), str(script), *command(cache, run, **options)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        # A shell starts what it runs in the background with SIGINT ignored, and this inherits it.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
