@@ -49,16 +49,16 @@ demo: $(VENV)/.demo
 		$(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(ENGINE),--engine "$(ENGINE)")
 
 # Two processes: at the end of one for all, these crashed twice inside a library (cause unknown).
-APART := test/test_training_runs.py test/test_widening.py
+APART := test/training/test_training_runs.py test/training/test_widening.py
 test: $(VENV)/.dev
 	@$(CLEAN) $(BIN)/python -m pytest $(APART)
 	@$(CLEAN) $(BIN)/python -m pytest $(APART:%=--ignore=%)
 
 lint: $(VENV)/.dev
-	@$(CLEAN) $(BIN)/python -m pytest -q test/test_style.py
+	@$(CLEAN) $(BIN)/python -m pytest -q test/project/test_style.py
 
 faults: $(VENV)/.dev
-	@$(CLEAN) EUNET_LONG=1 $(BIN)/python -m pytest -rP test/faults test/test_node_process.py
+	@$(CLEAN) EUNET_LONG=1 $(BIN)/python -m pytest -rP test/faults test/node/test_node_process.py
 
 soak: $(VENV)/.dev
 	@$(CLEAN) $(BIN)/python test/faults/soak.py --minutes $(MINUTES)

@@ -4,7 +4,7 @@ from pathlib import Path
 import sys
 import xml.etree.ElementTree as ElementTree
 
-from setuptools import Distribution, setup
+from setuptools import Distribution, find_packages, setup
 
 NAME = 'eunet_ros'
 ROOT = Path(__file__).parent
@@ -50,27 +50,19 @@ setup(
     maintainer=MANIFEST.findtext('maintainer'),
     maintainer_email=MANIFEST.find('maintainer').get('email'),
     python_requires='>=3.10',
-    packages=[
-        'eunet_ros',
-        'eunet_ros.evaluation',
-        'eunet_ros.model',
-        'eunet_ros.model.engines',
-        'eunet_ros.training',
-        'eunet_ros.training.data',
-        'eunet_ros.training.data.synthetic',
-    ],
+    packages=find_packages(include=[NAME, f'{NAME}.*']),
     package_data={'eunet_ros.model': ['weights/*.safetensors', 'weights/*.md']},
     data_files=data_files,
     install_requires=['setuptools'],
     zip_safe=False,
     entry_points={
         'console_scripts': [
-            'segmentation_node = eunet_ros.segmentation_node:run_node',
+            'segmentation_node = eunet_ros.node.segmentation_node:run_node',
             'build_engine = eunet_ros.model.build_engine:main',
-            'calibrate_mount = eunet_ros.calibrate_mount:main',
-            'cone_bridge = eunet_ros.cone_bridge:run_bridge',
+            'calibrate_mount = eunet_ros.calibration.calibrate_mount:main',
+            'cone_bridge = eunet_ros.node.cone_bridge:run_bridge',
             'evaluate_bag = eunet_ros.evaluate_bag:main',
-            'play_bag = eunet_ros.player:run_player',
+            'play_bag = eunet_ros.replay.player:run_player',
         ],
     },
 )

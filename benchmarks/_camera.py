@@ -12,11 +12,11 @@ import time
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # a checkout need not be installed
 
 import cv2  # noqa: E402
-from eunet_ros.bag_messages import compressed_image, NS, serialise, with_stamp  # noqa: E402
-from eunet_ros.conversions import fill_image  # noqa: E402
-from eunet_ros.frame_source import Pacer  # noqa: E402
-from eunet_ros.ros_process import run, shut_down  # noqa: E402
-from eunet_ros.training.data.synthetic import Drive  # noqa: E402
+from eunet_ros.bags.frame_source import Pacer  # noqa: E402
+from eunet_ros.bags.messages import compressed_image, NS, serialise, with_stamp  # noqa: E402
+from eunet_ros.images.conversions import fill_image  # noqa: E402
+from eunet_ros.ros.process import run, shut_down  # noqa: E402
+from eunet_ros.training.renderer import Drive  # noqa: E402
 import rclpy  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402

@@ -10,9 +10,9 @@ import math
 from typing import Any
 
 import cv2
-from eunet_ros.camera_model import CameraModel
-from eunet_ros.cones import Cones
-from eunet_ros.ground import Ground, mounted
+from eunet_ros.cones.camera_model import CameraModel
+from eunet_ros.cones.detection import Cones
+from eunet_ros.cones.ground import Ground, mounted
 import numpy as np
 
 MATCH = 0.5                       # overlap (IoU) of two boxes that are of one cone

@@ -13,18 +13,18 @@ from typing import Any
 import warnings
 
 from eunet_ros.model.checkpoint import Checkpoint, save_checkpoint
-from eunet_ros.model.classes import cone_classes
-from eunet_ros.model.files import write_json
+from eunet_ros.model.common.classes import cone_classes
+from eunet_ros.model.common.files import write_json
 from eunet_ros.training.callbacks import DataWait, EmaWeights
 from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.data.crops import count_pixels
 from eunet_ros.training.data.rendered import rendered_set, TEST_SEED, VALIDATION_SEED
 from eunet_ros.training.data.sets import TrainingSets
-from eunet_ros.training.data.synthetic import render_scene
-from eunet_ros.training.data.synthetic.profiles import Profile, TRAIN
 from eunet_ros.training.loop import flushed_denormals, make_loaders
 from eunet_ros.training.losses import class_weights
 from eunet_ros.training.metrics import SegmentationMetrics
+from eunet_ros.training.renderer import render_scene
+from eunet_ros.training.renderer.profiles import Profile, TRAIN
 from eunet_ros.training.task import SegmentationTask
 from lightning.pytorch import Callback, LightningModule, seed_everything, Trainer
 import numpy as np

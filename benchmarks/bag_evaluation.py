@@ -25,25 +25,25 @@ sys.path.insert(1, str(_ROOT))  # a checkout need not be installed
 
 from _machine import machine_lines  # noqa: E402
 import cv2  # noqa: E402
-from eunet_ros.bag_messages import (  # noqa: E402
+from eunet_ros.bags.messages import (  # noqa: E402
     COMPRESSED_IMAGE,
     compressed_image,
     IMAGE,
     serialise,
     with_stamp,
 )
-from eunet_ros.bag_writer import BagWriter  # noqa: E402
-from eunet_ros.conversions import fill_image  # noqa: E402
+from eunet_ros.bags.writer import BagWriter  # noqa: E402
+from eunet_ros.images.conversions import fill_image  # noqa: E402
 from eunet_ros.model import Segmenter  # noqa: E402
+from eunet_ros.model.common.resources import DEFAULT_WEIGHTS  # noqa: E402
 from eunet_ros.model.engines import AUTO, EngineError, ENGINES  # noqa: E402
-from eunet_ros.model.resources import DEFAULT_WEIGHTS  # noqa: E402
-from eunet_ros.training.data.synthetic import Drive  # noqa: E402
+from eunet_ros.training.renderer import Drive  # noqa: E402
 import numpy as np  # noqa: E402
 
 RENDERED = 24
 HZ = 15.0
 START_NS = 1_767_225_600_000_000_000
-_ROLES = ('segment', 'score', 'render', 'evaluate_bag')
+_ROLES = ('segment', 'score', 'recordings', 'evaluate_bag')
 
 
 def scenes(size: tuple[int, int]) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -57,7 +57,7 @@ def write_drive(folder: Path, shown: Sequence[tuple[np.ndarray, np.ndarray]], fr
     images, masks = [], []
     for image, mask in shown:
         if raw:
-            from eunet_ros.bag_messages import mono_image, typestore
+            from eunet_ros.bags.messages import mono_image, typestore
             message = mono_image(0, 'camera', mask)  # for its header
             filled = fill_image(typestore().types[IMAGE](
                 message.header, 0, 0, '', 0, 0, np.zeros(0, np.uint8)), image, 'bgr8')

@@ -32,7 +32,7 @@ from _contest import (  # noqa: E402
     SCORE_HEAD,
 )
 from _machine import machine_lines  # noqa: E402
-from eunet_ros.model.classes import cone_classes  # noqa: E402
+from eunet_ros.model.common.classes import cone_classes  # noqa: E402
 from eunet_ros.model.eunet import build_model, get_variant, VARIANTS  # noqa: E402
 from eunet_ros.training.config import PRECISIONS, TrainConfig  # noqa: E402
 from eunet_ros.training.run_folder import new_folder  # noqa: E402

@@ -26,16 +26,16 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # a checkout need 
 from _cone_truth import busy_mask, ground_of, match, STEADY_MATCH, Tally  # noqa: E402
 from _machine import machine_lines  # noqa: E402
 import cv2  # noqa: E402
-from eunet_ros.cone_pictures import draw_cones, draw_from_above  # noqa: E402
-from eunet_ros.cones import find_cones  # noqa: E402
-from eunet_ros.demo_pictures import draw_mask  # noqa: E402
-from eunet_ros.model.classes import cone_classes  # noqa: E402
+from eunet_ros.cones.detection import find_cones  # noqa: E402
+from eunet_ros.cones.drawing import draw_cones, draw_from_above  # noqa: E402
+from eunet_ros.cones.tracking import ConeTracker  # noqa: E402
+from eunet_ros.evaluation.page.frame_pictures import draw_mask  # noqa: E402
+from eunet_ros.model.common.classes import cone_classes  # noqa: E402
+from eunet_ros.model.common.files import write_json  # noqa: E402
+from eunet_ros.model.common.resources import DEFAULT_WEIGHTS  # noqa: E402
 from eunet_ros.model.engines import EngineError  # noqa: E402
-from eunet_ros.model.files import write_json  # noqa: E402
-from eunet_ros.model.resources import DEFAULT_WEIGHTS  # noqa: E402
-from eunet_ros.tracking import ConeTracker  # noqa: E402
-from eunet_ros.training.data.synthetic import Drive  # noqa: E402
-from eunet_ros.training.steadiness import MISSED, Steadiness  # noqa: E402
+from eunet_ros.training.renderer import Drive  # noqa: E402
+from eunet_ros.training.tools.steadiness import MISSED, Steadiness  # noqa: E402
 import numpy as np  # noqa: E402
 
 SEED = 600            # of the first drive; no other benchmark and no bundled drive has it

@@ -29,7 +29,7 @@ from _contest import (  # noqa: E402
 )
 from _machine import machine_lines  # noqa: E402
 from eunet_ros.model.checkpoint import Checkpoint  # noqa: E402
-from eunet_ros.model.classes import cone_classes  # noqa: E402
+from eunet_ros.model.common.classes import cone_classes  # noqa: E402
 from eunet_ros.model.engines import AUTO, EngineError  # noqa: E402
 from eunet_ros.model.eunet import EUnet, Variant  # noqa: E402
 from eunet_ros.model.segmenter import Segmenter  # noqa: E402

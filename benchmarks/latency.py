@@ -29,7 +29,7 @@ from eunet_ros.model.checkpoint import (  # noqa: E402
     load_checkpoint,
     random_checkpoint,
 )
-from eunet_ros.model.classes import cone_classes  # noqa: E402
+from eunet_ros.model.common.classes import cone_classes  # noqa: E402
 from eunet_ros.model.engines import engine_class, EngineError, ENGINES  # noqa: E402
 from eunet_ros.model.engines.base import HostEngine  # noqa: E402
 from eunet_ros.model.eunet import VARIANTS  # noqa: E402

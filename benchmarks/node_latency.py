@@ -27,17 +27,17 @@ from typing import Any
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # a checkout need not be installed
 
 from _machine import machine_lines  # noqa: E402
-from eunet_ros.demo_processes import (  # noqa: E402
+from eunet_ros.model.common.files import write_json  # noqa: E402
+from eunet_ros.model.common.resources import DEFAULT_WEIGHTS  # noqa: E402
+from eunet_ros.model.engines import AUTO, ENGINES, PRECISIONS  # noqa: E402
+from eunet_ros.replay.drive import (  # noqa: E402
     check_ros,
     Child,
     DemoError,
     drive_environment,
     node_arguments,
 )
-from eunet_ros.demo_report import latency_ms, stage_ms  # noqa: E402
-from eunet_ros.model.engines import AUTO, ENGINES, PRECISIONS  # noqa: E402
-from eunet_ros.model.files import write_json  # noqa: E402
-from eunet_ros.model.resources import DEFAULT_WEIGHTS  # noqa: E402
+from eunet_ros.replay.figures import latency_ms, stage_ms  # noqa: E402
 
 _START_S = 120.0
 _SETTLE_S = 2.0   # at the beginning of a run, not counted
@@ -113,13 +113,13 @@ class Listener:
         self._executor.spin_once(timeout_sec=seconds)
 
     def _on_mask(self, raw: bytes) -> None:
-        from eunet_ros.bag_messages import stamp_of
+        from eunet_ros.bags.messages import stamp_of
         now = time.time_ns()
         if self.run:
             self.run.arrivals[stamp_of(raw)] = now
 
     def _on_cones(self, raw: bytes) -> None:
-        from eunet_ros.bag_messages import stamp_of
+        from eunet_ros.bags.messages import stamp_of
         now = time.time_ns()
         if self.run:
             self.run.cone_arrivals[stamp_of(raw)] = now
@@ -131,7 +131,7 @@ class Listener:
 
     def close(self) -> None:
         """Free what it holds."""
-        from eunet_ros.ros_process import shut_down
+        from eunet_ros.ros.process import shut_down
         self._executor.shutdown()
         self._node.destroy_node()
         shut_down()
@@ -145,7 +145,7 @@ def measure(o: argparse.Namespace, listener: Listener, hz: float, work: Path,
                   'num_threads': o.threads, 'camera_height': 1.05, 'camera_pitch': 0.0873}
     run, children = Run(hz), []
     try:
-        node = Child('eunet', 'eunet_ros.segmentation_node',
+        node = Child('eunet', 'eunet_ros.node.segmentation_node',
                      node_arguments('/camera/image_raw', o.compressed, parameters, work), env,
                      events)
         children.append(node)
@@ -284,5 +284,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    from eunet_ros.ros_process import run as run_process
+    from eunet_ros.ros.process import run as run_process
     run_process(main)

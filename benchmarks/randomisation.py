@@ -28,7 +28,7 @@ from _contest import (  # noqa: E402
 )
 from _machine import machine_lines  # noqa: E402
 from eunet_ros.training.config import TrainConfig  # noqa: E402
-from eunet_ros.training.data.synthetic.profiles import Profile, TRAIN  # noqa: E402
+from eunet_ros.training.renderer.profiles import Profile, TRAIN  # noqa: E402
 from eunet_ros.training.run_folder import new_folder  # noqa: E402
 
 _ONE_CAMERA = {

@@ -21,7 +21,7 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # a checkout need 
 
 from _machine import machine_lines  # noqa: E402
 import cv2  # noqa: E402
-from eunet_ros.training.data.synthetic import render_scene  # noqa: E402
+from eunet_ros.training.renderer import render_scene  # noqa: E402
 import numpy as np  # noqa: E402
 
 SIZES = ((384, 640), (720, 1280))

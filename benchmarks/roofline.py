@@ -23,7 +23,7 @@ from time import perf_counter
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # a checkout need not be installed
 
 from _machine import machine_lines  # noqa: E402
-from eunet_ros.model.classes import cone_classes  # noqa: E402
+from eunet_ros.model.common.classes import cone_classes  # noqa: E402
 from eunet_ros.model.deploy import deploy  # noqa: E402
 from eunet_ros.model.eunet import build_model, VARIANTS  # noqa: E402
 import numpy as np  # noqa: E402

@@ -36,13 +36,13 @@ from eunet_ros.model.checkpoint import (  # noqa: E402
     DEFAULT_STD,
     load_checkpoint,
 )
-from eunet_ros.model.classes import cone_classes  # noqa: E402
+from eunet_ros.model.common.classes import cone_classes  # noqa: E402
 from eunet_ros.model.eunet import build_model, VARIANTS  # noqa: E402
 from eunet_ros.training.callbacks import DataWait, EmaWeights  # noqa: E402
 from eunet_ros.training.config import TrainConfig  # noqa: E402
-from eunet_ros.training.data.synthetic import render_scene  # noqa: E402
 from eunet_ros.training.loop import flushed_denormals  # noqa: E402
 from eunet_ros.training.losses import segmentation_loss  # noqa: E402
+from eunet_ros.training.renderer import render_scene  # noqa: E402
 from eunet_ros.training.task import SegmentationTask  # noqa: E402
 from lightning.pytorch import Callback, Trainer  # noqa: E402
 from lion_pytorch import Lion  # noqa: E402

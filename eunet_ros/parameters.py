@@ -12,8 +12,8 @@ import difflib
 import os
 from typing import Any
 
+from eunet_ros.model.common.resources import DEFAULT_WEIGHTS
 from eunet_ros.model.engines import AUTO, ENGINES, PRECISIONS
-from eunet_ros.model.resources import DEFAULT_WEIGHTS
 
 TRANSPORTS = ('raw', 'compressed')
 RELIABILITIES = ('best_effort', 'reliable')

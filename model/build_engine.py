@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING
 
 import cv2
 from eunet_ros.model.checkpoint import load_checkpoint, random_checkpoint
-from eunet_ros.model.classes import cone_classes
+from eunet_ros.model.common.classes import cone_classes
+from eunet_ros.model.common.resources import DEFAULT_WEIGHTS
 from eunet_ros.model.engines import AUTO, EngineError, ENGINES, PRECISIONS
 from eunet_ros.model.eunet import VARIANTS
 from eunet_ros.model.processing import fit, PADDING_BGR
-from eunet_ros.model.resources import DEFAULT_WEIGHTS
 import numpy as np
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from eunet_ros.model.classes import ClassTable
-from eunet_ros.model.errors import one_line
+from eunet_ros.model.common.classes import ClassTable
+from eunet_ros.model.common.errors import one_line
+from eunet_ros.model.common.files import written_beside
+from eunet_ros.model.common.resources import WEIGHTS_DIR
 from eunet_ros.model.eunet import EUnet, get_variant, Variant, VARIANTS
-from eunet_ros.model.files import written_beside
-from eunet_ros.model.resources import WEIGHTS_DIR
 import torch
 
 FORMAT = 1

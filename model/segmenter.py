@@ -12,10 +12,10 @@ from eunet_ros.model.checkpoint import (
     CheckpointError,
     load_checkpoint,
 )
+from eunet_ros.model.common.resources import DEFAULT_WEIGHTS
 from eunet_ros.model.engines import AUTO, create_engine, EngineOptions, Segmentation
 from eunet_ros.model.eunet import get_variant
 from eunet_ros.model.processing import PADDING_BGR
-from eunet_ros.model.resources import DEFAULT_WEIGHTS
 import numpy as np
 
 __all__ = ['Segmentation', 'Segmenter']

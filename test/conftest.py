@@ -22,7 +22,7 @@ os.environ['XDG_CACHE_HOME'] = _CACHES
 os.environ['ROS_LOCALHOST_ONLY'] = '1'                     # Humble
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'  # Iron and later
 
-from eunet_ros.model.resources import share_file  # noqa: E402
+from eunet_ros.model.common.resources import share_file  # noqa: E402
 import pytest  # noqa: E402
 
 # A process that crashes says where.
@@ -35,7 +35,7 @@ os.environ['FASTDDS_DEFAULT_PROFILES_FILE'] = str(share_file('config/fastdds_lar
 def tiny_weights(tmp_path_factory):
     """Random weights of eunet_n for an input of 64x96, as a file."""
     from eunet_ros.model.checkpoint import random_checkpoint, save_checkpoint
-    from eunet_ros.model.classes import cone_classes
+    from eunet_ros.model.common.classes import cone_classes
     import torch
     torch.manual_seed(1)
     path = tmp_path_factory.mktemp('weights') / 'tiny.safetensors'
@@ -53,7 +53,7 @@ def cache(tmp_path_factory):
 def cone_project(tmp_path_factory):
     """Twelve rendered scenes of four cameras, as an FSOCO project."""
     from eunet_ros.training.data.fsoco_writer import write_project
-    from eunet_ros.training.data.render_fsoco import items
+    from eunet_ros.training.renderer.render_fsoco import items
     folder = tmp_path_factory.mktemp('data') / 'fsoco'
     write_project(folder, items(12, 5, 72, 108, sources=4), 'team')
     return folder
@@ -67,7 +67,7 @@ def ros():
     os.environ['ROS_DOMAIN_ID'] = str(random.SystemRandom().randint(1, 100))
     rclpy.init()
     yield rclpy
-    from eunet_ros.ros_process import shut_down
+    from eunet_ros.ros.process import shut_down
     shut_down()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import time
 from typing import Any
 
-from eunet_ros.model.files import written_beside
+from eunet_ros.model.common.files import written_beside
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 from lightning.pytorch.plugins.io import TorchCheckpointIO

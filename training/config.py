@@ -13,9 +13,9 @@ import sys
 from typing import Any
 
 from eunet_ros.model.checkpoint import check_input_size
+from eunet_ros.model.common.files import read_yaml
+from eunet_ros.model.common.resources import share_file
 from eunet_ros.model.eunet import get_variant, Variant
-from eunet_ros.model.files import read_yaml
-from eunet_ros.model.resources import share_file
 
 PRECISIONS = ('32-true', 'bf16-mixed', '16-mixed')
 _DEFAULT = 'config/training/fsoco.yaml'
@@ -68,7 +68,7 @@ class TrainConfig:
     large_images: int = _option(
         0, 'Rendered images of 1.5 times that size to train on as well.', 0)
     hard_images: str = _option(
-        '', 'File of hard examples that training/mine.py made, to train on as well.')
+        '', 'File of hard examples that training/tools/mine.py made, to train on as well.')
     first_image: int = _option(
         0, 'Number of the first rendered image: a later stage can see others than one before.', 0)
     validation_images: int = _option(200, 'The same, to validate on.', 1)

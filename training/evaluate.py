@@ -20,10 +20,10 @@ from typing import Any
 if __package__ in (None, ''):  # run as a script from a checkout that is not installed
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from eunet_ros.model.classes import ClassTable, cone_classes
+from eunet_ros.model.common.classes import ClassTable, cone_classes
+from eunet_ros.model.common.files import write_json
+from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.model.engines import AUTO, EngineError, ENGINES
-from eunet_ros.model.files import write_json
-from eunet_ros.model.supervisely import DataError
 from eunet_ros.training.data.fsoco import detect_border, FsocoProject, LoadReport
 from eunet_ros.training.data.rendered import TEST_SEED, VALIDATION_SEED
 from eunet_ros.training.data.splits import load_split, make_split, PARTS
@@ -35,8 +35,8 @@ SEEDS = {'val': VALIDATION_SEED, 'test': TEST_SEED}  # the first ones
 
 def _rendered(options: argparse.Namespace,
               classes: ClassTable) -> tuple[Iterable[Any], int, dict[str, Any]]:
-    from eunet_ros.training.data.synthetic.profiles import get_profile
     from eunet_ros.training.evaluation import rendered_images
+    from eunet_ros.training.renderer.profiles import get_profile
     if options.split not in SEEDS:
         raise DataError(f'Rendered scenes have the parts {" and ".join(SEEDS)}, found '
                         f'{options.split}: what was trained on is no test.')

@@ -10,13 +10,13 @@ from typing import Any
 
 import cv2
 from eunet_ros.model import Segmenter
-from eunet_ros.model.classes import ClassTable, IGNORE_ID
-from eunet_ros.model.cone_annotations import paint_instances, read_annotation
+from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
+from eunet_ros.model.common.cone_annotations import paint_instances, read_annotation
 from eunet_ros.model.engines.base import HostSegmentation
 from eunet_ros.model.processing import cone_probability
 from eunet_ros.training.data.fsoco import load_samples, LoadReport, Sample
-from eunet_ros.training.data.synthetic import render_scene
 from eunet_ros.training.metrics import SegmentationMetrics
+from eunet_ros.training.renderer import render_scene
 import numpy as np
 import torch
 from torchmetrics.classification import BinaryPrecisionRecallCurve

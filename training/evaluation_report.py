@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-from eunet_ros.model.classes import ClassTable
+from eunet_ros.model.common.classes import ClassTable
 from eunet_ros.training.evaluation import Bad
 import numpy as np
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import re
 import threading
 
-from eunet_ros.model.supervisely import DataError
+from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.run_folder import LAST
 import torch

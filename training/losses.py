@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eunet_ros.model.classes import IGNORE_ID
+from eunet_ros.model.common.classes import IGNORE_ID
 import torch
 from torch.nn import functional
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import cv2
-from eunet_ros.model.classes import ClassTable, IGNORE_ID
+from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
 import numpy as np
 import torch
 from torchmetrics.classification import MulticlassConfusionMatrix
@@ -33,7 +33,7 @@ class SegmentationMetrics:
 
     `min_pixels` is the size from which a predicted blob on the background is a false cone.
 
-    >>> from eunet_ros.model.classes import BINARY_CLASSES
+    >>> from eunet_ros.model.common.classes import BINARY_CLASSES
     >>> metrics = SegmentationMetrics(BINARY_CLASSES)
     >>> metrics.update(np.array([[0, 1, 0]], np.uint8), np.array([[0, 1, 1]], np.uint8))
     >>> metrics.to_report()['dice'], metrics.to_report()['binary_iou']

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-from eunet_ros.model.files import written_beside
+from eunet_ros.model.common.files import written_beside
 from eunet_ros.training.losses import with_background
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger

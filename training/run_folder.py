@@ -16,8 +16,8 @@ import pickle
 from typing import Any
 
 from eunet_ros.model.checkpoint import Checkpoint
-from eunet_ros.model.classes import ClassTable
-from eunet_ros.model.errors import one_line
+from eunet_ros.model.common.classes import ClassTable
+from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.eunet import EUnet, get_variant, Variant
 from eunet_ros.training.config import TrainConfig
 import torch

@@ -11,7 +11,7 @@ from eunet_ros.model.checkpoint import (
     DEFAULT_STD,
     load_checkpoint,
 )
-from eunet_ros.model.classes import ClassTable, IGNORE_ID
+from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.eunet import EUnet, get_variant
 from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.losses import segmentation_loss, with_background

@@ -27,8 +27,8 @@ if __package__ in (None, ''):  # run as a script from a checkout that is not ins
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from eunet_ros.model.checkpoint import load_checkpoint
-from eunet_ros.model.files import write_json
-from eunet_ros.model.supervisely import DataError
+from eunet_ros.model.common.files import write_json
+from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.training.config import parse_command_line, TrainConfig
 from eunet_ros.training.run_folder import (
     CONFIG,

@@ -8,20 +8,20 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from eunet_ros.demo_report import machine
-from eunet_ros.evaluation.folder import METRICS, OutputFolder, PAGE, REPORT
-from eunet_ros.evaluation.ground_pictures import ground_frames
-from eunet_ros.evaluation.journal import Row
-from eunet_ros.evaluation.live import live_figures
-from eunet_ros.evaluation.page import write_page
-from eunet_ros.evaluation.pictures import worst_frames
-from eunet_ros.evaluation.plan import OFFLINE, Plan
-from eunet_ros.evaluation.render import recordings_of
-from eunet_ros.evaluation.report import make_report, write_metrics
-from eunet_ros.evaluation.runner import Runner, Show
-from eunet_ros.evaluation.summary import summarise
-from eunet_ros.evaluation.truth import open_truth
-from eunet_ros.model.files import write_json
+from eunet_ros.evaluation.page.ground_pictures import ground_frames
+from eunet_ros.evaluation.page.page import write_page
+from eunet_ros.evaluation.page.pictures import worst_frames
+from eunet_ros.evaluation.page.recordings import recordings_of
+from eunet_ros.evaluation.page.report import make_report, write_metrics
+from eunet_ros.evaluation.run.folder import METRICS, OutputFolder, PAGE, REPORT
+from eunet_ros.evaluation.run.journal import Row
+from eunet_ros.evaluation.run.live import live_figures
+from eunet_ros.evaluation.run.plan import OFFLINE, Plan
+from eunet_ros.evaluation.run.runner import Runner, Show
+from eunet_ros.evaluation.scoring.summary import summarise
+from eunet_ros.evaluation.scoring.truth import open_truth
+from eunet_ros.model.common.files import write_json
+from eunet_ros.replay.figures import machine
 
 
 @dataclass

@@ -8,8 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from eunet_ros.bags import Bag, BagError, find_image_topic
-from eunet_ros.evaluation.plan import (
+from eunet_ros.bags.reader import Bag, BagError, find_image_topic
+from eunet_ros.calibration.mounting_file import find_mounting, MOUNTING, read_mounting
+from eunet_ros.evaluation.run.plan import (
     BagPlan,
     content_of,
     LIVE,
@@ -18,10 +19,9 @@ from eunet_ros.evaluation.plan import (
     RECORDED,
     WeightsPlan,
 )
-from eunet_ros.evaluation.truth import find_truth_topic, open_truth
+from eunet_ros.evaluation.scoring.truth import find_truth_topic, open_truth
+from eunet_ros.model.common.files import read_yaml
 from eunet_ros.model.engines import AUTO, ENGINES, PRECISIONS
-from eunet_ros.model.files import read_yaml
-from eunet_ros.mounting_file import find_mounting, MOUNTING, read_mounting
 from eunet_ros.parameters import check_names, NodeParameters
 
 _MOST_SHARDS = 4

@@ -18,8 +18,8 @@ from pathlib import Path
 import stat
 from typing import TYPE_CHECKING
 
-from eunet_ros.model.errors import one_line
-from eunet_ros.model.files import written_beside
+from eunet_ros.model.common.errors import one_line
+from eunet_ros.model.common.files import written_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

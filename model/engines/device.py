@@ -16,6 +16,7 @@ from time import perf_counter
 
 from eunet_ros.model import processing
 from eunet_ros.model.checkpoint import Checkpoint
+from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.engines.base import (
     Engine,
     EngineError,
@@ -23,7 +24,6 @@ from eunet_ros.model.engines.base import (
     NoHardwareError,
     Segmentation,
 )
-from eunet_ros.model.errors import one_line
 import numpy as np
 import torch
 from torch.nn import functional

@@ -12,11 +12,11 @@ from typing import Any
 import warnings
 
 from eunet_ros.model.checkpoint import Checkpoint
+from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.deploy import deploy_image
 from eunet_ros.model.engines.base import EngineError, EngineOptions, HostEngine
 from eunet_ros.model.engines.cache import engine_key, EngineCache
 from eunet_ros.model.engines.calibration import fitted, no_calibration
-from eunet_ros.model.errors import one_line
 import numpy as np
 import torch
 

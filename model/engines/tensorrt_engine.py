@@ -18,13 +18,13 @@ import logging
 from types import ModuleType
 
 from eunet_ros.model.checkpoint import Checkpoint
+from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.deploy import deploy_image
 from eunet_ros.model.engines.base import EngineError, EngineOptions
 from eunet_ros.model.engines.cache import engine_key, EngineCache
 from eunet_ros.model.engines.calibration import no_calibration
 from eunet_ros.model.engines.device import check_gpu, DeviceEngine
 from eunet_ros.model.engines.tensorrt_int8 import export_mode, quantised
-from eunet_ros.model.errors import one_line
 import numpy as np
 import torch
 

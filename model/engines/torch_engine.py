@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from eunet_ros.model.checkpoint import Checkpoint
+from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.engines.base import EngineError, EngineOptions, HostEngine
 from eunet_ros.model.engines.image_network import ImageNetwork
-from eunet_ros.model.errors import one_line
 import numpy as np
 import torch
 

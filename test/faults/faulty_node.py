@@ -18,11 +18,11 @@ import time
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[2]))  # a checkout need not be installed
 
-from eunet_ros import segmentation_node  # noqa: E402
 from eunet_ros.model import engines  # noqa: E402
 from eunet_ros.model.engines.base import EngineError, HostEngine  # noqa: E402
-from eunet_ros.node_statistics import NodeStatistics  # noqa: E402
-from eunet_ros.ros_process import run  # noqa: E402
+from eunet_ros.node import segmentation_node  # noqa: E402
+from eunet_ros.node.statistics import NodeStatistics  # noqa: E402
+from eunet_ros.ros.process import run  # noqa: E402
 
 FOLDER = Path(os.environ['EUNET_TEST_FAULTS'])
 # Made anew each time: an error keeps the frames, and so the engine, that it went through.

@@ -13,9 +13,9 @@ import time
 
 from conftest import Driver
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from eunet_ros.conversions import fill_image
-from eunet_ros.ros_process import shut_down
-from eunet_ros.status_publisher import status_qos
+from eunet_ros.images.conversions import fill_image
+from eunet_ros.node.status_publisher import status_qos
+from eunet_ros.ros.process import shut_down
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np

@@ -31,7 +31,7 @@ import time
 HERE = Path(__file__).resolve().parent
 sys.path[1:1] = [str(HERE), str(HERE.parents[1])]  # a checkout need not be installed
 
-from eunet_ros.demo_processes import drive_environment  # noqa: E402
+from eunet_ros.replay.drive import drive_environment  # noqa: E402
 from soak_report import account, again, lines, minutes, Notes, OPEN, thirds  # noqa: E402
 
 CALM_S = 60.0

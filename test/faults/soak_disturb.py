@@ -7,7 +7,7 @@ import time
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[2]))  # a checkout need not be installed
 
-from eunet_ros.ros_process import run, shut_down  # noqa: E402
+from eunet_ros.ros.process import run, shut_down  # noqa: E402
 from lifecycle_msgs.msg import Transition  # noqa: E402
 from lifecycle_msgs.srv import ChangeState  # noqa: E402
 from rcl_interfaces.msg import Parameter, ParameterValue  # noqa: E402

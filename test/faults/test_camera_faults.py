@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402,I100
-from eunet_ros.status_publisher import status_qos  # noqa: E402
+from eunet_ros.node.status_publisher import status_qos  # noqa: E402
 from rclpy.event_handler import SubscriptionEventCallbacks  # noqa: E402
 from rig import ERROR, LONG, OK, SECOND, seen, WARN  # noqa: E402
 

@@ -161,7 +161,7 @@ def test_the_recorder_on_a_full_disk(tmp_path, monkeypatch):
     """It ends with a sentence, and what was written can be read."""
     import errno
 
-    from eunet_ros import mask_store
+    from eunet_ros.bags import mask_store
     import numpy as np
     writer = mask_store.MaskWriter(tmp_path / 'masks.bin')
     writer.append(1, 2, np.zeros((4, 5), np.uint8))

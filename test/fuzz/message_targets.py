@@ -6,7 +6,9 @@ import struct
 from types import SimpleNamespace
 
 import cv2
-from eunet_ros import bag_messages, conversions, raw_images
+from eunet_ros.bags import messages as bag_messages
+from eunet_ros.images import conversions
+from eunet_ros.ros import raw_images
 import numpy as np
 
 _ENCODINGS = (*conversions.SUPPORTED_ENCODINGS, '32FC1', '', 'rgb7', 'bayer_xxxx8')

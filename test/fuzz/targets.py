@@ -21,10 +21,18 @@ import zlib
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # what tests share
 
 import cv2  # noqa: E402
-from eunet_ros import bags, frame_source, parameters  # noqa: E402
-from eunet_ros.mask_store import MaskReader, MaskWriter  # noqa: E402
-from eunet_ros.model import classes as class_files  # noqa: E402
-from eunet_ros.model import cone_annotations, image_header, supervisely  # noqa: E402
+from eunet_ros import parameters  # noqa: E402
+from eunet_ros.bags import frame_source  # noqa: E402
+from eunet_ros.bags import reader as bags
+from eunet_ros.bags.mask_store import MaskReader, MaskWriter  # noqa: E402
+from eunet_ros.model.common import (  # noqa: E402
+    classes as class_files,
+)
+from eunet_ros.model.common import (
+    cone_annotations,
+    image_header,
+    supervisely,
+)
 from eunet_ros.model.engines.cache import EngineCache  # noqa: E402
 from eunet_ros.training import config  # noqa: E402
 from eunet_ros.training.data import coco, fsoco  # noqa: E402

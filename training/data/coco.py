@@ -18,9 +18,9 @@ from typing import Any
 import zlib
 
 import cv2
-from eunet_ros.model.classes import ClassTable, IGNORE_ID
-from eunet_ros.model.errors import one_line
-from eunet_ros.model.supervisely import DataError, read_json
+from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
+from eunet_ros.model.common.errors import one_line
+from eunet_ros.model.common.supervisely import DataError, read_json
 from eunet_ros.training.data.decoded import scale_pair
 from eunet_ros.training.data.fsoco import read_image
 import numpy as np

@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 import cv2
-from eunet_ros.model.classes import IGNORE_ID
+from eunet_ros.model.common.classes import IGNORE_ID
 import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler

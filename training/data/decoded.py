@@ -12,10 +12,10 @@ from pathlib import Path
 import shutil
 
 import cv2
-from eunet_ros.model.classes import ClassTable, IGNORE_ID
-from eunet_ros.model.files import say_where
+from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
+from eunet_ros.model.common.files import say_where
+from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.model.processing import fit, to_network
-from eunet_ros.model.supervisely import DataError
 from eunet_ros.training.data.fsoco import load_with_cuts, LoadReport, Sample
 from eunet_ros.training.data.parallel import cache_lock, parallel_map
 import numpy as np

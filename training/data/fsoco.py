@@ -16,11 +16,11 @@ from pathlib import Path
 import re
 
 import cv2
-from eunet_ros.model.classes import ClassTable
-from eunet_ros.model.cone_annotations import BORDER, paint_mask, read_annotation
-from eunet_ros.model.errors import one_line
-from eunet_ros.model.image_header import fits, MAX_PIXELS, read_header
-from eunet_ros.model.supervisely import DataError, read_json
+from eunet_ros.model.common.classes import ClassTable
+from eunet_ros.model.common.cone_annotations import BORDER, paint_mask, read_annotation
+from eunet_ros.model.common.errors import one_line
+from eunet_ros.model.common.image_header import fits, MAX_PIXELS, read_header
+from eunet_ros.model.common.supervisely import DataError, read_json
 import numpy as np
 
 TAGS = ('truncated', 'knocked_over', 'sticker_band_removed')

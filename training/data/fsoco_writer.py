@@ -12,10 +12,10 @@ import shutil
 from typing import Any
 
 import cv2
-from eunet_ros.model.classes import ClassTable, cone_classes
-from eunet_ros.model.supervisely import encode_bitmap
+from eunet_ros.model.common.classes import ClassTable, cone_classes
+from eunet_ros.model.common.supervisely import encode_bitmap
 from eunet_ros.training.data.fsoco import BORDER, TAGS
-from eunet_ros.training.data.synthetic import Scene
+from eunet_ros.training.renderer import Scene
 import numpy as np
 
 

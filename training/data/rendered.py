@@ -8,11 +8,11 @@ import hashlib
 from pathlib import Path
 
 import cv2
-from eunet_ros.model.errors import one_line
-from eunet_ros.model.files import written_beside
-from eunet_ros.training.data import synthetic
+from eunet_ros.model.common.errors import one_line
+from eunet_ros.model.common.files import written_beside
+from eunet_ros.training import renderer as synthetic
 from eunet_ros.training.data.parallel import cache_lock, parallel_map
-from eunet_ros.training.data.synthetic.profiles import Profile, TRAIN
+from eunet_ros.training.renderer.profiles import Profile, TRAIN
 import numpy as np
 from rich.progress import track
 
@@ -70,7 +70,7 @@ def rendered_set(folder: Path, first_seed: int, count: int, height: int, width: 
 
 def hard_images(path: Path) -> np.ndarray:
     """
-    Return what training/mine.py wrote: (count, H, W, 4) uint8, read-only, BGR and class ids.
+    Return what training/tools/mine.py wrote: (count, H, W, 4) uint8, read-only, BGR and class ids.
 
     Raises ValueError, in a sentence, where the file is missing or something else.
     """
@@ -78,11 +78,11 @@ def hard_images(path: Path) -> np.ndarray:
         images = np.load(path, mmap_mode='r', allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(f'Cannot read the hard examples in {path}: {one_line(error)}; '
-                         'training/mine.py makes them.') from error
+                         'training/tools/mine.py makes them.') from error
     dtype, shape = (getattr(images, name, None) for name in ('dtype', 'shape'))
     if dtype != np.uint8 or len(shape) != 4 or shape[3] != 4 or not shape[0]:
         raise ValueError(f'Expected hard examples in {path}, (count, height, width, 4) of uint8, '
-                         f'found {dtype} of shape {shape}; training/mine.py makes them.')
+                         f'found {dtype} of shape {shape}; training/tools/mine.py makes them.')
     return images
 
 

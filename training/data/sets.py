@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eunet_ros.model.classes import BINARY_CLASSES, ClassTable, cone_classes
-from eunet_ros.model.supervisely import DataError
+from eunet_ros.model.common.classes import BINARY_CLASSES, ClassTable, cone_classes
+from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.data.coco import CocoImages
 from eunet_ros.training.data.crops import Joined

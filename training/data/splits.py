@@ -14,8 +14,8 @@ import hashlib
 import math
 from pathlib import Path
 
-from eunet_ros.model.files import write_json
-from eunet_ros.model.supervisely import DataError, read_json
+from eunet_ros.model.common.files import write_json
+from eunet_ros.model.common.supervisely import DataError, read_json
 from eunet_ros.training.data.fsoco import Sample
 
 PARTS = ('train', 'val', 'test')

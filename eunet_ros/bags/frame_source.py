@@ -1,0 +1,270 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Where a replayed drive's images come from, a bag or a folder, and when each is due; no ROS."""
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from pathlib import Path
+import queue
+import threading
+import time
+from typing import NamedTuple, Protocol, TypeVar
+
+import cv2
+from eunet_ros.bags.messages import (
+    COMPRESSED_IMAGE,
+    compressed_image,
+    NS,
+    serialise,
+    stamp_of,
+    typestore,
+)
+from eunet_ros.bags.reader import Bag, BagError, find_camera_info, find_image_topic
+
+DEFAULT_HZ = 15.0                  # of a folder's images
+FOLDER_TOPIC = '/camera/image_raw'
+_FOLDER_FRAME_ID = 'camera_optical_frame'
+_STORED = {'.jpg': 'jpeg', '.jpeg': 'jpeg', '.png': 'png', '.webp': 'webp'}  # sent as they are
+_ENCODED = ('.bmp', '.tif', '.tiff', '.ppm', '.pgm')                         # sent as JPEG
+_JPEG_QUALITY = 95
+_T = TypeVar('_T')
+
+
+class SourceError(ValueError):
+    """A folder of images that cannot be played."""
+
+
+class Frame(NamedTuple):
+    """
+    An image to send.
+
+    time: when it was recorded, ns; only differences count. stamp: of its header, ns. image and
+    camera_info: CDR bytes; camera_info is None where there is none.
+    """
+
+    index: int
+    time: int
+    stamp: int
+    image: bytes
+    camera_info: bytes | None
+
+
+class FrameSource(Protocol):
+    """Images in order: base topic, message type and how many there are."""
+
+    topic: str
+    msgtype: str
+    count: int
+    has_camera_info: bool
+
+    def frames(self) -> Iterator[Frame]:
+        """Read the images from the start."""
+
+
+class BagSource:
+    """
+    The camera of a bag, with its camera_info.
+
+    image_topic: see `find_image_topic`. Raises BagError.
+    """
+
+    def __init__(self, path: str | Path, image_topic: str = '') -> None:
+        self.path = Path(path).expanduser()
+        with Bag(self.path) as bag:
+            self._image = find_image_topic(bag.topics.values(), image_topic)
+            self._info = find_camera_info(bag.topics.values(), self._image)
+        self.bag_topic = self._image.name
+        self.topic, self.msgtype, self.count = (
+            self._image.base, self._image.msgtype, self._image.count)
+        self.has_camera_info = self._info is not None
+
+    def frames(self) -> Iterator[Frame]:
+        """Read the images from the start; raises BagError where the bag is damaged."""
+        with Bag(self.path) as bag:
+            # First all of these, they are small: an image's own may come after it in the bag.
+            infos = [] if self._info is None else sorted(
+                (_stamp(bag, raw), raw) for _, raw in bag.raw(self._info))
+            stamps = [stamp for stamp, _ in infos]
+            for index, (recorded, raw) in enumerate(bag.raw(self._image)):
+                stamp = _stamp(bag, raw)
+                info = infos[max(0, bisect_right(stamps, stamp) - 1)][1] if infos else None
+                yield Frame(index, recorded, stamp, raw, info)
+
+
+class FolderSource:
+    """
+    The images of a folder in the order of their names, sent as CompressedImage.
+
+    JPEG, PNG and WebP files are sent as they are, others are made JPEG. hz: their rate. Raises
+    SourceError.
+    """
+
+    topic, msgtype, has_camera_info = FOLDER_TOPIC, COMPRESSED_IMAGE, False
+
+    def __init__(self, folder: str | Path, hz: float = DEFAULT_HZ) -> None:
+        self.path, self.hz = Path(folder).expanduser(), hz
+        try:
+            typestore()
+        except ImportError as error:
+            raise SourceError(str(error)) from error
+        if not self.path.is_dir():
+            raise SourceError(f'There is no folder {self.path}: give a folder of images.')
+        known = (*_STORED, *_ENCODED)
+        self.files = sorted(p for p in self.path.iterdir() if p.suffix.lower() in known)
+        if not self.files:
+            raise SourceError(f'{self.path} holds no images: expected files that end in '
+                              f'{", ".join(known)}.')
+        for file in self.files:
+            if not file.stat().st_size:
+                raise SourceError(f'{file} is empty: remove it.')
+        self.count = len(self.files)
+
+    def frames(self) -> Iterator[Frame]:
+        """Read the images from the start; raises SourceError for a file that is no image."""
+        for index, file in enumerate(self.files):
+            stamp = round(index * NS / self.hz)
+            name, data = _encoded(file)
+            msg = compressed_image(stamp, _FOLDER_FRAME_ID,
+                                   f'bgr8; {name} compressed bgr8', data)
+            yield Frame(index, stamp, stamp, serialise(msg), None)
+
+
+def open_source(bag: str | Path | None, images: str | Path | None, image_topic: str = '',
+                hz: float = DEFAULT_HZ) -> BagSource | FolderSource:
+    """Return the source of a bag or of a folder; raises BagError or SourceError."""
+    return FolderSource(images, hz) if images else BagSource(bag or '', image_topic)
+
+
+class Pacer:
+    """
+    When frames are due: the recording's times, from the moment the first one is sent.
+
+    rate: 2 plays twice as fast. Deadlines are absolute, so that delays do not add up. clock: the
+    monotonic time in ns. It can be held: what is due then is due later by as long.
+    """
+
+    def __init__(self, rate: float, clock: Callable[[], int] = time.monotonic_ns) -> None:
+        if not 0.01 <= rate <= 100.0:
+            raise ValueError(f'Expected a rate from 0.01 to 100, found {rate}.')
+        self._rate, self._clock = rate, clock
+        self._zero: tuple[int, int] | None = None
+        self._held: int | None = None
+
+    def remaining(self, recorded: int) -> float:
+        """Return the seconds until the frame recorded at that time is due; negative if late."""
+        now = self._clock() if self._held is None else self._held
+        if self._zero is None:
+            self._zero = (recorded, now)
+        first, began = self._zero
+        return (began + (recorded - first) / self._rate - now) / NS
+
+    def reached(self) -> int | None:
+        """Return the recording's time now, ns; None before the first frame."""
+        if self._zero is None:
+            return None
+        now = self._clock() if self._held is None else self._held
+        first, began = self._zero
+        return first + round((now - began) * self._rate)
+
+    def hold(self) -> None:
+        """Let time stand still."""
+        self._held = self._clock() if self._held is None else self._held
+
+    def go_on(self) -> None:
+        """Let time go on from where it was held."""
+        if self._held is not None and self._zero is not None:
+            first, began = self._zero
+            self._zero = first, began + self._clock() - self._held
+        self._held = None
+
+
+def part_of(source: FrameSource, start: float = 0.0, duration: float | None = None,
+            loop: bool = False) -> Iterator[tuple[int, Frame]]:
+    """
+    Yield (when it is due in ns, frame) of a part of a source, again and again if so asked.
+
+    start, duration: of the part, in seconds of the recording from its first frame. A frame is due
+    at its time; of every round but the first that goes on from the round before, by the usual
+    step. Raises SourceError where the part has no frame.
+    """
+    offset, last, step = 0, None, round(NS / DEFAULT_HZ)
+    while True:
+        first, any_frame = None, False
+        for frame in source.frames():
+            first = frame.time if first is None else first
+            at = (frame.time - first) / NS
+            if at < start:
+                continue
+            if duration is not None and at >= start + duration:
+                break
+            if last is not None and not any_frame:
+                offset = last + step - frame.time
+            elif last is not None and 0 < frame.time + offset - last < NS:
+                step = frame.time + offset - last
+            any_frame, last = True, frame.time + offset
+            yield last, frame
+        if not any_frame:
+            raise SourceError(f'No frame lies at {start:g} s and after in the recording: '
+                              'begin earlier.')
+        if not loop:
+            return
+
+
+def prefetch(items: Iterator[_T], depth: int) -> Iterator[_T]:
+    """Read ahead in a thread, at most `depth` items; what it raises is raised here in turn."""
+    waiting: queue.Queue[tuple[bool, _T | BaseException | None]] = queue.Queue(depth)
+    closed = threading.Event()
+
+    def put(entry: tuple[bool, _T | BaseException | None]) -> bool:
+        while not closed.is_set():
+            try:
+                waiting.put(entry, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def read() -> None:
+        try:
+            for item in items:
+                if not put((True, item)):
+                    return
+            put((False, None))
+        except BaseException as error:
+            put((False, error))
+
+    threading.Thread(target=read, name='prefetch', daemon=True).start()
+    try:
+        while True:
+            more, item = waiting.get()
+            if more:
+                yield item
+            elif item is None:
+                return
+            else:
+                raise item
+    finally:
+        closed.set()
+
+
+def _stamp(bag: Bag, raw: bytes) -> int:
+    try:
+        return stamp_of(raw)
+    except ValueError as error:
+        raise BagError(f'{bag.path}: {error}') from error
+
+
+def _encoded(file: Path) -> tuple[str, bytes]:
+    """Return (codec, bytes) of an image file."""
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise SourceError(f'{file} cannot be read ({error.strerror}).') from error
+    if file.suffix.lower() in _STORED:
+        return _STORED[file.suffix.lower()], data
+    image = cv2.imread(str(file), cv2.IMREAD_COLOR)
+    if image is None:
+        raise SourceError(f'{file} is not an image that OpenCV can read: remove it.')
+    return 'jpeg', cv2.imencode(
+        '.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()

@@ -1,0 +1,86 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Write a rosbag2 (mcap) of serialised messages; needs rosbags, not ROS."""
+from __future__ import annotations
+
+import heapq
+from pathlib import Path
+from typing import Any
+
+from eunet_ros.bags.messages import typestore
+
+# The newest format that all of Humble to Kilted read: they ignore what they do not know, but
+# version 9 writes QoS in a way that Humble cannot parse.
+_VERSION = 8
+_NO_HASH = f'RIHS01_{"0" * 64}'  # bags from before Iron have none
+_FOREVER = 9_223_372_036, 854_775_807  # rmw's infinite duration
+
+
+class BagWriter:
+    """
+    Writes messages, in any order within a horizon, as a rosbag2 in order of time.
+
+    folder: made here, must not exist. Message data are compressed in chunks (zstd), as every mcap
+    reader understands. Raises OSError where it cannot be written. Use it in a `with` block.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+        self._writer = Writer(folder, version=_VERSION, storage_plugin=StoragePlugin.MCAP)
+        self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+        # Without any, rosbags writes null where rosbag2 expects a map.
+        self._writer.set_custom_data('made_by', 'eunet_ros')
+        self._connections: dict[str, Any] = {}
+        self._waiting: list[tuple[int, int, str, bytes]] = []
+        self._count = 0
+
+    def __enter__(self) -> BagWriter:
+        self._writer.open()
+        return self
+
+    def __exit__(self, exc_type: type | None, *rest: Any) -> None:
+        if exc_type is None:
+            self.flush()
+        self._writer.__exit__(exc_type, *rest)
+
+    def add_topic(self, name: str, msgtype: str, definition: tuple[str, str] = ('', '')) -> None:
+        """
+        Announce a topic, such as '/camera/image_raw' of 'sensor_msgs/msg/Image'.
+
+        definition: the text that defines the type and its hash, where the source has them. Raises
+        KeyError for a type that is unknown and comes without a definition.
+        """
+        text, digest = definition
+        if msgtype in typestore().types or not text:
+            if msgtype not in typestore().types:
+                raise KeyError(msgtype)
+            known = {'typestore': typestore()}
+        else:
+            known = {'msgdef': text, 'rihs01': digest or _NO_HASH}
+        self._connections[name] = self._writer.add_connection(
+            name, msgtype, **known, offered_qos_profiles=[_reliable_qos()])
+
+    def write(self, name: str, time: int, raw: bytes) -> None:
+        """Keep a serialised message of an announced topic; time: of its arrival, ns."""
+        heapq.heappush(self._waiting, (time, self._count, name, raw))
+        self._count += 1
+
+    def flush(self, before: int | None = None) -> None:
+        """Write what was kept, or only what is older than `before` (ns): nothing older follows."""
+        while self._waiting and (before is None or self._waiting[0][0] < before):
+            time, _, name, raw = heapq.heappop(self._waiting)
+            self._writer.write(self._connections[name], time, raw)
+
+
+def _reliable_qos() -> Any:
+    from rosbags.interfaces import (
+        Qos,
+        QosDurability,
+        QosHistory,
+        QosLiveliness,
+        QosReliability,
+        QosTime,
+    )
+    forever = QosTime(*_FOREVER)
+    return Qos(QosHistory.KEEP_LAST, 10, QosReliability.RELIABLE, QosDurability.VOLATILE,
+               forever, forever, QosLiveliness.AUTOMATIC, forever, False)

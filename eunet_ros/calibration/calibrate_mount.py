@@ -1,0 +1,210 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Estimate how the camera is mounted from an image of cones that stand at measured spots.
+
+    ros2 run eunet_ros calibrate_mount --bag my_bag --cones cones.txt
+    python -m eunet_ros.calibration.calibrate_mount --image frame.png --camera-info camera.yaml \
+        --cones cones.txt --output mounting.yaml
+
+cones.txt has one cone a line, x and y of its middle in base_link in metres (x forward, y to the
+left), and its class if other cones are in view: `5.0 -1.5 yellow_cone`. What comes out are the
+parameters of the node. It imports no ROS.
+"""
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+import math
+from pathlib import Path
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+from eunet_ros.bags.reader import Bag, find_camera_info, find_image_topic
+from eunet_ros.calibration.mount_fit import Fit, fit_mounting, Mounting, Spot
+from eunet_ros.cones.camera_model import camera_model
+from eunet_ros.cones.detection import find_cones
+from eunet_ros.images.conversions import compressed_to_bgr, image_to_bgr
+from eunet_ros.model.common.classes import ClassTable
+from eunet_ros.model.common.errors import one_line
+from eunet_ros.model.common.files import read_yaml, written_beside
+from eunet_ros.model.common.resources import DEFAULT_WEIGHTS
+from eunet_ros.model.engines import AUTO, EngineError, ENGINES
+import numpy as np
+
+_MOST_FRAMES = 10
+
+
+def read_spots(path: Path, classes: ClassTable) -> list[Spot]:
+    """Return the cones of a text file; raises ValueError naming the line, or OSError."""
+    spots = []
+    for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), start=1):
+        words = line.partition('#')[0].replace(',', ' ').split()
+        if not words:
+            continue
+        try:
+            x, y = (float(word) for word in words[:2])
+            if len(words) > 3 or not (math.isfinite(x) and math.isfinite(y)):
+                raise ValueError
+        except ValueError:
+            raise ValueError(f'{path}, line {number}: expected x and y in metres and perhaps a '
+                             f'class, found {line.strip()!r}.') from None
+        try:
+            kind = classes.id_of(words[2]) if len(words) == 3 else None
+        except ValueError as error:
+            raise ValueError(f'{path}, line {number}: {error}') from None
+        spots.append(Spot(x, y, kind))
+    return spots
+
+
+def read_camera_info(path: Path) -> Any:
+    """
+    Return the fields of a CameraInfo from a YAML file as camera_calibration writes it.
+
+    Raises ValueError, or OSError.
+    """
+    try:
+        content = read_yaml(path)
+
+        def numbers(name: str) -> list[float]:
+            return [float(x) for x in content[name]['data']]
+        return SimpleNamespace(
+            width=int(content['image_width']), height=int(content['image_height']),
+            k=numbers('camera_matrix'), d=numbers('distortion_coefficients'),
+            p=numbers('projection_matrix') if 'projection_matrix' in content else [0.0] * 12,
+            distortion_model=str(content['distortion_model']), binning_x=0, binning_y=0,
+            roi=SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f'{path}: expected a calibration as camera_calibration writes it (image_width, '
+            f'image_height, camera_matrix, distortion_model, distortion_coefficients), found '
+            f'something else ({one_line(error)}).') from error
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Return a picture as (h, w, 3) uint8 BGR; raises ValueError."""
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError(f'{path} is not an image that OpenCV can read.')
+    return image
+
+
+def read_bag(path: Path, topic: str) -> tuple[list[np.ndarray], Any]:
+    """Return up to ten images of a bag, and its first camera_info or None; raises BagError."""
+    with Bag(path) as bag:
+        chosen = find_image_topic(bag.topics.values(), topic)
+        info_topic = find_camera_info(bag.topics.values(), chosen)
+        info = next(bag.messages(info_topic))[1] if info_topic else None
+        wanted = set(np.linspace(0, chosen.count - 1, _MOST_FRAMES).astype(int).tolist())
+        images = [(compressed_to_bgr if hasattr(m, 'format') else image_to_bgr)(m)
+                  for k, (_, m) in enumerate(bag.messages(chosen)) if k in wanted]
+    return images, info
+
+
+def as_yaml(fit: Fit, base_frame: str = 'base_link') -> str:
+    """Return the node's parameters for a mounting."""
+    m = fit.mounting
+    lines = ['/**:', '  ros__parameters:', f'    base_frame: {base_frame}',
+             '    mounting: parameters']
+    lines += [f'    camera_{name}: {getattr(m, name):.5f}'
+              for name in ('height', 'pitch', 'roll', 'yaw', 'x', 'y')]
+    return '\n'.join(lines) + '\n'
+
+
+def report(fit: Fit, free: Sequence[str], names: Sequence[str]) -> str:
+    """Return what was found, and how well it fits, as lines for people."""
+    lines = []
+    for name in free:
+        value, spread = getattr(fit.mounting, name), fit.stddev[name]
+        lines.append(f'{name:<7}{value:>9.4f} ± {spread:.4f} m' if name == 'height' else
+                     f'{name:<7}{value:>9.4f} ± {spread:.4f} rad '
+                     f'({math.degrees(value):.2f} ± {math.degrees(spread):.2f}°)')
+    lines += ['', f'{"cone":<28}{"image":>6}{"u px":>9}{"v px":>9}{"off px":>8}{"off m":>8}']
+    for r in fit.residuals:
+        kind = '' if r.spot.class_id is None else names[r.spot.class_id]
+        lines.append(f'{f"{r.spot.x:g} {r.spot.y:g} {kind}":<28}{r.image:>6}{r.base[0]:>9.1f}'
+                     f'{r.base[1]:>9.1f}{r.pixels:>8.2f}{r.metres:>8.3f}')
+    lines += [f'{f"{s.x:g} {s.y:g}":<28}  not found' for s in fit.missing]
+    lines += ['', f'{fit.rms_pixels:.2f} px off in the mean (root mean square).']
+    return '\n'.join(lines)
+
+
+def calibrate(o: argparse.Namespace) -> None:
+    """Estimate and print; raises ValueError, OSError or EngineError, in a sentence."""
+    if (o.image is None) == (o.bag is None):
+        raise ValueError('Give either --image or --bag.')
+    if o.output and o.output.exists():
+        raise ValueError(f'{o.output} exists: choose another --output, or remove it first.')
+    info = read_camera_info(o.camera_info) if o.camera_info else None
+    if o.image:
+        images = [read_image(o.image)]
+        if info is None:
+            raise ValueError('--image needs --camera-info: the YAML file of the calibration.')
+    else:
+        images, recorded = read_bag(o.bag, o.image_topic)
+        info = info or recorded
+        if info is None:
+            raise ValueError(f'{o.bag} has no camera_info beside its images: give the YAML file '
+                             'of the calibration with --camera-info.')
+    camera = camera_model(info, *images[0].shape[:2], o.rectified)
+    from eunet_ros.model import Segmenter
+    segmenter = Segmenter(o.weights, o.engine)
+    try:
+        names = segmenter.classes.names
+        spots = read_spots(o.cones, segmenter.classes)
+        found = [find_cones(segmenter(image)) for image in images]
+    finally:
+        segmenter.close()
+    free = ['pitch', 'height'] + [name for name in ('roll', 'yaw') if getattr(o, f'free_{name}')]
+    guess = Mounting(o.height, 0.0, o.roll, o.yaw, o.x, o.y)
+    fit = fit_mounting(camera, found, spots, guess, free)
+    print(report(fit, free, names))
+    text = as_yaml(fit, o.base_frame)
+    print(f'\n{text}', end='')
+    if o.output:
+        with written_beside(o.output) as beside:
+            beside.write_text(text, encoding='utf-8')
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Calibrate from the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        description='Estimate how the camera is mounted from cones at measured spots.',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument('--image', type=Path, help='a picture of the cones')
+    parser.add_argument('--bag', type=Path, help='or a bag; the car stands still')
+    parser.add_argument('--image-topic', default='', help='where the bag has several cameras')
+    parser.add_argument('--camera-info', type=Path, metavar='YAML',
+                        help="of the calibration; without: the bag's camera_info")
+    parser.add_argument('--cones', type=Path, required=True,
+                        help='text file: x y [class] a line, metres in base_link')
+    parser.add_argument('--height', type=float, default=1.0, help='about, to begin with [m]')
+    parser.add_argument('--x', type=float, default=0.0, help='of the camera in base_link [m]')
+    parser.add_argument('--y', type=float, default=0.0, help='of the camera in base_link [m]')
+    parser.add_argument('--roll', type=float, default=0.0, help='where it is known [rad]')
+    parser.add_argument('--yaw', type=float, default=0.0, help='where it is known [rad]')
+    parser.add_argument('--free-roll', action='store_true', help='estimate roll as well')
+    parser.add_argument('--free-yaw', action='store_true', help='estimate yaw as well')
+    parser.add_argument('--rectified', action='store_true', help='the images are rectified')
+    parser.add_argument('--base-frame', default='base_link')
+    parser.add_argument('--weights', default=DEFAULT_WEIGHTS, metavar='NAME|PATH')
+    parser.add_argument('--engine', default=AUTO, choices=(AUTO, *ENGINES))
+    parser.add_argument('--output', type=Path, help='parameter file to write, besides printing')
+    o = parser.parse_args(arguments)
+    try:
+        if not 0.05 <= o.height <= 20:
+            raise ValueError(f'--height must be from 0.05 to 20 m, found {o.height:g}.')
+        calibrate(o)
+    except (ValueError, OSError, EngineError) as error:
+        print(f'calibrate_mount: {error}', file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print('calibrate_mount: interrupted, nothing was written.', file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

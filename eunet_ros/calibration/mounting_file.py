@@ -1,0 +1,49 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The file that says how the camera of a recording was mounted; no ROS imports."""
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from eunet_ros.model.common.errors import one_line
+from eunet_ros.model.common.files import read_yaml
+from eunet_ros.parameters import check_names, NodeParameters
+
+MOUNTING = 'mounting.yaml'  # beside the bag's metadata, with the node's parameters camera_*
+_NAMES = tuple(f.name for f in fields(NodeParameters)
+               if f.name.startswith(('camera_', 'cone_', 'large_cone_', 'pixel_', 'ground_'))
+               or f.name in ('mounting', 'base_frame', 'image_rectified'))
+
+
+def read_mounting(path: Path) -> dict[str, Any]:
+    """
+    Return the parameters of a file such as calibrate_mount writes.
+
+    Raises ValueError, in a sentence, or OSError.
+    """
+    try:
+        content = read_yaml(path)
+        [node] = content.values()
+        values = dict(node['ros__parameters'])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f'{path}: expected a parameter file as calibrate_mount writes it, found '
+                         f'something else ({one_line(error)}).') from error
+    try:
+        check_names(set(values))
+        others = sorted(set(values) - set(_NAMES))
+        if others:
+            raise ValueError(f'expected parameters of the mounting and of cones, found '
+                             f'{", ".join(others)}.')
+        if NodeParameters(**values).mounting == 'tf':
+            raise ValueError('this file tells the mounting by camera_*, not by tf.')
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from error
+    return values
+
+
+def find_mounting(bag: Path) -> dict[str, Any]:
+    """Return the parameters of the file in a bag's folder, none where there is no such file."""
+    beside = (bag if bag.is_dir() else bag.parent) / MOUNTING
+    return read_mounting(beside) if beside.is_file() else {}

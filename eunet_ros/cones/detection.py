@@ -1,0 +1,173 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+From a mask to cones in the image; no ROS, nothing but OpenCV and NumPy.
+
+Connected pixels of any cone class are one candidate: its class is voted, so that a few pixels of
+another colour do not make another cone. Candidates in which several cones touch are taken apart
+(separation.py), and pieces of a cone whose stripe was missed are joined.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from eunet_ros.cones.runs import bounds, find_runs, Runs
+from eunet_ros.cones.separation import separate
+import numpy as np
+
+_FOOT = 0.12          # share of a cone's height that its base point is averaged over
+_LIES = 1.12          # a cone is wider than so many times its height only when it lies
+_GAP = 0.8            # of the upper piece's height that a missed stripe is high, at most
+
+
+@dataclass(frozen=True)
+class Cones:
+    """
+    Cones of one image, one row each, nearest base (lowest in the image) first.
+
+    class_id: (n,) uint8. confidence: (n,) float32, 0 to 1, mean over its pixels; 1 where none was
+    given. box: (n, 4) int32 u0, v0, u1, v1 in pixels, u1 and v1 exclusive. pixels: (n,) int32.
+    base: (n, 2) float32 u, v of the middle of its lower edge, in pixels, pixel centres at whole
+    numbers; tip: (n, 2) float32 the same of its upper edge. knocked_over, cut, hidden, topless:
+    (n,) bool; cut: it touches the edge of what was segmented; hidden: its base does not show,
+    because another cone stands before it or it is cut there; topless: it is cut at its top.
+    """
+
+    class_id: np.ndarray
+    confidence: np.ndarray
+    box: np.ndarray
+    pixels: np.ndarray
+    base: np.ndarray
+    tip: np.ndarray
+    knocked_over: np.ndarray
+    cut: np.ndarray
+    hidden: np.ndarray
+    topless: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.class_id)
+
+    def select(self, which: np.ndarray) -> Cones:
+        """Return rows by a mask or by indices."""
+        return Cones(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
+
+
+def find_cones(mask: np.ndarray, confidence: np.ndarray | None = None, min_pixels: int = 10,
+               min_height: int = 4, region: slice | None = None) -> Cones:
+    """
+    Find the cones in a mask.
+
+    mask: (h, w) uint8 class ids, 0 is background. confidence: (h, w) uint8, 255 = certain.
+    min_pixels, min_height: what is smaller is left out [px]. region: the rows that were segmented,
+    where not all were. Raises ValueError for other arrays.
+    """
+    if mask.ndim != 2 or mask.dtype != np.uint8:
+        raise ValueError('Expected a mask of class ids, (h, w) uint8, found '
+                         f'{mask.dtype} of shape {mask.shape}.')
+    if confidence is not None and (confidence.shape != mask.shape
+                                   or confidence.dtype != np.uint8):
+        raise ValueError(f'Expected the confidence as (h, w) uint8 of the size of the mask, '
+                         f'{mask.shape}, found {confidence.dtype} of shape {confidence.shape}.')
+    runs = find_runs(mask)
+    if runs is None:
+        return _none()
+    runs, hidden, middle = separate(runs, mask.shape)
+    label, kept = _joined(runs)
+    rows = (0, mask.shape[0]) if region is None else (region.start, region.stop)
+    found = _describe(runs, label, len(kept), mask.shape[1], rows, hidden[kept], middle[kept],
+                      confidence)
+    box = found.box
+    keep = (found.pixels >= min_pixels) & (found.cut | (box[:, 3] - box[:, 1] >= min_height))
+    found = found.select(keep)
+    return found.select(np.argsort(-found.base[:, 1], kind='stable'))
+
+
+def _none() -> Cones:
+    whole, part = np.zeros((0, 4), np.int32), np.zeros((0, 2), np.float32)
+    flags = np.zeros(0, bool)
+    return Cones(np.zeros(0, np.uint8), np.zeros(0, np.float32), whole, np.zeros(0, np.int32),
+                 part, part, flags, flags, flags, flags)
+
+
+def _middle(runs: Runs, label: np.ndarray, count: int, within: np.ndarray) -> np.ndarray:
+    """Return the mean column of the pixels of some runs, by label."""
+    start, stop, label = runs.start[within], runs.stop[within], label[within]
+    size = stop - start
+    sums = np.bincount(label, size * (start + stop - 1), minlength=count)
+    return 0.5 * sums / np.bincount(label, size, minlength=count)
+
+
+def _describe(runs: Runs, label: np.ndarray, count: int, width: int, rows: tuple[int, int],
+              hidden: np.ndarray, middle: np.ndarray, confidence: np.ndarray | None) -> Cones:
+    """
+    Describe the cones that runs belong to by their label.
+
+    width: of the image; hidden, middle: see `separate`.
+    """
+    size = runs.stop - runs.start
+    pixels = np.bincount(label, size, minlength=count)
+    trust = size
+    if confidence is not None:
+        # The places of all pixels, run by run.
+        last = np.cumsum(size)
+        places = np.arange(last[-1]) + np.repeat(
+            runs.row * width + runs.start - last + size, size)
+        trust = np.add.reduceat(confidence.reshape(-1)[places].astype(np.float64),
+                                last - size) / 255
+    votes = np.bincount(label * 256 + runs.value, trust, minlength=256 * count)
+    votes = votes.reshape(count, 256)
+    u0, u1, v0, v1 = bounds(runs, label, count)
+    tall = v1 - v0
+    band = np.maximum(1, np.rint(_FOOT * tall))
+    foot = _middle(runs, label, count, runs.row >= (v1 - band)[label])
+    foot = np.where(np.isnan(middle), foot, middle)
+    top = _middle(runs, label, count, runs.row < (v0 + band)[label])
+    topless, ends = v0 <= rows[0], v1 >= rows[1]
+    cut = (u0 == 0) | (u1 == width) | topless | ends
+    return Cones(
+        votes.argmax(1).astype(np.uint8),
+        (votes.sum(1) / np.maximum(pixels, 1)).astype(np.float32),
+        np.stack([u0, v0, u1, v1], axis=1).astype(np.int32), pixels.astype(np.int32),
+        np.stack([foot, v1 - 0.5], axis=1).astype(np.float32),
+        np.stack([top, v0 - 0.5], axis=1).astype(np.float32),
+        ((u1 - u0) > _LIES * tall) & ~cut & ~hidden, cut, hidden | ends, topless)
+
+
+def _joined(runs: Runs) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Join upper pieces to the lower ones that a missed stripe parts them from.
+
+    Returns the new label of each run, and of each new label one of the old ones, its lowest.
+    """
+    count = runs.count
+    u0, u1, v0, v1 = bounds(runs, runs.label, count)
+    if count < 2:
+        return runs.label, np.arange(count)
+    # First by place alone: few pieces are one above the other.
+    tall, middle = v1 - v0, 0.5 * (u0 + u1)
+    gap = v0[None] - v1[:, None]      # [upper, lower]
+    near = ((gap >= 0) & (gap <= np.maximum(2, _GAP * tall[:, None]))
+            & (np.abs(middle[:, None] - middle) <= 0.25 * (u1 - u0)[:, None] + 1))
+    uppers, lowers = np.nonzero(near)
+    if not len(uppers):
+        return runs.label, np.arange(count)
+    votes = np.bincount(runs.label * 256 + runs.value, runs.stop - runs.start,
+                        minlength=256 * count).reshape(count, 256).argmax(1)
+    target = np.arange(count)
+    for k in np.lexsort((gap[uppers, lowers], -v1[uppers])):  # from below: three become one
+        upper, lower = uppers[k], lowers[k]
+        if target[upper] != upper or votes[upper] != votes[lower]:
+            continue
+        foot = _extent(runs, runs.label == upper, runs.row >= v1[upper] - max(1, tall[upper] // 5))
+        top = _extent(runs, runs.label == lower, runs.row < v0[lower] + max(1, tall[lower] // 5))
+        # Where a stripe is missing, the cone goes on as wide as it broke off; another cone's tip
+        # is much narrower than the plate above it.
+        if foot <= 1.2 * top + 1 and top <= 2.2 * foot + 1:
+            target[upper] = target[lower]
+    kept, place = np.unique(target, return_inverse=True)
+    return place[runs.label], kept
+
+
+def _extent(runs: Runs, own: np.ndarray, rows: np.ndarray) -> int:
+    both = own & rows
+    return int(runs.stop[both].max() - runs.start[both].min())

@@ -1,0 +1,199 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+From cones in an image to places on flat ground; no ROS.
+
+Vehicle frame (REP 103, REP 105): base_link, x forward, y left, z up, metres. Optical frame: x
+right, y down, z forward. Angles are radians about fixed axes, roll, then pitch, then yaw (as in
+URDF): a camera that looks down has a positive pitch.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+import math
+
+from eunet_ros.cones.camera_model import CameraModel
+from eunet_ros.cones.detection import Cones
+import numpy as np
+
+BODY_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+_PIXEL = 0.05         # by which a pixel is moved to see what it makes
+_LEAST_DIP = 1e-5     # of a ray below the horizon [rad]; flatter ones meet the ground nowhere
+EDGE_SHARE = 2 / math.pi  # mean distance from a square's centre to its nearest edge, by its side
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where a camera is in base_link: rotation (3, 3) from optical axes, origin (3,) metres."""
+
+    rotation: np.ndarray
+    origin: np.ndarray
+
+
+def mounted(height: float, pitch: float = 0.0, roll: float = 0.0, yaw: float = 0.0,
+            x: float = 0.0, y: float = 0.0, ground_z: float = 0.0) -> Pose:
+    """
+    Return the pose of a camera that is mounted so high above the ground; see the module for axes.
+
+    x, y: of the camera in base_link [m]; ground_z: of the ground in base_link [m].
+    """
+    cr, sr, cp, sp = math.cos(roll), math.sin(roll), math.cos(pitch), math.sin(pitch)
+    cy, sy = math.cos(yaw), math.sin(yaw)
+    body = np.array([[cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr],
+                     [sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr],
+                     [-sp, cp * sr, cp * cr]])
+    return Pose(body @ BODY_FROM_OPTICAL, np.array([x, y, ground_z + height]))
+
+
+def pose_of_transform(translation: tuple[float, ...], quaternion: tuple[float, ...]) -> Pose:
+    """
+    Return the pose of an optical frame from a transform to base_link.
+
+    quaternion: x, y, z, w. Raises ValueError where it is none.
+    """
+    q = np.asarray(quaternion, np.float64)
+    norm = float(np.linalg.norm(q))
+    if not np.isfinite(q).all() or not 0.5 < norm < 2 or not np.isfinite(translation).all():
+        raise ValueError(f'Expected a transform with a unit quaternion, found {tuple(quaternion)}')
+    x, y, z, w = q / norm
+    rotation = np.array([
+        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]])
+    return Pose(rotation, np.asarray(translation, np.float64))
+
+
+@dataclass(frozen=True)
+class ConeSizes:
+    """Heights and sides of the square plates [m], of small cones and of the large orange ones."""
+
+    height: float = 0.325
+    base: float = 0.228
+    large_height: float = 0.505
+    large_base: float = 0.285
+    large_ids: tuple[int, ...] = (4,)
+
+    def of(self, class_id: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return height and plate of each class id."""
+        large = np.isin(class_id, self.large_ids)
+        return (np.where(large, self.large_height, self.height),
+                np.where(large, self.large_base, self.base))
+
+
+@dataclass(frozen=True)
+class Located:
+    """
+    Cones with their places, nearest first.
+
+    cones: as found. xyz: (n, 3) metres in base_link, the middle of the plate on the ground.
+    covariance: (n, 2, 2) of x and y, m². by_height: (n,) bool, from the tip and the cone's known
+    height, because the base does not show.
+    """
+
+    cones: Cones
+    xyz: np.ndarray
+    covariance: np.ndarray
+    by_height: np.ndarray
+
+    @property
+    def distance(self) -> np.ndarray:
+        """Return how far each is, (n,), from base_link's origin [m]."""
+        return np.hypot(self.xyz[:, 0], self.xyz[:, 1])
+
+    def scaled(self, factor: float) -> Located:
+        """Return the same cones in an image that was made so many times as large."""
+        cones = replace(self.cones, box=np.rint(self.cones.box * factor).astype(np.int32),
+                        base=self.cones.base * factor, tip=self.cones.tip * factor)
+        return replace(self, cones=cones)
+
+    def select(self, which: np.ndarray) -> Located:
+        """Return rows by a mask or by indices."""
+        return Located(self.cones.select(which), self.xyz[which], self.covariance[which],
+                       self.by_height[which])
+
+
+@dataclass(frozen=True)
+class Ground:
+    """
+    Flat ground as a camera sees it.
+
+    ground_z: its height in base_link [m]. pixel_stddev: of a cone's lowest row, and of its middle
+    [px]. min_range, max_range: cones nearer or farther than that are left out [m].
+    """
+
+    camera: CameraModel
+    pose: Pose
+    ground_z: float = 0.0
+    pixel_stddev: float = 1.0
+    min_range: float = 0.3
+    max_range: float = 30.0
+    sizes: ConeSizes = field(default_factory=ConeSizes)
+
+    def intersect(self, pixels: np.ndarray, above: np.ndarray | float = 0.0) -> np.ndarray:
+        """
+        Return where (n, 3) [m] the rays of pixels (n, 2) meet the ground, or a plane above it.
+
+        above: height of the plane over the ground [m], (n,) or one for all. NaN for pixels that
+        look at or above the horizon.
+        """
+        rays = self.camera.rays(pixels) @ self.pose.rotation.T
+        drop = self.pose.origin[2] - self.ground_z - np.asarray(above, np.float64)
+        meets = (rays[:, 2] < -_LEAST_DIP) & (drop > 1e-6)
+        with np.errstate(invalid='ignore', divide='ignore'):
+            reach = np.where(meets, drop / -rays[:, 2], np.nan)
+        return self.pose.origin + reach[:, None] * rays
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Return the pixels (n, 2) of points (n, 3) in base_link; NaN behind the camera."""
+        return self.camera.project((np.asarray(points) - self.pose.origin) @ self.pose.rotation)
+
+    def covariance(self, pixels: np.ndarray, above: np.ndarray | float = 0.0) -> np.ndarray:
+        """Return the covariances (n, 2, 2) [m²] of x and y: what `pixel_stddev` makes."""
+        return self._meet(pixels, above)[1]
+
+    def _meet(self, pixels: np.ndarray,
+              above: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+        """Return what `intersect` and `covariance` do, from one pass through the lens."""
+        pixels, count = np.asarray(pixels, np.float64), len(pixels)
+        three = np.concatenate([pixels, pixels + (_PIXEL, 0), pixels + (0, _PIXEL)])
+        rays = self.camera.rays(three) @ self.pose.rotation.T
+        change = (rays[count:].reshape(2, count, 3) - rays[:count]) / _PIXEL
+        rays = rays[:count]
+        drop = self.pose.origin[2] - self.ground_z - np.asarray(above, np.float64)
+        with np.errstate(invalid='ignore', divide='ignore'):
+            reach = np.where((rays[:, 2] < -_LEAST_DIP) & (drop > 1e-6), drop / -rays[:, 2],
+                             np.nan)
+            # Where the ground is met, a change along the ray changes nothing.
+            moved = change[..., :2] - rays[:, :2] * (change[..., 2] / rays[:, 2])[..., None]
+            jacobian = (reach[:, None] * moved).transpose(1, 2, 0)  # (n, xy, uv)
+        return (self.pose.origin + reach[:, None] * rays,
+                self.pixel_stddev ** 2 * jacobian @ jacobian.transpose(0, 2, 1))
+
+    def locate(self, cones: Cones) -> tuple[Located, np.ndarray]:
+        """
+        Return those cones that have a place within the range limits, and their indices.
+
+        Nearest first.
+
+        A base that the image's edge or another cone hides is replaced by the tip, at the height
+        of the cone's class.
+        """
+        heights, plates = self.sizes.of(cones.class_id)
+        by_height = cones.hidden & ~cones.topless
+        pixels = np.where(by_height[:, None], cones.tip, cones.base).astype(np.float64)
+        above = np.where(by_height, heights, 0.0)
+        xyz, covariance = self._meet(pixels, above)
+        # The base's lowest row is the plate's nearest edge, not its middle.
+        away = xyz[:, :2] - self.pose.origin[:2]
+        length = np.maximum(np.hypot(away[:, 0], away[:, 1]), 1e-6)
+        shift = np.where(by_height, 0.0, EDGE_SHARE * plates)
+        xyz[:, :2] += away * (shift / length)[:, None]
+        xyz[:, 2] = self.ground_z
+        distance = np.hypot(xyz[:, 0], xyz[:, 1])
+        with np.errstate(invalid='ignore'):
+            good = (distance >= self.min_range) & (distance <= self.max_range)
+            # Where neither base nor tip shows, there is no saying.
+            good &= ~(cones.hidden & cones.topless) & np.isfinite(covariance).all(axis=(1, 2))
+        order = np.flatnonzero(good)
+        order = order[np.argsort(distance[order], kind='stable')]
+        return Located(cones, xyz, covariance, by_height).select(order), order

@@ -1,0 +1,136 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Cones as messages, made of whatever classes are given: rclpy's, or those that rosbags writes.
+
+`make('sensor_msgs/msg/PointCloud2')` returns the class of that name; its fields are keywords.
+"""
+from __future__ import annotations
+
+import array
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from eunet_ros.cones.detection import Cones
+from eunet_ros.cones.ground import ConeSizes, Located
+from eunet_ros.cones.tracking import Tracks
+import numpy as np
+
+Make = Callable[[str], Any]
+KNOCKED_OVER, CUT, BY_HEIGHT, KEPT = 1, 2, 4, 8  # bits of the field flags
+_UINT8, _UINT16, _UINT32, _FLOAT32 = 2, 4, 6, 7  # sensor_msgs/PointField
+_FIELDS = (('x', '<f4'), ('y', '<f4'), ('z', '<f4'), ('confidence', '<f4'), ('u', '<f4'),
+           ('v', '<f4'), ('variance', '<f4'), ('variance_across', '<f4'), ('id', '<u4'),
+           ('age', '<u2'), ('class_id', 'u1'), ('flags', 'u1'))
+POINT = np.dtype(list(_FIELDS))
+_KINDS = {'<f4': _FLOAT32, '<u4': _UINT32, '<u2': _UINT16, 'u1': _UINT8}
+_ARROW, _ADD, _DELETE = 0, 0, 2                  # visualization_msgs/Marker
+_NAMESPACE = 'cones'
+
+
+def along_and_across(located: Located) -> tuple[np.ndarray, np.ndarray]:
+    """Return the variances (n,) [m²] along the line of sight from base_link, and across it."""
+    bearing = np.arctan2(located.xyz[:, 1], located.xyz[:, 0])
+    c, s, p = np.cos(bearing), np.sin(bearing), located.covariance
+    along = c * c * p[:, 0, 0] + 2 * c * s * p[:, 0, 1] + s * s * p[:, 1, 1]
+    return along, p[:, 0, 0] + p[:, 1, 1] - along
+
+
+def points(located: Located, tracks: Tracks | None = None) -> np.ndarray:
+    """Return cones as an array of POINT, one row each, nearest first."""
+    cones, out = located.cones, np.zeros(len(located.cones), POINT)
+    out['x'], out['y'], out['z'] = located.xyz.T
+    out['confidence'], out['class_id'] = cones.confidence, cones.class_id
+    out['u'], out['v'] = cones.base.T
+    out['variance'], out['variance_across'] = along_and_across(located)
+    out['flags'] = (KNOCKED_OVER * cones.knocked_over + CUT * cones.cut
+                    + BY_HEIGHT * located.by_height)
+    if tracks is not None:
+        out['id'], out['age'] = tracks.number, tracks.age
+        out['flags'] |= (KEPT * ~tracks.found).astype(np.uint8)
+    return out
+
+
+def header_of(make: Make, stamp: Any, frame_id: str) -> Any:
+    """Return a std_msgs/Header."""
+    return make('std_msgs/msg/Header')(stamp=stamp, frame_id=frame_id)
+
+
+def point_cloud(make: Make, header: Any, rows: np.ndarray) -> Any:
+    """Return a sensor_msgs/PointCloud2 of `points`."""
+    kind, field = make('sensor_msgs/msg/PointCloud2'), make('sensor_msgs/msg/PointField')
+    data = rows.tobytes()
+    # rosbags takes nothing but arrays of NumPy; rclpy checks everything but array.array slowly.
+    data = (np.frombuffer(data, np.uint8) if hasattr(kind, '__msgtype__')
+            else array.array('B', data))
+    return kind(
+        header=header, height=1, width=len(rows), is_bigendian=False, point_step=POINT.itemsize,
+        row_step=POINT.itemsize * len(rows), data=data, is_dense=True,
+        fields=[field(name=name, offset=POINT.fields[name][1], datatype=_KINDS[code], count=1)
+                for name, code in _FIELDS])
+
+
+def read_points(cloud: Any) -> np.ndarray:
+    """Return the rows of a message that `point_cloud` made, as an array of POINT."""
+    return np.frombuffer(bytes(cloud.data), POINT)
+
+
+def markers(make: Make, header: Any, located: Located, tracks: Tracks | None,
+            colors: Sequence[Sequence[int]], sizes: ConeSizes, lifetime_s: float,
+            shown: Collection[int] = ()) -> tuple[Any, set[int]]:
+    """
+    Return a visualization_msgs/MarkerArray of cones in their true size, and the ids in it.
+
+    An arrow without a shaft is a cone. colors: RGB of each class id, 0 to 255. shown: ids of the
+    markers before, which are deleted where they are gone.
+    """
+    marker, point = make('visualization_msgs/msg/Marker'), make('geometry_msgs/msg/Point')
+    vector, color = make('geometry_msgs/msg/Vector3'), make('std_msgs/msg/ColorRGBA')
+    duration = make('builtin_interfaces/msg/Duration')
+    life = duration(sec=int(lifetime_s), nanosec=int(lifetime_s % 1 * 1e9))
+    ids = (np.arange(len(located.cones)) if tracks is None
+           else tracks.number & 0x7FFFFFFF).tolist()
+    heights, plates = sizes.of(located.cones.class_id)
+    found = []
+    palette = {k: color(r=rgb[0] / 255, g=rgb[1] / 255, b=rgb[2] / 255, a=1.0)
+               for k, rgb in enumerate(colors)}
+    unknown = color(r=1.0, g=1.0, b=1.0, a=1.0)
+    for number, (x, y, z), height, plate, kind in zip(
+            ids, located.xyz.tolist(), heights.tolist(), plates.tolist(),
+            located.cones.class_id.tolist()):
+        found.append(marker(
+            header=header, ns=_NAMESPACE, id=number, type=_ARROW, action=_ADD,
+            points=[point(x=x, y=y, z=z), point(x=x, y=y, z=z + height)],
+            scale=vector(x=0.3 * plate, y=plate, z=height), color=palette.get(kind, unknown),
+            lifetime=life))
+    for number in sorted(set(shown) - set(ids)):
+        found.append(marker(header=header, ns=_NAMESPACE, id=number, action=_DELETE))
+    return make('visualization_msgs/msg/MarkerArray')(markers=found), set(ids)
+
+
+def detections(make: Make, header: Any, cones: Cones, tracks: Tracks | None = None) -> Any:
+    """
+    Return a vision_msgs/Detection2DArray; class ids as text, as LabelInfo's numbers.
+
+    header: of the image, boxes are in its pixels.
+    """
+    names = ('Detection2D', 'ObjectHypothesisWithPose', 'ObjectHypothesis', 'BoundingBox2D',
+             'Pose2D', 'Point2D')
+    detection, posed, hypothesis, box, pose, point = (make(f'vision_msgs/msg/{n}') for n in names)
+    found = []
+    for k, ((u0, v0, u1, v1), kind, score) in enumerate(zip(
+            cones.box.tolist(), cones.class_id.tolist(), cones.confidence.tolist())):
+        centre = pose(position=point(x=0.5 * (u0 + u1 - 1), y=0.5 * (v0 + v1 - 1)), theta=0.0)
+        found.append(detection(
+            header=header, id='' if tracks is None else str(tracks.number[k]),
+            bbox=box(center=centre, size_x=float(u1 - u0), size_y=float(v1 - v0)),
+            results=[posed(hypothesis=hypothesis(class_id=str(kind), score=score))]))
+    return make('vision_msgs/msg/Detection2DArray')(header=header, detections=found)
+
+
+def label_info(make: Make, header: Any, names: Sequence[str]) -> Any:
+    """Return a vision_msgs/LabelInfo: the name of each class id."""
+    label = make('vision_msgs/msg/VisionClass')
+    return make('vision_msgs/msg/LabelInfo')(
+        header=header, threshold=0.0,
+        class_map=[label(class_id=k, class_name=name) for k, name in enumerate(names)])

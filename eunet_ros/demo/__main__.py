@@ -1,0 +1,225 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The whole job on a recorded drive: play it, segment it, record and score the masks.
+
+    python -m eunet_ros.demo --bag my_drive --image-topic /camera/image_raw
+
+Player, node and recorder are processes of their own that talk over DDS, as in the car, so latency
+is measured from outside the node. Leaves a bag, a video, a picture and report.json.
+"""
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from datetime import datetime
+import json
+import os
+from pathlib import Path
+import signal
+import sys
+import tempfile
+from typing import Any, TYPE_CHECKING
+
+from eunet_ros.bags.frame_source import BagSource, DEFAULT_HZ, FolderSource, open_source
+from eunet_ros.bags.mask_store import MaskReader, MASKS_FILE
+from eunet_ros.bags.messages import COMPRESSED_IMAGE
+from eunet_ros.bags.reader import Bag, BagError, find_ground_truth
+from eunet_ros.calibration.mounting_file import find_mounting, MOUNTING, read_mounting
+from eunet_ros.demo.cones import DemoCones
+from eunet_ros.demo.output import (
+    check_output,
+    PICTURE,
+    put_in_place,
+    RecordedDrive,
+    REPORT,
+    score,
+    write_picture,
+    write_recordings,
+)
+from eunet_ros.model.common.files import write_json
+from eunet_ros.model.common.resources import DEFAULT_WEIGHTS, share_file
+from eunet_ros.model.engines import AUTO, ENGINES
+from eunet_ros.replay.drive import (
+    check_ros,
+    DemoError,
+    drive_environment,
+    LiveDrive,
+    node_arguments,
+)
+from eunet_ros.replay.figures import make_report, rate_hz
+
+if TYPE_CHECKING:
+    from eunet_ros.demo.display import Display
+
+SAMPLE_BAG = 'test/data/sample_drive'
+_INTERRUPTED = 130
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the demo; returns the exit code."""
+    options = _arguments(args)
+    try:
+        from eunet_ros.demo.display import Display
+    except ImportError as error:
+        print(f'demo: The Python package rich is missing ({error}): pip install rich.',
+              file=sys.stderr)
+        return 1
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    display = Display()
+    try:
+        with display:
+            report, kept = run(options, display)
+    except (ValueError, OSError, DemoError) as error:
+        display.complain(f'demo: {error}')
+        return 1
+    except KeyboardInterrupt:
+        display.complain('demo: interrupted, nothing was written')
+        return _INTERRUPTED
+    lines = [f'Written to {options.output}: {", ".join(sorted(os.listdir(options.output)))}']
+    if kept:
+        lines.append(f'The former output is kept in {kept}.')
+    display.result(report, lines)
+    return 0
+
+
+def run(o: argparse.Namespace, display: Display) -> tuple[dict[str, Any], Path | None]:
+    """
+    Play, segment, record, score and write; returns the report and where a former output went.
+
+    Raises ValueError (BagError, SourceError, CheckpointError), OSError or DemoError.
+    """
+    check_ros()
+    source = open_source(None if o.images else o.bag or _sample_bag(), o.images, o.image_topic,
+                         o.hz)
+    check_output(o.output)
+    o.output.parent.mkdir(parents=True, exist_ok=True)
+    # Beside its place, so that what is there stays until all is written.
+    with tempfile.TemporaryDirectory(prefix=f'.{o.output.name}.', dir=o.output.parent) as work:
+        made = Path(work) / 'output'
+        made.mkdir()
+        write_json(made / REPORT, _drive(o, source, Path(work), made, display))
+        return json.loads((made / REPORT).read_text()), put_in_place(made, o.output)
+
+
+def _drive(o: argparse.Namespace, source: BagSource | FolderSource, work: Path, made: Path,
+           display: Display) -> dict[str, Any]:
+    def show(text: str, sent: int, masked: int) -> None:
+        words = f'Playing, {masked} masks' if sent else text or 'Starting the node'
+        display.show(words, sent, source.count)
+
+    started = datetime.now().astimezone()
+    mounting = _mounting(o, source)
+    parameters = {'weights': _weights(o.weights), 'variant': o.variant, 'engine': o.engine,
+                  **(mounting or {})}
+    compressed = source.msgtype == COMPRESSED_IMAGE
+    played = ['--images', str(source.path), '--hz', str(o.hz)] if o.images else [
+        str(source.path), '--image-topic', source.bag_topic]
+    record = LiveDrive(
+        work, node_arguments(source.topic, compressed, parameters, work),
+        [*played, '--publish-as', source.topic, '--rate', str(o.rate), '--restamp'],
+        drive_environment(o.dds_profile, os.environ), o.start_timeout, show).run()
+    masks = MaskReader(work / MASKS_FILE)
+    if not len(masks):
+        raise DemoError(f'The node returned no mask for {len(record.sent)} images; its last error:'
+                        f' {record.diagnostics.get("last error") or "none"}')
+    # Here, not before: importing torch would take time from the start of the node.
+    from eunet_ros.model.checkpoint import load_checkpoint
+    cones = None if mounting is None else DemoCones(mounting)
+    drive = RecordedDrive(source, record, masks, load_checkpoint(o.weights, o.variant).classes,
+                          cones)
+    display.show('Writing bag and video', 0, len(record.sent))
+    camera_hz = rate_hz([stamp for *_, stamp in record.sent]) or o.hz
+    write_recordings(made, drive, camera_hz / o.rate, display.advance)
+    display.show('Scoring', len(record.sent), len(record.sent))
+    report = make_report(record, masks.arrivals, _scores(drive, source, display),
+                         str(source.path), getattr(source, 'bag_topic', source.topic), started)
+    report['cones'] = cones and cones.report()
+    write_picture(made / PICTURE, drive, f'{report["variant"]} on {report["engine"]}',
+                  _note(report))
+    return report
+
+
+def _scores(drive: RecordedDrive, source: BagSource | FolderSource,
+            display: Display) -> dict[str, Any]:
+    """Score where there is truth; a truth that cannot be used is no reason to lose the rest."""
+    try:
+        scores = score(drive)
+        if isinstance(source, BagSource):
+            with Bag(source.path) as bag:
+                truth = find_ground_truth(bag.topics.values())
+            if truth and not any(True for _ in drive.truths()):
+                raise BagError(f'no message of {truth.name} has the stamp of an image')
+        return scores
+    except ValueError as error:
+        display.complain(f'demo: not scored: {error}')
+        names = drive.classes.names[1:]
+        return {'dice': None, 'iou': dict.fromkeys(names), 'miou': None}
+
+
+def _mounting(o: argparse.Namespace,
+              source: BagSource | FolderSource) -> dict[str, Any] | None:
+    """Return how the camera was mounted, as told or as the bag says; None for neither."""
+    if o.mounting is not None:
+        return read_mounting(o.mounting)
+    return None if o.images else find_mounting(Path(source.path)) or None
+
+
+def _sample_bag() -> Path:
+    if Path(SAMPLE_BAG).is_dir():
+        return Path(SAMPLE_BAG)
+    try:
+        return share_file(f'{SAMPLE_BAG}/metadata.yaml').parent
+    except FileNotFoundError as error:
+        raise DemoError('The sample drive is not installed: name a bag with --bag, or run the '
+                        'demo in a clone of the repository.') from error
+
+
+def _weights(name_or_path: str) -> str:
+    """Make a path absolute: the node need not run here."""
+    path = Path(name_or_path).expanduser()
+    return str(path.absolute()) if path.suffix or os.sep in name_or_path else name_or_path
+
+
+def _note(report: Mapping[str, Any]) -> str:
+    latency, parts = report['latency_ms'], []
+    if latency['p50'] is not None:
+        parts.append(f'p50 {latency["p50"]:.0f} ms, p99 {latency["p99"]:.0f} ms')
+    if report['dice'] is not None:
+        parts.append(f'Dice {report["dice"]:.3f}')
+    if report['miou'] is not None:
+        parts.append(f'mIoU {report["miou"]:.3f}')
+    return ', '.join(parts)
+
+
+def _arguments(args: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        'eunet_ros.demo', description='Segment a recorded drive in real time and report.')
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument('--bag', type=Path, help='a rosbag2 (default: the sample drive)')
+    what.add_argument('--images', type=Path, metavar='FOLDER', help='a folder of images')
+    parser.add_argument('--image-topic', default='', help='where the bag has several cameras')
+    parser.add_argument('--hz', type=float, default=DEFAULT_HZ,
+                        help=f"a folder's images a second (default: {DEFAULT_HZ:g})")
+    parser.add_argument('--mounting', type=Path, metavar='YAML',
+                        help='how the camera is mounted, as calibrate_mount writes it (default: '
+                             f"{MOUNTING} in the bag's folder, where there is one)")
+    parser.add_argument('--rate', type=float, default=1.0, help='speed (default: 1, real time)')
+    parser.add_argument('--output', type=Path, default=Path('demo_output'))
+    parser.add_argument('--weights', default=DEFAULT_WEIGHTS, metavar='NAME|PATH')
+    parser.add_argument('--variant', default='', help='refuse weights of another variant')
+    parser.add_argument('--engine', default=AUTO, choices=(AUTO, *ENGINES))
+    parser.add_argument('--start-timeout', type=float, default=600.0, metavar='S',
+                        help='for the node, which may build an engine (default: 600)')
+    parser.add_argument('--no-dds-profile', dest='dds_profile', action='store_false',
+                        help='run Fast DDS as it comes, without memory for large images')
+    options = parser.parse_args(args)
+    if not 0.1 <= options.hz <= 1000:
+        parser.error(f'--hz must be from 0.1 to 1000, found {options.hz:g}')
+    if not 0.01 <= options.rate <= 100:
+        parser.error(f'--rate must be from 0.01 to 100, found {options.rate:g}')
+    return options
+
+
+if __name__ == '__main__':
+    sys.exit(main())

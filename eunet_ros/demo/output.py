@@ -1,0 +1,254 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the demo leaves behind: a bag, a video, a picture and scores; no ROS imports."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+import json
+from pathlib import Path
+import shutil
+from typing import Any
+
+import cv2
+from eunet_ros.bags.frame_source import BagSource, FolderSource, Frame
+from eunet_ros.bags.mask_store import MaskReader
+from eunet_ros.bags.messages import (
+    CAMERA_INFO,
+    COMPRESSED_IMAGE,
+    compressed_image,
+    deserialise,
+    IMAGE,
+    mono_image,
+    POINT_CLOUD,
+    serialise,
+    with_stamp,
+)
+from eunet_ros.bags.reader import Bag, BagError, find_ground_truth
+from eunet_ros.bags.writer import BagWriter
+from eunet_ros.cones.drawing import draw_cones, draw_from_above
+from eunet_ros.demo.cones import DemoCones
+from eunet_ros.evaluation.page.frame_pictures import draw_mask, draw_sheet
+from eunet_ros.evaluation.scoring.pixel_scores import Confusion, IGNORE
+from eunet_ros.images.conversions import (
+    compressed_to_bgr,
+    compressed_to_mask,
+    ConversionError,
+    image_to_bgr,
+    image_to_mask,
+)
+from eunet_ros.images.video import letterbox, open_video
+from eunet_ros.model.common.classes import ClassTable
+from eunet_ros.replay.drive import DemoError, DriveRecord
+import numpy as np
+
+REPORT, BAG, VIDEO, PICTURE = 'report.json', 'bag', 'overlay.mp4', 'overlay.png'
+CONES = 'cones.png'  # the same image and the ground from above
+_CONTENT = {REPORT, BAG, VIDEO, PICTURE, CONES}
+_MASK_TOPIC, _OVERLAY_TOPIC = '/eunet/mask', '/eunet/overlay/compressed'
+_CONES_TOPIC = '/eunet/cones'
+_JPEG_QUALITY = 85
+
+
+@dataclass
+class RecordedDrive:
+    """
+    A drive that happened: its images, masks, and the class table of the weights.
+
+    cones: finds and places them, None where it is not known how the camera was mounted.
+    """
+
+    source: BagSource | FolderSource
+    record: DriveRecord
+    masks: MaskReader
+    classes: ClassTable
+    cones: DemoCones | None = None
+
+    def __post_init__(self) -> None:
+        self.sent_of = {stamp: sent for _, stamp, sent in self.record.sent}
+        self._sent = {index: sent for index, _, sent in self.record.sent}
+        self._place = {stamp: i for i, stamp in enumerate(self.masks.arrivals)}
+
+    def frames(self) -> Iterator[tuple[Frame, int]]:
+        """Yield the frames that were sent, with the stamp they carried, ns."""
+        for frame in self.source.frames():
+            if frame.index in self._sent:
+                yield frame, self._sent[frame.index]
+
+    def mask(self, sent: int) -> np.ndarray | None:
+        """Return the mask of the frame sent with that stamp, None where there is none."""
+        place = self._place.get(sent)
+        return None if place is None else self.masks.read(place).mask
+
+    def image(self, frame: Frame) -> np.ndarray | None:
+        """Return a frame's picture as BGR, None where it cannot be decoded."""
+        try:
+            msg = deserialise(frame.image, self.source.msgtype)
+            return compressed_to_bgr(msg) if hasattr(msg, 'format') else image_to_bgr(msg)
+        except ValueError:
+            return None
+
+    def truths(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield (stamp that the frame was sent with, true class ids) where there is truth."""
+        if not isinstance(self.source, BagSource):
+            return
+        with Bag(self.source.path) as bag:
+            topic = find_ground_truth(bag.topics.values())
+            for _, msg in bag.messages(topic) if topic else ():
+                stamp = msg.header.stamp.sec * 1_000_000_000 + msg.header.stamp.nanosec
+                if stamp in self.sent_of:
+                    try:
+                        mask = (compressed_to_mask if hasattr(msg, 'format')
+                                else image_to_mask)(msg)
+                    except ConversionError as error:
+                        raise BagError(f'Ground truth on {topic.name}: {error}') from error
+                    yield self.sent_of[stamp], self._as_binary(mask)
+
+    def _as_binary(self, mask: np.ndarray) -> np.ndarray:
+        """Make all cones one class where the weights know no more."""
+        if len(self.classes.names) > 2:
+            return mask
+        return np.where(mask == IGNORE, IGNORE, mask > 0).astype(np.uint8)
+
+
+def score(drive: RecordedDrive) -> dict[str, Any]:
+    """Return dice, iou and miou, all None without ground truth; raises ValueError (BagError)."""
+    confusion = Confusion(len(drive.classes.names))
+    for sent, truth in drive.truths():
+        mask = drive.mask(sent)
+        if mask is not None:
+            confusion.add(truth, mask)
+    return confusion.report(drive.classes.names)
+
+
+def write_recordings(folder: Path, drive: RecordedDrive, hz: float,
+                     done: Callable[[], None]) -> None:
+    """
+    Write the bag and the video; done() is called after each frame. Raises OSError, BagError.
+
+    The bag holds images as sent, masks without loss, overlays as JPEG. hz: of the video.
+    """
+    source, table = drive.source, drive.classes.table_bgr
+    topic = f'{source.topic}/compressed' if source.msgtype == COMPRESSED_IMAGE else source.topic
+    info_topic = f'{source.topic.rpartition("/")[0]}/camera_info'
+    video: cv2.VideoWriter | None = None
+    size = (0, 0)
+    with BagWriter(folder / BAG) as bag:
+        bag.add_topic(topic, source.msgtype)
+        if source.has_camera_info:
+            bag.add_topic(info_topic, CAMERA_INFO)
+        bag.add_topic(_MASK_TOPIC, IMAGE)
+        bag.add_topic(_OVERLAY_TOPIC, COMPRESSED_IMAGE)
+        if drive.cones:
+            bag.add_topic(_CONES_TOPIC, POINT_CLOUD)
+        arrivals = drive.masks.arrivals
+        for frame, sent in drive.frames():
+            bag.flush(before=sent)
+            bag.write(topic, sent, with_stamp(frame.image, sent))
+            if frame.camera_info and source.has_camera_info:
+                bag.write(info_topic, sent, with_stamp(frame.camera_info, sent))
+            image, mask = drive.image(frame), drive.mask(sent)
+            if image is None:
+                done()
+                continue
+            if mask is not None:
+                frame_id = deserialise(frame.image, source.msgtype).header.frame_id
+                image = draw_mask(image, mask, table)
+                if drive.cones:
+                    seen = drive.cones.find(frame, sent, mask)
+                    drive.cones.count(seen)
+                    if seen.located:
+                        draw_cones(image, seen.located, table)
+                        bag.write(_CONES_TOPIC, arrivals[sent], drive.cones.message(sent, seen))
+                jpeg = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
+                bag.write(_MASK_TOPIC, arrivals[sent],
+                          serialise(mono_image(sent, frame_id, mask)))
+                bag.write(_OVERLAY_TOPIC, arrivals[sent], serialise(compressed_image(
+                    sent, frame_id, 'bgr8; jpeg compressed bgr8', jpeg.tobytes())))
+            if video is None:
+                size = (image.shape[1] // 2 * 2, image.shape[0] // 2 * 2)
+                video = open_video(folder / VIDEO, hz, size)
+            video.write(letterbox(image, size))
+            done()
+    if video is not None:
+        video.release()
+
+
+def write_picture(path: Path, drive: RecordedDrive, title: str, note: str) -> bool:
+    """
+    Write the frame with the most cone pixels of the middle third of the masked ones.
+
+    Where its cones have places, CONES is written beside it. Returns whether there was a frame;
+    raises OSError, BagError.
+    """
+    stamps = list(drive.masks.arrivals)
+    third = len(stamps) // 3
+    middle = stamps[third:len(stamps) - third]
+    sent_stamps = set(drive.sent_of.values())
+    middle = [stamp for stamp in middle if stamp in sent_stamps]
+    if not middle:
+        return False
+    best = max(middle, key=lambda stamp: np.count_nonzero(drive.mask(stamp)))
+    frame = next(f for f, sent in drive.frames() if sent == best)
+    image, mask = drive.image(frame), drive.mask(best)
+    if image is None:
+        return False
+    seen = drive.cones.find(frame, best, mask) if drive.cones else None
+    located = seen.located if seen else None
+    truth = next((truth for sent, truth in drive.truths() if sent == best), None)
+    table = drive.classes.table_bgr
+    pictures = {path: draw_sheet(image, mask, truth, drive.classes.names, table, title, note,
+                                 located)}
+    if located:
+        overlay = draw_mask(image, mask, table)
+        draw_cones(overlay, located, table)
+        height = image.shape[0]
+        pictures[path.with_name(CONES)] = np.hstack([
+            overlay, draw_from_above(located, table, (height, height * 3 // 4))])
+    for file, picture in pictures.items():
+        if not cv2.imwrite(str(file), picture):
+            raise OSError(f'{file} could not be written')
+    return True
+
+
+def check_output(folder: Path) -> None:
+    """Raise DemoError where the folder is something that the demo did not make."""
+    for place in (folder, _old(folder)):
+        if place.exists() and not _made_by_demo(place):
+            raise DemoError(f'{place} exists and was not made by the demo: choose another '
+                            '--output, or move it away.')
+
+
+def put_in_place(made: Path, folder: Path) -> Path | None:
+    """
+    Rename the finished folder to its place; the demo's former one is kept as <name>.old.
+
+    Returns where the former one is kept now, None where there was none. Raises DemoError, OSError.
+    """
+    check_output(folder)
+    kept = None
+    if folder.exists():
+        kept = _old(folder)
+        if kept.exists():
+            shutil.rmtree(kept)
+        folder.rename(kept)
+    made.rename(folder)
+    return kept
+
+
+def _old(folder: Path) -> Path:
+    return folder.with_name(f'{folder.name}.old')
+
+
+def _made_by_demo(folder: Path) -> bool:
+    """Return whether a folder is empty, or holds the demo's report and nothing of others."""
+    if not folder.is_dir():
+        return False
+    names = {entry.name for entry in folder.iterdir()}
+    if not names:
+        return True
+    try:
+        report: Mapping[str, Any] = json.loads((folder / REPORT).read_text())
+        return names <= _CONTENT and 'frames_sent' in report
+    except (OSError, ValueError, TypeError):
+        return False

@@ -1,0 +1,112 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The frames by which the page shows cones on the ground: the image, and the same from above."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+from eunet_ros.bags.reader import Bag, BagError
+from eunet_ros.cones.detection import find_cones
+from eunet_ros.cones.drawing import draw_cones, draw_from_above
+from eunet_ros.evaluation.page.frame_pictures import draw_mask
+from eunet_ros.evaluation.page.pictures import data_uri, decoded_image, rows_of
+from eunet_ros.evaluation.page.recordings import Overlays
+from eunet_ros.evaluation.run.journal import Row
+from eunet_ros.evaluation.run.plan import bag_files, Plan
+from eunet_ros.evaluation.scoring.pixel_scores import IGNORE
+from eunet_ros.evaluation.scoring.score import find_truth
+from eunet_ros.evaluation.scoring.summary import FrameFigures
+from eunet_ros.evaluation.scoring.truth import open_truth, Truth
+import numpy as np
+
+SHOWN = 3
+_WIDE, _HIGH = 960, 540     # pixels of the image; the ground has its height
+_MOST_REACH, _LEAST_REACH = 30.0, 10.0   # m that are shown ahead
+_NEAR = 0.95                # of the cones that must be within what is shown
+
+
+@dataclass
+class GroundFrame:
+    """A frame of the page; views: (weights' label, image, ground from above) as data URIs."""
+
+    bag: str
+    index: int
+    stamp: int
+    placed: list[int | None]
+    has_truth: bool
+    views: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+def choose_frames(frames: Sequence[FrameFigures], count: int = SHOWN) -> list[int]:
+    """Return the frame with the most cones on the ground in each part of the drive."""
+    chosen = []
+    for part in np.array_split(np.arange(len(frames)), count):
+        most = max(part.tolist(), default=None, key=lambda place: sum(
+            n or 0 for n in frames[place].placed))
+        if most is not None and any(frames[most].placed):
+            chosen.append(most)
+    return chosen
+
+
+def ground_frames(plan: Plan, journal: Path, frames: Sequence[FrameFigures]) -> list[GroundFrame]:
+    """Return the frames with their pictures; what cannot be read again is left out."""
+    found = []
+    for place in choose_frames(frames):
+        frame = frames[place]
+        files = bag_files(journal, frame.bag)
+        [row] = rows_of(files, {frame.index}).values()
+        overlays, truth = Overlays(plan, frame.bag, files), None
+        try:
+            truth = _truth_of(plan, frame.bag)
+            with Bag(plan.bags[frame.bag].path) as bag:
+                image = decoded_image(bag, plan.bags[frame.bag].image_topic, frame)
+            if image is not None:
+                found.append(_one(plan, frame, row, image, overlays, truth))
+        except BagError:
+            continue
+        finally:
+            overlays.close()
+            if truth:
+                truth.close()
+    return found
+
+
+def _truth_of(plan: Plan, number: int) -> Truth | None:
+    try:
+        return open_truth(plan.truth, Path(plan.bags[number].path), plan.truth_classes)
+    except ValueError:
+        return None
+
+
+def _one(plan: Plan, frame: FrameFigures, row: Row, image: np.ndarray, overlays: Overlays,
+         truth: Truth | None) -> GroundFrame:
+    places = overlays.places
+    places.follow(row)
+    p, known = places.parameters, []
+    true, _ = find_truth(truth, frame.stamp, image.shape[:2], plan.truth['tolerance_ns'])
+    if true is not None:
+        cones = places.place_true(find_cones(np.where(true == IGNORE, 0, true).astype(np.uint8)),
+                                  true.shape).located
+        known = [(x, y, kind) for (x, y, _), kind in zip(
+            cones.xyz.tolist(), cones.cones.class_id.tolist())] if cones else []
+    out = GroundFrame(plan.bags[frame.bag].label, frame.index, frame.stamp, frame.placed,
+                      bool(known))
+    for k, mask in enumerate(overlays.masks(row)):
+        located = None if mask is None else places.place(
+            k, find_cones(mask, None, p.cone_min_pixels, p.cone_min_height), mask.shape).located
+        if located is None:
+            continue
+        table = plan.weights[k].table.table_bgr
+        drawn = cv2.resize(draw_mask(image, mask, table), (_WIDE, round(
+            _WIDE * image.shape[0] / image.shape[1])), interpolation=cv2.INTER_AREA)
+        # Drawn after the change of size, so that the distances can be read.
+        draw_cones(drawn, located.scaled(_WIDE / image.shape[1]), table)
+        far = np.concatenate([located.distance, [np.hypot(x, y) for x, y, _ in known]])
+        reach = float(np.quantile(far, _NEAR)) + 1.0 if far.size else _LEAST_REACH
+        above = draw_from_above(located, table, (_HIGH, _HIGH),
+                                float(np.clip(reach, _LEAST_REACH, _MOST_REACH)), known)
+        out.views.append((plan.weights[k].label, data_uri(drawn), data_uri(above)))
+    return out

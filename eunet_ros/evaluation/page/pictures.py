@@ -1,0 +1,210 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The frames that the page shows: which, and their pictures side by side."""
+from __future__ import annotations
+
+import base64
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+from eunet_ros.bags.messages import deserialise, stamp_of
+from eunet_ros.bags.reader import Bag, BagError
+from eunet_ros.evaluation.page.frame_pictures import draw_mask
+from eunet_ros.evaluation.page.recordings import Overlays
+from eunet_ros.evaluation.run.journal import read_rows, Row
+from eunet_ros.evaluation.run.plan import bag_files, BagFiles, Plan
+from eunet_ros.evaluation.scoring.pixel_scores import IGNORE
+from eunet_ros.evaluation.scoring.score import find_truth
+from eunet_ros.evaluation.scoring.summary import FrameFigures
+from eunet_ros.evaluation.scoring.truth import as_binary, open_truth
+from eunet_ros.images.conversions import compressed_to_bgr, image_to_bgr
+import numpy as np
+
+WORST = 20
+_APART_NS = 300_000_000      # frames nearer than this show the same
+_FULL, _ZOOM = (480, 270), (320, 240)   # pixels of the pictures
+_QUALITY = 80
+_LEAST_CROP = 128            # pixels of the image that a zoomed picture shows, at least
+
+
+@dataclass
+class WorstFrame:
+    """
+    A frame of the page; pictures are data URIs: (name, whole, zoomed or '').
+
+    why: what makes it one of the worst.
+    """
+
+    bag: str
+    index: int
+    stamp: int
+    why: str
+    pictures: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+def choose_worst(frames: Sequence[FrameFigures], count: int = WORST) -> list[int]:
+    """
+    Return the places of the worst frames, the worst first.
+
+    With truth those of the lowest Dice, then of the most wrong pixels; without, those with the
+    most blinking cones. Of frames that follow each other closely one is taken, while there are
+    others.
+    """
+    def key(place: int) -> tuple[float, float] | None:
+        f = frames[place]
+        dice = [d for d in f.dice if d is not None]
+        if dice:
+            return min(dice), -max(w for w in f.wrong if w is not None)
+        blinking = max((b for b in f.blinking if b), default=0)
+        return (2.0, -blinking) if blinking else None
+    ranked = sorted((k, place) for place in range(len(frames)) if (k := key(place)) is not None)
+    ranked = [place for k, place in ranked if k[0] < 1.0 or k[0] == 2.0]
+    chosen: list[int] = []
+    for place in ranked:
+        if len(chosen) == count:
+            return chosen
+        near = (c for c in chosen if frames[c].bag == frames[place].bag
+                and abs(frames[c].stamp - frames[place].stamp) < _APART_NS)
+        if next(near, None) is None:
+            chosen.append(place)
+    chosen += [place for place in ranked if place not in chosen][:count - len(chosen)]
+    return sorted(chosen, key=ranked.index)
+
+
+def data_uri(image: np.ndarray) -> str:
+    """Return a BGR image as a JPEG in a data URI."""
+    coded = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1]
+    return f'data:image/jpeg;base64,{base64.b64encode(coded.tobytes()).decode()}'
+
+
+def crop_of(wrong: np.ndarray) -> tuple[int, int, int, int]:
+    """Return u0, v0, u1, v1 of a 4:3 part of the image around its largest wrong spot."""
+    height, width = wrong.shape
+    near = cv2.dilate(wrong.astype(np.uint8), np.ones((9, 9), np.uint8))
+    count, _, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
+    if count < 2:
+        return 0, 0, width, height
+    left, top, w, h, _ = stats[1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())]
+    wide = min(width, max(_LEAST_CROP, int(2.2 * w), int(2.2 * h * 4 / 3)))
+    tall = min(height, wide * 3 // 4)
+    u = int(np.clip(left + w // 2 - wide // 2, 0, width - wide))
+    v = int(np.clip(top + h // 2 - tall // 2, 0, height - tall))
+    return u, v, u + wide, v + tall
+
+
+def _fitted(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    scale = min(size[0] / image.shape[1], size[1] / image.shape[0])
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_NEAREST if scale > 2 else cv2.INTER_LINEAR
+    return cv2.resize(image, (max(1, round(image.shape[1] * scale)),
+                              max(1, round(image.shape[0] * scale))), interpolation=how)
+
+
+def draw_frame(image: np.ndarray, panels: Sequence[tuple[str, np.ndarray, np.ndarray]],
+               crop: tuple[int, int, int, int] | None) -> list[tuple[str, str, str]]:
+    """
+    Return (name, whole, zoomed) pictures: of the image alone, and of each mask over it.
+
+    panels: (name, mask, colours); crop: the part to show enlarged.
+    """
+    pictures = []
+    for name, drawn in [('image', image), *((n, draw_mask(image, m, t)) for n, m, t in panels)]:
+        zoomed = ''
+        whole = drawn
+        if crop:
+            u0, v0, u1, v1 = crop
+            zoomed = data_uri(_fitted(drawn[v0:v1, u0:u1], _ZOOM))
+            whole = drawn.copy()
+            thick = max(1, image.shape[1] // 400)
+            cv2.rectangle(whole, (u0, v0), (u1 - 1, v1 - 1), (255, 255, 255), thick)
+        pictures.append((name, data_uri(_fitted(whole, _FULL)), zoomed))
+    return pictures
+
+
+def worst_frames(plan: Plan, journal: Path, frames: Sequence[FrameFigures]) -> list[WorstFrame]:
+    """Return the worst frames with their pictures; what cannot be read again is left out."""
+    chosen = choose_worst(frames)
+    found: dict[int, WorstFrame] = {}
+    for number in range(len(plan.bags)):
+        places = [place for place in chosen if frames[place].bag == number]
+        if places:
+            try:
+                found.update(_of_bag(plan, journal, number, places, frames))
+            except BagError:
+                continue
+    return [found[place] for place in chosen if place in found]
+
+
+def _of_bag(plan: Plan, journal: Path, number: int, places: list[int],
+            frames: Sequence[FrameFigures]) -> dict[int, WorstFrame]:
+    files, bag_plan = bag_files(journal, number), plan.bags[number]
+    rows = rows_of(files, {frames[place].index for place in places})
+    truth, overlays, found = None, Overlays(plan, number, files), {}
+    try:
+        truth = open_truth(plan.truth, Path(bag_plan.path), plan.truth_classes)
+    except ValueError:
+        truth = None
+    try:
+        with Bag(bag_plan.path) as bag:
+            for place in places:
+                frame = frames[place]
+                image = decoded_image(bag, bag_plan.image_topic, frame)
+                if image is None:
+                    continue
+                masks = overlays.masks(rows[frame.index])
+                true, _ = find_truth(truth, frame.stamp, image.shape[:2],
+                                     plan.truth['tolerance_ns'])
+                found[place] = _one(plan, frame, image, masks, true)
+    finally:
+        overlays.close()
+        if truth:
+            truth.close()
+    return found
+
+
+def rows_of(files: BagFiles, wanted: Collection[int]) -> dict[int, Row]:
+    """Return the rows of some frames by index, each with the CameraInfo that holds for it."""
+    rows, info = {}, {}
+    for row in read_rows(files.frames):
+        if 'c' in row:
+            info = {'c': row['c']}
+        if row['i'] in wanted:
+            rows[row['i']] = {**row, **info}
+    return rows
+
+
+def decoded_image(bag: Bag, topic: str, frame: FrameFigures) -> np.ndarray | None:
+    """Return the picture of a frame, None where it cannot be found or decoded."""
+    for _, raw in bag.raw(bag.topics[topic], frame.time, frame.time + 1):
+        if stamp_of(raw) == frame.stamp:
+            try:
+                msg = deserialise(raw, bag.topics[topic].msgtype)
+                return compressed_to_bgr(msg) if hasattr(msg, 'format') else image_to_bgr(msg)
+            except ValueError:
+                return None
+    return None
+
+
+def _one(plan: Plan, frame: FrameFigures, image: np.ndarray, masks: Sequence[Any],
+         true: np.ndarray | None) -> WorstFrame:
+    panels, wrong = [], np.zeros(image.shape[:2], bool)
+    tables = [w.table for w in plan.weights]
+    if true is not None:
+        panels.append(('truth', np.where(true == IGNORE, 0, true).astype(np.uint8),
+                       plan.truth_classes.table_bgr))
+    for weights, table, mask in zip(plan.weights, tables, masks):
+        if mask is None:
+            continue
+        name = 'mask' if len(plan.weights) == 1 else f'mask {weights.label}'
+        panels.append((name, mask, table.table_bgr))
+        if true is not None:
+            own = as_binary(true) if len(table.names) == 2 else true
+            wrong |= (own != IGNORE) & (own != mask)
+    shown = [f'{f"{w.label} " if len(plan.weights) > 1 else ""}{d:.3f}'
+             for w, d in zip(plan.weights, frame.dice) if d is not None]
+    why = (f'Dice {", ".join(shown)}' if shown
+           else f'{max(b for b in frame.blinking if b)} blinking cones')
+    return WorstFrame(plan.bags[frame.bag].label, frame.index, frame.stamp, why, draw_frame(
+        image, panels, crop_of(wrong) if wrong.any() else None))

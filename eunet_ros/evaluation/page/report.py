@@ -1,0 +1,111 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""report.json and metrics.csv."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+import csv
+from pathlib import Path
+from typing import Any
+
+from eunet_ros.evaluation.run.percentiles import percentiles
+from eunet_ros.evaluation.run.plan import Plan
+from eunet_ros.evaluation.scoring.summary import FrameFigures, Summary
+from eunet_ros.model.common.files import written_beside
+import numpy as np
+
+FORMAT = 1
+MEASURED = ('speed', 'run', 'live')   # what no two runs have in common
+
+
+def speed_of(frames: Sequence[FrameFigures], k: int) -> dict[str, Any]:
+    """Return the latencies of weights k by stage, and the images a second they allow."""
+    stages: dict[str, list[float]] = {}
+    for frame in frames:
+        for name, ms in (frame.stage_ms[k] or {}).items():
+            stages.setdefault(name, []).append(ms)
+    total = percentiles(stages.get('total', ()))
+    mean = float(np.mean(stages['total'])) if stages.get('total') else 0.0
+    return {'latency_ms': total, 'stage_ms': {
+        name: percentiles(values) for name, values in stages.items() if name != 'total'},
+        'images_per_s_one_at_a_time': round(1e3 / mean, 2) if mean else None}
+
+
+def make_report(plan: Plan, summary: Summary, partial: list[str], engines: list[dict[str, Any]],
+                run: dict[str, Any], live: dict[str, Any] | None) -> dict[str, Any]:
+    """
+    Return report.json.
+
+    partial: sentences of why frames are missing. engines: of each weights. run: of this run, such
+    as when it started. All that is measured stands under the keys MEASURED.
+    """
+    report = {
+        'format': FORMAT, 'complete': not partial, 'partial_because': partial,
+        'mode': plan.mode, 'frames': sum(b['frames'] for b in summary.bags),
+        'frames_done': len(summary.frames),
+        'frames_with_truth': sum(f.has_truth for f in summary.frames),
+        'bags': summary.bags,
+        'weights': [{**w, **engine} for w, engine in zip(summary.weights, engines)],
+        'comparison': summary.comparison, 'node_parameters': plan.node,
+        'speed': {w['label']: speed_of(summary.frames, k)
+                  for k, w in enumerate(summary.weights)},
+        'run': run}
+    if live is not None:
+        report['live'] = live
+    return rounded(report)
+
+
+def comparable(report: dict[str, Any]) -> dict[str, Any]:
+    """Return a report without what is measured: equal for equal frames, weights and engines."""
+    return {name: value for name, value in report.items() if name not in MEASURED}
+
+
+def rounded(value: Any, digits: int = 6) -> Any:
+    """Return the same with plain numbers, rounded, that JSON has."""
+    if isinstance(value, dict):
+        return {str(k): rounded(v, digits) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(v, digits) for v in value]
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, (float, np.floating)):
+        return round(float(value), digits) if np.isfinite(value) else None
+    return value
+
+
+def write_metrics(path: Path, plan: Plan, frames: Sequence[FrameFigures]) -> None:
+    """
+    Write a row of each frame: times in ns, latencies in ms; empty where there is nothing.
+
+    Raises OSError.
+    """
+    several = len(plan.weights) > 1
+    stages = sorted({name for f in frames[:1000] for ms in f.stage_ms for name in ms or ()})
+    columns = ['bag', 'frame', 'stamp_ns', 'recorded_ns', 'width', 'height', 'has_truth',
+               'lost_before', 'error']
+    for w in plan.weights:
+        end = f'_{w.label.lower()}' if several else ''
+        columns += [f'{name}{end}' for name in (
+            'dice', 'wrong_pixels', 'cones', 'with_position', *w.table.names[1:], 'blinking',
+            *(f'{s}_ms' for s in stages))]
+    with written_beside(path) as beside, open(beside, 'w', newline='', encoding='utf-8') as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        for f in frames:
+            height, width = f.size or ('', '')
+            row = [plan.bags[f.bag].label, f.index, f.stamp, f.time, width, height,
+                   int(f.has_truth), f.lost_before, f.error]
+            for k in range(len(plan.weights)):
+                cones, ms = f.cones[k], f.stage_ms[k] or {}
+                row += [_number(f.dice[k]), _number(f.wrong[k]),
+                        '' if cones is None else sum(cones), _number(f.placed[k]),
+                        *(cones if cones is not None
+                          else [''] * (len(plan.weights[k].classes) - 1)),
+                        _number(f.blinking[k]), *(ms.get(s, '') for s in stages)]
+            writer.writerow(row)
+
+
+def _number(value: float | None) -> str | float:
+    return '' if value is None else round(value, 6)

@@ -1,0 +1,236 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Frames that went through the running node over DDS, brought into the form of the others.
+
+Either the drive is made here, with the package's own player and recorder, or a bag is read that
+was recorded while another one played. What is scored afterwards is the same.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+import json
+import os
+from pathlib import Path
+import shutil
+from typing import Any
+
+from eunet_ros.bags.frame_source import BagSource, Frame
+from eunet_ros.bags.mask_store import MaskReader, MASKS_FILE, MaskWriter, read_mask
+from eunet_ros.bags.messages import COMPRESSED_IMAGE, IMAGE, stamp_of
+from eunet_ros.bags.reader import Bag, BagError
+from eunet_ros.evaluation.run.journal import Journal, Row
+from eunet_ros.evaluation.run.percentiles import percentiles
+from eunet_ros.evaluation.run.plan import bag_files, BagFiles, BagPlan, LIVE, Plan
+from eunet_ros.evaluation.run.positions import InfoNotes
+from eunet_ros.images.conversions import image_to_mask
+from eunet_ros.model.common.files import write_json
+from eunet_ros.replay.drive import (
+    check_ros,
+    DemoError,
+    drive_environment,
+    LiveDrive,
+    node_arguments,
+)
+from eunet_ros.replay.figures import rate_hz, stage_ms
+
+MASK_TOPIC = '/eunet/mask'
+_START_S = 600.0    # for the node, which may build an engine
+# Parameters that a drive into the node sets itself; it waits for diagnostics at their usual rate.
+_OWN = ('image_transport', 'autostart', 'diagnostics_period')
+_RENDERED_HERE = ('mask', 'overlay', 'color_mask', 'confidence')
+Show = Callable[[str, int, int], None]
+
+
+def play_all(plan: Plan, journal: Path, show: Show) -> None:
+    """Play every bag into a node with every weights; raises DemoError, ValueError, OSError."""
+    if plan.mode == LIVE:
+        check_ros()
+    for number, bag in enumerate(plan.bags):
+        files = bag_files(journal, number)
+        if files.end.exists():
+            continue
+        files.folder.mkdir(parents=True, exist_ok=True)
+        files.frames.unlink(missing_ok=True)
+        for scores in files.folder.glob('scores_*.jsonl'):
+            scores.unlink()
+        source = BagSource(bag.path, bag.image_topic)
+        frames = [frame._replace(image=b'') for frame in source.frames()]
+        _check_stamps(bag, frames)
+        made = [_drive(plan, k, bag, source, files, show) if plan.mode == LIVE
+                else _recorded(bag, files) for k in range(len(plan.weights))]
+        _write_rows(files, frames, made)
+        write_json(files.folder / 'live.json', [m['figures'] for m in made])
+        write_json(files.folder / 'engine.json', [m['engine'] for m in made])
+        write_json(files.end, {'complete': True, 'error': ''})
+
+
+def _check_stamps(bag: BagPlan, frames: Sequence[Frame]) -> None:
+    if len({frame.stamp for frame in frames}) < len(frames):
+        raise BagError(f'{bag.path}: images of {bag.image_topic} share their stamps, by which '
+                       'masks are told apart: evaluate it without --live, or set the camera '
+                       'driver to stamp its images.')
+
+
+def _drive(plan: Plan, k: int, bag: BagPlan, source: BagSource, files: BagFiles,
+           show: Show) -> dict[str, Any]:
+    """Play the bag into a node; returns what came back, see `_made`."""
+    work = files.folder / f'live_{"ab"[k]}'
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    weights = plan.weights[k]
+    parameters = {n: v for n, v in plan.node.items() if n not in _OWN}
+
+    def tell(text: str, sent: int, masked: int) -> None:
+        show(f'Playing into the node, {masked} masks' if sent else text or 'Starting the node',
+             sent, source.count)
+    record = LiveDrive(
+        work, node_arguments(source.topic, source.msgtype == COMPRESSED_IMAGE,
+                             {**parameters, **bag.mounting, 'weights': weights.given}, work),
+        [str(source.path), '--image-topic', source.bag_topic, '--publish-as', source.topic,
+         '--rate', str(plan.live.get('rate', 1.0))],
+        drive_environment(True, os.environ), _START_S, tell,
+        ['--all-of', MASK_TOPIC.rpartition('/')[0]]).run()
+    if not record.sent:
+        raise DemoError(f'No image of {source.path} was played.')
+    os.replace(work / MASKS_FILE, files.masks(k))
+    sent = {stamp: at for (_, stamp, _), at in zip(record.sent, record.sent_at)}
+    late = {stamp: ms for (_, stamp, _), ms in zip(record.sent, record.late_ms)}
+    # Of the recording's time, for the output bag.
+    first_at, rate = record.sent_at[0], plan.live.get('rate', 1.0)
+    write_json(work / 'clock.json', {'first_at': first_at, 'rate': rate})
+    return _made(files, k, sent, late, record.diagnostics)
+
+
+def _recorded(bag: BagPlan, files: BagFiles) -> dict[str, Any]:
+    """Read masks from a bag that was recorded meanwhile; returns what came back."""
+    writer = MaskWriter(files.masks(0))
+    sent: dict[int, int] = {}
+    diagnostics: dict[str, str] = {}
+    try:
+        with Bag(bag.recording) as recording:
+            topic = recording.topics.get(MASK_TOPIC) or next(
+                (t for t in recording.topics.values()
+                 if t.name.endswith('/mask') and 'ground_truth' not in t.name), None)
+            if topic is None or topic.msgtype != IMAGE or not topic.count:
+                raise BagError(f'{bag.recording} holds no masks on {MASK_TOPIC}; topics in it: '
+                               f'{", ".join(recording.topics) or "none"}.')
+            # What came with an image tells when that was sent: best the image itself.
+            base = bag.image_topic.removesuffix('/compressed')
+            info = f'{base.rpartition("/")[0]}/camera_info'
+            for name in (bag.image_topic, base, info):
+                if name in recording.topics and recording.topics[name].count:
+                    for at, raw in recording.raw(recording.topics[name]):
+                        sent.setdefault(stamp_of(raw), at)
+                    break
+            for at, msg in recording.messages(topic):
+                stamp = msg.header.stamp.sec * 1_000_000_000 + msg.header.stamp.nanosec
+                writer.append(stamp, at, image_to_mask(msg))
+            diagnostics = _last_diagnostics(recording)
+    finally:
+        writer.close()
+    return _made(files, 0, sent, {}, diagnostics)
+
+
+def _last_diagnostics(recording: Bag) -> dict[str, str]:
+    topic, rows = recording.topics.get('/diagnostics'), {}
+    if topic is not None and topic.msgtype == 'diagnostic_msgs/msg/DiagnosticArray':
+        for _, msg in recording.messages(topic):
+            for status in msg.status:
+                if 'segmentation' in status.name:
+                    rows = {v.key: v.value for v in status.values}
+    return rows
+
+
+def _made(files: BagFiles, k: int, sent: dict[int, int], late: dict[int, float],
+          diagnostics: dict[str, str]) -> dict[str, Any]:
+    """Return what is known of a drive; sent: when each stamp's image was sent, ns."""
+    reader = MaskReader(files.masks(k))
+    arrivals, stages = reader.arrivals, stage_ms(diagnostics)
+    delays = {stamp: round((arrivals[stamp] - at) / 1e6, 3)
+              for stamp, at in sent.items() if stamp in arrivals}
+    size = diagnostics.get('input', '').split('x')
+    figures = {
+        'latency_ms': percentiles(delays.values()), 'node_stage_ms': stages,
+        'queueing_ms': stages.get('wait'), 'player_late_ms': percentiles(late.values()),
+        'mask_hz': rate_hz(sorted(arrivals.values())),
+        'sent_hz': rate_hz(sorted(sent.values())),
+        'node_counts': {name: int(value) for name, value in diagnostics.items()
+                        if name in ('received', 'masked') or name.startswith('dropped_')},
+        'lost_in_transport': int(diagnostics.get('lost in transport (estimate)', 0)),
+        'node_last_error': diagnostics.get('last error', '')}
+    return {'offsets': reader.offsets, 'arrivals': arrivals, 'delays': delays, 'late': late,
+            'sent': sent, 'figures': figures, 'engine': {
+                'engine': diagnostics.get('engine'), 'precision': diagnostics.get('precision'),
+                'input_size': [int(v) for v in size if v.isdigit()]}}
+
+
+def _write_rows(files: BagFiles, frames: Sequence[Frame], made: list[dict[str, Any]]) -> None:
+    journal, infos = Journal(files.frames), InfoNotes()
+    opened = [open(files.masks(k), 'rb') for k in range(len(made))]
+    try:
+        for frame in frames:
+            row: Row = {'i': frame.index, 't': frame.time, 's': frame.stamp, 'ms': [], 'm': [],
+                        'at': [0] * len(made)}
+            for k, m in enumerate(made):
+                place = m['offsets'].get(frame.stamp)
+                row['m'].append(place)
+                if place is not None and 'h' not in row:
+                    row['h'], row['w'] = read_mask(opened[k], place).mask.shape
+                ms = {}
+                if frame.stamp in m['delays']:
+                    ms['total'] = m['delays'][frame.stamp]
+                if frame.stamp in m['late']:
+                    ms['player_late'] = m['late'][frame.stamp]
+                row['ms'].append(ms or None)
+            journal.append(infos.note(row, frame))
+    finally:
+        journal.close()
+        for file in opened:
+            file.close()
+
+
+def live_figures(plan: Plan, journal: Path, summary_frames: Sequence[Any]) -> dict[str, Any]:
+    """Return the report's section `live`: of each weights, what only live replay shows."""
+    told = []
+    for number in range(len(plan.bags)):
+        try:
+            told.append(json.loads((bag_files(journal, number).folder / 'live.json').read_text()))
+        except (OSError, ValueError):
+            told.append([{}] * len(plan.weights))
+    live = {}
+    for k, weights in enumerate(plan.weights):
+        there = [f.cones[k] is not None for f in summary_frames]
+        gap = longest = 0
+        for masked in there:
+            gap = 0 if masked else gap + 1
+            longest = max(longest, gap)
+        live[weights.label] = {
+            'frames': len(there), 'masked': sum(there), 'dropped': len(there) - sum(there),
+            'masked_share': sum(there) / len(there) if there else None,
+            'longest_gap_frames': longest,
+            'latency_ms': percentiles(
+                f.stage_ms[k]['total'] for f in summary_frames
+                if f.stage_ms[k] and 'total' in f.stage_ms[k]),
+            'bags': {bag.label: rows[k] for bag, rows in zip(plan.bags, told)}}
+    return live
+
+
+def published_messages(files: BagFiles, k: int, first_time: int,
+                       ) -> tuple[dict[str, str], list[tuple[int, str, bytes]]]:
+    """
+    Return topics with their types, and messages (time in the recording, topic, CDR), else nothing.
+
+    They are what the node published beside its masks, such as cones.
+    """
+    work = files.folder / f'live_{"ab"[k]}'
+    try:
+        clock = json.loads((work / 'clock.json').read_text())
+        with Bag(work / 'published') as bag:
+            kinds = {t.name: t.msgtype for t in bag.topics.values()
+                     if t.name.rpartition('/')[2] not in _RENDERED_HERE}
+            return kinds, [
+                (first_time + round((at - clock['first_at']) * clock['rate']), name, raw)
+                for name, at, raw in bag.raw_of(list(kinds))]
+    except (OSError, ValueError):
+        return {}, []

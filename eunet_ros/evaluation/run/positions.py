@@ -1,0 +1,161 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Cones of a bag's masks on the ground: what the node would publish, and how far that is right.
+
+Rows of frames carry the camera's CameraInfo where it is another than before, so that who has the
+rows need not read the bag.
+"""
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from eunet_ros.bags.frame_source import Frame
+from eunet_ros.bags.messages import CAMERA_INFO, deserialise, header, message_class, serialise
+from eunet_ros.bags.reader import Bag, BagError
+from eunet_ros.bags.transforms import BagTransforms
+from eunet_ros.cones.detection import Cones
+from eunet_ros.cones.ground import Pose
+from eunet_ros.cones.locator import cone_sizes, ConeLocator, large_ids, Seen, Withheld
+from eunet_ros.cones.messages import markers, point_cloud, points
+from eunet_ros.evaluation.run.journal import Row
+from eunet_ros.evaluation.run.plan import Plan
+from eunet_ros.parameters import NodeParameters
+import numpy as np
+
+_AFTER_STAMP = 12     # bytes of a serialised message: encapsulation and stamp
+_SAME_BOX = 0.3       # intersection over union, from which boxes are of the same cone
+_NO_INFO = "the bag has no camera_info beside the camera's images: record it"
+_NO_MOUNTING = ('how the camera is mounted is not known: give --mounting, or put mounting.yaml, '
+                "which ros2 run eunet_ros calibrate_mount writes, into the bag's folder")
+
+
+class InfoNotes:
+    """Puts the CameraInfo of frames into their rows, where it is another than before."""
+
+    def __init__(self) -> None:
+        self._last: bytes | None = None
+
+    def note(self, row: Row, frame: Frame) -> Row:
+        """Return the row, with c: the message as base64, where it has to be told."""
+        raw = frame.camera_info
+        if raw is None or raw[_AFTER_STAMP:] == self._last:
+            return row
+        self._last = raw[_AFTER_STAMP:]
+        return {**row, 'c': base64.b64encode(raw).decode()}
+
+
+class Places:
+    """
+    Places the cones of a bag's frames; `follow` takes each row, in order, before the others.
+
+    Cones are found in masks alone: where the node publishes them it weighs pixels by confidence.
+    """
+
+    def __init__(self, plan: Plan, number: int) -> None:
+        bag = plan.bags[number]
+        self.parameters = NodeParameters(**{**plan.node, **bag.mounting})
+        self._tables = [w.table for w in plan.weights]
+        self._locators = [ConeLocator(large_ids(t.names)) for t in self._tables]
+        self._truth = ConeLocator(large_ids(plan.truth_classes.names))
+        self._info: Any = None
+        self._unread = ''
+        self._transforms: BagTransforms | None = None
+        self._shown: list[set[int]] = [set() for _ in plan.weights]
+        if self.parameters.mounting == 'tf':
+            try:
+                with Bag(Path(bag.path)) as opened:
+                    self._transforms = BagTransforms(opened)
+            except BagError as error:
+                self._unread = str(error)
+
+    def follow(self, row: Row) -> None:
+        """Take the camera's calibration from a frame's row."""
+        if 'c' in row:
+            try:
+                self._info = deserialise(base64.b64decode(row['c']), CAMERA_INFO)
+            except ValueError as error:
+                self._info, self._unread = None, str(error)
+
+    def find(self, k: int, mask: np.ndarray, stamp: int) -> Seen:
+        """Return the cones of a mask of weights k as the node finds and places them."""
+        p = self.parameters
+        seen = self._locators[k].find(mask, None, stamp, p)
+        return self._place(self._locators[k], seen, mask.shape)
+
+    def place(self, k: int, cones: Cones, size: tuple[int, int]) -> Seen:
+        """Return cones that were found in a mask of weights k with their places."""
+        return self._place(self._locators[k], Seen(cones), size)
+
+    def place_true(self, cones: Cones, size: tuple[int, int]) -> Seen:
+        """Return cones of the ground truth with their places."""
+        return self._place(self._truth, Seen(cones), size)
+
+    def _place(self, locator: ConeLocator, seen: Seen, size: tuple[int, int]) -> Seen:
+        try:
+            pose = self._pose()
+            return locator.place(seen, size, self._info, pose, self.parameters)
+        except Withheld as error:
+            return Seen(seen.cones, seen.tracks, reason=str(error))
+
+    def _pose(self) -> Pose | None:
+        if self._unread:
+            raise Withheld(self._unread)
+        if self._info is None:
+            raise Withheld(_NO_INFO)
+        if self._transforms is None:
+            if not self.parameters.camera_height:
+                raise Withheld(_NO_MOUNTING)
+            return None
+        return self._transforms.pose(self._info.header.frame_id, self.parameters.base_frame)
+
+    def messages(self, k: int, stamp: int, seen: Seen) -> tuple[bytes, bytes]:
+        """Return the CDR of the PointCloud2 and the MarkerArray of cones that have places."""
+        p, table = self.parameters, self._tables[k]
+        head = header(stamp, p.base_frame)
+        array, self._shown[k] = markers(
+            message_class, head, seen.located, seen.located_tracks, table.colors,
+            cone_sizes(p, large_ids(table.names)), p.marker_lifetime, self._shown[k])
+        return (serialise(point_cloud(message_class, head,
+                                      points(seen.located, seen.located_tracks))),
+                serialise(array))
+
+
+def distances_of(seen: Seen) -> list[float | None]:
+    """Return for each cone how far from base_link it is [m], None where it has no place."""
+    found: list[float | None] = [None] * len(seen.cones)
+    if seen.located is not None:
+        for row, distance in zip(seen.rows.tolist(), seen.located.distance.tolist()):
+            found[row] = round(distance, 3)
+    return found
+
+
+def position_errors(true: Seen, seen: Seen) -> list[list[float]]:
+    """
+    Return [distance, error] in metres of each true cone that a placed cone has the same box as.
+
+    The error is how far the mask's cone is placed from where the true mask's is: it is the mask's
+    own, without that of calibration and mounting, which both share. Boxes are the same where they
+    cover each other by 30 % of both together, and best.
+    """
+    a, b = true.located, seen.located
+    if a is None or b is None or not len(a.cones) or not len(b.cones):
+        return []
+    overlap = box_overlap(a.cones.box, b.cones.box)
+    best = overlap.argmax(axis=1)
+    rows = np.flatnonzero((overlap[np.arange(len(best)), best] >= _SAME_BOX)
+                          & (overlap.argmax(axis=0)[best] == np.arange(len(best))))
+    errors = np.hypot(*(a.xyz[rows, :2] - b.xyz[best[rows], :2]).T)
+    return [[round(d, 3), round(e, 4)] for d, e in zip(
+        a.distance[rows].tolist(), errors.tolist())]
+
+
+def box_overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return intersection over union, (n, m), of boxes (n, 4) and (m, 4): u0, v0, u1, v1."""
+    a, b = a[:, None].astype(np.float64), b[None].astype(np.float64)
+    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
+    both = np.maximum(sides, 0).prod(axis=-1)
+    areas = [(x[..., 2:] - x[..., :2]).prod(axis=-1) for x in (a, b)]
+    return both / (areas[0] + areas[1] - both)

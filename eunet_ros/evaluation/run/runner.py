@@ -1,0 +1,219 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the processes of an evaluation: of each bag one that segments, and some that score."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+import json
+import os
+from pathlib import Path
+import queue
+from typing import Any
+
+from eunet_ros.evaluation.run.journal import read_rows, Row
+from eunet_ros.evaluation.run.plan import bag_files, BagFiles, Plan
+from eunet_ros.model.common.files import write_json
+from eunet_ros.replay.drive import Child
+
+_TAKE_S = 0.2
+_ON_GPU = ('cuda', 'tensorrt')
+SEGMENT, SCORE, RENDER = 'segment', 'score', 'render'
+# By name, as they are started: two of them stand above this one.
+MODULES = {SEGMENT: 'eunet_ros.evaluation.run.segment',
+           SCORE: 'eunet_ros.evaluation.scoring.score',
+           RENDER: 'eunet_ros.evaluation.page.recordings'}
+Show = Callable[[str, int, int], None]
+
+
+@dataclass
+class BagState:
+    """How far a bag is; began, ended: (time, frames done) of the engine's own work."""
+
+    segmented: int = 0
+    scored: dict[int, int] = field(default_factory=dict)
+    rendered: int = 0
+    began: tuple[float, int] | None = None
+    ended: tuple[float, int] | None = None
+
+
+class Runner:
+    """
+    Runs what is left to do of a plan; `states` tell how far each bag is.
+
+    An engine on the CPU has the machine to itself, and scoring and writing follow: beside it, on
+    two cores and at the lowest priority, they took a fifth of its rate. Beside a GPU scoring
+    begins at once. render: arguments of the process that writes a bag's recordings, None for none.
+    cores: of the machine. show(what, done, total) is called as things happen. Errors of a bag are
+    kept in its end file and in `errors`; the others go on.
+    """
+
+    def __init__(self, plan: Plan, journal: Path, render: list[str] | None, cores: int,
+                 show: Show) -> None:
+        self.plan, self.journal, self._render, self._show = plan, journal, render, show
+        self.states = [BagState() for _ in plan.bags]
+        self.errors: list[str] = []
+        self.said: list[str] = []
+        self._cores = cores
+        self._events: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue()
+        self._children: dict[str, Child] = {}
+        self._bags: list[int] = []               # to segment
+        self._jobs: list[tuple[Any, ...]] = []   # that follow: role, bag, arguments
+        self._scoring: set[int] = set()
+
+    def files(self, number: int) -> BagFiles:
+        """Return where a bag's files are."""
+        return bag_files(self.journal, number)
+
+    def run(self, segment: bool = True) -> None:
+        """
+        Do it; no process is left when this returns or raises (KeyboardInterrupt).
+
+        segment: without, the masks are there already.
+        """
+        numbers = range(len(self.plan.bags))
+        for number in numbers:
+            self.files(number).folder.mkdir(parents=True, exist_ok=True)
+        if segment:
+            for number in numbers:
+                self.files(number).end.unlink(missing_ok=True)
+            self._bags = list(numbers)
+        else:
+            for number in numbers:
+                self._after_frames(number)
+        try:
+            self._fill()
+            while self._children:
+                self._take()
+        finally:
+            for child in self._children.values():
+                child.stop()
+
+    def _fill(self) -> None:
+        """Start what there is room for."""
+        running = sum(name.startswith(SEGMENT) for name in self._children)
+        while self._bags and running < self.plan.workers:
+            self._start(SEGMENT, self._bags.pop(0))
+            running += 1
+        while self._jobs and not running and len(self._children) < max(2, self._cores):
+            self._start(*self._jobs.pop(0))
+
+    def _score(self, number: int, at_once: bool) -> None:
+        if number not in self._scoring:
+            self._scoring.add(number)
+            for shard in range(self.plan.shards):
+                if at_once:
+                    self._start(SCORE, number, shard)
+                else:
+                    self._jobs.append((SCORE, number, shard))
+
+    def _after_frames(self, number: int) -> None:
+        self._score(number, at_once=False)
+        frames = self.files(number).frames
+        if self._render is not None and frames.exists() and frames.stat().st_size:
+            self._jobs.append((RENDER, number, *self._render))
+
+    def _start(self, role: str, number: int, *args: object) -> None:
+        name = f'{role} {number} {args[0] if role == SCORE else ""}'.strip()
+        environment = dict(os.environ)
+        if role != SEGMENT:
+            # Beside the engine they must not take several cores each.
+            environment.update(OMP_NUM_THREADS='1', OPENBLAS_NUM_THREADS='1')
+        self._children[name] = Child(
+            role, MODULES[role],
+            [str(self.journal), str(number), *map(str, args)], environment, self._events,
+            label=name)
+
+    def _take(self) -> None:
+        try:
+            name, event = self._events.get(timeout=_TAKE_S)
+        except queue.Empty:
+            name, event = '', {}
+        if name:
+            role, number, *rest = name.split()
+            self._on_event(name, role, int(number), rest, event)
+        self._tell()
+
+    def _on_event(self, name: str, role: str, number: int, rest: list[str],
+                  event: dict[str, Any]) -> None:
+        state, kind = self.states[number], event.get('event')
+        if kind in ('progress', 'ready') and role == SEGMENT:
+            state.segmented = event['done']
+            if 'at' in event and state.began:
+                state.ended = event['at'], event['done']
+            if kind == 'ready' and set(event['engines']) <= set(_ON_GPU):
+                self._score(number, at_once=True)
+        elif kind == 'warm':
+            state.began = event['at'], event['done']
+        elif kind == 'progress' and role == SCORE:
+            state.scored[int(rest[0])] = event['done']
+        elif kind == 'progress' and role == RENDER:
+            state.rendered = event['done']
+        elif kind == 'says':
+            self.said.append(event['text'])
+        elif kind == 'exit':
+            child = self._children.pop(name)
+            if child.exit_code:
+                self._on_failure(role, number, child)
+            if role == SEGMENT:
+                self._after_frames(number)
+            self._fill()
+
+    def _on_failure(self, role: str, number: int, child: Child) -> None:
+        label, code = self.plan.bags[number].label, child.exit_code
+        doing = {SEGMENT: 'segmenting', SCORE: 'scoring', RENDER: 'writing the recordings of'}
+        if code < 0:
+            sentence = (f'The process that was {doing[role]} {label} was killed (signal {-code}).')
+        else:
+            sentence = f'{label}: {child.sentence}'
+        self.errors.append(sentence)
+        if role == SEGMENT:
+            # The scorers wait for an end.
+            write_json(self.files(number).end, {'complete': False, 'error': sentence,
+                                                'again': True})
+
+    def _tell(self) -> None:
+        total = sum(bag.frames for bag in self.plan.bags)
+        segmented = sum(s.segmented for s in self.states)
+        scored = sum(sum(s.scored.values()) for s in self.states)
+        if any(n.startswith(SEGMENT) for n in self._children):
+            started = any(s.began for s in self.states)
+            text = 'Segmenting' if started else (self.said[-1] if self.said
+                                                 else 'Starting the engine')
+            self._show(text, segmented, total)
+        elif self._children:
+            writes = self._render is not None
+            self._show('Scoring and writing the recordings' if writes else 'Scoring',
+                       scored + sum(s.rendered for s in self.states), total * (1 + writes))
+
+    def ends(self) -> list[Row]:
+        """Return how each bag ended: complete, error."""
+        found = []
+        for number in range(len(self.plan.bags)):
+            try:
+                found.append(json.loads(self.files(number).end.read_text()))
+            except (OSError, ValueError):
+                found.append({'complete': False, 'error': '', 'again': True})
+        return found
+
+    def engines(self) -> list[dict[str, Any]]:
+        """Return engine, precision and input size of each weights, empty where none started."""
+        for number in range(len(self.plan.bags)):
+            try:
+                return json.loads((self.files(number).folder / 'engine.json').read_text())
+            except (OSError, ValueError):
+                continue
+        return [{} for _ in self.plan.weights]
+
+    def rate(self) -> float | None:
+        """Return the images a second that all bags together went through their engines with."""
+        spans = [(s.began, s.ended) for s in self.states if s.began and s.ended]
+        frames = sum(end[1] - begin[1] for begin, end in spans)
+        seconds = (max(end[0] for _, end in spans) - min(begin[0] for begin, _ in spans)
+                   if spans else 0.0)
+        return round(frames / seconds, 2) if seconds > 0 and frames > 0 else None
+
+    def counted(self) -> int:
+        """Return how many frames the journals have."""
+        return sum(sum(1 for _ in read_rows(self.files(n).frames))
+                   for n in range(len(self.plan.bags)))

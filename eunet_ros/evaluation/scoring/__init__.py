@@ -1,0 +1,3 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What an evaluation measures: masks and cones against ground truth, and comparisons."""

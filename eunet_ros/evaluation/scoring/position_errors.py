@@ -1,0 +1,61 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the report says of cones on the ground: how many have places, and how right these are."""
+from __future__ import annotations
+
+from typing import Any
+
+from eunet_ros.evaluation.run.journal import Row
+import numpy as np
+
+DISTANCE_EDGES = (5.0, 10.0, 15.0, 20.0)   # m from base_link: from each up to below the next
+DISTANCE_BINS = ('<5', '5-10', '10-15', '15-20', '>=20')
+
+
+class Positions:
+    """Adds up what frames say of the places of one set of weights' cones."""
+
+    def __init__(self) -> None:
+        self.frames = self.placed = 0
+        self.counts = np.zeros((len(DISTANCE_BINS), 3), np.int64)   # cones, found, right class
+        self.errors: list[list[list[float]]] = [[] for _ in DISTANCE_BINS]  # distance, error
+
+    def add(self, row: Row, entry: Row, binary: bool) -> int | None:
+        """
+        Count a frame's scores; returns how many cones have places, None where they are withheld.
+
+        binary: any class is the right one.
+        """
+        if 'n' not in entry:
+            return None
+        self.frames += 1
+        self.placed += entry['n']
+        for distance, (_, true_class, taken) in zip(row.get('td', ()), entry.get('r', ())):
+            if distance is not None:
+                right = taken == true_class or (binary and taken > 0)
+                self.counts[distance_bin(distance)] += [1, taken > 0, right]
+        for distance, error in entry.get('e', ()):
+            self.errors[distance_bin(distance)].append([distance, error])
+        return entry['n']
+
+    def to_report(self) -> dict[str, Any] | None:
+        """Return the figures, None where no frame's cones have places."""
+        if not self.frames:
+            return None
+        by_distance = {}
+        for name, (cones, found, right), pairs in zip(
+                DISTANCE_BINS, self.counts.tolist(), self.errors):
+            distance, error = np.array(pairs, float).reshape(-1, 2).T
+            by_distance[name] = {
+                'cones': cones, 'found': found / cones if cones else None,
+                'right_class': right / cones if cones else None, 'compared': len(error),
+                'error_m': {f'p{q}': float(np.percentile(error, q)) if len(error) else None
+                            for q in (50, 90)},
+                'error_share_p50': float(np.median(error / distance)) if len(error) else None}
+        return {'frames': self.frames, 'cones_per_image': self.placed / self.frames,
+                'by_distance': by_distance}
+
+
+def distance_bin(distance: float) -> int:
+    """Return the number of the DISTANCE_BINS that a distance in metres falls into."""
+    return int(np.searchsorted(DISTANCE_EDGES, distance, 'right'))

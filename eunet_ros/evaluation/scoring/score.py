@@ -1,0 +1,246 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The process that scores masks against the truth, and finds their cones.
+
+    python -m eunet_ros.evaluation.scoring.score JOURNAL BAG_NUMBER SHARD
+
+Of a bag's frames it takes each that its shard has its turn with, as they come or afterwards.
+"""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+import sys
+import time
+from typing import Any, BinaryIO
+
+import cv2
+from eunet_ros.bags.mask_store import read_mask
+from eunet_ros.cones.detection import Cones, find_cones
+from eunet_ros.evaluation.run.journal import Follower, Journal, Row
+from eunet_ros.evaluation.run.plan import bag_files, BagFiles, Plan
+from eunet_ros.evaluation.run.positions import distances_of, Places, position_errors
+from eunet_ros.evaluation.run.process import run_worker, Say
+from eunet_ros.evaluation.scoring.pixel_scores import Confusion, IGNORE
+from eunet_ros.evaluation.scoring.truth import as_binary, nearest, open_truth, Truth
+from eunet_ros.model.common.classes import ClassTable
+import numpy as np
+
+HEIGHT_EDGES = (10, 20, 40)   # px of a cone in the image: from each up to below the next
+HEIGHT_BINS = ('<10', '10-19', '20-39', '>=40')
+_FALSE_SHARE = 0.1   # of a found cone's pixels that must lie on true cones, else it is false
+NICE = 10            # the engine comes first
+_POLL_S = 0.05
+_TELL_S = 0.25
+
+
+def count_pixels(truth: np.ndarray, mask: np.ndarray, classes: int) -> np.ndarray:
+    """
+    Return what Confusion(classes).add(truth, mask) counts, [true, predicted], faster.
+
+    Outside the rectangle around all that is not background, both are background. Raises
+    ValueError where the sizes differ.
+    """
+    confusion = Confusion(classes)
+    if truth.shape != mask.shape:
+        confusion.add(truth, mask)  # which says so
+    left, top, width, height = cv2.boundingRect(cv2.bitwise_or(truth, mask))
+    window = np.s_[top:top + height, left:left + width]
+    confusion.add(truth[window], mask[window])
+    confusion.counts[0, 0] += truth.size - width * height
+    return confusion.counts
+
+
+def height_bin(height: int) -> int:
+    """Return the number of the HEIGHT_BINS that a height in pixels falls into."""
+    return int(np.searchsorted(HEIGHT_EDGES, height, 'right'))
+
+
+def _own(ids: np.ndarray, cones: Cones, k: int) -> tuple[tuple[slice, slice], np.ndarray]:
+    u0, v0, u1, v1 = cones.box[k]
+    window = np.s_[v0:v1, u0:u1]
+    return window, ids[window] == cones.class_id[k]
+
+
+def found_cones(truth: np.ndarray, cones: Cones, mask: np.ndarray) -> list[list[int]]:
+    """
+    Return [height bin, true class, class it is taken for] of each true cone.
+
+    That class is the most frequent one on it, or 0 where less than half of its pixels are taken
+    for any cone.
+    """
+    rows = []
+    for k in range(len(cones)):
+        window, own = _own(truth, cones, k)
+        votes = np.bincount(mask[window][own], minlength=2)
+        hit = 2 * votes[1:].sum() >= own.sum()
+        rows.append([height_bin(int(cones.box[k, 3] - cones.box[k, 1])), int(cones.class_id[k]),
+                     1 + int(votes[1:].argmax()) if hit else 0])
+    return rows
+
+
+def false_cones(mask: np.ndarray, cones: Cones, truth: np.ndarray) -> list[int]:
+    """Return which cones of a mask lie on no true cone; on pixels to ignore nothing is false."""
+    rows = []
+    for k in range(len(cones)):
+        window, own = _own(mask, cones, k)
+        below = truth[window][own]
+        if (below > 0).sum() < _FALSE_SHARE * len(below):
+            rows.append(k)
+    return rows
+
+
+def score_masks(masks: list[np.ndarray | None], truth: np.ndarray | None,
+                tables: list[ClassTable], places: Places) -> Row:
+    """
+    Return what is to be known of a frame's masks; see `score_frame` for the truth.
+
+    tc: true cones by class; k: for each mask c, its confusion as [true, predicted, pixels]; o, its
+    cones as [class, u0, v0, u1, v1]; r, what `found_cones` returns, and f, `false_cones`. On the
+    ground: td: how far each true cone is; for each mask n, how many cones have a place, why, why
+    none has, and e, what `position_errors` returns.
+    """
+    row: Row = {'k': []}
+    true_cones = true_seen = None
+    if truth is not None:
+        known = np.where(truth == IGNORE, 0, truth).astype(np.uint8)
+        true_cones = find_cones(known)
+        row['tc'] = np.bincount(true_cones.class_id, minlength=1).tolist()
+        true_seen = places.place_true(true_cones, known.shape)
+        row['td'] = distances_of(true_seen)
+    for k, (mask, table) in enumerate(zip(masks, tables)):
+        if mask is None:
+            row['k'].append(None)
+            continue
+        cones = find_cones(mask)
+        entry: Row = {'o': [[int(c), *map(int, box)] for c, box in zip(
+            cones.class_id, cones.box)]}
+        seen = places.place(k, cones, mask.shape)
+        entry.update({'why': seen.reason} if seen.located is None else
+                     {'n': len(seen.located.cones)})
+        if truth is not None:
+            own = as_binary(truth) if len(table.names) == 2 else truth
+            counts = count_pixels(own, mask, len(table.names))
+            entry['c'] = [[int(t), int(p), int(counts[t, p])] for t, p in np.argwhere(counts)]
+            entry['r'] = found_cones(known, true_cones, mask)
+            entry['f'] = false_cones(mask, cones, truth)
+            entry['e'] = position_errors(true_seen, seen)
+        row['k'].append(entry)
+    return row
+
+
+def near_truth(truth: Truth | None, stamp: int, tolerance: int) -> Row:
+    """Return ts: the stamp of an image's truth, where there is one; d: how far the nearest is."""
+    close = nearest(truth.stamps, stamp) if truth and stamp > 0 else None
+    if close is None:
+        return {}
+    said: Row = {'d': abs(close - stamp)}
+    return said if said['d'] > tolerance else {**said, 'ts': close}
+
+
+def find_truth(truth: Truth | None, stamp: int, size: tuple[int, int],
+               tolerance: int) -> tuple[np.ndarray | None, Row]:
+    """
+    Return the truth of an image, None where there is none, and what is to be said of it.
+
+    That is what `near_truth` says, and n: why the truth cannot be used.
+    """
+    said = near_truth(truth, stamp, tolerance)
+    if truth is None or 'ts' not in said:
+        return None, said
+    try:
+        found = truth.mask(said['ts'], size)
+        if found.shape != size:
+            raise ValueError(f'expected a mask of {size[1]}x{size[0]} like the image, found '
+                             f'{found.shape[1]}x{found.shape[0]}')
+        return found, said
+    except ValueError as error:
+        return None, {**said, 'n': str(error)}
+
+
+class Scorer:
+    """Scores the frames of one shard of a bag."""
+
+    def __init__(self, plan: Plan, number: int, files: BagFiles) -> None:
+        self._plan = plan
+        self._tables = [w.table for w in plan.weights]
+        self._truth = open_truth(plan.truth, Path(plan.bags[number].path), plan.truth_classes)
+        self._files, self._open = files, {}
+        self.places = Places(plan, number)
+
+    def close(self) -> None:
+        """Close the files."""
+        if self._truth:
+            self._truth.close()
+        for file in self._open.values():
+            file.close()
+
+    def row(self, frame: Row) -> Row:
+        """Return the row of scores of a frame's row."""
+        places = frame['m']
+        tolerance = self._plan.truth['tolerance_ns']
+        if all(place is None for place in places):
+            return {'i': frame['i'], **near_truth(self._truth, frame['s'], tolerance),
+                    'k': [None] * len(places)}
+        masks = [None if place is None else read_mask(self._masks(k), place).mask
+                 for k, place in enumerate(places)]
+        size = next(m.shape for m in masks if m is not None)
+        truth, said = find_truth(self._truth, frame['s'], size, tolerance)
+        return {'i': frame['i'], **said, **score_masks(masks, truth, self._tables, self.places)}
+
+    def _masks(self, k: int) -> BinaryIO:
+        if k not in self._open:
+            self._open[k] = open(self._files.masks(k), 'rb')
+        return self._open[k]
+
+
+def score_bag(plan: Plan, number: int, shard: int, files: BagFiles, say: Say) -> None:
+    """Score a shard's frames until the bag's end is told; raises ValueError, OSError."""
+    journal = Journal(files.scores(shard))
+    follower, scorer = Follower(files.frames), Scorer(plan, number, files)
+    told = 0.0
+    try:
+        while True:
+            last = files.end.exists()
+            rows = follower.new_rows()
+            for frame in rows:
+                scorer.places.follow(frame)
+                turn, whose = divmod(frame['i'], plan.shards)
+                if whose != shard or turn < journal.count:
+                    continue
+                journal.append(scorer.row(frame))
+                journal.count += 1
+                if time.monotonic() - told > _TELL_S:
+                    told = time.monotonic()
+                    say('progress', done=journal.count)
+            if last and not rows:
+                say('progress', done=journal.count)
+                return
+            if not rows:
+                time.sleep(_POLL_S)
+    finally:
+        scorer.close()
+        journal.close()
+
+
+def main() -> int:
+    """Score the bag and shard that the command line names."""
+    def work(say: Say) -> None:
+        journal, number, shard = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+        os.nice(NICE)
+        cv2.setNumThreads(1)
+        score_bag(Plan.load(journal), number, shard, bag_files(journal, number), say)
+    return run_worker('score', work)
+
+
+def counts_of(sparse: list[Any], classes: int) -> np.ndarray:
+    """Return the confusion, [true, predicted], that a row of scores has as `c`."""
+    counts = np.zeros((classes + 1, classes + 1), np.int64)
+    for t, p, n in sparse:
+        counts[t, p] = n
+    return counts
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,145 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Cones that blink: seen in the frame before and the frame after at one place, not between."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+from eunet_ros.evaluation.scoring.score import height_bin, HEIGHT_BINS
+import numpy as np
+
+_LONGEST_NS = 500_000_000   # between frames that still follow each other
+_NEAR_PX, _NEAR = 8.0, 0.9  # beside what all move by, a cone moves by no more: pixels, its heights
+_ALIKE = 1.6                # ratio of heights of one cone in frames that follow each other
+_TURN_PX = (160, 48)        # what all cones may move by in u and v when the car turns and pitches
+_BIN_PX = 4
+
+
+def common_motion(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """
+    Return (u, v), what most cones moved by from one frame to the next [px]: the car turned.
+
+    first, second: (n, 5) of class, u0, v0, u1, v1 [px]. It is where most pairs of cones of about
+    one height agree.
+    """
+    if not len(first) or not len(second):
+        return np.zeros(2)
+    (a, tall), (b, other) = _bases(first), _bases(second)
+    moved = b[None] - a[:, None]
+    ratio = tall[:, None] / other[None]
+    fits = (ratio < _ALIKE) & (ratio > 1 / _ALIKE) & (np.abs(moved) < _TURN_PX).all(2)
+    if not fits.any():
+        return np.zeros(2)
+    columns, rows = (2 * limit // _BIN_PX + 3 for limit in _TURN_PX)
+    u, v = ((moved[fits][:, k] + _TURN_PX[k]) // _BIN_PX + 1 for k in (0, 1))
+    votes = np.bincount((v * columns + u).astype(np.int64), minlength=columns * rows)
+    # A blur of three bins, and where votes are level the least motion wins.
+    near = cv2.blur(votes.reshape(rows, columns).astype(np.float32), (3, 3))
+    v, u = np.mgrid[:rows, :columns]
+    still = np.hypot(u - 1 - _TURN_PX[0] / _BIN_PX, v - 1 - _TURN_PX[1] / _BIN_PX)
+    v, u = np.unravel_index(np.argmax(near - 1e-4 * still), near.shape)
+    close = fits & (np.abs(moved[..., 0] + _TURN_PX[0] - (u - 0.5) * _BIN_PX) < 1.5 * _BIN_PX) & (
+        np.abs(moved[..., 1] + _TURN_PX[1] - (v - 0.5) * _BIN_PX) < 1.5 * _BIN_PX)
+    return np.median(moved[close], axis=0) if close.any() else np.zeros(2)
+
+
+def match_cones(first: np.ndarray, second: np.ndarray,
+                moved: np.ndarray) -> list[tuple[int, int]]:
+    """
+    Return pairs of rows that are one cone in two frames, nearest first; each row once.
+
+    first, second: (n, 5) of class, u0, v0, u1, v1 [px]. moved: what all moved by, u and v. A cone
+    is told by where its base is and how high it is, whatever its class.
+    """
+    if not len(first) or not len(second):
+        return []
+    (a, tall), (b, other) = _bases(first), _bases(second)
+    distance = np.linalg.norm(a[:, None] + moved - b[None], axis=2)
+    ratio = tall[:, None] / other[None]
+    limit = np.maximum(_NEAR_PX, _NEAR * 0.5 * (tall[:, None] + other[None]))
+    distance[(distance > limit) | (ratio > _ALIKE) | (ratio < 1 / _ALIKE)] = np.inf
+    pairs = []
+    for flat in np.argsort(distance, axis=None, kind='stable'):
+        i, j = divmod(int(flat), len(second))
+        if not np.isfinite(distance[i, j]):
+            continue  # too far from the start, or one of them has its partner
+        pairs.append((i, j))
+        distance[i], distance[:, j] = np.inf, np.inf
+    return pairs
+
+
+def _bases(cones: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (n, 2) u, v of the middle of the lower edges, and (n,) heights [px]."""
+    return (np.stack([0.5 * (cones[:, 1] + cones[:, 3]), cones[:, 4]], axis=1).astype(float),
+            np.maximum(1, cones[:, 4] - cones[:, 2]).astype(float))
+
+
+@dataclass
+class Steadiness:
+    """
+    Counts blinking cones over frames that follow each other; no truth is needed.
+
+    A cone blinks that is matched from one frame to the next but one while neither end is matched
+    to anything between. by_height: [cones seen before and after, those missing between] of each of
+    HEIGHT_BINS. both, changed: cones matched in two frames that follow each other, and those whose
+    class changed.
+    """
+
+    by_height: list[list[int]] = field(default_factory=lambda: [[0, 0] for _ in HEIGHT_BINS])
+    both: int = 0
+    changed: int = 0
+    _window: list[tuple[int, int, np.ndarray]] = field(default_factory=list)
+    _pairs: list[tuple[int, int]] = field(default_factory=list)
+    _moved: np.ndarray = field(default_factory=lambda: np.zeros(2))
+
+    def add(self, index: int, stamp: int, cones: np.ndarray | None) -> tuple[int, int] | None:
+        """
+        Take in the next frame: its stamp in ns and its cones (see `match_cones`), None: no mask.
+
+        Returns (index, blinking cones) of the frame before it, where that can be said.
+        """
+        if cones is None or (self._window
+                             and not 0 < stamp - self._window[-1][1] <= _LONGEST_NS):
+            self._window = []
+        if cones is None:
+            return None
+        before, moved = self._pairs, self._moved
+        if self._window:
+            last = self._window[-1][2]
+            self._moved = common_motion(last, cones)
+            self._pairs = match_cones(last, cones, self._moved)
+            self.both += len(self._pairs)
+            self.changed += sum(bool(last[i, 0] != cones[j, 0]) for i, j in self._pairs)
+        self._window = [*self._window[-2:], (index, stamp, cones)]
+        return self._blinks(before, moved + self._moved) if len(self._window) == 3 else None
+
+    def _blinks(self, before: list[tuple[int, int]], moved: np.ndarray) -> tuple[int, int]:
+        (_, _, first), (index, _, here), (_, _, last) = self._window
+        stays = {j for _, j in before} & {i for i, _ in self._pairs}
+        for row in stays:
+            self._count(here[row], 0)
+        lone_first = np.delete(first, [i for i, _ in before], axis=0)
+        lone_last = np.delete(last, [j for _, j in self._pairs], axis=0)
+        count = 0
+        for i, j in match_cones(lone_first, lone_last, moved):
+            between = 0.5 * (lone_first[i] + lone_last[j])
+            if not match_cones(between[None], here, np.zeros(2)):  # else it only moved oddly
+                self._count(lone_first[i], 1)
+                count += 1
+        return index, count
+
+    def _count(self, cone: np.ndarray, missing: int) -> None:
+        row = self.by_height[height_bin(int(cone[4] - cone[2]))]
+        row[0] += 1
+        row[1] += missing
+
+    def to_report(self) -> dict[str, object]:
+        """Return counts and shares, None where nothing was counted."""
+        seen, missing = (sum(row[k] for row in self.by_height) for k in (0, 1))
+        return {
+            'seen_before_and_after': seen, 'blinking': missing,
+            'blink_rate': missing / seen if seen else None,
+            'class_change_rate': self.changed / self.both if self.both else None,
+            'by_height': {name: {'seen': a, 'blinking': b, 'rate': b / a if a else None}
+                          for name, (a, b) in zip(HEIGHT_BINS, self.by_height)}}

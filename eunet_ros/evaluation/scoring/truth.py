@@ -1,0 +1,227 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Ground truth of a drive, found by the stamp of an image.
+
+It is a topic of masks in the bag, a folder of masks whose names are stamps, or a Supervisely
+project (FSOCO's format) whose images are named by stamps.
+"""
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+import re
+from typing import Any, Protocol
+
+import cv2
+from eunet_ros.bags.messages import COMPRESSED_IMAGE, deserialise, IMAGE, stamp_of
+from eunet_ros.bags.reader import Bag, BagError, find_ground_truth, Topic
+from eunet_ros.evaluation.scoring.pixel_scores import IGNORE
+from eunet_ros.images.conversions import compressed_to_mask, image_to_mask
+from eunet_ros.model.common.classes import ClassTable
+from eunet_ros.model.common.cone_annotations import BORDER, paint_mask, read_annotation
+from eunet_ros.model.common.supervisely import DataError
+import numpy as np
+
+_KEPT = 64         # messages that were passed over while another one was looked for
+_MASKS = ('.png', '.bmp', '.tif', '.tiff', '.pgm')
+_ANNOTATIONS = ('ann', 'segmentation')
+_NAMES = ('expected names that are stamps, in nanoseconds (1700000000123456789.png) or as seconds '
+          'and nine digits of nanoseconds (1700000000.123456789.png)')
+# Seconds have nine or ten digits since 1973; nanoseconds of an epoch nineteen.
+_STAMP = re.compile(r'(?<!\d)(?:(\d{1,10})[._](\d{9})|(\d{16,19}))(?!\d)')
+
+
+class TruthError(ValueError):
+    """Ground truth that cannot be used, in one sentence."""
+
+
+class Truth(Protocol):
+    """Masks by stamp; `stamps` are ascending, in ns."""
+
+    source: str
+    stamps: list[int]
+
+    def mask(self, stamp: int, size: tuple[int, int]) -> np.ndarray:
+        """Return (h, w) uint8 class ids, 255: ignore. size: of the image. Raises ValueError."""
+
+    def close(self) -> None:
+        """Close the files."""
+
+
+def stamp_in(name: str) -> int | None:
+    """
+    Return the stamp in a file's name in ns, None where there is none.
+
+    >>> stamp_in('front_1700000000.123456789.png'), stamp_in('frame0001.png')
+    (1700000000123456789, None)
+    """
+    found = _STAMP.search(name)
+    if not found:
+        return None
+    return int(found[3]) if found[3] else int(found[1]) * 1_000_000_000 + int(found[2])
+
+
+def nearest(stamps: list[int], stamp: int) -> int | None:
+    """Return which of the ascending stamps is nearest, None where there are none."""
+    at = bisect_left(stamps, stamp)
+    return min(stamps[max(0, at - 1):at + 1], key=lambda s: abs(s - stamp), default=None)
+
+
+def as_binary(truth: np.ndarray) -> np.ndarray:
+    """Make all cones one class, for weights that know no more."""
+    return np.where(truth == IGNORE, IGNORE, truth > 0).astype(np.uint8)
+
+
+class TopicTruth:
+    """The masks of a topic of a bag; only some are kept in memory. Raises BagError."""
+
+    def __init__(self, path: Path, topic: Topic) -> None:
+        self.source = f'topic {topic.name}'
+        self._topic = topic
+        self._bag = Bag(path)
+        self._times: dict[int, int] = {}
+        self.broken = ''
+        try:
+            for time, raw in self._bag.raw(topic):
+                self._times.setdefault(stamp_of(raw), time)
+        except ValueError as error:  # what came before it still counts
+            self.broken = str(error)
+        self.stamps = sorted(self._times)
+        self._ahead: Iterator[tuple[int, bytes]] = self._bag.raw(topic)
+        self._kept: dict[int, bytes] = {}
+        self._reached = -1
+
+    def close(self) -> None:
+        """Close the bag."""
+        self._bag.close()
+
+    def mask(self, stamp: int, size: tuple[int, int]) -> np.ndarray:
+        """Return a mask; see Truth."""
+        msg = deserialise(self._raw(stamp), self._topic.msgtype)
+        return compressed_to_mask(msg) if hasattr(msg, 'format') else image_to_mask(msg)
+
+    def _raw(self, stamp: int) -> bytes:
+        """Return the message of a stamp: read on, or back where the order of stamps is another."""
+        if stamp in self._kept:
+            return self._kept.pop(stamp)
+        time = self._times[stamp]
+        while self._reached < time:
+            self._reached, raw = next(self._ahead, (time, b''))
+            if raw and stamp_of(raw) == stamp:
+                return raw
+            if raw:
+                self._kept[stamp_of(raw)] = raw
+                if len(self._kept) > _KEPT:
+                    self._kept.pop(next(iter(self._kept)))
+        if stamp in self._kept:
+            return self._kept.pop(stamp)
+        for _, raw in self._bag.raw(self._topic, time, time + 1):
+            if stamp_of(raw) == stamp:
+                return raw
+        raise TruthError(f'The mask of stamp {stamp} on {self._topic.name} was not found again.')
+
+
+class _FileTruth:
+    """Files by the stamp in their name."""
+
+    def __init__(self, source: str, files: list[Path], where: Path, what: str) -> None:
+        self.source = source
+        named = sorted((stamp, path) for path in files
+                       if (stamp := stamp_in(path.name)) is not None)
+        if not named:
+            raise TruthError(f'{where} has {len(files)} {what}'
+                             + (f' such as {files[0].name}' if files else '') + f', {_NAMES}.')
+        for (first, path), (second, other) in pairwise(named):
+            if first == second:
+                raise TruthError(f'{path} and {other} have the same stamp in their names: remove '
+                                 'one of them.')
+        self._files = dict(named)
+        self.stamps = list(self._files)
+        self.unnamed = len(files) - len(named)
+
+    def close(self) -> None:
+        """Do nothing: files are open while they are read only."""
+
+
+class FolderTruth(_FileTruth):
+    """Masks as pictures of class ids, one channel of 8 bits, named by their stamps."""
+
+    def __init__(self, folder: Path) -> None:
+        files = sorted(p for p in folder.iterdir() if p.suffix.lower() in _MASKS)
+        super().__init__(f'masks of {folder}', files, folder, 'masks')
+
+    def mask(self, stamp: int, size: tuple[int, int]) -> np.ndarray:
+        """Return a mask; see Truth."""
+        path = self._files[stamp]
+        mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        if mask is None:
+            raise TruthError(f'{path} is not an image that OpenCV can read.')
+        if mask.dtype != np.uint8 or mask.ndim != 2:
+            raise TruthError(f'{path}: expected class ids as one channel of 8 bits, found '
+                             f'{mask.dtype} of shape {mask.shape}.')
+        return mask
+
+
+class ProjectTruth(_FileTruth):
+    """
+    A Supervisely project whose annotations are named by the stamps of their images.
+
+    classes: of which the masks have the ids.
+    """
+
+    def __init__(self, root: Path, classes: ClassTable) -> None:
+        files = sorted(p for name in _ANNOTATIONS for p in root.rglob(f'{name}/*.json'))
+        super().__init__(f'Supervisely project {root}', files, root, 'annotations')
+        self._classes = classes
+
+    def mask(self, stamp: int, size: tuple[int, int]) -> np.ndarray:
+        """Return a mask without FSOCO's black border where the annotation has one; see Truth."""
+        annotation = read_annotation(self._files[stamp], self._classes)
+        border = BORDER if (annotation.height - 2 * BORDER,
+                            annotation.width - 2 * BORDER) == size else 0
+        return paint_mask(annotation, border)[0]
+
+
+def find_truth_topic(bag: Bag, name: str = '') -> Topic | None:
+    """
+    Return the topic of the true masks, None where there is none and none was named.
+
+    name: of an Image (mono8) or CompressedImage (PNG). Raises BagError.
+    """
+    if not name:
+        return find_ground_truth(bag.topics.values())
+    topic = bag.topics.get(name) or bag.topics.get(f'{name}/compressed')
+    images = ', '.join(t.name for t in bag.topics.values()
+                       if t.msgtype in (IMAGE, COMPRESSED_IMAGE)) or 'none'
+    if topic is None or not topic.count:
+        raise BagError(f'{bag.path} has no masks on {name}; image topics in it: {images}.')
+    if topic.msgtype not in (IMAGE, COMPRESSED_IMAGE):
+        raise BagError(f'Topic {topic.name} has type {topic.msgtype}, expected Image or '
+                       f'CompressedImage of sensor_msgs for masks; image topics: {images}.')
+    return topic
+
+
+def open_truth(spec: dict[str, Any], bag_path: Path, classes: ClassTable) -> Truth | None:
+    """
+    Return the ground truth of a bag, None where it has none.
+
+    spec: {'topic': name} or {'folder': path}, or empty for what the bag has. classes: of the
+    weights. Raises BagError or TruthError.
+    """
+    if folder := spec.get('folder'):
+        root = Path(folder)
+        try:
+            if (root / 'meta.json').is_file():
+                return ProjectTruth(root, classes)
+            if not root.is_dir():
+                raise TruthError(f'There is no folder {root}: give a folder of masks named by '
+                                 'stamps, or a Supervisely project.')
+            return FolderTruth(root)
+        except (OSError, DataError) as error:
+            raise TruthError(f'Ground truth in {root} cannot be used: {error}') from error
+    with Bag(bag_path) as bag:
+        topic = find_truth_topic(bag, spec.get('topic', ''))
+    return TopicTruth(bag_path, topic) if topic else None

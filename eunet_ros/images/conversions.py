@@ -1,0 +1,343 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Image messages to arrays and back, for any class that has the fields of sensor_msgs.
+
+Neither rclpy nor sensor_msgs is imported: rclpy's own messages work, and those that rosbags reads.
+"""
+
+from __future__ import annotations
+
+import array
+from typing import Any, NamedTuple
+
+import cv2
+from eunet_ros.model.common.image_header import fits, MAX_PIXELS, MAX_SIDE, PNG, read_header
+import numpy as np
+
+
+class ConversionError(ValueError):
+    """What a message holds is not what its fields say, or is not supported."""
+
+
+class _Layout(NamedTuple):
+    channels: int
+    code: int | None  # cv2.cvtColor to BGR; None where the pixels are BGR already
+    itemsize: int = 1  # bytes
+    multiple: int = 1  # of which the width (of a Bayer pattern, the height too) is
+
+
+# OpenCV names a Bayer pattern by its second row's second and third pixel, ROS by the first two of
+# rows one and two: rggb is OpenCV's BG. COLOR_BayerRGGB2BGR is new in OpenCV 4.6; Humble has 4.5.
+_BAYER = {'rggb': cv2.COLOR_BayerBG2BGR, 'bggr': cv2.COLOR_BayerRG2BGR,
+          'gbrg': cv2.COLOR_BayerGR2BGR, 'grbg': cv2.COLOR_BayerGB2BGR}
+_UYVY = _Layout(2, cv2.COLOR_YUV2BGR_UYVY, multiple=2)
+_YUYV = _Layout(2, cv2.COLOR_YUV2BGR_YUY2, multiple=2)
+_LAYOUTS = {
+    'bgr8': _Layout(3, None), '8UC3': _Layout(3, None),
+    'rgb8': _Layout(3, cv2.COLOR_RGB2BGR),
+    'mono8': _Layout(1, cv2.COLOR_GRAY2BGR), '8UC1': _Layout(1, cv2.COLOR_GRAY2BGR),
+    'bgra8': _Layout(4, cv2.COLOR_BGRA2BGR), '8UC4': _Layout(4, cv2.COLOR_BGRA2BGR),
+    'rgba8': _Layout(4, cv2.COLOR_RGBA2BGR),
+    **{f'bayer_{name}8': _Layout(1, code, multiple=2) for name, code in _BAYER.items()},
+    'uyvy': _UYVY, 'yuv422': _UYVY, 'yuyv': _YUYV, 'yuv422_yuy2': _YUYV, 'yuy2': _YUYV,
+    'mono16': _Layout(1, cv2.COLOR_GRAY2BGR, 2),
+    'bgr16': _Layout(3, None, 2), 'rgb16': _Layout(3, cv2.COLOR_RGB2BGR, 2),
+    'bgra16': _Layout(4, cv2.COLOR_BGRA2BGR, 2), 'rgba16': _Layout(4, cv2.COLOR_RGBA2BGR, 2),
+    **{f'bayer_{name}16': _Layout(1, code, 2, 2) for name, code in _BAYER.items()},
+}
+SUPPORTED_ENCODINGS = tuple(_LAYOUTS)
+_MASK_ENCODINGS = ('mono8', '8UC1')
+
+
+def image_to_bgr(msg: Any) -> np.ndarray:
+    """
+    Return the picture of a sensor_msgs/Image as (H, W, 3) uint8 BGR.
+
+    bgr8 and 8UC3 come back as a view of the message's memory, with the message's row stride: treat
+    it as read-only, it lives as long as the message. Every other encoding gives a new array.
+
+    The 16-bit encodings are scaled by 255/65535 and the 4:2:2 ones read as BT.601 with limited
+    range, both as the official cv_bridge does. SUPPORTED_ENCODINGS lists what is done here; any
+    other is handed to cv_bridge where one is installed. Raises ConversionError.
+    """
+    layout = _LAYOUTS.get(msg.encoding)
+    if layout is None:
+        return _through_cv_bridge(msg)
+    pixels = _view(msg, layout)  # (H, W) or (H, W, C)
+    if layout.itemsize == 2:
+        # An odd step leaves uint16 unaligned, which OpenCV refuses.
+        pixels = np.require(pixels, np.uint16, 'CA')
+    if layout.code is not None:
+        pixels = cv2.cvtColor(pixels, layout.code)
+    if layout.itemsize == 2:  # after the demosaicing, as cv_bridge: before differs by one level
+        pixels = cv2.convertScaleAbs(pixels, alpha=255 / 65535)
+    return pixels
+
+
+def image_to_mask(msg: Any) -> np.ndarray:
+    """
+    Return the class ids of a mono8 or 8UC1 sensor_msgs/Image as an (H, W) uint8 view.
+
+    The view has the message's row stride and lives as long as the message: treat it as read-only.
+    Raises ConversionError.
+    """
+    if msg.encoding not in _MASK_ENCODINGS:
+        raise ConversionError(
+            f'expected a class mask with encoding {" or ".join(_MASK_ENCODINGS)}, found '
+            f'{msg.encoding!r}: subscribe to the mask topic, not to a picture')
+    return _view(msg, _LAYOUTS[msg.encoding])
+
+
+def compressed_to_bgr(msg: Any) -> np.ndarray:
+    """
+    Return the picture of a sensor_msgs/CompressedImage as (H, W, 3) uint8 BGR.
+
+    JPEG, PNG and WebP, recognised by their first bytes. The size in the header is checked before
+    decoding (MAX_SIDE, MAX_PIXELS) and an image cut short is refused; an EXIF orientation is
+    ignored. Damage inside a JPEG that keeps its end marker cannot be told from a picture.
+    Raises ConversionError.
+    """
+    image = _decode(msg, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    # image_transport: '<encoding>; <codec> compressed <encoding stored>'. A colour image stored
+    # as anything but bgr has red and blue swapped in the file, and its subscriber swaps them back.
+    source, separator, stored = msg.format.partition(';')
+    colour = source.strip().startswith(('bgr', 'rgb'))
+    if separator and colour and 'compressed bgr' not in stored:
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    return image
+
+
+def compressed_to_mask(msg: Any) -> np.ndarray:
+    """
+    Return the class ids of a PNG sensor_msgs/CompressedImage as (H, W) uint8.
+
+    One 8-bit channel, lossless: a JPEG invents classes at every edge. Raises ConversionError.
+    """
+    if _bytes(msg.data)[:8].tobytes() != PNG:
+        raise ConversionError(
+            f'expected a class mask as PNG, found format {msg.format!r}: lossy codecs change '
+            'class ids, so compress masks as PNG')
+    image = _decode(msg, cv2.IMREAD_UNCHANGED)
+    if image.ndim != 2 or image.dtype != np.uint8:
+        raise ConversionError(
+            f'expected a class mask of one 8-bit channel, found {image.dtype} of shape '
+            f'{image.shape}: write class ids, not colours')
+    return image
+
+
+def fill_image(msg: Any, pixels: np.ndarray, encoding: str, header: Any = None) -> Any:
+    """
+    Fill a sensor_msgs/Image from (H, W) or (H, W, C) uint8 pixels and return it.
+
+    The pixels are copied once. A header given is shared with the message, not copied. Raises
+    ConversionError if the pixels do not fit the encoding.
+    """
+    layout = _LAYOUTS.get(encoding)
+    if layout is None or layout.itemsize != 1 or layout.multiple != 1:
+        raise ConversionError(
+            f'expected an encoding such as mono8, bgr8 or rgb8, found {encoding!r}: convert first')
+    channels = 1 if pixels.ndim == 2 else pixels.shape[-1]
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or channels != layout.channels:
+        raise ConversionError(
+            f'expected uint8 with {layout.channels} channel(s) for encoding {encoding}, found '
+            f'{pixels.dtype} of shape {pixels.shape}: convert the array first')
+    if header is not None:
+        msg.header = header
+    msg.height, msg.width = pixels.shape[:2]
+    msg.encoding = encoding
+    msg.is_bigendian = 0
+    msg.step = msg.width * channels
+    _set_data(msg, pixels)
+    return msg
+
+
+def fill_compressed(
+    msg: Any, pixels: np.ndarray, quality: int = 90, codec: str = 'jpeg', header: Any = None,
+) -> Any:
+    """
+    Fill a sensor_msgs/CompressedImage from (H, W, 3) BGR or (H, W) uint8 pixels and return it.
+
+    codec is 'jpeg' or 'png'; quality, 1 to 100, is for JPEG. The format field is written as
+    image_transport does. Raises ConversionError.
+    """
+    stored = {2: 'mono8', 3: 'bgr8'}.get(pixels.ndim)
+    if pixels.dtype != np.uint8 or stored is None or pixels.shape[2:] not in ((), (3,)):
+        raise ConversionError(
+            f'expected (H, W, 3) BGR or (H, W) uint8 to compress, found {pixels.dtype} of shape '
+            f'{pixels.shape}: convert the array first')
+    if codec not in ('jpeg', 'png') or not 1 <= quality <= 100:
+        raise ConversionError(
+            f"expected codec 'jpeg' or 'png' and quality 1 to 100, found {codec!r} and {quality}: "
+            'correct the parameter')
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if codec == 'jpeg' else []
+    done, encoded = cv2.imencode('.jpg' if codec == 'jpeg' else '.png', pixels, options)
+    assert done, 'OpenCV encodes any uint8 image of 1 or 3 channels'
+    if header is not None:
+        msg.header = header
+    msg.format = f'{stored}; {codec} compressed {stored}'
+    _set_data(msg, encoded)
+    return msg
+
+
+def scale_camera_info(msg_in: Any, msg_out: Any, height: int, width: int) -> Any:
+    """
+    Write into msg_out the sensor_msgs/CameraInfo of msg_in for an image of height x width pixels.
+
+    K and P are scaled by the ratio of the sizes (rows one and two, so Tx and Ty too), without the
+    half-pixel term, as image_proc::ResizeNode does. A region of interest and binning, which K and
+    P do not include, are worked in first as image_geometry does, and reset: the result describes
+    the image it is published with, alone. D and R do not depend on the size. The header is shared.
+    Returns msg_out. Raises ConversionError.
+    """
+    roi, binning_x, binning_y = msg_in.roi, max(1, msg_in.binning_x), max(1, msg_in.binning_y)
+    width_in = (roi.width or msg_in.width) // binning_x
+    height_in = (roi.height or msg_in.height) // binning_y
+    if min(width_in, height_in, width, height) < 1:
+        raise ConversionError(
+            f'expected a camera_info with a size, found {msg_in.width}x{msg_in.height} (image '
+            f'{width_in}x{height_in} after region and binning, wanted {width}x{height}): publish '
+            'the calibrated width and height')
+    scale = np.array([[width / width_in / binning_x], [height / height_in / binning_y], [1.0]])
+    offset = np.array([roi.x_offset, roi.y_offset, 0.0])
+    k = np.array(msg_in.k, np.float64).reshape(3, 3)
+    p = np.array(msg_in.p, np.float64).reshape(3, 4)
+    k[:, 2] -= offset * k[2, 2]  # an uncalibrated camera's K and P are all zero, and stay so
+    p[:, 2] -= offset * p[2, 2]
+    distortion = np.array(msg_in.d, np.float64)
+
+    msg_out.header = msg_in.header
+    msg_out.height, msg_out.width = height, width
+    msg_out.distortion_model = msg_in.distortion_model
+    # rclpy takes no NumPy array for a sequence field, rosbags nothing else.
+    rosbags_like = isinstance(msg_out.d, np.ndarray)
+    msg_out.d = distortion if rosbags_like else array.array('d', distortion.tobytes())
+    msg_out.k = (k * scale).reshape(9)
+    msg_out.r = np.array(msg_in.r, np.float64)
+    msg_out.p = (p * scale).reshape(12)
+    msg_out.binning_x = msg_out.binning_y = 0
+    for field in ('x_offset', 'y_offset', 'height', 'width'):
+        setattr(msg_out.roi, field, 0)
+    msg_out.roi.do_rectify = False
+    return msg_out
+
+
+def _bytes(data: Any) -> np.ndarray:
+    """Return message data of any kind as flat uint8, without a copy unless it is a list."""
+    try:
+        if isinstance(data, np.ndarray) and data.dtype != np.uint8:
+            raise TypeError(f'array of {data.dtype}')
+        if len(data) == 0:
+            return np.empty(0, np.uint8)  # np.frombuffer refuses an empty buffer
+        return np.frombuffer(bytes(data) if isinstance(data, (list, tuple)) else data, np.uint8)
+    except (TypeError, ValueError, BufferError) as error:
+        raise ConversionError(
+            f'expected data to be uint8 bytes, found {type(data).__name__} ({error}): fill data '
+            'with array.array or bytes') from error
+
+
+def _set_data(msg: Any, pixels: np.ndarray) -> None:
+    """Copy uint8 pixels into msg.data, in the type that the message's library serialises."""
+    if isinstance(getattr(msg, 'data', None), np.ndarray):  # rosbags
+        msg.data = pixels.flatten()
+        return
+    # The rclpy of Humble checks anything but an array.array element by element, for seconds.
+    data = array.array('B')
+    data.frombytes(np.ascontiguousarray(pixels))
+    msg.data = data
+
+
+def _view(msg: Any, layout: _Layout) -> np.ndarray:
+    """Return a checked strided view of an Image's pixels: (H, W) or (H, W, C), uint8 or uint16."""
+    height, width, step, encoding = msg.height, msg.width, msg.step, msg.encoding
+    if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
+        raise ConversionError(
+            f'expected an image of 1 to {MAX_SIDE} pixels a side, found {width}x{height}: check '
+            'width and height in the camera driver')
+    bayer = encoding.startswith('bayer_')
+    # Of a pattern two pixels wide or high, OpenCV makes a black image.
+    if width % layout.multiple or (bayer and (height % 2 or min(height, width) < 4)):
+        wanted = 'an even width and height of at least 4' if bayer else 'an even width'
+        raise ConversionError(
+            f'expected {wanted} for encoding {encoding}, found {width}x{height}: check width and '
+            'height in the camera driver')
+    pixel = layout.channels * layout.itemsize
+    if step < width * pixel:
+        raise ConversionError(
+            f'expected a step of at least {width * pixel} bytes ({width} pixels of {encoding}), '
+            f'found {step}: check step and encoding in the camera driver')
+    flat = _bytes(msg.data)
+    # Some drivers leave out the padding after the last row.
+    least, most = step * (height - 1) + width * pixel, step * height
+    if not least <= flat.size <= most:
+        raise ConversionError(
+            f'expected {most} bytes of data (height {height} x step {step}), found {flat.size}: '
+            'check step, height and data in the camera driver')
+    order = '>' if msg.is_bigendian else '<'
+    dtype = np.dtype(np.uint8 if layout.itemsize == 1 else f'{order}u2')
+    shape, strides = (height, width), (step, pixel)
+    if layout.channels > 1:
+        shape, strides = (*shape, layout.channels), (*strides, layout.itemsize)
+    return np.ndarray(shape, dtype, flat, strides=strides)
+
+
+def _through_cv_bridge(msg: Any) -> np.ndarray:
+    """Convert an encoding not known here; imported late, as few machines without ROS have it."""
+    known = f'publish one of {", ".join(SUPPORTED_ENCODINGS)}'
+    # Whatever a foreign library raises must not end the node: all of it becomes one error.
+    try:
+        from cv_bridge import CvBridge
+    except Exception as error:
+        raise ConversionError(
+            f'expected a known image encoding, found {msg.encoding!r}: {known}, or install '
+            'ros-<distro>-cv-bridge, which is asked for any other') from error
+    try:
+        image = CvBridge().imgmsg_to_cv2(msg, 'bgr8')
+    except Exception as error:
+        raise ConversionError(
+            f'expected a known image encoding, found {msg.encoding!r}, which cv_bridge cannot '
+            f'make bgr8 ({type(error).__name__}: {error}): {known}') from error
+    if image.dtype != np.uint8 or image.shape != (msg.height, msg.width, 3):
+        raise ConversionError(
+            f'expected ({msg.height}, {msg.width}, 3) uint8 from cv_bridge for encoding '
+            f'{msg.encoding!r}, found {image.dtype} of shape {image.shape}: {known}')
+    return image
+
+
+def _decode(msg: Any, flags: int) -> np.ndarray:
+    """Decode a CompressedImage after its header has been checked."""
+    flat = _bytes(msg.data)
+    if 'compressedDepth' in msg.format:
+        raise ConversionError(
+            f'expected a compressed colour image, found format {msg.format!r}: subscribe to the '
+            "camera's colour topic instead of its depth topic")
+    header = read_header(flat)
+    if header is None:
+        raise ConversionError(
+            f'expected JPEG, PNG or WebP data, found {flat.size} bytes of format {msg.format!r} '
+            f'starting with {flat[:4].tobytes().hex()!r}: set the publisher to jpeg or png')
+    size, end = header
+    if size is None:
+        raise ConversionError(
+            f'expected a complete image header, found {flat.size} bytes of damaged {msg.format!r} '
+            'data: check the camera and its cable')
+    width, height = size
+    if not fits(width, height):
+        raise ConversionError(
+            f'expected a compressed image of 1 to {MAX_SIDE} pixels a side and at most '
+            f'{MAX_PIXELS} in all, found {width}x{height}: check the publisher')
+    if not end:
+        raise ConversionError(
+            f'expected a whole {width}x{height} image, found {flat.size} bytes without its end: '
+            'the image is truncated, check the camera, its cable and the network')
+    try:
+        image = cv2.imdecode(flat[:end], flags)
+    except cv2.error as error:
+        raise ConversionError(
+            f'expected an image that OpenCV can decode, found damage ({error}): check the '
+            'camera and its cable') from error
+    if image is None or image.shape[:2] != (height, width):
+        raise ConversionError(
+            f'expected an image that OpenCV can decode to {width}x{height}, found damaged data of '
+            f'format {msg.format!r}: check the camera and its cable')
+    return image

@@ -1,0 +1,81 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Publish the cones of the node `eunet` as the messages of a driverless stack.
+
+    ros2 run eunet_ros cone_bridge --ros-args -p stack:=eufs_msgs -r stack_cones:=/cones
+
+The stack's message package must be installed; config/cone_messages.yaml says how cones become its
+messages, and the parameter `config` names another file.
+"""
+from __future__ import annotations
+
+from pathlib import Path
+import sys
+from typing import Any, NoReturn
+
+from eunet_ros.cones.messages import read_points
+from eunet_ros.model.common.classes import cone_classes
+from eunet_ros.model.common.errors import sentence
+from eunet_ros.node.cone_stacks import read_stacks, stack_message
+from eunet_ros.ros.message_classes import message_class
+from eunet_ros.ros.process import run, shut_down
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from sensor_msgs.msg import PointCloud2
+
+
+class ConeBridge(Node):
+    """Subscribes to eunet/cones and publishes stack_cones; raises ValueError, in a sentence."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__('cone_bridge', **kwargs)
+        name = self.declare_parameter('stack', 'fs_msgs').value
+        path = self.declare_parameter('config', '').value
+        stacks = read_stacks(Path(path) if path else None)
+        if name not in stacks:
+            raise ValueError(f'The parameter stack must be one of {", ".join(stacks)}, found '
+                             f'{name!r}.')
+        self._stack, self._names = stacks[name], cone_classes().names
+        try:
+            kind = message_class(self._stack.type)
+            message_class(self._stack.cone)
+        except (ImportError, AttributeError) as error:
+            raise ValueError(f'{self._stack.type} cannot be imported ({error}): install and '
+                             'source the package.') from error
+        self._publisher = self.create_publisher(kind, 'stack_cones', 5)
+        self._subscription = self.create_subscription(
+            PointCloud2, 'eunet/cones', self._on_cones, 5)
+
+    def _on_cones(self, cloud: PointCloud2) -> None:
+        self._publisher.publish(stack_message(
+            message_class, self._stack, cloud.header, read_points(cloud), self._names))
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the bridge until SIGINT or SIGTERM; returns the exit code."""
+    node = None
+    try:
+        rclpy.init(args=args)
+        node = ConeBridge()
+        rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except (ValueError, OSError) as error:
+        print(f'cone_bridge: {sentence(error)}', file=sys.stderr)
+        return 1
+    finally:
+        if node:
+            node.destroy_node()
+        shut_down()
+    return 0
+
+
+def run_bridge() -> NoReturn:
+    """Run the bridge as this process: what `ros2 run` starts."""
+    run(main)
+
+
+if __name__ == '__main__':
+    run_bridge()

@@ -1,0 +1,243 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What happens when the engine fails in mid-stream: again, then the next one, then said; no ROS.
+
+An image that fails is tried once more. Failing again, the engine is given up and the next one of
+`engines.ENGINES` is built and given the same image. Where none is left the image is lost with an
+error, and with a growing pause all of them are tried anew. While another engine than the chosen
+one runs, the chosen one is built again in the background from time to time, and taken back.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+import threading
+import time
+from typing import Any
+
+from eunet_ros.model.common.errors import one_line
+from eunet_ros.model.engines import EngineError, ENGINES
+from eunet_ros.node.process_memory import give_back, transient
+import numpy as np
+
+_PAUSE_S = (0.25, 1.0)        # the first and the longest pause while no engine works
+_LONGEST_RETRY = 10           # times the pause that is asked for
+_STEADY = 2                   # pauses that a chosen engine works, before its past is forgotten
+_CLOSE_S = 10.0
+
+
+@dataclass(frozen=True)
+class GuardState:
+    """
+    What became of the engines.
+
+    no_engine, fallback: empty or a sentence, see `health.Situation`. retried: images that worked
+    at the second try. replaced: how often another engine took over.
+    """
+
+    no_engine: str = ''
+    fallback: str = ''
+    retried: int = 0
+    replaced: int = 0
+
+
+def order_after(name: str) -> list[str]:
+    """Return an engine and those that may stand in for it, in the order of `auto`."""
+    names = list(ENGINES)
+    return names[names.index(name):] if name in names else [name]
+
+
+class EngineGuard:
+    """
+    Stands in the place of a Segmenter and keeps one working behind it.
+
+    segmenter: the first one. build: makes one with the engine of that name, raising EngineError or
+    anything else where it cannot. say: gets a sentence of every change. retry_s: pause before a
+    better engine is tried again, 0 for never; it may be changed. `segment` is called from one
+    thread at a time; the rest from any.
+    """
+
+    def __init__(self, segmenter: Any, build: Callable[[str], Any], say: Callable[[str], None],
+                 retry_s: float = 0.0, order: Sequence[str] = (),
+                 clock: Callable[[], float] = time.monotonic) -> None:
+        self._build, self._say, self._clock = build, say, clock
+        self.retry_s = retry_s
+        self.classes, self.checkpoint = segmenter.classes, segmenter.checkpoint
+        self.input_size, self.engine = segmenter.input_size, segmenter.engine
+        self._order = list(order or order_after(segmenter.engine.name))
+        self._segmenter: Any = segmenter   # None: no engine works
+        self._place, self._why = 0, ''
+        self._state = GuardState()
+        self._next_try = self._pause = 0.0
+        self._better: tuple[int, Any] | None = None
+        self._better_at = self._better_pause = self._taken_at = 0.0
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    @property
+    def state(self) -> GuardState:
+        """Return what became of the engines."""
+        return self._state
+
+    def describe(self) -> str:
+        """Return one line of the engine that runs."""
+        return self._segmenter.describe() if self._segmenter else self._state.no_engine
+
+    def segment(self, image: np.ndarray) -> Any:
+        """
+        Segment a (h, w, 3) uint8 BGR image; see `Segmenter.segment`.
+
+        Raises EngineError where no engine works, ValueError for what is no image.
+        """
+        self._take_better()
+        if self._segmenter is None:
+            self._revive()
+        while True:
+            try:
+                result = self._twice(image)
+            except ValueError:
+                raise
+            except Exception as error:
+                self._replace(error)
+                continue
+            self._pause = 0.0
+            if self._state.no_engine:
+                self._tell(no_engine='')
+                self._say(f'The engine {self.engine.name} works again.')
+            self._look_for_better(image.shape[:2])
+            return result
+
+    def close(self) -> None:
+        """Free what the engines hold."""
+        with self._lock:
+            self._closed = True
+            better, self._better = self._better, None
+        if self._thread:
+            self._thread.join(_CLOSE_S)
+        for segmenter in (self._segmenter, better and better[1]):
+            _close(segmenter)
+        self._segmenter = None
+
+    def _twice(self, image: np.ndarray) -> Any:
+        try:
+            return self._segmenter.segment(image)
+        except ValueError:
+            raise
+        except Exception as error:  # whatever a driver raises
+            self._say(f'The engine {self.engine.name} failed on an image '
+                      f'({one_line(error)}); it is tried once more.')
+        result = self._segmenter.segment(image)
+        self._tell(retried=self._state.retried + 1)
+        return result
+
+    def _replace(self, error: Exception) -> None:
+        """Take the next engine for the one that failed twice; raises EngineError at the end."""
+        failed, self._segmenter = self._segmenter, None
+        _close(failed)
+        if self._place or self._clock() - self._taken_at > _STEADY * self._better_pause:
+            self._better_pause = 0.0  # no sign that the chosen engine fails again and again
+        self._take_first(self._place + 1, f'{self.engine.name}: {one_line(error)}')
+
+    def _revive(self) -> None:
+        """Try all engines anew, where the pause is over; raises EngineError."""
+        if self._clock() < self._next_try:
+            raise EngineError(self._state.no_engine)
+        self._take_first(0, '')
+
+    def _take_first(self, start: int, why: str) -> None:
+        """Build the first engine from a place in the order on that can be built."""
+        reasons = [why] if why else []
+        for place in range(start, len(self._order)):
+            name = self._order[place]
+            if reasons:
+                self._say(f'Engine given up ({reasons[-1]}); building {name} in its stead.')
+            try:
+                with transient():
+                    segmenter = self._build(name)
+            except Exception as error:
+                reasons.append(f'{name}: {one_line(error)}')
+                continue
+            self._take(place, segmenter, '; '.join(reasons))
+            return
+        self._pause = min(max(2 * self._pause, _PAUSE_S[0]), _PAUSE_S[1])
+        self._next_try = self._clock() + self._pause
+        self._place, self._why = 0, ''
+        sentence = f'No engine works ({"; ".join(reasons)}); all are tried again every second.'
+        self._tell(no_engine=sentence, fallback='')
+        raise EngineError(sentence)
+
+    def _take(self, place: int, segmenter: Any, why: str) -> None:
+        self._segmenter, self.engine = segmenter, segmenter.engine
+        self._taken_at = self._clock()
+        give_back()
+        self._why = why or self._why
+        if place and place != self._place:
+            self._tell(replaced=self._state.replaced + 1)
+        self._place = place
+        self._tell(fallback=(
+            f'the engine {self.engine.name} stands in for {self._order[0]} ({self._why})'
+            if place else ''))
+        if not place:
+            self._why = ''
+        self._lengthen()
+        self._better_at = self._taken_at + self._better_pause
+
+    def _look_for_better(self, size: tuple[int, int]) -> None:
+        """Start to build a better engine beside the one that runs, where it is time."""
+        if (self._place and self.retry_s and self._thread is None
+                and self._clock() >= self._better_at):
+            self._thread = threading.Thread(
+                target=self._build_better, args=(size, self._place), name='eunet_engine',
+                daemon=True)
+            self._thread.start()
+
+    def _build_better(self, size: tuple[int, int], limit: int) -> None:
+        image = np.zeros((*size, 3), np.uint8)
+        for place in range(limit):
+            segmenter = None
+            try:
+                with transient():
+                    segmenter = self._build(self._order[place])
+                    segmenter.segment(image)
+            except Exception:  # it still fails: said when it was given up
+                _close(segmenter)
+                continue
+            with self._lock:
+                if not self._closed:
+                    self._better = place, segmenter
+                    return
+            _close(segmenter)
+            return
+
+    def _take_better(self) -> None:
+        """Change to the engine that was built in the background, if there is one."""
+        if self._thread is None or self._thread.is_alive():
+            return
+        self._thread = None
+        with self._lock:
+            better, self._better = self._better, None
+        if better is None or self._segmenter is None:
+            _close(better and better[1])
+            self._lengthen()
+            self._better_at = self._clock() + self._better_pause
+            return
+        _close(self._segmenter)
+        self._take(better[0], better[1], '')
+        self._say(f'The engine {self.engine.name} works again and is used.')
+
+    def _lengthen(self) -> None:
+        self._better_pause = min(max(2 * self._better_pause, self.retry_s),
+                                 _LONGEST_RETRY * self.retry_s)
+
+    def _tell(self, **changes: Any) -> None:
+        self._state = GuardState(**{**vars(self._state), **changes})
+
+
+def _close(segmenter: Any) -> None:
+    """Free an engine that may be broken."""
+    if segmenter is not None:
+        with suppress(Exception):  # of a device that is lost, nothing can be freed
+            segmenter.close()

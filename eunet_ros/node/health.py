@@ -1,0 +1,182 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the node's figures mean: a level, one sentence and a table; no ROS imports."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+import time
+
+from eunet_ros.node.statistics import REASONS, Snapshot
+from eunet_ros.parameters import LEVELS, NodeParameters
+
+OK, WARN, ERROR, STALE = 0, 1, 2, 3   # diagnostic_msgs/DiagnosticStatus
+_ENOUGH = 5   # images, before a share of them means anything
+_LEASE_S = 21.0
+_TRANSPORT = ('start the camera driver with FASTDDS_DEFAULT_PROFILES_FILE set to '
+              'config/fastdds_large_images.xml of eunet_ros')
+
+
+@dataclass(frozen=True)
+class Situation:
+    """
+    What the node is in, beside its figures.
+
+    topic: the images' source. cameras: how many publish on it. Each other field is empty or a
+    sentence: no engine works; another engine than the chosen one runs; a processor is throttled.
+    """
+
+    active: bool = True
+    topic: str = ''
+    cameras: int = 1
+    no_engine: str = ''
+    fallback: str = ''
+    throttled: str = ''
+
+
+class SteadyCount:
+    """
+    How many publishers there are for sure.
+
+    One that was killed is counted until DDS misses it, after 20 s, beside the one that took its
+    place: several are believed once there have been several for longer than that.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._since = clock, None
+
+    def of(self, count: int) -> int:
+        """Return the count, or 1 while several may be one that was started again."""
+        if count < 2:
+            self._since = None
+            return count
+        if self._since is None:
+            self._since = self._clock()
+        return count if self._clock() - self._since > _LEASE_S else 1
+
+
+@dataclass(frozen=True)
+class Health:
+    """
+    The node's state: level and sentence of /diagnostics, and what ~/status says.
+
+    masking: whether masks come at all; a node that does none, by choice or not yet, is no error.
+    """
+
+    level: int
+    message: str
+    masking: bool
+
+    @property
+    def status_level(self) -> int:
+        """Return the level of ~/status: STALE where there are no masks to rely on."""
+        return STALE if not self.masking and self.level == OK else self.level
+
+
+def _graded(value: float, warn: float, error: float) -> int:
+    return ERROR if value > error else WARN if value > warn else OK
+
+
+def _images(state: Snapshot, where: Situation, p: NodeParameters) -> list[tuple[int, str]]:
+    """Judge what comes in."""
+    age, found = state.last_image_age_s, []
+    if age is None:
+        found.append((_graded(state.active_s, p.image_timeout, p.image_timeout_error), (
+            f'no image has arrived on {where.topic}; check the topic, its type and the QoS '
+            'reliability of the publisher')))
+    else:
+        found.append((_graded(age, p.image_timeout, p.image_timeout_error),
+                      f'no image on {where.topic} for {age:.1f} s'))
+    recent = state.recent
+    came, lost, late = (recent.get(k, 0) for k in ('in', 'lost', 'late'))
+    transport = LEVELS.index(p.level_transport)
+    if lost > p.transport_share * (came + lost) and lost >= 3:
+        found.append((transport, f'{lost} of the last {came + lost} images were lost on the way; '
+                                 f'{_TRANSPORT}'))
+    if late > p.transport_share * came and late >= 3:
+        found.append((transport, f'{late} of the last {came} images arrived late; {_TRANSPORT}'))
+    stamps = LEVELS.index(p.level_stamps)
+    if where.cameras > 1:
+        found.append((stamps, f'{where.cameras} publishers send images on {where.topic}; '
+                              'give each camera a topic of its own'))
+    for kind, words in (('zero', 'carry no time stamp'), ('future', 'are stamped in the future'),
+                        ('back', 'are stamped before the one that came before them')):
+        if recent.get(kind):
+            found.append((stamps, f'{recent[kind]} of the last {came} images {words}; check the '
+                                  'clock of the camera driver'))
+    return found
+
+
+def _masks(state: Snapshot, where: Situation, p: NodeParameters) -> list[tuple[int, str]]:
+    """Judge what goes out."""
+    recent, found = state.recent, []
+    if where.no_engine:
+        found.append((ERROR, where.no_engine))
+    came, failed, masked = (recent.get(k, 0) for k in ('in', 'failed', 'masked'))
+    if failed:
+        share = failed / max(came, failed)
+        found.append((_graded(share, p.error_share_warn, p.error_share_error),
+                      f'{failed} of the last {max(came, failed)} images failed: '
+                      f'{state.last_error}'))
+    if state.waiting_s and (state.last_image_age_s or 0) < p.image_timeout:
+        found.append((_graded(state.waiting_s, p.mask_timeout, p.mask_timeout_error),
+                      f'images come and no mask for {state.waiting_s:.1f} s'))
+    came -= recent.get('unwanted', 0)
+    if came >= _ENOUGH and state.active_s > 1.0:
+        share = masked / came
+        found.append((_graded(1 - share, 1 - p.mask_share_warn, 1 - p.mask_share_error),
+                      f'only {masked} of the last {came} images were masked, the camera is faster '
+                      'than the engine; lower its rate or the input size'))
+    if masked >= _ENOUGH:
+        found.append((_graded(state.recent_p99_s, p.latency_warn, p.latency_error),
+                      f'masks are late: p99 {state.recent_p99_s:.2f} s after their image came'))
+    found.append((LEVELS.index(p.level_fallback) if where.fallback else OK, where.fallback))
+    found.append((LEVELS.index(p.level_throttled) if where.throttled else OK, where.throttled))
+    return found
+
+
+def assess(state: Snapshot, where: Situation, p: NodeParameters) -> Health:
+    """Return the health of a node: the worst of what is found, and every sentence of its kind."""
+    if not where.active:
+        return Health(OK, 'inactive', False)
+    if not p.enabled:
+        return Health(OK, 'disabled by parameter or service', False)
+    recent = state.recent
+    idle = 'unwanted' in recent and not {'masked', 'failed'} & recent.keys()
+    found = _images(state, where, p) + ([] if idle else _masks(state, where, p))
+    level = max(found)[0]
+    if level > OK:
+        words = [words for grade in (ERROR, WARN) for g, words in found if g == grade]
+        return Health(level, '; '.join(dict.fromkeys(words)), 'masked' in recent)
+    if idle:
+        return Health(OK, 'idle: nobody subscribes to an output', False)
+    if 'masked' not in recent:
+        return Health(OK, 'waiting for the first mask', False)
+    return Health(OK, f'{state.rate_out:.1f} masks/s', True)
+
+
+def with_cones(found: Health, reason: str) -> Health:
+    """
+    Return the health of a node that withholds the positions of cones for a reason.
+
+    What is worse is told alone; and without masks there is nothing to place.
+    """
+    if found.level != OK or not found.masking or not reason:
+        return found
+    return Health(WARN, f'{found.message}; positions of cones are withheld: {reason}',
+                  found.masking)
+
+
+def table(state: Snapshot) -> dict[str, str]:
+    """Return the rows of the diagnostics message; received = masked + dropped_… + in work."""
+    rows = {'rate in [Hz]': f'{state.rate_in:.2f}', 'rate out [Hz]': f'{state.rate_out:.2f}'}
+    for name in ('received', 'masked', *(f'dropped_{reason}' for reason in REASONS)):
+        rows[name] = str(state.counts.get(name, 0))
+    rows['in work'] = str(state.in_work)
+    rows['lost in transport (estimate)'] = str(state.lost)
+    rows['late on arrival'] = str(state.late)
+    for name, (p50, p99) in state.stage_ms.items():
+        rows[f'{name} p50 [ms]'] = f'{p50:.2f}'
+        rows[f'{name} p99 [ms]'] = f'{p99:.2f}'
+    rows['last error'] = state.last_error
+    return rows

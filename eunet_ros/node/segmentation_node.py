@@ -1,0 +1,398 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The managed node `eunet`: wiring between ROS and the modules that decide."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+import sys
+import time
+from typing import Any, NamedTuple, NoReturn
+
+from eunet_ros.images.conversions import ConversionError, fill_compressed, scale_camera_info
+from eunet_ros.images.regions import region_rows
+from eunet_ros.model.common.errors import sentence
+from eunet_ros.model.engines import AUTO, EngineError
+from eunet_ros.node import health
+from eunet_ros.node.cone_publisher import cone_outputs, ConePublisher, LABELS, output_qos
+from eunet_ros.node.declared_parameters import declare
+from eunet_ros.node.engine_failover import EngineGuard, GuardState
+from eunet_ros.node.frame_worker import LatestFrameWorker
+from eunet_ros.node.pipeline import FramePipeline, parse_classes, Products
+from eunet_ros.node.process_memory import give_back, HoleTrimmer, share_arenas, transient
+from eunet_ros.node.statistics import NodeStatistics
+from eunet_ros.node.status_publisher import StatusPublisher
+from eunet_ros.node.throttling import ThrottleWatch
+from eunet_ros.parameters import check_value, NodeParameters
+from eunet_ros.ros import raw_images
+from eunet_ros.ros.process import complain, logging_arguments, run, shut_down
+from rcl_interfaces.msg import SetParametersResult
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
+from std_srvs.srv import SetBool
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+WARM_UP_SIZE = (720, 1280)   # the usual camera; any other size works too
+_THROTTLE_S = 5.0
+_OUTPUTS = {'mask': Image, 'overlay': Image, 'overlay/compressed': CompressedImage,
+            'color_mask': Image, 'confidence': Image, 'camera_info': CameraInfo,
+            **cone_outputs()}
+
+
+def _qos(reliability: str, depth: int) -> QoSProfile:
+    policy = getattr(ReliabilityPolicy, reliability.upper())
+    return QoSProfile(depth=depth, reliability=policy, history=HistoryPolicy.KEEP_LAST)
+
+
+def _header(fields: raw_images.Stamped) -> Header:
+    header = Header(frame_id=fields.frame_id)
+    header.stamp.sec, header.stamp.nanosec = fields.sec, fields.nanosec
+    return header
+
+
+def _sentence(error: Exception) -> str:
+    return str(error) if isinstance(error, (ValueError, EngineError)) else repr(error)
+
+
+class _Frame(NamedTuple):
+    raw: bytes       # the message
+    stamp: int       # ns
+    arrived: float   # perf_counter
+
+
+class SegmentationNode(LifecycleNode):
+    """
+    Segments the newest image of a camera; see config/segmentation.yaml for its parameters.
+
+    The image callback only keeps the message; one worker thread decodes, infers and publishes.
+    Raises ValueError or rclpy's ParameterException where a parameter is unknown or wrong.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__('eunet', **kwargs)
+        try:
+            self.parameters = declare(self)
+        except (ValueError, ParameterException):
+            self.destroy_node()  # a half-made node would go on answering to discovery
+            raise
+        self.statistics = NodeStatistics(int(self.parameters.late_image * 1e9),
+                                         int(self.parameters.health_window * 1e9))
+        self.throttling, self._cameras = ThrottleWatch(), health.SteadyCount()
+        self._holes = HoleTrimmer()
+        self._worker: LatestFrameWorker | None = None
+        self._pipeline: FramePipeline | None = None
+        self._cones: ConePublisher | None = None
+        self._camera_info: CameraInfo | None = None
+        self._active = False
+        self._inputs: list[Any] = []
+        self._read: Callable[[bytes], Any] = raw_images.read_image
+        self._outputs: dict[str, Any] = {}
+        self._image_topic = self._resolve_image_topic()
+        self.add_on_set_parameters_callback(self._on_set_parameters)
+        self._service = self.create_service(SetBool, '~/set_enabled', self._on_set_enabled)
+        self._status = StatusPublisher(
+            self, self.health, self._rows, self.parameters.engine, self.parameters.status_period,
+            self.parameters.diagnostics_period)
+
+    # --- parameters -------------------------------------------------------------------------
+
+    def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
+        known = {p.name: p.value for p in changes if p.name in NodeParameters.__annotations__}
+        try:
+            for name, value in known.items():
+                check_value(name, value)
+            changed = replace(self.parameters, **known)
+            if self._pipeline and 'classes' in known:
+                self._pipeline.keep = parse_classes(
+                    known['classes'], self._pipeline.segmenter.classes)
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self.parameters = changed
+        self.statistics.remember_for(int(changed.health_window * 1e9))
+        if self._pipeline:
+            self._pipeline.segmenter.retry_s = changed.engine_retry
+            self._pipeline.opacity = changed.overlay_opacity
+            self._pipeline.region = changed.region
+        return SetParametersResult(successful=True)
+
+    def _on_set_enabled(self, request: SetBool.Request,
+                        response: SetBool.Response) -> SetBool.Response:
+        result = self.set_parameters(
+            [Parameter('enabled', Parameter.Type.BOOL, bool(request.data))])[0]
+        response.success = result.successful
+        response.message = result.reason or f'enabled: {str(request.data).lower()}'
+        return response
+
+    # --- transitions ------------------------------------------------------------------------
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Build and warm the engine, create the outputs."""
+        p = self.parameters
+        try:
+            from eunet_ros.model.segmenter import Segmenter  # here: torch takes seconds to import
+            began = time.monotonic()
+            self.get_logger().info(f'Building the engine ({p.engine}) for weights {p.weights} …')
+            with transient():
+                segmenter = Segmenter(p.weights, p.engine, p.input_size, p.variant,
+                                      p.engine_threads, p.precision, self.get_logger().info)
+                keep = parse_classes(p.classes, segmenter.classes)
+                rows = region_rows(p.region, WARM_UP_SIZE[0])
+                segmenter.warm_up(rows.stop - rows.start, WARM_UP_SIZE[1])
+        except ImportError as error:
+            self.get_logger().error(
+                f'A Python package is missing ({error}); install it for {sys.executable}.')
+            return FAILURE
+        except Exception as error:  # rclpy would turn what is not foreseen into a silent failure
+            self.get_logger().error(_sentence(error))
+            return FAILURE
+        if not self.context.ok():  # SIGTERM while the engine was built
+            return FAILURE
+        for failure in segmenter.failures:
+            self.get_logger().warning(failure)
+        chosen, checkpoint = segmenter.engine.name, segmenter.checkpoint
+
+        def another(name: str) -> Segmenter:
+            # A precision that was asked for may be one that only the chosen engine has.
+            precision = p.precision if name == chosen else 'auto'
+            return Segmenter(checkpoint, name, p.input_size, '', p.engine_threads,
+                             precision, self.get_logger().info)
+        guard = EngineGuard(segmenter, another, self.get_logger().error, p.engine_retry)
+        self._pipeline = FramePipeline(guard, p.overlay_opacity, keep, p.region)
+        qos = _qos(p.output_reliability, p.output_depth)
+        self._outputs = {
+            name: self.create_lifecycle_publisher(kind, f'~/{name}', output_qos(name, qos))
+            for name, kind in _OUTPUTS.items()}
+        self._cones = ConePublisher(self, segmenter.classes, p)
+        why = ', the fastest engine that works here' if p.engine == AUTO else ''
+        self.get_logger().info(
+            f'{segmenter.describe()}{why}; ready in {time.monotonic() - began:.1f} s.')
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start the worker and subscribe."""
+        self.statistics.reset(time.monotonic_ns())
+        self._worker = LatestFrameWorker(self._process, self._on_error, self._on_drop)
+        p = self.parameters
+        kind, self._read = ((CompressedImage, raw_images.read_compressed)
+                            if p.image_transport == 'compressed'
+                            else (Image, raw_images.read_image))
+        qos = _qos(p.image_reliability, p.image_depth)
+        self._inputs = [
+            # raw: bytes, of which a view is made, instead of three copies of an image.
+            self.create_subscription(kind, self._image_topic, self._on_image, qos, raw=True),
+            self.create_subscription(
+                CameraInfo, 'camera_info', self._on_camera_info, _qos('best_effort', 1))]
+        self._active = True
+        self.get_logger().info(f'Segmenting {self._image_topic} ({p.image_transport}).')
+        activated = super().on_activate(state)
+        self._cones.labels(self._outputs, self.get_clock().now().to_msg())
+        self._status.look()
+        return activated
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unsubscribe and stop the worker."""
+        self._stop()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free the engine and the outputs."""
+        self._release()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop and free everything."""
+        self._release()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free everything, so that the node can be configured again."""
+        self._release()
+        return SUCCESS
+
+    def _stop(self) -> None:
+        self._active = False
+        for subscription in self._inputs:
+            self.destroy_subscription(subscription)
+        self._inputs = []
+        if self._worker and not self._worker.stop():
+            self.get_logger().error('The engine did not finish its image within 10 s.')
+        self._worker = self._camera_info = None
+        give_back()  # the images that waited, in DDS and here
+        if self.context.ok():
+            self._status.look()  # at once: nobody drives on a mask that will not come
+
+    def _release(self) -> None:
+        self._stop()
+        for publisher in self._outputs.values():
+            self.destroy_lifecycle_publisher(publisher)
+        self._outputs = {}
+        if self._pipeline:
+            self._pipeline.segmenter.close()
+        if self._cones:
+            self._cones.close()
+        self._pipeline = self._cones = None
+
+    def start(self) -> bool:
+        """Configure and activate; returns whether both succeeded."""
+        return self.trigger_configure() == SUCCESS and self.trigger_activate() == SUCCESS
+
+    def close(self) -> None:
+        """Stop and free everything, whatever the state."""
+        self._release()
+        self.destroy_node()
+
+    # --- images -----------------------------------------------------------------------------
+
+    def _resolve_image_topic(self) -> str:
+        base = self.resolve_topic_name('image')
+        if self.parameters.image_transport == 'raw':
+            return base
+        # As image_transport does: the transport's name below the remapped base topic, unless
+        # image/compressed is remapped itself.
+        own = self.resolve_topic_name('image/compressed')
+        plain = self.resolve_topic_name('image/compressed', only_expand=True)
+        return own if own != plain else f'{base}/compressed'
+
+    def _on_image(self, raw: bytes) -> None:
+        frame = _Frame(raw, raw_images.read_stamp(raw), time.perf_counter())
+        self.statistics.received(frame.stamp, self.get_clock().now().nanoseconds,
+                                 time.monotonic_ns())
+        if not self.parameters.enabled:
+            self._on_drop(frame, 'disabled')
+        elif self._worker:
+            self._worker.submit(frame)
+        else:
+            self._on_drop(frame, 'stopped')
+
+    def _on_drop(self, frame: _Frame, reason: str) -> None:
+        self.statistics.dropped(reason, time.monotonic_ns(), frame.stamp)
+
+    def _on_camera_info(self, msg: CameraInfo) -> None:
+        self._camera_info = msg
+
+    def _process(self, frame: _Frame) -> None:
+        began = time.perf_counter()
+        watched = {n for n, out in self._outputs.items()
+                   if n != LABELS and out.get_subscription_count()}
+        if not watched:
+            self._on_drop(frame, 'unwatched')
+            return
+        wanted = {name.partition('/')[0] for name in watched}
+        msg = self._read(frame.raw)
+        products = self._pipeline.run(msg, wanted)
+        ready = time.perf_counter()
+        self._publish(_header(msg.header), products, watched)
+        done = time.perf_counter()
+        self.statistics.masked(time.monotonic_ns(), {
+            'wait': (began - frame.arrived) * 1e3, **products.stage_ms,
+            'publish': (done - ready) * 1e3, 'total': (done - frame.arrived) * 1e3}, frame.stamp)
+        self._holes.look()  # now that the mask is out
+
+    def _publish(self, header: Any, products: Products, watched: set[str]) -> None:
+        out = self._outputs
+        if 'mask' in watched:  # first: it is what a car waits for
+            out['mask'].publish(raw_images.image_bytes(header, products.mask, 'mono8'))
+        self._cones.publish(out, watched, header, products, self._camera_info, self.parameters)
+        if 'camera_info' in watched and self._camera_info:
+            info = scale_camera_info(self._camera_info, CameraInfo(), *products.mask.shape)
+            info.header = header
+            out['camera_info'].publish(info)
+        if 'overlay' in watched:
+            out['overlay'].publish(raw_images.image_bytes(header, products.overlay, 'bgr8'))
+        if 'overlay/compressed' in watched:
+            out['overlay/compressed'].publish(fill_compressed(
+                CompressedImage(), products.overlay, self.parameters.jpeg_quality, header=header))
+        if 'color_mask' in watched:
+            out['color_mask'].publish(raw_images.image_bytes(header, products.color_mask, 'rgb8'))
+        if 'confidence' in watched:
+            out['confidence'].publish(raw_images.image_bytes(header, products.confidence, 'mono8'))
+
+    def _on_error(self, frame: _Frame, error: Exception) -> None:
+        if not self.context.ok():  # publishing failed because the process is ending
+            self._on_drop(frame, 'stopped')
+            return
+        text = _sentence(error)
+        self.statistics.error(text, time.monotonic_ns())  # first: a drop is judged with its words
+        self._on_drop(frame, 'bad' if isinstance(error, ConversionError) else 'engine')
+        self.get_logger().error(f'Image dropped: {text}', throttle_duration_sec=_THROTTLE_S)
+
+    # --- diagnostics ------------------------------------------------------------------------
+
+    def health(self) -> health.Health:
+        """Return the node's health, as /diagnostics and ~/status tell it."""
+        guard = self._pipeline.segmenter.state if self._pipeline else GuardState()
+        cameras = self._cameras.of(
+            self.count_publishers(self._image_topic) if self._active else 0)
+        found = health.assess(
+            self.statistics.snapshot(time.monotonic_ns(), stages=False),
+            health.Situation(self._active, self._image_topic, cameras, guard.no_engine,
+                             guard.fallback, self.throttling.look()), self.parameters)
+        return health.with_cones(found, self._cones.reason if self._cones else '')
+
+    def _rows(self) -> dict[str, str]:
+        rows = health.table(self.statistics.snapshot(time.monotonic_ns()))
+        rows['throttling'] = self.throttling.look() or f'none seen ({self.throttling.sources})'
+        if 'mask' in self._outputs:
+            rows['mask subscribers'] = str(self._outputs['mask'].get_subscription_count())
+        if self._cones:
+            rows.update(self._cones.rows())
+        if self._pipeline:
+            guard = self._pipeline.segmenter
+            engine, checkpoint = guard.engine, guard.checkpoint
+            rows.update({
+                'engine': engine.name, 'precision': engine.precision,
+                'variant': checkpoint.variant, 'weights sha256': checkpoint.sha256,
+                'input': 'x'.join(map(str, guard.input_size)),
+                'images retried': str(guard.state.retried),
+                'engines replaced': str(guard.state.replaced)})
+        return rows
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM; returns the exit code."""
+    node = executor = None
+    share_arenas()
+    try:
+        try:
+            rclpy.init(args=[*(sys.argv if args is None else args), *logging_arguments()])
+        except Exception as error:  # malformed --ros-args, a parameter file that is not there
+            complain(f'eunet: {sentence(error)}')
+            return 1
+        node = SegmentationNode()
+        if node.parameters.autostart and not node.start():
+            return 1 if rclpy.ok() else 0
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except (ValueError, ParameterException) as error:
+        complain(f'eunet: {sentence(error)}')
+        return 1
+    except Exception:
+        if rclpy.ok():
+            raise
+        # else a signal ended the context under a callback that was about to publish
+    finally:
+        if node:
+            node.close()
+        if executor:
+            executor.shutdown()
+        node = executor = None  # both keep it alive
+        shut_down()
+    return 0
+
+
+def run_node() -> NoReturn:
+    """Run the node as this process: what `ros2 run` and launch start."""
+    run(main)
+
+
+if __name__ == '__main__':
+    run_node()

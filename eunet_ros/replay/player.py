@@ -1,0 +1,275 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Play the camera of a bag, or a folder of images, as ROS topics, without rosbag2 installed.
+
+    python -m eunet_ros.replay.player my_drive --publish-as /camera/image_raw --restamp
+    ros2 run eunet_ros play_bag my_drive --loop --clock --rate 0.5
+
+Messages go out as the bytes that were recorded, each at its own time: they are not decoded, so
+that the player takes little time from the node it feeds.
+"""
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import closing, nullcontext, suppress
+import json
+from pathlib import Path
+import signal
+import sys
+import threading
+import time
+from typing import Any, NoReturn, TextIO
+
+from eunet_ros.bags.frame_source import DEFAULT_HZ, Frame, open_source, Pacer, part_of, prefetch
+from eunet_ros.bags.messages import COMPRESSED_IMAGE, NS, with_stamp
+from eunet_ros.ros.process import run, shut_down
+import rclpy
+from rclpy.clock import Clock as RosClock
+from rclpy.clock import ClockType
+from rclpy.duration import Duration
+from rclpy.exceptions import NameValidationException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import remove_ros_args
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_srvs.srv import SetBool
+
+CLOCK_HZ = 100.0     # of /clock
+_AHEAD = 8           # frames read ahead: half a second of 15 Hz, 22 MB of raw 720p
+_POLL_S = 0.01
+_ACK_TIMEOUT_S = 2.0
+_LINGER_S = 0.5
+
+
+class Player(Node):
+    """Publishes frames on a base topic, or on /compressed below it, and their camera_info."""
+
+    def __init__(self, topic: str, msgtype: str, with_info: bool) -> None:
+        super().__init__('eunet_player')
+        compressed = msgtype == COMPRESSED_IMAGE
+        # Reliable offers fit reliable and best-effort subscribers alike.
+        qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+        self.topic = f'{topic}/compressed' if compressed else topic
+        self._images = self.create_publisher(
+            CompressedImage if compressed else Image, self.topic, qos)
+        namespace = topic.rpartition('/')[0]
+        self._infos = self.create_publisher(
+            CameraInfo, f'{namespace}/camera_info', qos) if with_info else None
+
+    def wait_for_subscribers(self, timeout: float, result: str) -> None:
+        """
+        Wait until someone subscribes to the images, and to the topic `result` where it is named.
+
+        timeout: seconds. Raises ValueError where nobody does.
+        """
+        # Polled: rclpy of Humble has no event for a match.
+        end = time.monotonic() + timeout
+        while not self._images.get_subscription_count():
+            if time.monotonic() > end:
+                raise ValueError(f'Nobody subscribed to {self.topic} within {timeout:g} s: start '
+                                 'the node first, with its image topic and ROS_DOMAIN_ID those '
+                                 'of the player.')
+            time.sleep(_POLL_S)
+        while result and not self.count_subscribers(result):
+            if time.monotonic() > end:
+                raise ValueError(f'Nobody subscribed to {result} within {timeout:g} s: start '
+                                 'what is to record it first.')
+            time.sleep(_POLL_S)
+
+    def send(self, frame: Frame, restamp: bool) -> int:
+        """Publish a frame and its camera_info; returns the stamp they carry, ns."""
+        image, info, stamp = frame.image, frame.camera_info, frame.stamp
+        if restamp:
+            stamp = time.time_ns()
+            image, info = with_stamp(image, stamp), info and with_stamp(info, stamp)
+        if self._infos and info:
+            self._infos.publish(info)
+        self._images.publish(image)
+        return stamp
+
+    def finish(self) -> None:
+        """Wait until subscribers have everything: reliable ones tell, others get a moment."""
+        self._images.wait_for_all_acked(Duration(seconds=_ACK_TIMEOUT_S))
+        # The last image still lies in this process's shared memory, which goes with it.
+        time.sleep(_LINGER_S)
+
+
+class Controls:
+    """
+    The service that holds the playing and lets it go on, and /clock; spun in a thread.
+
+    clock_hz: how often /clock is published, 0 for not at all.
+    """
+
+    def __init__(self, player: Player, pacer: Pacer, clock_hz: float, paused: bool) -> None:
+        self._player, self._pacer = player, pacer
+        self._changed = threading.Condition()
+        self._paused = paused
+        self.offset = 0  # of when a frame is due to its time, ns: grows with every round
+        if paused:
+            pacer.hold()
+        self._kept: list[Any] = [player.create_service(
+            SetBool, '~/set_paused', self._on_set_paused)]
+        self._clock = None
+        if clock_hz:
+            from rosgraph_msgs.msg import Clock
+            self._message = Clock()
+            self._clock = player.create_publisher(Clock, '/clock', 10)
+            self._kept.append(player.create_timer(
+                1 / clock_hz, self.tick, clock=RosClock(clock_type=ClockType.STEADY_TIME)))
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(player)
+        self._thread = threading.Thread(target=self._spin, name='controls', daemon=True)
+        self._thread.start()
+
+    def _spin(self) -> None:
+        with suppress(ExternalShutdownException):
+            self._executor.spin()
+
+    def close(self) -> None:
+        """Stop the thread."""
+        self._executor.shutdown()
+        self._thread.join(2.0)
+
+    def wait_until(self, recorded: int) -> float:
+        """Wait until what was recorded then is due; returns by how many seconds that is late."""
+        with self._changed:
+            while True:
+                delay = self._pacer.remaining(recorded)
+                if delay <= 0 and not self._paused:
+                    return -delay
+                self._changed.wait(None if self._paused else delay)
+
+    def tick(self) -> None:
+        """Publish the recording's time on /clock."""
+        now = self._pacer.reached()
+        if self._clock and now is not None:
+            self._message.clock.sec, self._message.clock.nanosec = divmod(
+                max(0, now - self.offset), NS)
+            self._clock.publish(self._message)
+
+    def _on_set_paused(self, request: SetBool.Request,
+                       response: SetBool.Response) -> SetBool.Response:
+        with self._changed:
+            (self._pacer.hold if request.data else self._pacer.go_on)()
+            self._paused = bool(request.data)
+            self._changed.notify_all()
+        response.success, response.message = True, 'paused' if request.data else 'playing'
+        return response
+
+
+def play(player: Player, frames: Iterator[tuple[int, Frame]], controls: Controls,
+         restamp: bool, log: TextIO | None) -> int:
+    """Send all frames at their times; returns how many. One JSON line of each goes to log."""
+    sent = 0
+    with closing(prefetch(frames, _AHEAD)) as ahead:
+        for due, frame in ahead:
+            late = controls.wait_until(due)
+            controls.offset = due - frame.time
+            controls.tick()
+            at, stamp = time.time_ns(), player.send(frame, restamp)
+            sent += 1
+            if log:
+                print(json.dumps({'event': 'sent', 'index': frame.index,
+                                  'bag_stamp': frame.stamp, 'sent_stamp': stamp,
+                                  'at': at, 'late_ms': round(late * 1e3, 3)}),
+                      file=log, flush=True)
+    player.finish()
+    return sent
+
+
+def _arguments(args: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        'eunet_ros.replay.player', description='Play the images of a bag or folder as ROS topics.')
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument('bag', nargs='?', help='a rosbag2: folder, .mcap or .db3 file')
+    what.add_argument('--images', metavar='FOLDER', help='a folder of images instead')
+    parser.add_argument('--image-topic', default='', help="the camera's topic in the bag")
+    parser.add_argument('--publish-as', metavar='TOPIC', default='',
+                        help='base topic to publish on (default: as in the bag)')
+    parser.add_argument('--rate', type=float, default=1.0, help='speed (default: 1, real time)')
+    parser.add_argument('--hz', type=float, default=DEFAULT_HZ,
+                        help=f"a folder's images a second (default: {DEFAULT_HZ:g})")
+    parser.add_argument('--start', type=float, default=0.0, metavar='S',
+                        help='begin so many seconds into the recording (default: 0)')
+    parser.add_argument('--duration', type=float, metavar='S', help='play so many seconds of it')
+    parser.add_argument('--loop', action='store_true', help='play it again and again')
+    parser.add_argument('--paused', action='store_true',
+                        help='wait for std_srvs/SetBool false on /eunet_player/set_paused')
+    parser.add_argument('--clock', type=float, nargs='?', const=CLOCK_HZ, default=0.0,
+                        metavar='HZ', help="publish the recording's time on /clock, for nodes "
+                                           f'with use_sim_time (without HZ: {CLOCK_HZ:g})')
+    parser.add_argument('--restamp', action='store_true', help='stamp images with the time now')
+    parser.add_argument('--log', metavar='FILE', help='JSON line of each frame; - is stdout')
+    parser.add_argument('--wait-for-subscribers', type=float, default=30.0, metavar='S',
+                        help='wait this long for a subscriber (default: 30; 0: do not wait)')
+    parser.add_argument('--wait-for-recorder-of', default='', metavar='TOPIC',
+                        help='within that time wait for a subscriber of this topic, too: of what '
+                             'the node publishes, which nobody may be there yet to record')
+    parser.add_argument('--delay', type=float, default=0.0, metavar='S',
+                        help='then wait so long, for the node to find its recorder')
+    options = parser.parse_args(args)
+    if not 0.1 <= options.hz <= 1000:
+        parser.error(f'--hz must be from 0.1 to 1000, found {options.hz:g}')
+    if not 0.01 <= options.rate <= 100:
+        parser.error(f'--rate must be from 0.01 to 100, found {options.rate:g}')
+    if not 0 <= options.start < float('inf'):
+        parser.error(f'--start must be 0 or more, found {options.start:g}')
+    if options.duration is not None and not options.duration > 0:
+        parser.error(f'--duration must be above 0, found {options.duration:g}')
+    if not 0 <= options.delay <= 3600:
+        parser.error(f'--delay must be from 0 to 3600, found {options.delay:g}')
+    if options.clock and not 1 <= options.clock <= 1000:
+        parser.error(f'--clock must be from 1 to 1000, found {options.clock:g}')
+    if options.clock and options.restamp:
+        parser.error('--clock and --restamp exclude each other: stamps of now are not of the '
+                     "recording's time")
+    return options
+
+
+def main(args: list[str] | None = None) -> int:
+    """Play; returns the exit code, 0 also when interrupted."""
+    given = sys.argv[1:] if args is None else args
+    o = _arguments(remove_ros_args(['play_bag', *given])[1:])
+    player = controls = None
+    # Python's own handling, of SIGTERM too: sleeping ends at once, wherever the player is.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        source = open_source(o.bag, o.images, o.image_topic, o.hz)
+        rclpy.init(args=['play_bag', *given], signal_handler_options=SignalHandlerOptions.NO)
+        player = Player(o.publish_as or source.topic, source.msgtype, source.has_camera_info)
+        if o.wait_for_subscribers:
+            player.wait_for_subscribers(o.wait_for_subscribers, o.wait_for_recorder_of)
+        time.sleep(o.delay)
+        stream = nullcontext(sys.stdout) if o.log == '-' else (
+            open(Path(o.log), 'w') if o.log else nullcontext())
+        with stream as log:
+            controls = Controls(player, Pacer(o.rate), o.clock, o.paused)
+            frames = part_of(source, o.start, o.duration, o.loop)
+            sent = play(player, frames, controls, o.restamp, log)
+        print(f'player: sent {sent} images on {player.topic}', file=sys.stderr)
+    except KeyboardInterrupt:
+        pass
+    except (ValueError, OSError, NameValidationException) as error:
+        print(f'player: {" ".join(str(error).split())}', file=sys.stderr)
+        return 1
+    finally:
+        if controls:
+            controls.close()
+        if player:
+            player.destroy_node()
+        shut_down()
+    return 0
+
+
+def run_player() -> NoReturn:
+    """Play as a process of its own."""
+    run(main)
+
+
+if __name__ == '__main__':
+    run_player()

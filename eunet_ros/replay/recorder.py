@@ -1,0 +1,190 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Record the masks of the node, when each arrived, and its last diagnostics.
+
+    python -m eunet_ros.replay.recorder FOLDER --log -
+
+Writes FOLDER/masks.bin (see `mask_store`). With --log, a JSON line of each event: ready, matched
+(the node's publisher was found), mask, diagnostics.
+"""
+from __future__ import annotations
+
+import argparse
+from contextlib import nullcontext
+from functools import partial
+from importlib import import_module
+import json
+from pathlib import Path
+import signal
+import sys
+import time
+from typing import Any, TextIO
+
+from diagnostic_msgs.msg import DiagnosticArray
+from eunet_ros.bags.mask_store import MASKS_FILE, MaskWriter
+from eunet_ros.bags.messages import deserialise, IMAGE
+from eunet_ros.bags.writer import BagWriter
+from eunet_ros.images.conversions import ConversionError, image_to_mask
+from eunet_ros.ros.process import run, shut_down
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import Image
+
+_SPIN_S = 0.1
+_DEPTH = 100  # masks that may wait while the disk is slow
+_LOOK_S = 0.3  # between two looks for new topics
+_PICTURES = ('overlay', 'overlay/compressed', 'color_mask', 'confidence', 'transition_event')
+PUBLISHED = 'published'
+
+
+class Published:
+    """
+    Records what else a node publishes into a bag, FOLDER/published; raw, as it came.
+
+    space: the node's name with its namespace. Pictures are left out: they are made when someone
+    listens, and would take time from what is measured.
+    """
+
+    def __init__(self, node: Node, folder: Path, space: str, mask_topic: str) -> None:
+        self._node, self._space = node, f'{space.rstrip("/")}/'
+        self._done = {mask_topic, *(self._space + name for name in _PICTURES)}
+        self._writer = BagWriter(folder / PUBLISHED)
+        self._writer.__enter__()
+        self._kept: list[Any] = []
+        self._looked = 0.0
+
+    def look(self) -> None:
+        """Subscribe to topics that have come; call it now and then."""
+        if time.monotonic() - self._looked < _LOOK_S:
+            return
+        self._looked = time.monotonic()
+        for name, kinds in self._node.get_topic_names_and_types():
+            if name in self._done or not name.startswith(self._space):
+                continue
+            self._done.add(name)
+            package, _, kind = kinds[0].partition('/msg/')
+            try:
+                message = getattr(import_module(f'{package}.msg'), kind)
+                self._writer.add_topic(name, kinds[0])
+            except (ImportError, AttributeError, KeyError):
+                self._node.get_logger().warning(f'{name} is not recorded: {kinds[0]} is unknown.')
+                continue
+            qos = QoSProfile(depth=_DEPTH, reliability=ReliabilityPolicy.RELIABLE)
+            self._kept.append(self._node.create_subscription(
+                message, name, partial(self._on_message, name), qos, raw=True))
+
+    def _on_message(self, name: str, raw: bytes) -> None:
+        now = time.time_ns()
+        self._writer.write(name, now, bytes(raw))
+        self._writer.flush(before=now)
+
+    def close(self) -> None:
+        """Finish the bag; of nothing recorded nothing is left."""
+        self._writer.__exit__(None, None, None)
+
+
+class Recorder(Node):
+    """Stores masks as they arrive and reports events to `log`."""
+
+    def __init__(self, masks: MaskWriter, mask_topic: str, diagnostics_topic: str,
+                 log: TextIO | None) -> None:
+        super().__init__('eunet_recorder')
+        self.count, self.last = 0, time.monotonic()
+        self._masks, self._log, self._matched = masks, log, False
+        qos = QoSProfile(depth=_DEPTH, reliability=ReliabilityPolicy.RELIABLE)
+        # raw: bytes, of which a view is made below, instead of a copy into a message.
+        self._subscriptions_kept = [
+            self.create_subscription(Image, mask_topic, self._on_mask, qos, raw=True),
+            self.create_subscription(DiagnosticArray, diagnostics_topic, self._on_diagnostics, 10)]
+        self.event('ready')
+
+    def event(self, kind: str, /, **values: Any) -> None:
+        """Report an event as a JSON line."""
+        if self._log:
+            print(json.dumps({'event': kind, **values}), file=self._log, flush=True)
+
+    def look_for_publisher(self) -> None:
+        """Report once that the node's mask publisher was found."""
+        if not self._matched and self.count_publishers(self._subscriptions_kept[0].topic_name):
+            self._matched = True
+            self.event('matched')
+
+    def _on_mask(self, raw: bytes) -> None:
+        arrival = time.time_ns()
+        try:
+            msg = deserialise(raw, IMAGE)
+            mask = image_to_mask(msg)
+        except (ConversionError, ValueError) as error:
+            self.get_logger().error(f'Mask left out: {error}', throttle_duration_sec=5.0)
+            return
+        stamp = msg.header.stamp.sec * 1_000_000_000 + msg.header.stamp.nanosec
+        self._masks.append(stamp, arrival, mask)
+        self.count, self.last = self.count + 1, time.monotonic()
+        self.event('mask', stamp=stamp, arrival=arrival)
+
+    def _on_diagnostics(self, msg: DiagnosticArray) -> None:
+        for status in msg.status:
+            self.event('diagnostics', name=status.name, level=status.level[0],
+                       message=status.message, values={v.key: v.value for v in status.values})
+
+
+def _arguments(args: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser('eunet_ros.replay.recorder', description='Record masks.')
+    parser.add_argument('folder', type=Path, help='where masks.bin is written; made if missing')
+    parser.add_argument('--mask-topic', default='/eunet/mask')
+    parser.add_argument('--diagnostics-topic', default='/diagnostics')
+    parser.add_argument('--all-of', metavar='NODE', default='',
+                        help='also record what else this node publishes, such as /eunet, into the '
+                             'bag FOLDER/published')
+    parser.add_argument('--count', type=int, default=0, help='stop after so many masks')
+    parser.add_argument('--idle', type=float, default=0.0, metavar='S',
+                        help='stop after so many seconds without a mask')
+    parser.add_argument('--log', choices=('-',), help='- writes JSON lines of events to stdout')
+    return parser.parse_args(args)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Record until interrupted, --count or --idle; returns the exit code."""
+    o = _arguments(args)
+    masks = recorder = published = None
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        o.folder.mkdir(parents=True, exist_ok=True)
+        masks = MaskWriter(o.folder / MASKS_FILE)
+        rclpy.init(args=None, signal_handler_options=SignalHandlerOptions.NO)
+        with nullcontext(sys.stdout if o.log else None) as log:
+            recorder = Recorder(masks, o.mask_topic, o.diagnostics_topic, log)
+            executor = SingleThreadedExecutor()
+            executor.add_node(recorder)
+            if o.all_of:
+                published = Published(recorder, o.folder, o.all_of, o.mask_topic)
+            # In short turns: Python handles a signal between them only.
+            while not (o.count and recorder.count >= o.count):
+                if o.idle and time.monotonic() - recorder.last > o.idle:
+                    break
+                executor.spin_once(timeout_sec=_SPIN_S)
+                recorder.look_for_publisher()
+                if published:
+                    published.look()
+    except KeyboardInterrupt:
+        pass
+    except (ImportError, OSError) as error:
+        print(f'recorder: {error}', file=sys.stderr)
+        return 1
+    finally:
+        if masks:
+            masks.close()
+        if published:
+            published.close()
+        if recorder:
+            recorder.destroy_node()
+        shut_down()
+    return 0
+
+
+if __name__ == '__main__':
+    run(main)

@@ -1,0 +1,95 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The classes of a mask: names, ids and colours."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from eunet_ros.model.common.errors import one_line
+from eunet_ros.model.common.files import read_yaml
+from eunet_ros.model.common.resources import share_file
+import numpy as np
+
+IGNORE_ID = 255  # in ground truth only
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """
+    The classes by id: `names[0]` is the background; colours are (red, green, blue), 0 to 255.
+
+    Two classes (background and one other) make a binary network with a single logit.
+    """
+
+    names: tuple[str, ...]
+    colors: tuple[tuple[int, int, int], ...]
+
+    def __post_init__(self) -> None:
+        if not 2 <= len(self.names) <= IGNORE_ID:
+            raise ValueError(f'Expected 2 to {IGNORE_ID} classes, found {len(self.names)}.')
+        if len(set(self.names)) != len(self.names):
+            raise ValueError(f'Class names must differ, found {", ".join(self.names)}.')
+        if len(self.colors) != len(self.names):
+            raise ValueError(f'Expected {len(self.names)} colours, found {len(self.colors)}.')
+        for name, color in zip(self.names, self.colors):
+            if len(color) != 3 or not all(isinstance(c, int) and 0 <= c <= 255 for c in color):
+                raise ValueError(f'The colour of class {name} must be three whole numbers from '
+                                 f'0 to 255 (red, green, blue), found {color!r}.')
+
+    @property
+    def num_logits(self) -> int:
+        """Return the channels of the network's output."""
+        return 1 if len(self.names) == 2 else len(self.names)
+
+    @property
+    def table_bgr(self) -> np.ndarray:
+        """Return the colours as a (256, 3) uint8 BGR table; ids that are no class are white."""
+        table = np.full((256, 3), 255, np.uint8)
+        table[:len(self.colors)] = np.array(self.colors, np.uint8)[:, ::-1]
+        return table
+
+    def id_of(self, name: str) -> int:
+        """Return the id of a class; raises ValueError for an unknown name."""
+        if name not in self.names:
+            raise ValueError(
+                f'Unknown class {name!r}, expected one of {", ".join(self.names)}.')
+        return self.names.index(name)
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """Return the rows of config/classes.yaml."""
+        return [{'id': i, 'name': n, 'color': list(c)}
+                for i, (n, c) in enumerate(zip(self.names, self.colors))]
+
+    @classmethod
+    def from_list(cls, rows: Any) -> ClassTable:
+        """Make the table from rows of id, name and color; raises ValueError where they are off."""
+        if not isinstance(rows, list) or not all(
+                isinstance(r, dict) and {'id', 'name', 'color'} <= set(r) for r in rows):
+            raise ValueError('Expected a list of classes, each with id, name and color.')
+        ids = [row['id'] for row in rows]
+        if ids != list(range(len(rows))):
+            raise ValueError(f'Class ids must count from 0 in order, found {ids}.')
+        if not all(isinstance(r['color'], list) for r in rows):
+            raise ValueError('Expected each class color as a list of red, green and blue.')
+        return cls(tuple(str(r['name']) for r in rows), tuple(tuple(r['color']) for r in rows))
+
+
+def read_classes(path: Path) -> ClassTable:
+    """Read a class file; raises ValueError naming the file and what is wrong with it."""
+    try:
+        content = read_yaml(path)
+        return ClassTable.from_list(content.get('classes') if isinstance(content, dict) else None)
+    except (OSError, ValueError) as error:
+        raise ValueError(f'Cannot read the classes in {path}: {one_line(error)}.') from error
+
+
+@lru_cache(maxsize=1)
+def cone_classes() -> ClassTable:
+    """Return the classes of config/classes.yaml."""
+    return read_classes(share_file('config/classes.yaml'))
+
+
+BINARY_CLASSES = ClassTable(('background', 'cone'), ((0, 0, 0), (255, 120, 0)))

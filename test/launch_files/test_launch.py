@@ -1,0 +1,116 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+The launch file against stand-ins for launch and launch_ros, which are not on the package index.
+
+What it hands to them is checked here; that the real ones take it was checked with the sources of
+launch and launch_ros of Humble, Jazzy and Rolling (see README.md).
+"""
+import importlib.util
+import sys
+from types import ModuleType, SimpleNamespace
+
+from eunet_ros.model.common.resources import share_file
+from eunet_ros.parameters import SPECS
+import pytest
+
+PATH = share_file('launch/segmentation.launch.py')
+
+
+class Recorded:
+
+    def __init__(self, *positional, **named):
+        self.positional, self.named = positional, named
+
+
+@pytest.fixture
+def load(monkeypatch):
+    def load_launch_file(distribution='jazzy'):
+        monkeypatch.setenv('ROS_DISTRO', distribution)
+        for name, members in {
+                'ament_index_python': [], 'launch': ['LaunchDescription'], 'launch_ros': [],
+                'launch.actions': ['DeclareLaunchArgument', 'OpaqueFunction'],
+                'launch_ros.actions': ['Node']}.items():
+            module = ModuleType(name)
+            for member in members:
+                setattr(module, member, type(member, (Recorded,), {}))
+            monkeypatch.setitem(sys.modules, name, module)
+        packages = ModuleType('ament_index_python.packages')
+        packages.get_package_share_directory = lambda name: f'/share/{name}'
+        monkeypatch.setitem(sys.modules, 'ament_index_python.packages', packages)
+        for variable in ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'):
+            monkeypatch.delenv(variable, raising=False)
+        spec = importlib.util.spec_from_file_location('segmentation_launch', PATH)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+    return load_launch_file
+
+
+def nodes(module, **given):
+    *arguments, function = module.generate_launch_description().positional[0]
+    values = {a.positional[0]: a.named['default_value'] for a in arguments}
+    assert set(given) <= set(values)
+    context = SimpleNamespace(launch_configurations={**values, **given})
+    return [n.named for n in function.named['function'](context)]
+
+
+def test_every_argument_is_explained(load):
+    *arguments, _ = load().generate_launch_description().positional[0]
+    assert len(arguments) == 16
+    assert all(len(a.named['description']) > 15 for a in arguments)
+
+
+def test_defaults_leave_everything_to_the_parameter_file(load):
+    [node] = nodes(load())
+    assert node['parameters'] == ['/share/eunet_ros/config/segmentation.yaml']
+    assert dict(node['remappings']) == {
+        'image': '/camera/image_raw', 'image/compressed': '/camera/image_raw/compressed',
+        'camera_info': '/camera/camera_info'}
+    assert (node['name'], node['executable']) == ('eunet', 'segmentation_node')
+
+
+def test_arguments_override_with_the_parameters_types(load):
+    [node] = nodes(load(), weights='/w.safetensors', input_height='384', input_width='640',
+                   autostart='False', image_topic='/front/image', image_transport='compressed')
+    overrides = node['parameters'][1]
+    assert overrides == {'weights': '/w.safetensors', 'input_height': 384, 'input_width': 640,
+                         'autostart': False, 'image_transport': 'compressed'}
+    assert {n: type(v) for n, v in overrides.items()} == {
+        n: type(SPECS[n].default) for n in overrides}
+    assert dict(node['remappings'])['camera_info'] == '/front/camera_info'
+
+
+@pytest.mark.parametrize('distribution, variable', [
+    ('humble', 'FASTRTPS_DEFAULT_PROFILES_FILE'), ('jazzy', 'FASTDDS_DEFAULT_PROFILES_FILE'),
+    ('kilted', 'FASTDDS_DEFAULT_PROFILES_FILE')])
+def test_dds_profile(load, distribution, variable):
+    module = load(distribution)
+    [node] = nodes(module)
+    assert node['additional_env'] == {
+        variable: '/share/eunet_ros/config/fastdds_large_images.xml'}
+    for none in ('none', ''):
+        assert nodes(module, dds_profile=none)[0]['additional_env'] == {}
+
+
+def test_a_profile_of_the_users_own_wins(load, monkeypatch):
+    module = load()
+    monkeypatch.setenv('FASTDDS_DEFAULT_PROFILES_FILE', '/mine.xml')
+    assert nodes(module)[0]['additional_env'] == {}
+
+
+def test_rviz_on_request(load):
+    assert [n['package'] for n in nodes(load(), rviz='true')] == ['eunet_ros', 'rviz2']
+
+
+def test_respawn_on_request(load):
+    assert [nodes(load(), respawn=text)[0]['respawn'] for text in ('false', 'true')] == [
+        False, True]
+
+
+@pytest.mark.parametrize('given, said', [
+    ({'rviz': 'perhaps'}, "rviz must be true or false, found 'perhaps'"),
+    ({'input_height': 'tall'}, "input_height must be a whole number, found 'tall'")])
+def test_wrong_values_end_in_a_sentence(load, given, said):
+    with pytest.raises(ValueError, match=said):
+        nodes(load(), **given)

@@ -1,0 +1,132 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Every engine that works here gives the reference's masks: variants, sizes, precisions."""
+from dataclasses import replace
+from importlib.util import find_spec
+import tracemalloc
+
+from eunet_ros.model import load_checkpoint, Segmenter
+from eunet_ros.model.checkpoint import random_checkpoint
+from eunet_ros.model.common.classes import cone_classes
+from eunet_ros.model.engines import (
+    create_engine,
+    EngineError,
+    EngineOptions,
+    ENGINES,
+    PRECISIONS,
+)
+from eunet_ros.model.eunet import VARIANTS
+from eunet_ros.training.renderer import render_scene
+import numpy as np
+import pytest
+import torch
+
+SIZES = ((96, 160), (128, 96))
+AGREEMENT = {'float32': 0.999, 'float16': 0.995, 'bfloat16': 0.995, 'int8': 0.99}
+OF_RANDOM_WEIGHTS = 0.98  # int8: their logits lie closer together than trained ones
+OTHERS = [name for name in ENGINES if name != 'torch']
+
+
+@pytest.fixture(scope='module')
+def checkpoints():
+    """Return weights of every variant: shipped ones, or random ones of which all classes win."""
+    found = {'eunet_n': load_checkpoint('eunet_n')}
+    for name in set(VARIANTS) - set(found):
+        torch.manual_seed(0)
+        found[name] = random_checkpoint(name, cone_classes(), SIZES[0])
+    return found
+
+
+def made(checkpoint, engine, size, precision):
+    """Return a segmenter, or skip where that engine cannot run here."""
+    images = ([render_scene(seed, *(2 * side for side in size)).image for seed in range(50, 66)]
+              if precision == 'int8' else ())
+    try:
+        return Segmenter(replace(checkpoint, input_size=size), engine, precision=precision,
+                         calibration=images)
+    except EngineError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize('size', SIZES)
+@pytest.mark.parametrize('variant', VARIANTS)
+@pytest.mark.parametrize('precision', [p for p in PRECISIONS if p != 'auto'])
+@pytest.mark.parametrize('engine', OTHERS)
+def test_masks_equal_the_references(engine, precision, variant, size, checkpoints, capsys):
+    if precision == 'int8' and size != SIZES[0]:
+        pytest.skip('one size of int8 is enough: calibrating takes seconds')
+    checkpoint = checkpoints[variant]
+    reference = made(checkpoint, 'torch', size, 'float32')
+    segmenter = made(checkpoint, engine, size, precision)
+    if segmenter.engine.precision != precision:
+        pytest.skip(f'{engine} computes in {segmenter.engine.precision} on this processor')
+    equal = total = 0
+    error = 0.0
+    for seed in range(4):
+        image = render_scene(seed, *(2 * side for side in size)).image
+        expected, found = (s.segment(image) for s in (reference, segmenter))
+        equal += int((expected.mask == found.mask).sum())
+        total += expected.mask.size
+        if hasattr(found, 'logits'):
+            error = max(error, float(np.abs(found.logits - expected.logits).max()))
+    with capsys.disabled():
+        print(f'\n  {engine} {precision} {variant} {size}: {equal / total:.5f} of pixels, '
+              f'largest error of a logit {error:.2g}', end='')
+    random = variant != 'eunet_n' and precision == 'int8'
+    assert equal / total >= (OF_RANDOM_WEIGHTS if random else AGREEMENT[precision])
+
+
+@pytest.mark.parametrize('engine', ENGINES)
+def test_a_precision_that_an_engine_has_not_is_told(engine, checkpoints):
+    foreign = type('Options', (), {'precision': 'int4', 'input_size': SIZES[0], 'num_threads': 0,
+                                   'calibration': (), 'cache': None, 'say': print})
+    with pytest.raises(EngineError, match=r'not in int4; choose another|needs'):
+        Segmenter(checkpoints['eunet_n'], engine).engine.__class__(checkpoints['eunet_n'],
+                                                                   foreign())
+
+
+def test_int8_without_images_says_how_to_make_it(checkpoints, tmp_path):
+    pytest.importorskip('openvino', reason='OpenVINO is not installed')
+    options = EngineOptions(SIZES[0], precision='int8', cache=tmp_path)
+    with pytest.raises(EngineError, match=r'^The engine openvino has no int8 .* run build_en'):
+        create_engine('openvino', checkpoints['eunet_n'], options)
+    assert not list(tmp_path.glob('*.engine'))
+
+
+def test_int8_is_found_again(checkpoints, tmp_path):
+    pytest.importorskip('openvino', reason='OpenVINO is not installed')
+    pytest.importorskip('nncf', reason='NNCF is not installed')
+    images = [render_scene(seed, *SIZES[0]).image for seed in range(10)]
+    options = EngineOptions(SIZES[0], precision='int8', cache=tmp_path, calibration=images)
+    first = create_engine('openvino', checkpoints['eunet_n'], options)[0]
+    again = create_engine('openvino', checkpoints['eunet_n'],
+                          replace(options, calibration=()))[0]
+    assert first.precision == again.precision == 'int8'
+    assert np.array_equal(first.segment(images[0]).logits, again.segment(images[0]).logits)
+
+
+def test_unknown_precision_is_told():
+    with pytest.raises(ValueError, match=r'did you mean float16\?'):
+        EngineOptions((96, 160), precision='float61')
+
+
+def test_auto_passes_engines_over_that_have_not_the_precision(monkeypatch):
+    monkeypatch.setattr('eunet_ros.model.engines.openvino_engine.OpenvinoEngine.precisions',
+                        ('bfloat16',))
+    segmenter = Segmenter('eunet_n', precision='float32', input_size=(96, 160))
+    assert (segmenter.engine.name, segmenter.engine.precision) == ('torch', 'float32')
+    if find_spec('openvino'):
+        (failure,) = segmenter.failures
+        assert 'openvino computes in bfloat16, not in float32' in failure
+
+
+def test_openvino_does_not_copy_the_logits(checkpoints):
+    engine = made(checkpoints['eunet_n'], 'openvino', SIZES[0], 'float32').engine
+    batch = np.zeros((1, *SIZES[0], 3), np.uint8)
+    tracemalloc.start()
+    try:
+        size = engine.infer(batch).nbytes
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < size / 4

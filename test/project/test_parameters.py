@@ -1,0 +1,64 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The one declaration of the parameters, its YAML file and its documentation agree."""
+from dataclasses import fields
+import os
+
+from eunet_ros.model.common.resources import share_file
+from eunet_ros.parameters import check_names, NodeParameters, SPECS
+import pytest
+import yaml
+
+CONFIG = share_file('config/segmentation.yaml')
+
+
+def test_yaml_holds_every_parameter_with_its_default():
+    values = yaml.safe_load(CONFIG.read_text())['/**']['ros__parameters']
+    assert values == {f.name: f.default for f in fields(NodeParameters)}
+    assert {n: type(v) for n, v in values.items()} == {
+        f.name: type(f.default) for f in fields(NodeParameters)}
+
+
+@pytest.mark.parametrize('name', SPECS)
+def test_yaml_explains_every_parameter(name):
+    text = ' '.join(line.strip('# \n') for line in CONFIG.read_text().splitlines())
+    meta = SPECS[name].metadata
+    assert meta['description'] in text
+    if meta['choices']:
+        assert f'{meta["description"]} One of: {", ".join(meta["choices"])}.' in text
+    assert ('Live.' in text.partition(meta['description'])[2].partition(f'{name}:')[0]
+            ) == meta['live']
+
+
+def test_the_page_lists_every_parameter():
+    text = (share_file('package.xml').parent / 'docs' / 'parameters.md').read_text()
+    for name, spec in SPECS.items():
+        live = ' (live)' if spec.metadata['live'] else ''
+        shown = str(spec.default).lower() if isinstance(spec.default, bool) else (
+            spec.default if spec.default != '' else "''")
+        assert f'| `{name}`{live} | `{shown}` | {spec.metadata["description"]} |' in text
+
+
+@pytest.mark.parametrize('values, said', [
+    ({'engine': 'openvno'}, "found 'openvno'; did you mean openvino?"),
+    ({'overlay_opacity': 1.5}, 'from 0.0 to 1.0, found 1.5'),
+    ({'overlay_opacity': 1}, 'type float, found 1 of type int'),
+    ({'enabled': 'yes'}, "type bool, found 'yes'"),
+    ({'image_depth': 0}, 'from 1 to 1000'),
+    ({'input_height': 64}, 'set both or neither')])
+def test_values_out_of_range_are_refused(values, said):
+    with pytest.raises(ValueError, match=said.replace('?', r'\?')):
+        NodeParameters(**values)
+
+
+def test_unknown_names_are_refused_with_the_nearest():
+    check_names({'weights', 'engine'})
+    with pytest.raises(ValueError, match='did you mean jpeg_quality'):
+        check_names({'weights', 'jpg_quality'})
+
+
+@pytest.mark.parametrize(('asked', 'cores', 'threads'),
+                         [(0, 2, 0), (0, 4, 3), (0, 8, 7), (5, 8, 5)])
+def test_of_many_cores_one_is_left_to_ros(asked, cores, threads, monkeypatch):
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda process: set(range(cores)))
+    assert NodeParameters(num_threads=asked).engine_threads == threads

@@ -1,0 +1,55 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""How processes end: exit codes, output that is not lost, nothing of DDS left running."""
+import os
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip('rclpy', reason='rclpy is not installed')
+
+
+def ran(code, **options):
+    return subprocess.run(
+        [sys.executable, '-c', f'from eunet_ros.ros.process import run\n{code}'],
+        capture_output=True, text=True, **options)
+
+
+@pytest.mark.parametrize('main, code', [
+    ('lambda: 0', 0), ('lambda: 3', 3), ('lambda: sys.exit(2)', 2), ('lambda: sys.exit()', 0),
+    ('lambda: sys.exit("no camera")', 1)])
+def test_exit_code(main, code):
+    # A destructor at the interpreter's end would crash it.
+    end = ran('import atexit, os, sys\n'
+              f'atexit.register(os.abort)\nprint("written", end="")\nrun({main})')
+    assert (end.returncode, end.stdout) == (code, 'written'), end.stderr
+
+
+def test_an_error_that_nobody_caught_is_shown():
+    end = ran('run(lambda: 1 / 0)')
+    assert end.returncode == 1 and 'ZeroDivisionError' in end.stderr
+
+
+def dds_threads():
+    names = (Path(f'/proc/self/task/{t}/comm').read_text() for t in os.listdir('/proc/self/task'))
+    # The watchdog of the shared memory belongs to the process.
+    return [name for name in names if name.startswith('dds.') and 'wdog' not in name]
+
+
+def test_nothing_of_a_closed_node_goes_on(ros, tiny_weights):
+    from eunet_ros.node.segmentation_node import SegmentationNode
+    from eunet_ros.ros.process import shut_down
+    from rclpy.executors import SingleThreadedExecutor
+    from rclpy.parameter import Parameter
+    node = SegmentationNode(parameter_overrides=[
+        Parameter('weights', value=str(tiny_weights)), Parameter('engine', value='torch')])
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    assert dds_threads()
+    node.close()
+    executor.shutdown()
+    node = executor = None
+    shut_down()
+    assert dds_threads() == []

@@ -1,0 +1,57 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Weights from before and after a fine-tuning, averaged."""
+from dataclasses import replace
+
+from eunet_ros.model import load_checkpoint
+from eunet_ros.model.checkpoint import random_checkpoint, save_checkpoint
+from eunet_ros.model.common.classes import cone_classes
+from eunet_ros.training.tools.average import average, main
+import pytest
+import torch
+
+
+@pytest.fixture
+def pair():
+    before, after = (random_checkpoint('eunet_n', cone_classes(), (64, 96)) for _ in range(2))
+    return before, replace(after, training={'step': 3})
+
+
+@pytest.mark.parametrize('share', [0.0, 0.25, 1.0])
+def test_each_weight_is_on_the_line_between_the_two(pair, share):
+    before, after = (c.network.state_dict() for c in pair)
+    for name, value in average(*pair, share).network.state_dict().items():
+        expected = (1 - share) * before[name] + share * after[name]
+        torch.testing.assert_close(value.float(), expected.float(), rtol=1e-5, atol=1e-6)
+
+
+def test_a_file_that_tells_where_it_is_from(tmp_path, pair, capsys):
+    names = [str(tmp_path / f'{name}.safetensors') for name in ('before', 'after', 'mixed')]
+    for name, checkpoint in zip(names, pair):
+        save_checkpoint(name, checkpoint)
+    assert main([*names[:2], '--share', '0.75', '--output', names[2], '--float32']) == 0
+    mixed = load_checkpoint(names[2])
+    assert mixed.training['step'] == 3 and mixed.input_size == (64, 96)
+    assert mixed.training['averaged with'] == {
+        'weights': 'before.safetensors', 'sha256': load_checkpoint(names[0]).sha256,
+        'share': 0.25}
+    assert 'input 64x96' in capsys.readouterr().out
+    other = str(tmp_path / 'other.safetensors')
+    assert main([*names[:2], '--input-size', '96', '128', '--output', other]) == 0
+    assert load_checkpoint(other).input_size == (96, 128)
+    kept = mixed.sha256
+    assert main([*names[:2], '--output', names[2]]) == 1
+    assert 'exists' in capsys.readouterr().err and load_checkpoint(names[2]).sha256 == kept
+
+
+def test_what_cannot_be_averaged(tmp_path, pair, capsys):
+    output = str(tmp_path / 'mixed.safetensors')
+    for words, reason in ((['eunet_n', 'eunet_s'], 'architecture'),
+                          (['eunet_n', 'eunet_n', '--share', '1.5'], '--share'),
+                          (['eunet_n', 'nothing'], 'nothing')):
+        assert main([*words, '--output', output]) == 1
+        error = capsys.readouterr().err
+        assert reason in error and len(error.splitlines()) == 1
+    with pytest.raises(ValueError, match='mean and std'):
+        average(pair[0], replace(pair[1], mean=(0.5, 0.5, 0.5)), 0.5)
+    assert not list(tmp_path.iterdir())

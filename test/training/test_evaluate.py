@@ -1,0 +1,91 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Evaluation: its scores against a direct computation, its pictures, its refusals."""
+import json
+
+import cv2
+from eunet_ros.model import Segmenter
+from eunet_ros.model.common.classes import cone_classes
+import numpy as np
+import pytest
+
+pytest.importorskip('torchmetrics', reason='torchmetrics is not installed')
+
+from eunet_ros.training.data.fsoco import FsocoProject, load_sample  # noqa: E402,I100
+from eunet_ros.training.data.fsoco_writer import write_project  # noqa: E402
+from eunet_ros.training.data.splits import make_split  # noqa: E402
+from eunet_ros.training.evaluate import main  # noqa: E402
+from eunet_ros.training.renderer.render_fsoco import items  # noqa: E402
+
+
+@pytest.fixture(scope='module')
+def project(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('data') / 'fsoco'
+    write_project(folder, items(9, 5, 96, 144, sources=3), 'team', border=10)
+    return folder
+
+
+def run(output, project, weights='eunet_n', **options):
+    options = {'engine': 'torch', 'border': 10, **options, 'output': output}
+    words = [str(w) for k, v in options.items() for w in (f'--{k.replace("_", "-")}', v)]
+    code = main(['--weights', str(weights), '--data', str(project), *words])
+    return code, json.loads((output / 'report.json').read_text()) if code == 0 else None
+
+
+def test_scores_are_those_of_a_direct_computation(tmp_path, project):
+    code, report = run(tmp_path / 'out', project, split='val')
+    assert code == 0
+    samples = FsocoProject(project).samples
+    chosen = make_split(samples).select(samples)['val']
+    segmenter, table = Segmenter('eunet_n', 'torch'), np.zeros((6, 6), int)
+    for sample in chosen:
+        image, truth = load_sample(sample, cone_classes(), 10)
+        np.add.at(table, (truth, segmenter(image)), 1)
+    assert report['images'] == len(chosen) == 3 and report['confusion'] == table.tolist()
+    hits, wrong = table[1:, 1:].sum(), table[0, 1:].sum() + table[1:, 0].sum()
+    assert report['dice'] == round(2 * hits / (2 * hits + wrong), 4)
+    iou = {name: table[i, i] / (table[i].sum() + table[:, i].sum() - table[i, i])
+           for i, name in enumerate(report['classes']) if i and table[i].any()}
+    assert {k: report['iou'][k] for k in iou} == pytest.approx(iou, abs=1e-4)
+    assert report['miou'] == pytest.approx(np.mean(list(iou.values())), abs=1e-4)
+    # Cones are the project's objects, also where two touch.
+    objects = sum(len(json.loads(s.annotation.read_text())['objects']) for s in chosen)
+    counted = sum(row['cones'] for row in report['recall_by_height'].values())
+    assert 0 < counted <= objects and report['false_cones_per_image'] >= 0
+
+
+def test_pictures_and_the_page_of_the_worst(tmp_path, project):
+    code, report = run(tmp_path / 'out', project, split='all', worst=2)
+    assert code == 0 and report['images'] == 9
+    for name in ('confusion.png', 'curves.png'):
+        assert cv2.imread(str(tmp_path / 'out' / name)).std() > 5
+    page = (tmp_path / 'out' / 'worst.html').read_text()
+    assert page.count('<figure>') == 2 and 'src="data:image/jpeg;base64,' in page
+    dice = [float(part.split('<')[0]) for part in page.split(': Dice ')[1:]]
+    assert dice == sorted(dice)
+    assert run(tmp_path / 'out', project)[0] == 0 and (tmp_path / 'out_2').is_dir()
+
+
+def test_rendered_scenes(tmp_path):
+    assert main(['--weights', 'eunet_n', '--data', 'rendered', '--count', '2', '--size', '96',
+                 '160', '--input-size', '96', '160', '--profile', 'benchmark', '--output',
+                 str(tmp_path / 'r')]) == 0
+    told = json.loads((tmp_path / 'r' / 'report.json').read_text())
+    assert (told['images'], told['profile'], told['input_size']) == (2, 'benchmark', [96, 160])
+
+
+@pytest.mark.parametrize('options, said', [
+    ({'weights': 'eunet_q'}, 'There are no weights named eunet_q'),
+    ({'data': 'nowhere'}, 'The data folder nowhere does not exist'),
+    ({'data': 'rendered', 'split': 'train'}, 'what was trained on is no test'),
+    ({'data': 'rendered', 'profile': 'night'}, 'Expected a profile among'),
+    ({'data': 'rendered', 'count': 0}, '--count must be at least 1, found 0'),
+    ({'worst': 0}, '--worst must be at least 1, found 0'),
+    ({'split_file': 'none.json'}, 'Cannot read none.json'),
+    ({'border': 60}, 'has no room for a border of 60 px')])
+def test_refusals_are_sentences(tmp_path, project, capsys, options, said):
+    options = {'data': project, 'weights': 'eunet_n', **options}
+    code, _ = run(tmp_path / 'out', options.pop('data'), options.pop('weights'), **options)
+    error = capsys.readouterr().err
+    assert code == 1 and said in error and 'Traceback' not in error
+    assert not (tmp_path / 'out').exists()

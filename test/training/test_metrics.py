@@ -1,0 +1,257 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Metrics against hand-made tables, TorchMetrics and the scores of the ROS side."""
+import json
+import pickle
+
+from eunet_ros.evaluation.scoring.pixel_scores import Confusion
+from eunet_ros.model.common.classes import BINARY_CLASSES, cone_classes
+from eunet_ros.training.metrics import SegmentationMetrics
+import numpy as np
+import pytest
+import torch
+from torchmetrics.classification import BinaryF1Score, BinaryJaccardIndex
+
+CLASSES = cone_classes()
+BLUE, YELLOW, ORANGE = 1, 2, 3
+
+
+def ids(rows):
+    return np.array(rows, np.uint8)
+
+
+def scored(predicted, truth, instances=None, classes=CLASSES, **options):
+    metrics = SegmentationMetrics(classes, **options)
+    metrics.update(ids(predicted), ids(truth), instances)
+    return metrics.compute()
+
+
+def scene(*cones, size=(60, 60)):
+    """Return a mask with (class, u0, v0, u1, v1) painted in it."""
+    mask = np.zeros(size, np.uint8)
+    for class_id, u0, v0, u1, v1 in cones:
+        mask[v0:v1, u0:u1] = class_id
+    return mask
+
+
+@pytest.mark.parametrize(('truth', 'predicted', 'dice', 'binary_iou', 'blue', 'yellow', 'miou'), [
+    ([[0, 1, 2]], [[0, 1, 2]], 1.0, 1.0, 1.0, 1.0, 1.0),
+    ([[0, 1, 2]], [[0, 1, 1]], 1.0, 1.0, 0.5, 0.0, 0.25),      # a cone is a cone for Dice
+    ([[0, 0, 1, 1]], [[0, 1, 1, 0]], 0.5, 1 / 3, 1 / 3, None, 1 / 3),
+    ([[0, 0]], [[0, 0]], None, None, None, None, None),         # no cone anywhere
+    ([[0, 0]], [[0, 2]], 0.0, 0.0, None, 0.0, None),            # invented: no class in the truth
+    ([[1, 1]], [[0, 0]], 0.0, 0.0, 0.0, None, 0.0),
+    ([[1, 1]], [[1, 1]], 1.0, 1.0, 1.0, None, 1.0),             # nothing but cones
+    ([[1, 255, 255]], [[1, 2, 0]], 1.0, 1.0, 1.0, None, 1.0),   # 255 is ignored
+    ([[255, 255]], [[1, 0]], None, None, None, None, None),
+])
+def test_pixel_scores(truth, predicted, dice, binary_iou, blue, yellow, miou):
+    result = scored(predicted, truth)
+    expected = {'dice': dice, 'binary_iou': binary_iou, 'miou': miou}
+    assert {k: result[k] for k in expected} == pytest.approx(expected)
+    assert result['iou'] == pytest.approx(
+        {'blue_cone': blue, 'yellow_cone': yellow, 'orange_cone': None,
+         'large_orange_cone': None, 'unknown_cone': None})
+
+
+def test_confusion_and_pixel_counts():
+    result = scored([[0, 1, 1, 0, 3]], [[0, 1, 2, 255, 0]])
+    table = np.zeros((6, 6), int)
+    table[0, 0] = table[1, 1] = table[2, 1] = table[0, 3] = 1
+    assert result['confusion'] == table.tolist()
+    assert (result['pixels']['counted'], result['pixels']['ignored']) == (4, 1)
+    assert list(result['pixels']['truth'].values()) == [2, 1, 1, 0, 0, 0]
+    assert list(result['pixels']['predicted'].values()) == [1, 2, 0, 1, 0, 0]
+
+
+def random_masks(seed, classes=6):
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, classes, (40, 50)).astype(np.uint8)
+    predicted = rng.integers(0, classes, (40, 50)).astype(np.uint8)
+    truth[rng.random(truth.shape) < 0.4] = 0
+    truth[rng.random(truth.shape) < 0.1] = 255
+    return predicted, truth
+
+
+@pytest.mark.parametrize('classes', [CLASSES, BINARY_CLASSES], ids=['colours', 'binary'])
+def test_agrees_with_torchmetrics_and_the_ros_side(classes):
+    f1, jaccard = BinaryF1Score(ignore_index=-1), BinaryJaccardIndex(ignore_index=-1)
+    metrics, ros = SegmentationMetrics(classes), Confusion(len(classes.names))
+    for seed in range(3):
+        predicted, truth = random_masks(seed, len(classes.names))
+        metrics.update(predicted, truth)
+        ros.add(truth, predicted)
+        target = torch.from_numpy(np.where(truth == 255, -1, (truth > 0).astype(int)))
+        for metric in (f1, jaccard):
+            metric.update(torch.from_numpy((predicted > 0).astype(int)), target)
+    result = metrics.compute()
+    assert result['dice'] == pytest.approx(float(f1.compute()), abs=1e-6)
+    assert result['binary_iou'] == pytest.approx(float(jaccard.compute()), abs=1e-6)
+    report = {k: metrics.to_report()[k] for k in ('dice', 'iou', 'miou')}
+    assert report == ros.report(classes.names)
+
+
+def rows(result, *keys):
+    """Return the wanted counts of recall_by_height, for the heights that have cones."""
+    return {name: tuple(row[k] for k in keys)
+            for name, row in result['recall_by_height'].items() if row['cones']}
+
+
+@pytest.mark.parametrize(('height', 'name'), [
+    (1, '<10'), (9, '<10'), (10, '10-19'), (19, '10-19'), (20, '20-39'), (39, '20-39'),
+    (40, '>=40'), (55, '>=40')])
+def test_height_of_a_cone_is_counted_in_rows(height, name):
+    truth = scene((BLUE, 5, 2, 9, 2 + height))
+    for instances in (None, truth.astype(np.uint16), [truth > 0], [(5, 2, 9, 2 + height)]):
+        assert rows(scored(truth, truth, instances), 'cones', 'found') == {name: (1, 1)}
+
+
+@pytest.mark.parametrize(('blue', 'yellow', 'found', 'right'), [
+    (0, 0, 0, 0), (4, 0, 0, 0), (5, 0, 1, 1),  # of ten pixels: half is enough
+    (3, 2, 1, 1), (2, 3, 1, 0),                # found by both together, named by the most
+    (3, 3, 1, 0), (0, 10, 1, 0)])              # a draw does not name it
+def test_found_and_named(blue, yellow, found, right):
+    truth, predicted = scene((BLUE, 0, 0, 10, 1)), np.zeros((60, 60), np.uint8)
+    predicted[0, :blue], predicted[0, blue:blue + yellow] = BLUE, YELLOW
+    result = scored(predicted, truth)
+    assert result['recall'] == {'cones': 1, 'found': found, 'recall': float(found),
+                                'found_right_class': right, 'recall_right_class': float(right)}
+    colors = np.zeros((5, 5), int)
+    colors[0, 0 if right else 1] = found
+    assert result['color_confusion'] == colors.tolist()
+
+
+def test_recall_of_a_height_without_cones_is_none():
+    result = scored(scene(), scene((BLUE, 0, 0, 4, 12)))
+    assert result['recall_by_height']['10-19'] == {
+        'cones': 1, 'found': 0, 'recall': 0.0, 'found_right_class': 0, 'recall_right_class': 0.0}
+    assert result['recall_by_height']['<10']['recall'] is None
+    assert result['color_confusion'] == np.zeros((5, 5), int).tolist()
+
+
+def test_ignored_pixels_of_a_cone_neither_count_nor_shorten_it():
+    truth, instances = scene((BLUE, 0, 0, 1, 10)), scene((1, 0, 0, 1, 10)).astype(np.uint16)
+    truth[4:10, 0] = 255
+    predicted = scene((BLUE, 0, 0, 1, 2))  # half of the four pixels that count
+    assert rows(scored(predicted, truth, instances), 'found') == {'10-19': (1,)}
+    truth[:10, 0] = 255
+    assert scored(predicted, truth, instances)['recall']['cones'] == 0
+
+
+def test_cones_that_touch():
+    truth = scene((BLUE, 0, 0, 4, 5), (BLUE, 4, 0, 8, 5), (YELLOW, 8, 0, 12, 5))
+    assert scored(truth, truth)['recall']['cones'] == 2  # the blue ones are one part
+    instances = scene((7, 0, 0, 4, 5), (2, 8, 0, 12, 5)).astype(np.uint16)
+    instances[:5, 4:8] = 300  # more than a byte holds
+    assert scored(truth, truth, instances)['recall']['cones'] == 3
+    boxes = [(0, 0, 4, 5), (4, 0, 8, 5), (8, 0, 12, 5)]
+    assert scored(truth, truth, boxes)['recall']['cones'] == 3
+
+
+def test_corners_connect():
+    truth = ids([[BLUE, 0, 0], [0, BLUE, 0], [0, 0, BLUE]])
+    assert scored(truth, truth)['recall']['cones'] == 1
+
+
+def test_an_instance_of_two_classes_is_of_the_larger():
+    truth = scene((ORANGE, 0, 0, 2, 6), (BLUE, 0, 6, 2, 10))
+    instances = (truth > 0).astype(np.uint16)
+    result = scored(truth, truth, instances)
+    assert rows(result, 'cones', 'found_right_class') == {'10-19': (1, 1)}
+    assert np.array(result['color_confusion']).nonzero() == (ORANGE - 1, ORANGE - 1)
+    # In a box, the other class is another cone's.
+    assert rows(scored(truth, truth, [(0, 0, 2, 10)]), 'cones') == {'<10': (1,)}
+
+
+def test_masks_may_overlap_and_boxes_may_leave_the_image():
+    truth = scene((BLUE, 0, 0, 4, 20))
+    upper, lower = np.zeros((2, 60, 60), bool)
+    upper[:12], lower[8:] = True, True
+    assert rows(scored(truth, truth, [upper, lower]), 'found') == {'10-19': (2,)}
+    assert rows(scored(truth, truth, np.array([[-3, -9, 90, 90]])), 'found') == {'20-39': (1,)}
+    assert scored(truth, truth, [(30, 30, 40, 40)])['recall']['cones'] == 0
+    assert scored(truth, truth, [])['recall']['cones'] == 0
+
+
+@pytest.mark.parametrize(('predicted', 'truth', 'expected'), [
+    (scene(), scene(), 0),
+    (scene((BLUE, 0, 0, 4, 3)), scene(), 1),                          # twelve pixels
+    (scene((BLUE, 0, 0, 11, 1)), scene(), 0),                         # eleven
+    (scene((BLUE, 0, 0, 4, 2), (YELLOW, 0, 2, 4, 4)), scene(), 1),    # one blob of two classes
+    (scene((BLUE, 0, 0, 4, 4), (BLUE, 4, 4, 8, 8)), scene(), 1),      # joined by a corner
+    (scene((BLUE, 0, 0, 4, 4), (BLUE, 9, 9, 13, 13)), scene(), 2),
+    (scene((BLUE, 0, 0, 20, 1)), scene((YELLOW, 0, 0, 2, 1)), 0),     # a tenth lies on a cone
+    (scene((BLUE, 0, 0, 30, 1)), scene((YELLOW, 0, 0, 3, 1)), 0),
+    (scene((BLUE, 0, 0, 21, 1)), scene((YELLOW, 0, 0, 2, 1)), 1),
+    (scene((BLUE, 0, 0, 20, 1)), scene((255, 0, 0, 9, 1)), 0),        # eleven pixels are left
+    (scene((BLUE, 0, 0, 20, 1)), scene((255, 8, 0, 10, 1)), 1),       # not cut in two
+    (scene((BLUE, 0, 0, 60, 60)), scene((BLUE, 0, 0, 60, 60)), 0),
+])
+def test_false_cones(predicted, truth, expected):
+    result = scored(predicted, truth)
+    assert (result['false_cones'], result['false_cones_per_image']) == (expected, expected)
+
+
+def test_false_cones_are_per_image():
+    metrics = SegmentationMetrics(CLASSES, min_pixels=1)
+    metrics.update(ids([[1, 0, 2]]), ids([[0, 0, 0]]))
+    for _ in range(3):
+        metrics.update(ids([[0, 0, 0]]), ids([[0, 0, 0]]))
+    assert metrics.compute()['false_cones_per_image'] == 0.5
+
+
+@pytest.mark.parametrize('parts', [1, 2, 5])
+def test_parts_merge_to_the_whole(parts):
+    whole = SegmentationMetrics(CLASSES)
+    shares = [SegmentationMetrics(CLASSES) for _ in range(parts)]
+    for seed in range(4):  # of five shares, one stays empty
+        masks = random_masks(seed)
+        whole.update(*masks)
+        shares[seed % parts].update(*masks)
+    total = SegmentationMetrics(CLASSES)
+    total.compute()
+    for share in shares:
+        total.merge(pickle.loads(pickle.dumps(share)))  # as it comes from another process
+    assert total.compute() == whole.compute()
+
+
+@pytest.mark.parametrize('other', [
+    SegmentationMetrics(BINARY_CLASSES), SegmentationMetrics(CLASSES, min_pixels=3)])
+def test_only_the_like_merge(other):
+    with pytest.raises(ValueError, match='same classes and min_pixels'):
+        SegmentationMetrics(CLASSES).merge(other)
+
+
+def test_report_is_json_without_nan():
+    for metrics in (SegmentationMetrics(CLASSES), SegmentationMetrics(BINARY_CLASSES)):
+        json.dumps(metrics.to_report(), allow_nan=False)
+        metrics.update(ids([[0, 1, 0]]), ids([[0, 1, 1]]))
+        report = json.loads(json.dumps(metrics.to_report(), allow_nan=False))
+        assert report['dice'] == 0.6667
+        assert report['images'] == 1
+
+
+GOOD = np.zeros((4, 6), np.uint8)
+
+
+@pytest.mark.parametrize(('predicted', 'truth', 'instances', 'message'), [
+    (GOOD.astype(int), GOOD, None, 'prediction as class ids'),
+    (GOOD, GOOD[None], None, 'ground truth as class ids'),
+    (GOOD[:2], GOOD, None, 'scale it to the original'),
+    (GOOD + 6, GOOD, None, 'prediction has the id 6'),
+    (GOOD + 255, GOOD, None, 'prediction has the id 255'),
+    (GOOD, GOOD + 9, None, 'ground truth has the id 9'),
+    (GOOD, GOOD + 1, np.full((4, 6), 70000), '0 to 65535'),
+    (GOOD, GOOD + 1, np.ones((3, 6), np.uint16), 'Expected instances as a map'),
+    (GOOD, GOOD + 1, [np.ones((4, 5), bool)], 'Expected instances as a map'),
+])
+def test_what_does_not_fit_is_refused_and_not_counted(predicted, truth, instances, message):
+    metrics = SegmentationMetrics(CLASSES)
+    with pytest.raises(ValueError, match=message):
+        metrics.update(predicted, truth, instances)
+    assert metrics.compute() == SegmentationMetrics(CLASSES).compute()
+
+
+def test_min_pixels_below_one():
+    with pytest.raises(ValueError, match='min_pixels must be at least 1'):
+        SegmentationMetrics(CLASSES, min_pixels=0)

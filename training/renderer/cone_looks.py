@@ -1,0 +1,121 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+
+"""Shapes and colours of Formula Student cones, as new, and as they are after some events."""
+
+from __future__ import annotations
+
+import colorsys
+from dataclasses import dataclass
+
+from eunet_ros.training.renderer.light import Colour
+from eunet_ros.training.renderer.profiles import (
+    BLUE,
+    LARGE_ORANGE,
+    ORANGE,
+    Profile,
+    UNKNOWN,
+    YELLOW,
+)
+import numpy as np
+
+# BGR of clean plastic in neutral light.
+_BODY = {BLUE: (165, 78, 18), YELLOW: (18, 196, 238), ORANGE: (30, 88, 238),
+         LARGE_ORANGE: (28, 84, 236)}
+_WHITE, _BLACK = (232, 234, 232), (34, 32, 32)
+_LETTERS = ('SG', 'FS', 'FSG', 'FSA', 'FSN', 'E7', '12', 'DV')
+_UNKNOWN_BODY = ((60, 160, 40), (40, 30, 200), (215, 215, 215), (150, 90, 230), (40, 210, 190),
+                 (60, 60, 60), (150, 60, 120), (18, 196, 238), (30, 88, 238), (165, 78, 18))
+
+
+@dataclass(frozen=True)
+class ConeLook:
+    """One cone's shape (metres) and colours (BGR, 0 to 255)."""
+
+    class_id: int
+    height: float
+    base: float  # side of the square plate
+    plate: float  # its thickness
+    radius_bottom: float
+    radius_top: float
+    rims: tuple[float, ...]  # six heights: bottom, first band, second band, top
+    body: tuple[float, float, float]
+    band: tuple[float, float, float]
+    banded: bool
+    peeled: np.ndarray | None  # (4, 2) fractions of the body's box, where a sticker is torn
+    dirt: float
+    dirt_at: tuple[int, int]
+    gloss: float
+    bend: tuple[float, float] = (0.0, 0.0)  # metres that the tip is off the axis
+    squash: tuple[float, ...] = (1.0,) * 6  # of each rim's radius
+    letters: str = ''  # on the band
+    letters_at: float = 0.0  # sideways, -1 to 1 across the band
+    glint: float = 0.0  # how much the plate mirrors the sun, as a share of white
+
+
+def _aged(
+    draws: list[float], colour: Colour, profile: Profile, fade: float,
+) -> tuple[float, float, float]:
+    """Return a BGR colour after sun and weather; `draws` are three numbers in [0, 1)."""
+    blue, green, red = (channel / 255 for channel in colour)
+    hue, saturation, value = colorsys.rgb_to_hsv(red, green, blue)
+    hue = (hue + (2 * draws[0] - 1) * profile.hue_jitter / 360) % 1
+    saturation = min(saturation * (1 - 0.75 * fade) * (0.92 + 0.13 * draws[1]), 1)
+    value = min(value * (1 + 0.3 * fade) * (0.82 + 0.3 * draws[2]), 1)
+    red, green, blue = colorsys.hsv_to_rgb(hue, saturation, value)
+    return 255 * blue, 255 * green, 255 * red
+
+
+def _between(draw: float, bounds: tuple[float, float]) -> float:
+    return bounds[0] + (bounds[1] - bounds[0]) * draw
+
+
+def sample_look(rng: np.random.Generator, class_id: int, profile: Profile) -> ConeLook:
+    """Draw one cone of a class."""
+    # One call for all numbers: a scene has dozens of cones.
+    d = rng.random(32).tolist()
+    large = class_id == LARGE_ORANGE or (class_id == UNKNOWN and d[0] < 0.15)
+    height, base = (0.505, 0.285) if large else (0.325, 0.228)
+    if class_id == UNKNOWN and d[24] < 0.4:  # of other makers
+        height, base = _between(d[25], (0.22, 0.75)), _between(d[26], (0.18, 0.36))
+    plate = _between(d[1], (0.022, 0.032))
+    if large:
+        low, high = _between(d[2], (0.26, 0.36)), _between(d[3], (0.56, 0.66))
+        rims = (low, low + _between(d[4], (0.14, 0.2)), high, high + _between(d[5], (0.12, 0.17)))
+    else:
+        low = _between(d[2], (0.32, 0.46))
+        rims = (low, low + _between(d[4], (0.22, 0.3)), 1.0, 1.0)
+    band = _BLACK if class_id == YELLOW else _WHITE
+    banded = d[6] >= profile.sticker_missing
+    if class_id == UNKNOWN:
+        body = _UNKNOWN_BODY[int(d[7] * len(_UNKNOWN_BODY))]
+        # A known colour is unknown only for want of its sticker, or with a wrong one.
+        banded = body not in _BODY.values() and d[8] < 0.5
+        if d[9] > 0.7:
+            band = (20 + 210 * d[10], 20 + 210 * d[11], 20 + 210 * d[12])
+    else:
+        body = _BODY[class_id]
+        if class_id == BLUE:  # from navy to sky blue
+            body = (body[0] + 45 * d[7], body[1] + 30 * d[7], body[2] + 14 * d[7])
+    peeled = None
+    if d[13] < profile.sticker_damaged:
+        peeled = rng.uniform(0.1, 0.9, 2) + rng.uniform(-0.35, 0.35, (4, 2))
+    tone = _between(d[14], (0.78, 1.06))
+    bend, squash = (0.0, 0.0), (1.0,) * 6
+    if d[27] < profile.dented:
+        bend = tuple((rng.normal(0, 0.045, 2) * height).tolist())
+        squash = tuple(np.clip(rng.normal(1, 0.09, 6), 0.72, 1.2).tolist())
+    flare = _between(d[28], (1.0, 1.16))  # the foot of the cone widens into its plate
+    squash = (squash[0] * flare,) + squash[1:]
+    letters = ''
+    if d[29] < profile.lettered and banded and not large:
+        letters = _LETTERS[int(d[30] * len(_LETTERS))]
+    glint = rng.uniform(0, profile.glint) if profile.glint else 0.0
+    return ConeLook(
+        class_id, height, base, plate, base * _between(d[15], (0.36, 0.42)),
+        base * _between(d[16], (0.085, 0.125)),
+        (plate,) + tuple(plate + (height - plate) * rim for rim in rims) + (height,),
+        _aged(d[17:20], body, profile, _between(d[20], profile.fade) * d[21]),
+        tuple(min(channel * tone, 250) for channel in band), banded, peeled,
+        _between(d[22], profile.dirt), (int(850 * d[23]), int(850 * d[5])), 0.8 * d[9], bend,
+        squash, letters, 2 * d[31] - 1, glint)

@@ -1,0 +1,94 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+
+"""A lap of a rendered track: one world, one camera on a car, frame after frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+import math
+
+from eunet_ros.training.renderer.camera import Camera, make_camera
+from eunet_ros.training.renderer.effects import sample_effects
+from eunet_ros.training.renderer.layouts import Layout, make_cone_set
+from eunet_ros.training.renderer.own_car import sample_own_car
+from eunet_ros.training.renderer.profiles import get_profile
+from eunet_ros.training.renderer.scene import render_world, Scene
+from eunet_ros.training.renderer.track import make_track
+from eunet_ros.training.renderer.world import sample_world
+import numpy as np
+
+
+class Drive:
+    """
+    A car that laps a closed track at a constant speed.
+
+    World, light and lens stay; the body pitches, rolls and bounces a little. Two drives of the
+    same arguments give the same bytes, whichever frames are asked for and in whichever order.
+    """
+
+    def __init__(
+        self, seed: int = 0, height: int = 720, width: int = 1280, speed_mps: float = 8.0,
+        hfov_deg: float = 86.0, mount_height: float = 1.05, pitch_deg: float = 5.0,
+        start_m: float = -14.0, own_car: bool = True, profile: str = 'drive',
+    ):
+        """Build the world; `start_m` is where on the loop time 0 is, from the start line."""
+        self.profile = get_profile(profile)
+        self.seed, self.speed_mps, self.start_m = seed, speed_mps, start_m
+        rng = np.random.default_rng((self.profile.salt, seed))
+        self.track = make_track(rng, self.profile)
+        cones = make_cone_set(rng, self.track.cone_class, self.track.cone_xy, self.profile)
+        pose = self.track.pose(start_m)
+        layout = Layout('track', cones, pose, self.track)
+        self.world = sample_world(rng, self.profile, layout, seed)
+        self.camera = make_camera(height, width, math.radians(hfov_deg), mount_height,
+                                  math.radians(pitch_deg), 0.0, (-0.045, 0.004, 0.0, 0.0, 0.0))
+        self._effects = sample_effects(rng, self.profile, width)
+        self._own_car = sample_own_car(rng) if own_car else None
+        self._phase = rng.uniform(0, 2 * math.pi, 8)
+
+    @property
+    def length_m(self) -> float:
+        """Length of one lap."""
+        return self.track.length
+
+    def pose(self, t: float) -> tuple[float, float, float]:
+        """Return the vehicle's x, y (metres) and yaw (radians) in the world at `t` seconds."""
+        at = self.start_m + self.speed_mps * t
+        x, y, _ = self.track.pose(at)
+        # A car looks where it is about to be: the yaw is smooth over a wheelbase.
+        ahead, behind = self.track.pose(at + 1.2), self.track.pose(at - 0.8)
+        yaw = math.atan2(ahead[1] - behind[1], ahead[0] - behind[0])
+        side = 0.25 * math.sin(0.06 * at + self._phase[0]) + 0.12 * math.sin(
+            0.17 * at + self._phase[1])
+        return x - side * math.sin(yaw), y + side * math.cos(yaw), yaw
+
+    def camera_at(self, t: float) -> Camera:
+        """Return the camera at `t` seconds: mounted rigidly on a body that moves on springs."""
+        p = self._phase
+        pitch = 0.0035 * math.sin(2 * math.pi * 1.7 * t + p[2]) + 0.0018 * math.sin(
+            2 * math.pi * 5.3 * t + p[3])
+        roll = 0.005 * math.sin(2 * math.pi * 1.1 * t + p[4]) + 0.0015 * math.sin(
+            2 * math.pi * 6.1 * t + p[5])
+        _, _, before = self.pose(t - 0.15)
+        _, _, after = self.pose(t + 0.15)
+        turn = (after - before + math.pi) % (2 * math.pi) - math.pi
+        lateral = self.speed_mps * turn / 0.3  # m/s^2, the body leans outwards
+        bounce = 0.006 * math.sin(2 * math.pi * 2.3 * t + p[6])
+        return replace(self.camera, pitch=self.camera.pitch + pitch,
+                       roll=self.camera.roll + roll + 0.0022 * lateral,
+                       mount_height=self.camera.mount_height + bounce)
+
+    def render(self, t: float) -> Scene:
+        """Render the view at `t` seconds."""
+        rng = np.random.default_rng((self.profile.salt, self.seed, round(t * 1e6) % 2 ** 32))
+        return render_world(self.world, self.camera_at(t), self.pose(t), self._effects, rng,
+                            self._own_car)
+
+    def frames(self, n: int, hz: float = 30.0, speed_mps: float | None = None) -> Iterator[Scene]:
+        """Yield `n` views, `hz` a second; `speed_mps` changes the speed from here on."""
+        if speed_mps is not None:
+            self.speed_mps = speed_mps
+        for k in range(n):
+            yield self.render(k / hz)

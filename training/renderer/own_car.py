@@ -1,0 +1,193 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+
+"""The car that carries the camera, at the image's lower edge: nose, wheels, cockpit, stickers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+from eunet_ros.training.renderer.canvas import paint, Points
+from eunet_ros.training.renderer.ground import stamp
+from eunet_ros.training.renderer.light import Colour, Light
+import numpy as np
+
+_STRIPS = 22  # across the nose
+
+
+@dataclass(frozen=True)
+class Sticker:
+    """A patch on the nose: shares of its width and length, paint, and words on it."""
+
+    across: float  # -1 to 1
+    down: float  # 0 to 1
+    wide: float
+    tall: float
+    colour: tuple[float, float, float]
+    words: str
+    ink: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class OwnCar:
+    """Shares of the image's width (across) and height (down), and paint (BGR)."""
+
+    centre: float
+    nose_top: float  # row of the nose's tip
+    nose_wide: float  # at the image's edge
+    nose_tip: float
+    wheels: bool
+    wheel_top: float
+    wheel_wide: float
+    wheel_gap: float  # between nose and wheel
+    body: tuple[float, float, float]
+    stripe: tuple[float, float, float]
+    stripe_wide: float = 0.16
+    cockpit: float = 0.0  # height of the dark opening at the image's edge
+    wing: float = 0.0  # half the width of the front wing
+    mast: float = 0.0  # height of a pitot tube or an antenna
+    stickers: tuple[Sticker, ...] = ()
+
+
+def _sample_stickers(rng: np.random.Generator) -> tuple[Sticker, ...]:
+    letters = 'ABCDEFGHIKLMNOPRSTUVXZ0123456789'
+    return tuple(Sticker(
+        rng.uniform(-0.7, 0.7), rng.uniform(0.15, 0.95), rng.uniform(0.1, 0.6),
+        rng.uniform(0.05, 0.2), paint(rng, 0.7),
+        ''.join(rng.choice(list(letters), rng.integers(0, 7))), paint(rng, 0.3))
+        for _ in range(rng.integers(0, 8)))
+
+
+def sample_own_car(rng: np.random.Generator) -> OwnCar:
+    """Draw a car."""
+    large = rng.random() < 0.4  # seen from the roll hoop, it fills much of the image
+    top = rng.uniform(0.5, 0.8) if large else rng.uniform(0.76, 0.95)
+    body = paint(rng, 0.5) if rng.random() < 0.7 else (38, 36, 35)  # or bare carbon
+    wide = rng.uniform(0.24, 0.5) if large else rng.uniform(0.16, 0.34)
+    return OwnCar(
+        0.5 + rng.normal(0, 0.05 if large else 0.03), top, wide, rng.uniform(0.03, 0.08),
+        bool(rng.random() < 0.65), min(top + rng.uniform(-0.02, 0.15), 0.96),
+        rng.uniform(0.07, 0.16 if large else 0.11), rng.uniform(0.08, 0.2), body, paint(rng, 0.7),
+        rng.uniform(0.05, 0.5) * (rng.random() < 0.8),
+        rng.uniform(0.1, 0.6) * (1 - top) if large and rng.random() < 0.6 else 0.0,
+        rng.uniform(0.1, 0.35) if rng.random() < 0.3 else 0.0,
+        rng.uniform(0.03, 0.15) if rng.random() < 0.3 else 0.0,
+        _sample_stickers(rng) if rng.random() < 0.7 else ())
+
+
+def _tyre(fill: Callable, x: float, y: float, wide: float, rim: Colour) -> None:
+    """Draw a tyre seen from behind and above: round shoulders, lit tread, dark grooves."""
+    angle = np.linspace(0, np.pi / 2, 6)
+    radius = 0.22 * wide
+    left = np.stack([-wide / 2 + radius * (1 - np.cos(angle)), 1.6 * radius * (1 - np.sin(angle))],
+                    axis=1)
+    crown = np.concatenate([left, left[::-1] * (-1, 1)])
+    for k, tone in enumerate((24, 32, 41, 48, 43, 36, 30)):
+        lowered = crown * (1 - 0.03 * k, 1) + (x, y + 0.016 * k)
+        outline = np.concatenate([lowered, [(lowered[-1, 0], 1.05), (lowered[0, 0], 1.05)]])
+        fill(outline, (tone + 1, tone, tone))
+    for share in (-0.2, 0.03, 0.24):
+        fill([(x + share * wide, y + 0.035), (x + share * wide + 0.003, y + 0.035),
+              (x + share * wide + 0.003, 1.05), (x + share * wide, 1.05)], (25, 25, 25))
+    side = 1 if x < 0.5 else -1  # the rim shows on the inner flank
+    flank = x + side * 0.5 * wide
+    fill([(flank, y + 0.09), (flank - side * 0.02, y + 0.13), (flank - side * 0.02, 1.05),
+          (flank, 1.05)], rim)
+
+
+def _draw_nose(fill: Callable, car: OwnCar) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the nose; returns half its width and the row at ten places down its length."""
+    centre, tip = car.centre, car.nose_top
+    down = np.linspace(0, 1, 10)
+    half = 0.5 * (car.nose_tip + (car.nose_wide - car.nose_tip) * down ** 0.75)
+    half *= np.clip(down / 0.06 + 0.55, 0, 1)  # the tip is blunt
+    row = tip + (1.04 - tip) * down
+    edges = np.linspace(-1, 1, _STRIPS + 1)
+    for left in edges[:-1]:
+        # The nose is round: light from above, dark flanks, a highlight off its crest.
+        right = left + 2 / _STRIPS
+        middle = 0.5 * (left + right)
+        shade = 0.32 + 0.7 * np.sqrt(1 - 0.97 * middle ** 2) + 0.3 * np.exp(
+            -((middle + 0.28) / 0.12) ** 2)
+        colour = np.array(car.stripe if abs(middle) < car.stripe_wide else car.body) * shade
+        bulge = 0.014 * (1 - middle ** 2)
+        right = min(right + 0.03, 1.0)
+        fill(np.concatenate([np.stack([centre + left * half, row - bulge], 1),
+                             np.stack([centre + right * half, row - bulge], 1)[::-1]]), colour)
+    return half, row
+
+
+def _draw_cockpit(fill: Callable, car: OwnCar) -> None:
+    """Draw the opening with the steering wheel, and the bulkhead's bright edge around it."""
+    angle = np.linspace(0, np.pi, 14)
+    wide, tall = 0.42 * car.nose_wide, car.cockpit
+
+    def arch(grow: float) -> np.ndarray:
+        return np.stack([car.centre - grow * wide * np.cos(angle),
+                         1.02 - grow * tall * np.sin(angle) ** 0.6], 1)
+    fill(arch(1.12), tuple(0.9 * np.array(car.body) + 12))
+    fill(arch(1.0), (22, 21, 21))
+    fill(np.stack([car.centre - 0.4 * wide * np.cos(2 * angle),
+                   1.0 - 0.35 * tall - 0.25 * tall * np.sin(2 * angle)], 1), (48, 46, 45))
+    fill(np.stack([car.centre - 0.2 * wide * np.cos(2 * angle),
+                   1.0 - 0.35 * tall - 0.13 * tall * np.sin(2 * angle)], 1), car.stripe)
+
+
+def draw_own_car(image: np.ndarray, mask: np.ndarray, instances: np.ndarray, car: OwnCar,
+                 light: Light) -> None:
+    """Draw the car over `image`, and erase what it hides from the masks, in place."""
+    height, width = image.shape[:2]
+    top = max(0, int(height * (min(car.nose_top, car.wheel_top) - car.mast - 0.02)) - 4)
+    rows = height - top
+    layer = np.zeros((rows, width, 3), np.uint8)
+    alpha = np.zeros((rows, width), np.uint8)
+    lit = np.array(light.ambient) * 0.8 + np.array(light.sun) * 0.5
+
+    def fill(points: Points, colour: Colour):
+        shape = np.rint((np.array(points) * (width, height) - (0, top)) * 16).astype(np.int32)
+        cv2.fillPoly(layer, [shape], tuple(np.clip(np.array(colour) * lit, 0, 255)),
+                     cv2.LINE_AA, 4)
+        cv2.fillPoly(alpha, [shape], 255, cv2.LINE_AA, 4)
+
+    centre, tip = car.centre, car.nose_top
+    if car.wing:
+        fill([(centre - car.wing, tip + 0.05), (centre - car.wing, tip + 0.015),
+              (centre + car.wing, tip + 0.015), (centre + car.wing, tip + 0.05)], car.stripe)
+        fill([(centre - car.wing, tip + 0.07), (centre - car.wing, tip + 0.045),
+              (centre + car.wing, tip + 0.045), (centre + car.wing, tip + 0.07)], car.body)
+    if car.mast:
+        fill([(centre - 0.003, tip + 0.05), (centre - 0.002, tip - car.mast),
+              (centre + 0.002, tip - car.mast), (centre + 0.003, tip + 0.05)], (40, 40, 42))
+    if car.wheels:
+        for side in (-1, 1):
+            x, y = centre + side * (car.nose_wide / 2 + car.wheel_gap), car.wheel_top
+            for start, end in ((0.55, 0.35), (0.9, 0.5)):  # wishbones
+                low, high = y + (1.05 - y) * start, y + (1.05 - y) * end
+                fill([(centre, low), (x, high), (x, high + 0.011), (centre, low + 0.014)],
+                     (36, 35, 35))
+            _tyre(fill, x, y, car.wheel_wide, tuple(0.6 * np.array(car.stripe)))
+    half, row = _draw_nose(fill, car)
+    for sticker in car.stickers:
+        wide = float(np.interp(sticker.down, np.linspace(0, 1, 10), half))
+        x = centre + sticker.across * wide
+        y, reach = float(np.interp(sticker.down, np.linspace(0, 1, 10), row)), sticker.wide * wide
+        low = y + sticker.tall * (1 - tip)
+        fill([(x - reach, y), (x + reach, y), (x + 1.1 * reach, low), (x - 1.1 * reach, low)],
+             sticker.colour)
+        if sticker.words:
+            scale = (low - y) * height / 34
+            ink = tuple(np.clip(np.array(sticker.ink) * lit, 0, 255))
+            cv2.putText(layer, sticker.words, (int((x - 0.9 * reach) * width),
+                                               int((low - 0.15 * (low - y)) * height) - top),
+                        cv2.FONT_HERSHEY_SIMPLEX, scale, ink, max(1, round(2.5 * scale)),
+                        cv2.LINE_AA)
+    if car.cockpit:
+        _draw_cockpit(fill, car)
+    layer = cv2.GaussianBlur(layer, (0, 0), max(0.5, width / 1100))
+    share = alpha * np.float32(1 / 255)
+    cv2.blendLinear(layer, image[top:], share, 1 - share, image[top:])
+    _, hidden = cv2.threshold(alpha, 127, 1, cv2.THRESH_BINARY)
+    stamp(mask[top:], hidden, 0)
+    stamp(instances[top:], hidden, 0)

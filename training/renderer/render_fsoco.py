@@ -1,0 +1,56 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Render scenes as an FSOCO project, to try the whole FSOCO path without FSOCO.
+
+    python -m eunet_ros.training.renderer.render_fsoco --output fsoco_like --count 40
+
+The same arguments give the same pictures. They are rendered, none is of FSOCO.
+"""
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+import sys
+
+from eunet_ros.training.data.fsoco_writer import Item, scene_item, write_project
+from eunet_ros.training.renderer import render_scene
+from rich.progress import track
+
+
+def items(count: int, seed: int, height: int, width: int, sources: int) -> Iterator[Item]:
+    """Yield `count` scenes of the seeds from `seed` on, named after `sources` cameras."""
+    for i in range(count):
+        name = f'cam{i % sources:02d}_{i:05d}.png'
+        yield scene_item(name, render_scene(seed + i, height, width))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Render and write; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        description='Render scenes as an FSOCO project (Supervisely format).',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument('--output', type=Path, required=True, help='folder to make')
+    parser.add_argument('--count', type=int, default=40, help='images')
+    parser.add_argument('--seed', type=int, default=0, help='of the first image')
+    parser.add_argument('--height', type=int, default=384, help='without the border [px]')
+    parser.add_argument('--width', type=int, default=640, help='without the border [px]')
+    parser.add_argument('--sources', type=int, default=8, help='cameras that the names tell of')
+    o = parser.parse_args(arguments)
+    try:
+        if o.count < 1 or o.sources < 1:
+            raise ValueError('--count and --sources must be at least 1, found '
+                             f'{o.count} and {o.sources}.')
+        drawn = items(o.count, o.seed, o.height, o.width, o.sources)
+        shown = track(drawn, 'Rendering', total=o.count, disable=not sys.stdout.isatty())
+        count = write_project(o.output, shown)
+    except (ValueError, OSError) as error:
+        print(f'render_fsoco: {error}', file=sys.stderr)
+        return 1
+    print(f'{o.output}: {count} images of {o.width}x{o.height} and their border')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

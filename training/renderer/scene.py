@@ -1,0 +1,241 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Rendered images of cones with exact masks.
+
+`render_scene(seed)` makes one unrelated image per seed; `render_world` shows a world from a given
+place, which is what a drive is made of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import math
+
+import cv2
+from eunet_ros.training.renderer.camera import Camera, make_camera, pixel_rays
+from eunet_ros.training.renderer.cone_looks import ConeLook
+from eunet_ros.training.renderer.cones import ConePose, draw_cone, DrawnCone, view_cones
+from eunet_ros.training.renderer.effects import apply_effects, Effects, sample_effects
+from eunet_ros.training.renderer.ground import draw_ground, look_at_ground, Pose, to_vehicle
+from eunet_ros.training.renderer.hall import draw_hall
+from eunet_ros.training.renderer.layouts import ConeSet, sample_layout
+from eunet_ros.training.renderer.own_car import draw_own_car, OwnCar, sample_own_car
+from eunet_ros.training.renderer.profiles import get_profile, Profile
+from eunet_ros.training.renderer.shadows import (
+    add_cone_shadows,
+    add_ground_shadow,
+    add_wall_shadow,
+    apply_shade,
+    share_of_sun,
+)
+from eunet_ros.training.renderer.surroundings import (
+    draw_prop,
+    draw_sky,
+    draw_skyline,
+    prop_size,
+    too_close,
+)
+from eunet_ros.training.renderer.world import sample_world, World
+import numpy as np
+
+_FARTHEST = 90.0  # metres
+_MOST_CONES = 255  # in one image, the nearest ones
+
+
+@dataclass(frozen=True)
+class SceneCone:
+    """A cone that shows: its place in the vehicle frame (metres) and in the image (pixels)."""
+
+    index: int  # of the cone in its world, the same in every view
+    class_id: int
+    x: float
+    y: float
+    height_px: int  # of what shows
+    box: tuple[int, int, int, int]  # u0, v0, u1, v1 of what shows; u1 and v1 are exclusive
+    visible_fraction: float
+    knocked_over: bool
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An image, its truth, and the camera that saw it."""
+
+    image: np.ndarray  # (height, width, 3) uint8 BGR
+    mask: np.ndarray  # (height, width) uint8 class ids
+    instances: np.ndarray  # (height, width) uint16, 0 none, k + 1 for cones[k]
+    cones: list[SceneCone]
+    camera: Camera
+
+
+def cone_rotation(yaw: float, tilt: float, lean: float) -> np.ndarray:
+    """Return the rotation (3, 3) of a cone turned by `yaw`, then tilted towards `lean`."""
+    c, s = math.cos(lean), math.sin(lean)
+    ct, st = math.cos(tilt), math.sin(tilt)
+    turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+    fall = np.array([[ct, 0.0, st], [0.0, 1.0, 0.0], [-st, 0.0, ct]])
+    c, s = math.cos(yaw - lean), math.sin(yaw - lean)
+    return turn @ fall @ np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+
+
+def _pose_cone(cones: ConeSet, index: int, look: ConeLook, xy: np.ndarray, yaw: float) -> ConePose:
+    tilt, own_yaw, lean = (float(values[index]) for values in (cones.tilt, cones.yaw, cones.lean))
+    z = float(cones.xyz[index, 2])
+    half = 0.5 * look.base
+    if cones.knocked[index]:
+        # It rests on an edge of its plate and on its tip, so one side of the plate is down.
+        own_yaw = lean
+        dip = math.atan2(half - look.radius_top, look.height)
+        tilt, z = 0.5 * math.pi + dip, z + half * math.cos(dip)
+    elif tilt > 0:
+        z += half * math.sin(tilt)  # one edge of the plate stays on the ground
+    return ConePose(np.array([xy[0], xy[1], z]), cone_rotation(own_yaw - yaw, tilt, lean - yaw))
+
+
+def _visible(world: World, camera: Camera, pose: Pose):
+    """Return indices of cones in front of the camera that are large enough, and their places."""
+    cones = world.cones
+    xy = to_vehicle(cones.xyz[:, :2], pose)
+    distance = np.hypot(xy[:, 0], xy[:, 1])
+    heights = np.where(cones.class_id == 4, 0.505, 0.325)
+    # How wide the image sees, with room for a cone that only its edge cuts.
+    reach = camera.max_radius * np.maximum(xy[:, 0], 0) + 0.4 + 0.3 * np.abs(xy[:, 0])
+    large = camera.focal * heights / np.maximum(xy[:, 0], 0.1) >= (
+        world.profile.min_height_px * camera.width / 640)
+    keep = (xy[:, 0] > 0.2) & (np.abs(xy[:, 1]) < reach) & large & (distance < _FARTHEST)
+    found = np.flatnonzero(keep)
+    return found[np.argsort(distance[found], kind='stable')[:_MOST_CONES]], xy
+
+
+def render_world(
+    world: World, camera: Camera, pose: Pose, effects: Effects, rng: np.random.Generator,
+    own_car: OwnCar | None = None,
+) -> Scene:
+    """
+    Show `world` from a camera whose vehicle stands at `pose`: x, y (metres), yaw (radians).
+
+    `rng` draws what differs between two pictures of the same view: the sensor's noise.
+    """
+    image = np.zeros((camera.height, camera.width, 3), np.uint8)
+    mask = np.zeros((camera.height, camera.width), np.uint8)
+    instances = np.zeros((camera.height, camera.width), np.uint8)  # at most 255 cones show
+    light, yaw = world.light, pose[2]
+    rays = pixel_rays(camera, yaw)
+    view = look_at_ground(camera, rays, pose)
+    rises = rays[2][:, [0, camera.width // 2, -1]].max(axis=1) > -2e-3
+    sky_rows = int(len(rises) - np.argmax(rises[::-1])) if rises.any() else 0
+    draw_sky(image, rays, light, world.skyline, sky_rows)
+    draw_skyline(image, rays, light, world.skyline, view.top)
+    draw_ground(image, world.ground, view, camera, pose, light)
+    if world.hall is not None:
+        draw_hall(image, rays, world.hall, camera, pose, light)
+
+    indices, xy = _visible(world, camera, pose)
+    looks = [world.look(int(i)) for i in indices]
+    poses = [_pose_cone(world.cones, int(i), look, xy[i], yaw) for i, look in zip(indices, looks)]
+    props = to_vehicle(np.array([(prop.x, prop.y) for prop in world.props]).reshape(-1, 2), pose)
+    stands = [(math.hypot(*place), 0.0, 'prop', k) for k, place in enumerate(props)
+              if place[0] > 0.3 and abs(place[1]) < camera.max_radius * place[0] + 8]
+    stands = [stand for stand in stands if not too_close(world.props[stand[3]], stand[0])]
+    shade = np.zeros(mask.shape, np.uint8)
+    for outline in world.shades:
+        add_ground_shadow(shade, camera, to_vehicle(outline, pose), light)
+    for _, _, _, k in stands:
+        add_wall_shadow(shade, camera, props[k], *prop_size(world.props[k]), light, yaw)
+    sunlit = share_of_sun(shade, camera, poses, light)
+    views, hulls = view_cones(camera, looks, poses, light, yaw, sunlit)
+    add_cone_shadows(shade, camera, hulls, [look.height for look in looks], light, yaw)
+    apply_shade(image, shade, view.top)
+    stands += [(float(np.hypot(*xy[i])), -world.cones.xyz[i, 2], 'cone', k)
+               for k, i in enumerate(indices) if views[k] is not None]
+    stands.sort(key=lambda stand: (-stand[0], -stand[1]))
+    drawn: dict[int, DrawnCone] = {}
+    for distance, _, kind, k in stands:
+        if kind == 'prop':
+            draw_prop(image, mask, instances, world.props[k], camera, light, *props[k])
+        else:
+            veil = 1 - math.exp(-light.haze * distance)
+            cone = draw_cone(image, mask, instances, k + 1, views[k], light, veil)
+            if cone is not None:
+                drawn[k] = cone
+    if own_car is not None:
+        draw_own_car(image, mask, instances, own_car, light)
+    image = apply_effects(image, effects, rng)
+    cones, instances = _list_cones(world, indices, xy, drawn, instances)
+    return Scene(image, mask, instances, cones, camera)
+
+
+def _list_cones(
+    world: World, indices: np.ndarray, xy: np.ndarray, drawn: dict[int, DrawnCone],
+    instances: np.ndarray,
+):
+    """Describe cones that own pixels, nearest first, and renumber `instances` to match."""
+    owned = {}
+    for k, cone in drawn.items():
+        rows = slice(cone.top, cone.top + cone.height)
+        own = cv2.inRange(instances[rows, cone.left:cone.left + cone.width], k + 1, k + 1)
+        area = cv2.countNonZero(own)
+        if area:
+            owned[k] = own, area
+    order = sorted(owned, key=lambda k: float(np.hypot(*xy[indices[k]])))
+    table = np.zeros(256, np.uint8)
+    cones = []
+    for number, k in enumerate(order, start=1):
+        table[k + 1] = number
+        own, area = owned[k]
+        left, top, wide, tall = cv2.boundingRect(own)
+        u0, v0 = drawn[k].left + left, drawn[k].top + top
+        u1, v1 = u0 + wide, v0 + tall
+        i = int(indices[k])
+        cones.append(SceneCone(i, int(world.cones.class_id[i]), float(xy[i, 0]), float(xy[i, 1]),
+                               v1 - v0, (u0, v0, u1, v1),
+                               min(1.0, area / max(drawn[k].area, 1.0)),
+                               bool(world.cones.knocked[i])))
+    return cones, cv2.LUT(instances, table).astype(np.uint16)
+
+
+def sample_camera(
+    rng: np.random.Generator, profile: Profile, height: int, width: int,
+) -> Camera:
+    """Draw a camera; wide lenses bend more."""
+    tele = rng.random() < profile.telephoto
+    hfov = math.radians(rng.uniform(*(profile.telephoto_hfov_deg if tele else profile.hfov_deg)))
+    corner = math.tan(hfov / 2) ** 2 * (1 + (height / width) ** 2)
+    # Not so strong that the polynomial folds back within the image.
+    k1 = max(rng.uniform(*profile.k1) * rng.random(), -0.16 / corner)
+    shift = rng.uniform(-1, 1, 2) * profile.principal_shift * np.array([width, height])
+    mount = rng.uniform(*profile.mount_height) + (rng.uniform(0, 0.8) if tele else 0.0)
+    pitch = math.radians(rng.uniform(*profile.pitch_deg))
+    if tele:  # the horizon stays near the image
+        pitch = rng.uniform(-0.25, 0.6) * hfov * height / width
+    roll = math.radians(rng.uniform(*profile.roll_deg)) * rng.random()
+    if profile.canted and rng.random() < profile.canted:
+        roll = math.radians(rng.uniform(*profile.canted_deg)) * rng.choice([-1, 1])
+    return make_camera(height, width, hfov, mount, pitch, roll,
+                       (k1, 0.1 * k1 * k1, *(rng.normal(0, 4e-4, 2)), 0.0), tuple(shift))
+
+
+def render_scene(
+    seed: int, height: int = 384, width: int = 640, profile: str | Profile = 'train',
+) -> Scene:
+    """
+    Render the scene that belongs to a seed: the same bytes on every call, in every process.
+
+    `profile` is the name of one of ours, or any other.
+
+    :raises ValueError: no profile has that name, the seed is negative, or the image is too small.
+    """
+    chosen = profile if isinstance(profile, Profile) else get_profile(profile)
+    if seed < 0:
+        raise ValueError(f'Expected a seed of 0 or more, found {seed}; choose another one.')
+    if min(height, width) < 16:
+        raise ValueError(
+            f'Expected an image of at least 16x16 pixels, found {width}x{height}; enlarge it.')
+    rng = np.random.default_rng((chosen.salt, seed))
+    layout = sample_layout(rng, chosen)
+    world = sample_world(rng, chosen, layout, seed)
+    camera = sample_camera(rng, chosen, height, width)
+    effects = sample_effects(rng, chosen, width)
+    own_car = sample_own_car(rng) if rng.random() < chosen.own_car else None
+    return render_world(world, camera, layout.pose, effects, rng, own_car)

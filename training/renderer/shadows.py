@@ -1,0 +1,195 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+Shadows on the ground, gathered in one map so that overlapping ones do not add up.
+
+The map is (height, width) uint8, 0 = lit, 255 = black, of the camera's image.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import cv2
+from eunet_ros.training.renderer.camera import Camera, project
+from eunet_ros.training.renderer.light import Light
+import numpy as np
+
+if TYPE_CHECKING:
+    from eunet_ros.training.renderer.cones import ConePose
+
+_LOWEST_SUN = 0.12  # sine of the elevation below which shadows get no longer
+_SHADE = 0.85  # share of the sun's light that a thing keeps off the ground behind it
+_CONTACT = 0.5  # share of light that a thing keeps off the ground it stands on
+
+
+def sun_in_vehicle(light: Light, yaw: float) -> np.ndarray:
+    """Return the unit vector to the sun in a vehicle frame that is turned left by `yaw`."""
+    c, s = math.cos(yaw), math.sin(yaw)
+    x, y, z = light.direction
+    return np.array([c * x + s * y, -s * x + c * y, z])
+
+
+def clip_near(points: np.ndarray, camera: Camera, near: float = 0.25) -> np.ndarray:
+    """Cut a ground polygon (n, 2), vehicle metres, where it comes closer than `near` in depth."""
+    forward = camera.rotation[2]
+    full = np.zeros((len(points), 3))
+    full[:, :2] = points
+    depth = full @ forward - camera.mount_height * forward[2] - near
+    front = depth > 0
+    if front.all():
+        return full
+    if not front.any():
+        return full[:0]
+    kept = []
+    for i in range(len(full)):
+        j = (i + 1) % len(full)
+        if depth[i] > 0:
+            kept.append(full[i])
+        if (depth[i] > 0) != (depth[j] > 0):
+            kept.append(full[i] + (full[j] - full[i]) * depth[i] / (depth[i] - depth[j]))
+    return np.array(kept)
+
+
+def ground_polygon(camera: Camera, points: np.ndarray) -> np.ndarray | None:
+    """Project a ground polygon (n, 2), vehicle metres, to pixels; None if it is behind."""
+    shape = clip_near(points, camera)
+    if len(shape) < 3:
+        return None
+    return project(camera, shape)[0]
+
+
+def _fixed(outline: np.ndarray) -> np.ndarray:
+    """Turn pixels (n, 2) into the fixed point, 4 fractional bits, that cv2.fillPoly takes."""
+    return np.rint(np.minimum(np.maximum(outline, -20000), 20000) * 16).astype(np.int32)
+
+
+def fill_window(shape: tuple[int, int], outlines: list[np.ndarray], value: int = 255,
+                soften: float = 0.0) -> tuple[int, int, np.ndarray] | None:
+    """
+    Rasterise polygons (n, 2), pixels, that lie anywhere in an image of `shape` (height, width).
+
+    :return: (top, left, alpha uint8) of the part of the image that they touch, or None.
+    """
+    margin = 2 + int(3 * soften)
+    stacked = outlines[0] if len(outlines) == 1 else np.concatenate(outlines)
+    left, top = (max(int(x) - margin, 0) for x in stacked.min(axis=0))
+    right, bottom = (int(x) + margin + 2 for x in stacked.max(axis=0))
+    width, height = min(right, shape[1]) - left, min(bottom, shape[0]) - top
+    if width <= 0 or height <= 0:
+        return None
+    alpha = np.zeros((height, width), np.uint8)
+    fixed = [_fixed(outline - (left, top)) for outline in outlines]
+    cv2.fillPoly(alpha, fixed, value, cv2.LINE_AA, 4)
+    if soften > 0.3:
+        alpha = cv2.GaussianBlur(alpha, (0, 0), soften)
+    return top, left, alpha
+
+
+def add_shadow(shade: np.ndarray, pixels: np.ndarray, strength: float, soften: float) -> None:
+    """Darken `shade` in place within a polygon (n, 2), pixels, blurred by `soften` pixels."""
+    value = int(255 * strength)
+    if soften <= 0.3:
+        cv2.fillPoly(shade, [_fixed(pixels)], value, cv2.LINE_AA, 4)
+        return
+    found = fill_window(shade.shape, [pixels], value, min(soften, 12.0))
+    if found is not None:
+        top, left, alpha = found
+        window = shade[top:top + alpha.shape[0], left:left + alpha.shape[1]]
+        cv2.max(window, alpha, window)
+
+
+def add_cone_shadows(
+    shade: np.ndarray, camera: Camera, points: np.ndarray, heights: list[float], light: Light,
+    yaw: float,
+) -> None:
+    """
+    Add the shadows of cones whose hulls are `points` (cones, n, 3), vehicle frame, to `shade`.
+
+    `heights` (metres) tells how large each cone is.
+    """
+    sun = sun_in_vehicle(light, yaw)
+    strength = light.sun_share
+    sunny = strength > 0.12
+    under = points.copy()
+    under[..., 2] = 0
+    cast = under.copy()
+    cast[..., :2] -= points[..., 2:] * sun[:2] / max(sun[2], _LOWEST_SUN)
+    both = np.concatenate([under, cast], axis=1)
+    pixels, depth = project(camera, both)
+    pixels = pixels.astype(np.float32)
+    count = points.shape[1]
+    for i in range(len(points)):
+        scale = camera.focal / max(float(depth[i, 0]), 0.3)  # pixels per metre
+        small = heights[i] * scale < 9  # then one shape says it all
+        if depth[i].min() < 0.25:
+            hull = cv2.convexHull(both[i, :, :2].astype(np.float32))[:, 0].astype(float)
+            outline = ground_polygon(camera, hull)
+            if outline is not None:
+                add_shadow(shade, outline, 0.8 * max(strength, 0.3), 0.01 * scale)
+            continue
+        if not (small and sunny):
+            hull = cv2.convexHull(pixels[i, :count])[:, 0]
+            add_shadow(shade, hull, _CONTACT, 0.0 if small else 0.022 * scale)
+        if sunny:
+            hull = cv2.convexHull(pixels[i])[:, 0]
+            soft = 0.0 if small else (0.004 + 0.02 * light.softness) * scale
+            add_shadow(shade, hull, 0.92 * strength, soft)
+
+
+def add_wall_shadow(shade: np.ndarray, camera: Camera, foot: np.ndarray, wide: float,
+                    tall: float, light: Light, yaw: float) -> None:
+    """Add the shadow of an upright picture at `foot` (x, y), vehicle metres, facing the camera."""
+    distance = math.hypot(*foot)
+    if not 0.5 < distance < 60:
+        return
+    across = np.array([-foot[1], foot[0]]) / distance * 0.5 * wide
+    away = foot / distance * min(0.3, 0.3 * wide)
+    scale = camera.focal / distance
+    contact = np.stack([foot - across, foot + across, foot + across + away, foot - across + away])
+    outline = ground_polygon(camera, contact) if distance < 25 else None
+    if outline is not None:
+        add_shadow(shade, outline, 0.9 * _CONTACT, min(0.05 * scale, 9))
+    if light.sun_share <= 0.12:
+        return
+    sun = sun_in_vehicle(light, yaw)
+    drop = -sun[:2] * tall / max(sun[2], 0.2)
+    # Straight edges bend in a lens: many corners follow the bend.
+    share = np.linspace(0, 1, 9)[:, None]
+    left, right = foot - across, foot + across
+    cast = np.concatenate([left + share * (right - left), right + share * drop,
+                           right + drop + share * (left - right), left + drop - share * drop])
+    outline = ground_polygon(camera, cast)
+    if outline is not None:
+        add_shadow(shade, outline, _SHADE * light.sun_share, min(0.03 * scale, 9))
+
+
+def add_ground_shadow(shade: np.ndarray, camera: Camera, outline: np.ndarray,
+                      light: Light) -> None:
+    """Add a shadow on the ground of outline (n, 2), vehicle metres, cast by something unseen."""
+    pixels = ground_polygon(camera, outline)
+    if pixels is not None and light.sun_share > 0.12:
+        add_shadow(shade, pixels, _SHADE * light.sun_share, 1.0 + 4 * light.softness)
+
+
+def share_of_sun(shade: np.ndarray, camera: Camera, poses: list[ConePose],
+                 light: Light) -> np.ndarray:
+    """Return the share (cones,) of the sun's light where `shade` leaves it, at each one's foot."""
+    if not poses or light.sun_share <= 0.12:
+        return np.ones(len(poses))
+    feet = np.stack([pose.position for pose in poses])
+    pixels, _ = project(camera, feet * (1, 1, 0))
+    column, row = np.rint(np.clip(pixels, -1, 1 << 15)).astype(int).T
+    inside = (row >= 0) & (column >= 0) & (row < shade.shape[0]) & (column < shade.shape[1])
+    dark = np.zeros(len(poses))
+    dark[inside] = shade[row[inside], column[inside]]
+    return 1 - np.minimum(dark / (255 * _SHADE * light.sun_share), 1)
+
+
+def apply_shade(image: np.ndarray, shade: np.ndarray, top: int) -> None:
+    """Darken rows from `top` on, in place."""
+    if top < image.shape[0]:
+        keep = cv2.bitwise_not(shade[top:])
+        cv2.multiply(image[top:], cv2.merge([keep] * 3), image[top:], scale=1 / 255)

@@ -1,0 +1,85 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Average weights from before and after a fine-tuning: often better than either.
+
+    python training/tools/average.py eunet_s runs/hard/eunet_s.safetensors --share 0.75 \
+        --output averaged.safetensors
+
+What the new scenes taught is kept, and less of the old is forgotten. Wortsman et al., "Robust
+fine-tuning of zero-shot models", arXiv:2109.01903. It holds where one started from the other:
+weights of two separate trainings do not mix.
+"""
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+import sys
+
+if __package__ in (None, ''):  # run as a script from a checkout that is not installed
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
+
+from eunet_ros.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from eunet_ros.model.eunet import EUnet
+
+
+def average(before: Checkpoint, after: Checkpoint, share: float) -> Checkpoint:
+    """
+    Return `share` of the weights of `after` and the rest of `before`; all else is that of `after`.
+
+    Raises ValueError where their networks, classes or normalisation differ, or share is not within
+    0 to 1.
+    """
+    if not 0.0 <= share <= 1.0:
+        raise ValueError(f'--share must be from 0 to 1, found {share:g}.')
+    for what, one, two in (
+            ('architecture', before.network.variant.to_dict(), after.network.variant.to_dict()),
+            ('classes', ', '.join(before.classes.names), ', '.join(after.classes.names)),
+            ('mean and std', (before.mean, before.std), (after.mean, after.std))):
+        if one != two:
+            raise ValueError(f'Expected weights that differ in nothing but their training, found '
+                             f'the {what} {one} and {two}: choose weights of which one started '
+                             'from the other.')
+    old = before.network.state_dict()
+    network = EUnet(after.classes.num_logits, after.network.variant).eval()
+    network.load_state_dict({
+        name: old[name].lerp(new, share) if new.is_floating_point() else new
+        for name, new in after.network.state_dict().items()})
+    told = {'weights': before.path.name if before.path else '', 'sha256': before.sha256,
+            'share': 1.0 - share}
+    return replace(after, network=network, training={**after.training, 'averaged with': told},
+                   scores={}, path=None, sha256='')
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Average from the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        description='Average weights from before and after a fine-tuning.',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument('before', help='path or name of weights')
+    parser.add_argument('after', help='path or name of those that were trained on from there')
+    parser.add_argument('--share', type=float, default=0.5, help='of the second, 0 to 1')
+    parser.add_argument('--input-size', type=int, nargs=2, metavar=('H', 'W'),
+                        help="the network's input that the node takes by default; without: that "
+                             'of the second')
+    parser.add_argument('--float32', action='store_true', help='keep float32: twice the size')
+    parser.add_argument('--output', type=Path, required=True, help='file to write: .safetensors')
+    o = parser.parse_args(arguments)
+    try:
+        if o.output.exists():
+            raise ValueError(f'{o.output} exists: choose another --output, or remove it first.')
+        mixed = average(load_checkpoint(o.before), load_checkpoint(o.after), o.share)
+        if o.input_size:
+            mixed = replace(mixed, input_size=tuple(o.input_size))
+        save_checkpoint(o.output, mixed, not o.float32)
+    except (ValueError, OSError) as error:
+        print(f'average: {error}', file=sys.stderr)
+        return 1
+    print(f'Weights: {o.output}, input {"x".join(map(str, mixed.input_size))}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

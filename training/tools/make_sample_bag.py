@@ -1,0 +1,183 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Render a drive with exact masks and write it as a rosbag2, the one that the demo plays.
+
+    python training/tools/make_sample_bag.py --output test/data/sample_drive
+
+The same arguments give the same pictures. Needs neither ROS nor a GPU.
+"""
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+import sys
+import tempfile
+from typing import Any
+
+if __package__ in (None, ''):  # run from a fresh clone
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import cv2
+from eunet_ros.training.renderer import Drive, Scene
+import numpy as np
+
+HEIGHT, WIDTH = 720, 1280
+FRAME_ID = 'camera_optical_frame'              # REP 103: x right, y down, z forward
+IMAGE_TOPIC = '/camera/image_raw/compressed'
+INFO_TOPIC = '/camera/camera_info'
+TRUTH_TOPIC = '/ground_truth/mask/compressed'
+START_NS = 1_767_225_600_000_000_000           # 2026-01-01 00:00 UTC
+LIMIT_MB = 12.0                                # of the whole bag, 1 MB = 10⁶ bytes
+_TARGET_MB = 11.0
+_SAMPLES = 16                                  # frames by which the JPEG quality is chosen
+_METADATA_VERSION = 8                          # of rosbag2: read by Humble to Kilted
+
+
+def encode(image: np.ndarray, quality: int) -> bytes:
+    """Return the JPEG of a (h, w, 3) uint8 BGR image; quality from 1 to 100."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
+    return cv2.imencode('.jpg', image, options)[1].tobytes()
+
+
+def encode_mask(mask: np.ndarray) -> bytes:
+    """Return the PNG of (h, w) uint8 class ids."""
+    return cv2.imencode('.png', mask, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].tobytes()
+
+
+def choose_quality(scenes: list[Scene], frames: int, target_bytes: float) -> int:
+    """Return the highest JPEG quality (20 to 95) with which `frames` such frames fit."""
+    masks = sum(len(encode_mask(s.mask)) for s in scenes)
+    low, high = 20, 95
+    while low < high:
+        quality = (low + high + 1) // 2
+        size = masks + sum(len(encode(s.image, quality)) for s in scenes)
+        if size * frames / len(scenes) <= target_bytes:
+            low = quality
+        else:
+            high = quality - 1
+    return low
+
+
+def messages(drive: Drive, frames: int, hz: float, quality: int,
+             types: Any) -> Iterator[tuple[str, int, Any]]:
+    """Yield (topic, time in ns, message) of a drive."""
+    compressed = types['sensor_msgs/msg/CompressedImage']
+    for index in range(frames):
+        scene, time = drive.render(index / hz), START_NS + round(index * 1e9 / hz)
+        stamp = types['builtin_interfaces/msg/Time'](time // 10**9, time % 10**9)
+        header = types['std_msgs/msg/Header'](stamp, FRAME_ID)
+        yield INFO_TOPIC, time, camera_info(scene, header, types)
+        for topic, name, data in (
+                (IMAGE_TOPIC, 'bgr8; jpeg compressed bgr8', encode(scene.image, quality)),
+                (TRUTH_TOPIC, 'mono8; png compressed mono8', encode_mask(scene.mask))):
+            yield topic, time, compressed(header, name, np.frombuffer(data, np.uint8))
+
+
+def camera_info(scene: Scene, header: Any, types: Any) -> Any:
+    """Return the sensor_msgs/CameraInfo of a rendered camera, not rectified."""
+    k = np.asarray(scene.camera.K, np.float64)
+    p = np.hstack([k, np.zeros((3, 1))])
+    roi = types['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False)
+    return types['sensor_msgs/msg/CameraInfo'](
+        header, scene.camera.height, scene.camera.width, 'plumb_bob',
+        np.asarray(scene.camera.D, np.float64), k.reshape(9), np.eye(3).reshape(9), p.reshape(12),
+        0, 0, roi)
+
+
+def _mounting(drive: Drive) -> str:
+    """Return how the camera is mounted, as the node's parameters; the demo reads it."""
+    return ('# How the camera of this drive is mounted, as make_sample_bag.py renders '
+            'it.\n/**:\n  ros__parameters:\n'
+            f'    camera_height: {drive.camera.mount_height:g}\n'
+            f'    camera_pitch: {drive.camera.pitch:.5f}\n')
+
+
+def write_bag(folder: Path, rows: Iterator[tuple[str, int, Any]], store: Any,
+              drive: Drive) -> None:
+    """
+    Write messages as a rosbag2 (sqlite3) in a new folder, beside its place first.
+
+    sqlite3, because a plain Humble has no mcap. drive: whose mounting is written as well.
+    """
+    from rosbags.rosbag2 import StoragePlugin, Writer
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f'.{folder.name}.', dir=folder.parent) as beside:
+        bag = Path(beside) / folder.name  # the .db3 is named after its folder
+        writer = Writer(bag, version=_METADATA_VERSION, storage_plugin=StoragePlugin.SQLITE3)
+        writer.set_custom_data('made_by', 'eunet_ros training/tools/make_sample_bag.py')
+        with writer:
+            connections = {
+                topic: writer.add_connection(topic, f'sensor_msgs/msg/{kind}', typestore=store,
+                                             offered_qos_profiles=[_reliable_qos()])
+                for topic, kind in ((IMAGE_TOPIC, 'CompressedImage'), (INFO_TOPIC, 'CameraInfo'),
+                                    (TRUTH_TOPIC, 'CompressedImage'))}
+            for topic, time, msg in rows:
+                writer.write(connections[topic], time, store.serialize_cdr(msg, msg.__msgtype__))
+        (bag / 'mounting.yaml').write_text(_mounting(drive))
+        bag.rename(folder)
+
+
+def bag_size(folder: Path) -> int:
+    """Return the bytes of all files of a bag."""
+    return sum(file.stat().st_size for file in folder.iterdir())
+
+
+def _reliable_qos() -> Any:
+    from rosbags.interfaces import (
+        Qos,
+        QosDurability,
+        QosHistory,
+        QosLiveliness,
+        QosReliability,
+        QosTime,
+    )
+    forever = QosTime(9_223_372_036, 854_775_807)  # rmw's infinite duration
+    return Qos(QosHistory.KEEP_LAST, 10, QosReliability.RELIABLE, QosDurability.VOLATILE,
+               forever, forever, QosLiveliness.AUTOMATIC, forever, False)
+
+
+def _arguments(args: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Render a drive as a rosbag2.')
+    parser.add_argument('--output', type=Path, default=Path('test/data/sample_drive'))
+    parser.add_argument('--frames', type=int, default=160)
+    parser.add_argument('--hz', type=float, default=15.0)
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--height', type=int, default=HEIGHT)
+    parser.add_argument('--width', type=int, default=WIDTH)
+    options = parser.parse_args(args)
+    if options.frames < 1 or not 0.1 <= options.hz <= 1000:
+        parser.error('--frames must be positive and --hz from 0.1 to 1000')
+    return options
+
+
+def main(args: list[str] | None = None) -> int:
+    """Render and write; returns the exit code."""
+    o = _arguments(args)
+    if o.output.exists():
+        print(f'{o.output} exists: remove it first, or choose another --output.', file=sys.stderr)
+        return 1
+    try:
+        from rosbags.typesys import get_typestore, Stores
+    except ImportError as error:
+        print(f'Bags are written with the Python package rosbags, which is missing ({error}): '
+              'pip install rosbags.', file=sys.stderr)
+        return 1
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    drive = Drive(o.seed, o.height, o.width)
+    samples = [drive.render(i / o.hz)
+               for i in np.linspace(0, o.frames - 1, min(_SAMPLES, o.frames)).astype(int)]
+    quality = choose_quality(samples, o.frames, _TARGET_MB * 1e6)
+    write_bag(o.output, messages(drive, o.frames, o.hz, quality, store.types), store, drive)
+    size = bag_size(o.output) / 1e6
+    print(f'{o.output}: {o.frames} frames of {o.width}x{o.height}, {o.frames / o.hz:.1f} s, '
+          f'JPEG quality {quality}, {size:.1f} MB')
+    if size > LIMIT_MB:
+        print(f'Expected at most {LIMIT_MB:g} MB: render fewer frames.', file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,134 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Find rendered scenes in which weights see a cone where none is, to train on: hard examples.
+
+    python training/tools/mine.py --weights eunet_s --images 6000 --output runs/hard.npy
+    python training/train.py … --weights eunet_s --hard-images runs/hard.npy
+
+Half of the scenes are as in training, half have no cone and much in the colours of cones. Of each
+scene in which a cone is seen that is none (as `SegmentationMetrics` counts them) the part around
+the largest is kept, with its truth. Shrivastava et al., "Training Region-based Object Detectors
+with Online Hard Example Mining", arXiv:1604.03540.
+"""
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+import sys
+
+if __package__ in (None, ''):  # run as a script from a checkout that is not installed
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
+
+import cv2
+from eunet_ros.model.checkpoint import load_checkpoint
+from eunet_ros.model.common.files import written_beside
+from eunet_ros.model.segmenter import Segmenter
+from eunet_ros.training.data.parallel import parallel_map
+from eunet_ros.training.data.rendered import VALIDATION_SEED
+from eunet_ros.training.metrics import FALSE_CONE_ONE_IN, MIN_FALSE_PIXELS
+from eunet_ros.training.renderer import render_scene
+from eunet_ros.training.renderer.profiles import HARD, TRAIN
+import numpy as np
+from rich.progress import track
+
+_Task = tuple[str, str, int, tuple[int, int], tuple[int, int]]
+
+
+def false_cone(predicted: np.ndarray, truth: np.ndarray) -> tuple[int, int] | None:
+    """
+    Return the middle (v, u) [px] of the largest blob that is a false cone, None where none is.
+
+    predicted, truth: class ids, (h, w) uint8.
+    """
+    blobs = (predicted > 0).view(np.uint8)
+    count, labels, stats, middles = cv2.connectedComponentsWithStats(blobs, connectivity=8)
+    touching = np.bincount(labels[truth > 0], minlength=count)
+    size = stats[:, cv2.CC_STAT_AREA].copy()
+    size[FALSE_CONE_ONE_IN * touching >= size] = 0
+    size[0] = 0
+    worst = int(size.argmax())
+    if size[worst] < MIN_FALSE_PIXELS:
+        return None
+    return round(middles[worst][1]), round(middles[worst][0])
+
+
+@lru_cache(maxsize=1)
+def _segmenter(weights: str, engine: str) -> Segmenter:
+    return Segmenter(weights, engine, num_threads=1)
+
+
+def _mine(task: _Task) -> np.ndarray | None:
+    """Return (h, w, 4) uint8, BGR and class ids, around the largest false cone of a scene."""
+    weights, engine, seed, (height, width), crop = task
+    cv2.setNumThreads(1)
+    scene = render_scene(seed, height, width, (TRAIN, HARD)[seed // 2 % 2])
+    middle = false_cone(_segmenter(weights, engine)(scene.image), scene.mask)
+    if middle is None:
+        return None
+    v, u = (min(max(m - c // 2, 0), s - c) for m, c, s in zip(middle, crop, (height, width)))
+    part = np.s_[v:v + crop[0], u:u + crop[1]]
+    return np.dstack((scene.image[part], scene.mask[part]))
+
+
+def mine(weights: str, first_seed: int, count: int, size: tuple[int, int],
+         crop: tuple[int, int], output: Path, engine: str = 'auto') -> int:
+    """
+    Write the hard parts of `count` scenes as (N, h, w, 4) uint8 BGR and ids; returns N.
+
+    size: (height, width) of every other scene; the others are 1.5 times as large. Raises
+    ValueError for unusable weights, and where nothing is found.
+    """
+    load_checkpoint(weights)
+    sizes = size, tuple(round(1.5 * side) for side in size)
+    tasks = [(weights, engine, seed, sizes[seed % 2], crop)
+             for seed in range(first_seed, first_seed + count)]
+    found = [part for part in track(parallel_map(_mine, tasks), 'Mining', total=count,
+                                    disable=not sys.stdout.isatty()) if part is not None]
+    if not found:
+        raise ValueError(f'None of {count} scenes has a false cone: give more --images.')
+    with written_beside(output) as beside, open(beside, 'wb') as file:
+        np.save(file, np.stack(found))
+    return len(found)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Mine from the command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        description='Find rendered scenes in which weights see a cone where none is.',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument('--weights', required=True, help='path or name')
+    parser.add_argument('--engine', default='auto', help='that runs them')
+    parser.add_argument('--images', type=int, default=6000, help='scenes to look at')
+    parser.add_argument('--first-image', type=int, default=600_000, help='seed of the first')
+    parser.add_argument('--size', type=int, nargs=2, default=(384, 640), metavar=('H', 'W'),
+                        help='of every other scene; the others are 1.5 times as large [px]')
+    parser.add_argument('--crop', type=int, nargs=2, default=(320, 480), metavar=('H', 'W'),
+                        help='what is kept around a false cone [px]')
+    parser.add_argument('--output', type=Path, required=True, help='file to write: .npy')
+    o = parser.parse_args(arguments)
+    try:
+        if o.output.exists():
+            raise ValueError(f'{o.output} exists: choose another --output, or remove it first.')
+        if o.images < 1 or min(o.crop) < 32 or o.crop[0] > o.size[0] or o.crop[1] > o.size[1]:
+            raise ValueError('Expected one image or more and a --crop of 32 px or more that fits '
+                             f'into --size, found {o.images} images, crop {o.crop}, size '
+                             f'{o.size}.')
+        if not 0 <= o.first_image <= VALIDATION_SEED - o.images:
+            raise ValueError(
+                f'--first-image must be from 0 to {VALIDATION_SEED - o.images:,}, found '
+                f'{o.first_image}: beyond are the scenes to validate on.')
+        o.output.parent.mkdir(parents=True, exist_ok=True)
+        count = mine(o.weights, o.first_image, o.images, tuple(o.size), tuple(o.crop), o.output,
+                     o.engine)
+    except (ValueError, OSError) as error:
+        print(f'mine: {error}', file=sys.stderr)
+        return 1
+    print(f'{o.output}: a false cone in {count} of {o.images} scenes')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
