@@ -52,6 +52,23 @@ def imported(text, package):
     return names
 
 
+# The rooms of eunet_ros and of training: each may import from those below it, never from above.
+ROOMS = {
+    'eunet_ros': ('demo', 'evaluate_bag', 'evaluation', 'evaluation/page', 'evaluation/scoring',
+                  'evaluation/run', 'calibration', 'replay', 'node', 'bags', 'cones', 'ros',
+                  'images', 'parameters'),
+    'training': ('tools', '', 'data', 'renderer', 'config')}
+
+
+def room_of(part, name):
+    """Return the room of a part that a module or what it defines is in, None for another's."""
+    inside = name.removeprefix(PARTS[part]).strip('.').split('.')
+    if not name.startswith(PARTS[part]) or part_of(name) != part:
+        return None
+    return next((room for room in sorted(ROOMS[part], key=len, reverse=True)
+                 if not room or inside[:room.count('/') + 1] == room.split('/')), None)
+
+
 def part_of(name):
     """Return the part that an imported name belongs to, None for what is not ours."""
     if name.split('.')[0] != 'eunet_ros':
@@ -110,6 +127,27 @@ def test_training_knows_model_but_not_ros():
 
 def test_the_ros_side_does_not_know_training():
     assert violations('eunet_ros', lambda name: part_of(name) == 'training') == []
+
+
+@pytest.mark.parametrize('part', ROOMS)
+def test_rooms_import_downwards_only(part):
+    order, wrong = ROOMS[part], []
+    for path in sources(part):
+        module = '.'.join([PARTS[part], *path.relative_to(ROOT / part).with_suffix('').parts])
+        here = room_of(part, module)
+        if here is None:
+            assert module == f'{PARTS[part]}.__init__', f'{module} is in no room'
+            continue
+        package = module.rpartition('.')[0]
+        for name in sorted(imported(path.read_text(encoding='utf-8'), package)):
+            there = room_of(part, name)
+            if there is not None and order.index(there) < order.index(here):
+                wrong.append(f'{module} ({here}) imports {name} ({there})')
+    assert wrong == []
+
+
+def test_few_modules_stand_in_no_room():
+    assert len([p for p in sources('eunet_ros') if p.parent == ROOT / 'eunet_ros']) <= 6
 
 
 @pytest.mark.parametrize('module', ['eunet_ros', 'eunet_ros.model', 'eunet_ros.model.engines',

@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.common.files import written_beside
-from eunet_ros.training import renderer as synthetic
 from eunet_ros.training.data.parallel import cache_lock, parallel_map
+from eunet_ros.training.renderer import render_scene
 from eunet_ros.training.renderer.profiles import Profile, TRAIN
 import numpy as np
 from rich.progress import track
@@ -24,7 +24,7 @@ def _fingerprint(profile: Profile) -> str:
     # Not by pictures alone: what is rare may show in none of these few.
     digest = hashlib.sha256(b'' if profile is TRAIN else repr(profile).encode())
     for seed in range(2_000_000_000, 2_000_000_006):
-        scene = synthetic.render_scene(seed, 192, 320, profile)
+        scene = render_scene(seed, 192, 320, profile)
         digest.update(scene.image.tobytes() + scene.mask.tobytes())
     return digest.hexdigest()[:12]
 
@@ -37,7 +37,7 @@ def renderer_fingerprint() -> str:
 
 def _render(task: tuple[int, int, int, Profile]) -> np.ndarray:
     cv2.setNumThreads(1)
-    scene = synthetic.render_scene(*task)
+    scene = render_scene(*task)
     return np.dstack((scene.image, scene.mask))
 
 

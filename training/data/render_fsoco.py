@@ -3,7 +3,7 @@
 """
 Render scenes as an FSOCO project, to try the whole FSOCO path without FSOCO.
 
-    python -m eunet_ros.training.renderer.render_fsoco --output fsoco_like --count 40
+    python -m eunet_ros.training.data.render_fsoco --output fsoco_like --count 40
 
 The same arguments give the same pictures. They are rendered, none is of FSOCO.
 """
