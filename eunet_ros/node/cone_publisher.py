@@ -3,41 +3,19 @@
 """The node's topics about cones: what is computed for whom, and why positions are withheld."""
 from __future__ import annotations
 
-from time import perf_counter
 from typing import Any
 
 from eunet_ros.cones import messages as cone_messages
-from eunet_ros.cones.drawing import draw_cones
 from eunet_ros.cones.ground import Pose, pose_of_transform
 from eunet_ros.cones.locator import cone_sizes, ConeLocator, large_ids, Seen, Withheld
 from eunet_ros.model.common.classes import ClassTable
 from eunet_ros.node.pipeline import Products
 from eunet_ros.parameters import NodeParameters
 from eunet_ros.ros.message_classes import message_class
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.time import Time
-from sensor_msgs.msg import PointCloud2
-from visualization_msgs.msg import MarkerArray
 
-POSITIONS = ('cones', 'cone_markers')   # topics that need the camera's calibration and mounting
-LABELS = 'label_info'                   # sent once, to whoever comes
-
-
-def cone_outputs() -> dict[str, Any]:
-    """Return the topics, without ~/, and their types; two of them only with vision_msgs."""
-    outputs = {'cones': PointCloud2, 'cone_markers': MarkerArray}
-    try:
-        outputs['detections'] = message_class('vision_msgs/msg/Detection2DArray')
-        outputs[LABELS] = message_class('vision_msgs/msg/LabelInfo')
-    except (ImportError, AttributeError):  # an old one has no LabelInfo
-        pass
-    return outputs
-
-
-def output_qos(name: str, qos: QoSProfile) -> QoSProfile:
-    """Return the QoS of an output: labels wait for who comes late."""
-    return QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL) if (
-        name == LABELS) else qos
+CONE_TOPICS = frozenset({'cones', 'cone_markers', 'detections'})
+LABELS = 'label_info'
 
 
 class TransformSource:
@@ -116,58 +94,53 @@ class ConePublisher:
                 'cones with a position': str(len(seen.located.cones) if seen.located else 0),
                 'positions withheld': seen.reason}
 
-    def labels(self, outputs: dict[str, Any], stamp: Any) -> None:
-        """Publish the names of the classes."""
-        if LABELS in outputs:
-            header = cone_messages.header_of(message_class, stamp, '')
-            outputs[LABELS].publish(
-                cone_messages.label_info(message_class, header, self._classes.names))
+    def label_info(self, stamp: Any) -> Any:
+        """Return the message with the names of the classes."""
+        header = cone_messages.header_of(message_class, stamp, '')
+        return cone_messages.label_info(message_class, header, self._classes.names)
 
-    def publish(self, outputs: dict[str, Any], watched: set[str], header: Any, products: Products,
-                info: Any, p: NodeParameters) -> None:
+    def find(self, topics: set[str], header: Any, products: Products, info: Any,
+             p: NodeParameters, for_overlay: bool) -> Seen | None:
         """
-        Publish the cones of an image, and draw them into the overlay.
+        Find the cones of an image and their positions; returns None where nobody needs them.
 
-        header: of the image; info: its CameraInfo, None where none has come.
+        topics: of CONE_TOPICS, that someone subscribes to. header: of the image; info: its
+        CameraInfo, None where none has come. for_overlay: positions, where known, are drawn.
         """
-        topics = watched & {*POSITIONS, 'detections'}
-        if not topics and products.overlay is None:
-            self._seen = None
-            return
-        began = perf_counter()
-        if not topics and self._why_not(header, products, info, p):
-            self._seen = None  # boxes on an overlay need positions, and nobody asked for more
-            return
-        stamp = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
-        confidence = products.cone_confidence() if topics and products.cone_confidence else None
-        seen = self._locator.find(products.mask, confidence, stamp, p)
-        if topics != {'detections'} or products.overlay is not None:
-            try:
-                seen = self._locator.place(seen, products.mask.shape, info,
-                                           self._pose(header.frame_id, p), p)
-            except Withheld as error:
-                seen = Seen(seen.cones, seen.tracks, reason=str(error))
-        self._seen = seen
-        if 'detections' in topics:
-            outputs['detections'].publish(cone_messages.detections(
-                message_class, header, seen.cones, seen.tracks))
-        if seen.located is not None:
-            self._publish_positions(outputs, topics, header.stamp, seen, p)
-            if products.overlay is not None:
-                draw_cones(products.overlay, seen.located, self._classes.table_bgr)
-        products.stage_ms['cones'] = (perf_counter() - began) * 1e3
+        seen = None
+        try:
+            if topics or (for_overlay and self._is_placed(header, products, info, p)):
+                stamp = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
+                seen = self._locator.find(
+                    products.mask, products.cone_confidence if topics else None, stamp, p)
+                if for_overlay or topics != {'detections'}:
+                    seen = self._place(seen, header, products, info, p)
+        finally:
+            self._seen = seen
+        return seen
 
-    def _publish_positions(self, outputs: dict[str, Any], topics: set[str], stamp: Any,
-                           seen: Seen, p: NodeParameters) -> None:
-        header = cone_messages.header_of(message_class, stamp, p.base_frame)
-        if 'cones' in topics:
-            outputs['cones'].publish(cone_messages.point_cloud(
-                message_class, header, cone_messages.points(seen.located, seen.located_tracks)))
-        if 'cone_markers' in topics:
-            array, self._shown = cone_messages.markers(
-                message_class, header, seen.located, seen.located_tracks, self._classes.colors,
-                cone_sizes(p, self._large), p.marker_lifetime, self._shown)
-            outputs['cone_markers'].publish(array)
+    def message(self, topic: str, header: Any, seen: Seen, p: NodeParameters) -> Any:
+        """Return the message of one of CONE_TOPICS, None where positions are missing for it."""
+        if topic == 'detections':
+            return cone_messages.detections(message_class, header, seen.cones, seen.tracks)
+        if seen.located is None:
+            return None
+        header = cone_messages.header_of(message_class, header.stamp, p.base_frame)
+        if topic == 'cones':
+            return cone_messages.point_cloud(
+                message_class, header, cone_messages.points(seen.located, seen.located_tracks))
+        array, self._shown = cone_messages.markers(
+            message_class, header, seen.located, seen.located_tracks, self._classes.colors,
+            cone_sizes(p, self._large), p.marker_lifetime, self._shown)
+        return array
+
+    def _place(self, seen: Seen, header: Any, products: Products, info: Any,
+               p: NodeParameters) -> Seen:
+        try:
+            return self._locator.place(seen, products.mask.shape, info,
+                                       self._pose(header.frame_id, p), p)
+        except Withheld as error:
+            return Seen(seen.cones, seen.tracks, reason=str(error))
 
     def _pose(self, frame: str, p: NodeParameters) -> Pose | None:
         if p.mounting != 'tf':
@@ -176,9 +149,9 @@ class ConePublisher:
             raise Withheld(self._no_tf)
         return self._transforms.pose(frame, p.base_frame)
 
-    def _why_not(self, header: Any, products: Products, info: Any, p: NodeParameters) -> str:
+    def _is_placed(self, header: Any, products: Products, info: Any, p: NodeParameters) -> bool:
         try:
             self._locator.ground(products.mask.shape, info, self._pose(header.frame_id, p), p)
-        except Withheld as error:
-            return str(error)
-        return ''
+        except Withheld:
+            return False
+        return True

@@ -17,7 +17,7 @@ import threading
 import time
 from typing import Any
 
-from eunet_ros.model.common.errors import one_line
+from eunet_ros.model.common.errors import one_line, TracebackLog
 from eunet_ros.model.engines import EngineError, ENGINES
 from eunet_ros.node.process_memory import give_back, transient
 import numpy as np
@@ -63,6 +63,7 @@ class EngineGuard:
                  retry_s: float = 0.0, order: Sequence[str] = (),
                  clock: Callable[[], float] = time.monotonic) -> None:
         self._build, self._say, self._clock = build, say, clock
+        self._unexpected = TracebackLog(say)
         self.retry_s = retry_s
         self.classes, self.checkpoint = segmenter.classes, segmenter.checkpoint
         self.input_size, self.engine = segmenter.input_size, segmenter.engine
@@ -129,6 +130,8 @@ class EngineGuard:
         except Exception as error:  # whatever a driver raises
             self._say(f'The engine {self.engine.name} failed on an image '
                       f'({one_line(error)}); it is tried once more.')
+            if not isinstance(error, EngineError):
+                self._unexpected.add(f'running the engine {self.engine.name}', error)
         result = self._segmenter.segment(image)
         self._tell(retried=self._state.retried + 1)
         return result

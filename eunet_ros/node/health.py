@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import time
 
 from eunet_ros.node.statistics import REASONS, Snapshot
@@ -58,19 +58,32 @@ class SteadyCount:
 @dataclass(frozen=True)
 class Health:
     """
-    The node's state: level and sentence of /diagnostics, and what ~/status says.
+    The state of the masks in a level and a sentence, and what fails beside them.
 
     masking: whether masks come at all; a node that does none, by choice or not yet, is no error.
+    beside: sentences about other outputs, '' for none: a warning in /diagnostics, and nothing to
+    ~/status, by which a car decides whether to rely on the masks.
     """
 
     level: int
     message: str
     masking: bool
+    beside: str = ''
 
     @property
     def status_level(self) -> int:
         """Return the level of ~/status: STALE where there are no masks to rely on."""
         return STALE if not self.masking and self.level == OK else self.level
+
+    @property
+    def diagnostics_level(self) -> int:
+        """Return the level of /diagnostics."""
+        return max(self.level, WARN) if self.beside else self.level
+
+    @property
+    def diagnostics_message(self) -> str:
+        """Return the sentence of /diagnostics."""
+        return '; '.join(filter(None, (self.message, self.beside)))
 
 
 def _graded(value: float, warn: float, error: float) -> int:
@@ -155,16 +168,20 @@ def assess(state: Snapshot, where: Situation, p: NodeParameters) -> Health:
     return Health(OK, f'{state.rate_out:.1f} masks/s', True)
 
 
-def with_cones(found: Health, reason: str) -> Health:
+def with_outputs(found: Health, state: Snapshot, withheld: str) -> Health:
     """
-    Return the health of a node that withholds the positions of cones for a reason.
+    Return the health of a node with what fails beside its masks.
 
-    What is worse is told alone; and without masks there is nothing to place.
+    withheld: why cones have no positions, '' where they have. Without masks to rely on, there is
+    none of it.
     """
-    if found.level != OK or not found.masking or not reason:
+    if not found.masking or found.level == ERROR:
         return found
-    return Health(WARN, f'{found.message}; positions of cones are withheld: {reason}',
-                  found.masking)
+    beside = [f'{name} failed {count} times lately: {state.output_errors[name]}'
+              for name, count in sorted(state.outputs_failed.items())]
+    if withheld:
+        beside.append(f'positions of cones are withheld: {withheld}')
+    return replace(found, beside='; '.join(beside))
 
 
 def table(state: Snapshot) -> dict[str, str]:
@@ -179,4 +196,6 @@ def table(state: Snapshot) -> dict[str, str]:
         rows[f'{name} p50 [ms]'] = f'{p50:.2f}'
         rows[f'{name} p99 [ms]'] = f'{p99:.2f}'
     rows['last error'] = state.last_error
+    for name, error in sorted(state.output_errors.items()):
+        rows[f'last error of {name}'] = error
     return rows

@@ -3,8 +3,7 @@
 """From an image message to everything that can be published about it; no ROS imports."""
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from functools import cached_property
 from time import perf_counter
 from typing import Any, TYPE_CHECKING
 
@@ -15,25 +14,48 @@ import numpy as np
 
 if TYPE_CHECKING:
     from eunet_ros.model.common.classes import ClassTable
+    from eunet_ros.model.engines.base import Segmentation
     from eunet_ros.model.segmenter import Segmenter
 
 
-@dataclass
 class Products:
     """
-    The arrays for one image, all (h, w) or (h, w, 3) uint8 at its size; None: not asked for.
+    What can be published of one image; arrays are (h, w) or (h, w, 3) uint8 at its size.
 
-    mask: class ids. overlay: BGR. color_mask: RGB. confidence: 255 = certain; cone_confidence
-    returns the same, but only where the mask is not background: on call, before the next image,
-    so that the mask need not wait for it.
+    mask: class ids. stage_ms: milliseconds by stage. The others are computed when they are first
+    asked for, before the next image: the engine's memory is overwritten by it.
     """
 
-    mask: np.ndarray
-    overlay: np.ndarray | None = None
-    color_mask: np.ndarray | None = None
-    confidence: np.ndarray | None = None
-    cone_confidence: Callable[[], np.ndarray] | None = None
-    stage_ms: dict[str, float] = field(default_factory=dict)
+    def __init__(self, image: np.ndarray, rows: slice, result: Segmentation, mask: np.ndarray,
+                 opacity: float, table_bgr: np.ndarray, stage_ms: dict[str, float]) -> None:
+        self._image, self._rows, self._result = image, rows, result
+        self._opacity, self._table_bgr = opacity, table_bgr
+        self.mask, self.stage_ms = mask, stage_ms
+
+    @cached_property
+    def overlay(self) -> np.ndarray:
+        """Return the image with the mask on it, BGR."""
+        return blend_overlay(self._image, self.mask, self._table_bgr, self._opacity)
+
+    @cached_property
+    def color_mask(self) -> np.ndarray:
+        """Return the mask in the colours of its classes, RGB."""
+        return colorize(self.mask, np.ascontiguousarray(self._table_bgr[:, ::-1]))
+
+    @cached_property
+    def confidence(self) -> np.ndarray:
+        """Return the probability of each pixel's class, 255 = certain."""
+        return self._confidence(cones_only=False)
+
+    @cached_property
+    def cone_confidence(self) -> np.ndarray:
+        """Return the same, right only where the mask is not background, which is faster."""
+        whole = self.__dict__.get('confidence')
+        return self._confidence(cones_only=True) if whole is None else whole
+
+    def _confidence(self, cones_only: bool) -> np.ndarray:
+        return in_whole_image(self._result.confidence(cones_only=cones_only), self._rows,
+                              len(self.mask), 255)
 
 
 def parse_classes(text: str, classes: ClassTable) -> np.ndarray | None:
@@ -68,13 +90,11 @@ class FramePipeline:
         self.keep = keep
         self.region = region
         self._table_bgr = segmenter.classes.table_bgr
-        self._table_rgb = np.ascontiguousarray(self._table_bgr[:, ::-1])
 
-    def run(self, msg: Any, wanted: Collection[str] = ()) -> Products:
+    def run(self, msg: Any) -> Products:
         """
         Segment a sensor_msgs Image or CompressedImage.
 
-        wanted: which of 'overlay', 'color_mask' and 'confidence' to compute besides the mask.
         Raises ConversionError for a bad message, EngineError where the engine fails.
         """
         start = perf_counter()
@@ -82,22 +102,7 @@ class FramePipeline:
         decoded = perf_counter()
         rows = region_rows(self.region, len(image))
         result = self.segmenter.segment(image[rows])
-        drawn = perf_counter()
         mask = result.mask if self.keep is None else self.keep[result.mask]
-        mask = in_whole_image(mask, rows, len(image), 0)
-        products = Products(mask)
-        if 'overlay' in wanted:
-            products.overlay = blend_overlay(image, mask, self._table_bgr, self.opacity)
-        if 'color_mask' in wanted:
-            products.color_mask = colorize(mask, self._table_rgb)
-        confidence = None
-        if 'confidence' in wanted:
-            confidence = in_whole_image(result.confidence(), rows, len(image), 255)
-        products.confidence, height = confidence, len(image)
-        # Holds no `products`: in a circle its arrays, and the engine, wait for a full collection.
-        products.cone_confidence = lambda: (
-            confidence if confidence is not None
-            else in_whole_image(result.confidence(cones_only=True), rows, height, 255))
-        products.stage_ms = {'decode': (decoded - start) * 1e3, **result.stage_ms,
-                             'draw': (perf_counter() - drawn) * 1e3}
-        return products
+        return Products(
+            image, rows, result, in_whole_image(mask, rows, len(image), 0), self.opacity,
+            self._table_bgr, {'decode': (decoded - start) * 1e3, **result.stage_ms})

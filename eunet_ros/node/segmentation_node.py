@@ -9,16 +9,16 @@ import sys
 import time
 from typing import Any, NamedTuple, NoReturn
 
-from eunet_ros.images.conversions import ConversionError, fill_compressed, scale_camera_info
+from eunet_ros.images.conversions import ConversionError
 from eunet_ros.images.regions import region_rows
-from eunet_ros.model.common.errors import sentence
+from eunet_ros.model.common.errors import sentence, TracebackLog
 from eunet_ros.model.engines import AUTO, EngineError
 from eunet_ros.node import health
-from eunet_ros.node.cone_publisher import cone_outputs, ConePublisher, LABELS, output_qos
 from eunet_ros.node.declared_parameters import declare
 from eunet_ros.node.engine_failover import EngineGuard, GuardState
 from eunet_ros.node.frame_worker import LatestFrameWorker
-from eunet_ros.node.pipeline import FramePipeline, parse_classes, Products
+from eunet_ros.node.outputs import image_qos, ImageOutputs
+from eunet_ros.node.pipeline import FramePipeline, parse_classes
 from eunet_ros.node.process_memory import give_back, HoleTrimmer, share_arenas, transient
 from eunet_ros.node.statistics import NodeStatistics
 from eunet_ros.node.status_publisher import StatusPublisher
@@ -32,7 +32,6 @@ from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool
@@ -40,14 +39,6 @@ from std_srvs.srv import SetBool
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 WARM_UP_SIZE = (720, 1280)   # the usual camera; any other size works too
 _THROTTLE_S = 5.0
-_OUTPUTS = {'mask': Image, 'overlay': Image, 'overlay/compressed': CompressedImage,
-            'color_mask': Image, 'confidence': Image, 'camera_info': CameraInfo,
-            **cone_outputs()}
-
-
-def _qos(reliability: str, depth: int) -> QoSProfile:
-    policy = getattr(ReliabilityPolicy, reliability.upper())
-    return QoSProfile(depth=depth, reliability=policy, history=HistoryPolicy.KEEP_LAST)
 
 
 def _header(fields: raw_images.Stamped) -> Header:
@@ -58,6 +49,12 @@ def _header(fields: raw_images.Stamped) -> Header:
 
 def _sentence(error: Exception) -> str:
     return str(error) if isinstance(error, (ValueError, EngineError)) else repr(error)
+
+
+def _reason(error: Exception) -> str:
+    """Return what the drop of an image is counted as; what is not expected is our own error."""
+    return ('bad' if isinstance(error, ConversionError) else
+            'engine' if isinstance(error, EngineError) else 'internal')
 
 
 class _Frame(NamedTuple):
@@ -85,20 +82,20 @@ class SegmentationNode(LifecycleNode):
                                          int(self.parameters.health_window * 1e9))
         self.throttling, self._cameras = ThrottleWatch(), health.SteadyCount()
         self._holes = HoleTrimmer()
+        self._unexpected = TracebackLog(self.get_logger().error)
         self._worker: LatestFrameWorker | None = None
         self._pipeline: FramePipeline | None = None
-        self._cones: ConePublisher | None = None
         self._camera_info: CameraInfo | None = None
         self._active = False
         self._inputs: list[Any] = []
         self._read: Callable[[bytes], Any] = raw_images.read_image
-        self._outputs: dict[str, Any] = {}
+        self._outputs: ImageOutputs | None = None
         self._image_topic = self._resolve_image_topic()
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._service = self.create_service(SetBool, '~/set_enabled', self._on_set_enabled)
         self._status = StatusPublisher(
-            self, self.health, self._rows, self.parameters.engine, self.parameters.status_period,
-            self.parameters.diagnostics_period)
+            self, self.health, self._rows, self.parameters,
+            lambda error: self._unexpected.add('publishing the status', error))
 
     # --- parameters -------------------------------------------------------------------------
 
@@ -150,6 +147,8 @@ class SegmentationNode(LifecycleNode):
             return FAILURE
         except Exception as error:  # rclpy would turn what is not foreseen into a silent failure
             self.get_logger().error(_sentence(error))
+            if not isinstance(error, (ValueError, EngineError, OSError)):
+                self._unexpected.add('configuring', error)
             return FAILURE
         if not self.context.ok():  # SIGTERM while the engine was built
             return FAILURE
@@ -164,11 +163,7 @@ class SegmentationNode(LifecycleNode):
                              precision, self.get_logger().info)
         guard = EngineGuard(segmenter, another, self.get_logger().error, p.engine_retry)
         self._pipeline = FramePipeline(guard, p.overlay_opacity, keep, p.region)
-        qos = _qos(p.output_reliability, p.output_depth)
-        self._outputs = {
-            name: self.create_lifecycle_publisher(kind, f'~/{name}', output_qos(name, qos))
-            for name, kind in _OUTPUTS.items()}
-        self._cones = ConePublisher(self, segmenter.classes, p)
+        self._outputs = ImageOutputs(self, segmenter.classes, p, self._on_output_failure)
         why = ', the fastest engine that works here' if p.engine == AUTO else ''
         self.get_logger().info(
             f'{segmenter.describe()}{why}; ready in {time.monotonic() - began:.1f} s.')
@@ -182,16 +177,16 @@ class SegmentationNode(LifecycleNode):
         kind, self._read = ((CompressedImage, raw_images.read_compressed)
                             if p.image_transport == 'compressed'
                             else (Image, raw_images.read_image))
-        qos = _qos(p.image_reliability, p.image_depth)
+        qos = image_qos(p.image_reliability, p.image_depth)
         self._inputs = [
             # raw: bytes, of which a view is made, instead of three copies of an image.
             self.create_subscription(kind, self._image_topic, self._on_image, qos, raw=True),
             self.create_subscription(
-                CameraInfo, 'camera_info', self._on_camera_info, _qos('best_effort', 1))]
+                CameraInfo, 'camera_info', self._on_camera_info, image_qos('best_effort', 1))]
         self._active = True
         self.get_logger().info(f'Segmenting {self._image_topic} ({p.image_transport}).')
         activated = super().on_activate(state)
-        self._cones.labels(self._outputs, self.get_clock().now().to_msg())
+        self._outputs.publish_labels()
         self._status.look()
         return activated
 
@@ -229,14 +224,11 @@ class SegmentationNode(LifecycleNode):
 
     def _release(self) -> None:
         self._stop()
-        for publisher in self._outputs.values():
-            self.destroy_lifecycle_publisher(publisher)
-        self._outputs = {}
+        if self._outputs:
+            self._outputs.close()
         if self._pipeline:
             self._pipeline.segmenter.close()
-        if self._cones:
-            self._cones.close()
-        self._pipeline = self._cones = None
+        self._pipeline = self._outputs = None
 
     def start(self) -> bool:
         """Configure and activate; returns whether both succeeded."""
@@ -278,49 +270,44 @@ class SegmentationNode(LifecycleNode):
 
     def _process(self, frame: _Frame) -> None:
         began = time.perf_counter()
-        watched = {n for n, out in self._outputs.items()
-                   if n != LABELS and out.get_subscription_count()}
-        if not watched:
+        subscribed = self._outputs.subscribed()
+        if not subscribed:
             self._on_drop(frame, 'unwatched')
             return
-        wanted = {name.partition('/')[0] for name in watched}
         msg = self._read(frame.raw)
-        products = self._pipeline.run(msg, wanted)
-        ready = time.perf_counter()
-        self._publish(_header(msg.header), products, watched)
+        products = self._pipeline.run(msg)
+        ready, header = time.perf_counter(), _header(msg.header)
+        if 'mask' in subscribed:  # first: it is what a car waits for
+            self._outputs.publish_mask(header, products)
         done = time.perf_counter()
         self.statistics.masked(time.monotonic_ns(), {
             'wait': (began - frame.arrived) * 1e3, **products.stage_ms,
             'publish': (done - ready) * 1e3, 'total': (done - frame.arrived) * 1e3}, frame.stamp)
-        self._holes.look()  # now that the mask is out
-
-    def _publish(self, header: Any, products: Products, watched: set[str]) -> None:
-        out = self._outputs
-        if 'mask' in watched:  # first: it is what a car waits for
-            out['mask'].publish(raw_images.image_bytes(header, products.mask, 'mono8'))
-        self._cones.publish(out, watched, header, products, self._camera_info, self.parameters)
-        if 'camera_info' in watched and self._camera_info:
-            info = scale_camera_info(self._camera_info, CameraInfo(), *products.mask.shape)
-            info.header = header
-            out['camera_info'].publish(info)
-        if 'overlay' in watched:
-            out['overlay'].publish(raw_images.image_bytes(header, products.overlay, 'bgr8'))
-        if 'overlay/compressed' in watched:
-            out['overlay/compressed'].publish(fill_compressed(
-                CompressedImage(), products.overlay, self.parameters.jpeg_quality, header=header))
-        if 'color_mask' in watched:
-            out['color_mask'].publish(raw_images.image_bytes(header, products.color_mask, 'rgb8'))
-        if 'confidence' in watched:
-            out['confidence'].publish(raw_images.image_bytes(header, products.confidence, 'mono8'))
+        if subscribed != {'mask'}:
+            self.statistics.published_others(self._outputs.publish_others(
+                header, products, subscribed, self._camera_info, self.parameters))
+        self._holes.look()  # now that all is out
 
     def _on_error(self, frame: _Frame, error: Exception) -> None:
         if not self.context.ok():  # publishing failed because the process is ending
             self._on_drop(frame, 'stopped')
             return
-        text = _sentence(error)
+        text, reason = _sentence(error), _reason(error)
         self.statistics.error(text, time.monotonic_ns())  # first: a drop is judged with its words
-        self._on_drop(frame, 'bad' if isinstance(error, ConversionError) else 'engine')
+        self._on_drop(frame, reason)
         self.get_logger().error(f'Image dropped: {text}', throttle_duration_sec=_THROTTLE_S)
+        if reason == 'internal':
+            self._unexpected.add('segmenting an image', error)
+
+    def _on_output_failure(self, name: str, error: Exception) -> None:
+        if not self.context.ok():  # publishing failed because the process is ending
+            return
+        text = _sentence(error)
+        self.statistics.output_failed(name, text, time.monotonic_ns())
+        self.get_logger().warning(f'No message on ~/{name}: {text}',
+                                  throttle_duration_sec=_THROTTLE_S)
+        if not isinstance(error, ConversionError):
+            self._unexpected.add(f'publishing {name}', error)
 
     # --- diagnostics ------------------------------------------------------------------------
 
@@ -329,19 +316,20 @@ class SegmentationNode(LifecycleNode):
         guard = self._pipeline.segmenter.state if self._pipeline else GuardState()
         cameras = self._cameras.of(
             self.count_publishers(self._image_topic) if self._active else 0)
+        state = self.statistics.snapshot(time.monotonic_ns(), stages=False)
         found = health.assess(
-            self.statistics.snapshot(time.monotonic_ns(), stages=False),
-            health.Situation(self._active, self._image_topic, cameras, guard.no_engine,
+            state, health.Situation(self._active, self._image_topic, cameras, guard.no_engine,
                              guard.fallback, self.throttling.look()), self.parameters)
-        return health.with_cones(found, self._cones.reason if self._cones else '')
+        return health.with_outputs(found, state,
+                                   self._outputs.cones.reason if self._outputs else '')
 
     def _rows(self) -> dict[str, str]:
         rows = health.table(self.statistics.snapshot(time.monotonic_ns()))
         rows['throttling'] = self.throttling.look() or f'none seen ({self.throttling.sources})'
-        if 'mask' in self._outputs:
-            rows['mask subscribers'] = str(self._outputs['mask'].get_subscription_count())
-        if self._cones:
-            rows.update(self._cones.rows())
+        if self._outputs:
+            rows['mask subscribers'] = str(
+                self._outputs.publishers['mask'].get_subscription_count())
+            rows.update(self._outputs.cones.rows())
         if self._pipeline:
             guard = self._pipeline.segmenter
             engine, checkpoint = guard.engine, guard.checkpoint

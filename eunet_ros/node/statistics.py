@@ -12,7 +12,8 @@ import threading
 import numpy as np
 
 WINDOW = 300            # frames over which the percentiles of stages are taken
-REASONS = ('newer', 'bad', 'engine', 'unwatched', 'disabled', 'stopped')  # of a drop
+# Of a drop. internal: an error of this package.
+REASONS = ('newer', 'bad', 'engine', 'internal', 'unwatched', 'disabled', 'stopped')
 _RATE_WINDOW_NS = 5_000_000_000
 _MIN_INTERVALS = 5      # before the camera's period is believed
 _SLOWER = 15            # even intervals, all too long: the camera has another rate now
@@ -123,6 +124,8 @@ class Snapshot:
     recent: counts of the last moments; of images 'in', 'masked', 'failed', 'unwanted' (nobody
     listens, or disabled), 'lost', 'late', 'zero', 'future' and 'back'. waiting_s: how long images
     have come without a mask. in_work: images that are neither masked nor dropped yet.
+    outputs_failed: how often in the last moments outputs beside the mask failed, by name;
+    output_errors: what they failed with last.
     """
 
     counts: dict[str, int]
@@ -139,6 +142,8 @@ class Snapshot:
     recent_p99_s: float = 0.0
     waiting_s: float = 0.0
     in_work: int = 0
+    outputs_failed: dict[str, int] = field(default_factory=dict)
+    output_errors: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -170,11 +175,13 @@ class NodeStatistics:
             self._last_image: int | None = None
             self._unanswered: int | None = None  # arrival of the first image since the last mask
             self._last_error, self._error_time = '', None
+            self._failures = Recent(self.recent_ns)   # of outputs beside the mask
+            self._output_errors: dict[str, str] = {}
 
     def remember_for(self, recent_ns: int) -> None:
         """Change how far back the present reaches."""
         with self._lock:
-            self.recent_ns = self._recent.length_ns = recent_ns
+            self.recent_ns = self._recent.length_ns = self._failures.length_ns = recent_ns
 
     def received(self, stamp: int, arrival: int, now: int) -> None:
         """Count an image; stamp and arrival are of the clock that stamps images, in ns."""
@@ -196,7 +203,7 @@ class NodeStatistics:
             if reason in ('unwatched', 'disabled', 'stopped'):  # nobody waits for its mask
                 self._unanswered = None
                 self._recent.add(now, 'unwanted')
-            elif reason in ('bad', 'engine'):
+            elif reason in ('bad', 'engine', 'internal'):
                 self._recent.add(now, 'failed')
         self._tell(f'dropped_{reason}', stamp)
 
@@ -207,9 +214,19 @@ class NodeStatistics:
             self._out.tick(now)
             self._unanswered = None
             self._recent.add(now, 'masked', stage_ms.get('total', 0.0))
-            for name, ms in stage_ms.items():
-                self._stages.setdefault(name, deque(maxlen=WINDOW)).append(ms)
+            self._add_stages(stage_ms)
         self._tell('masked', stamp)
+
+    def published_others(self, stage_ms: dict[str, float]) -> None:
+        """Take in the milliseconds by stage of what was published after a mask."""
+        with self._lock:
+            self._add_stages(stage_ms)
+
+    def output_failed(self, name: str, sentence: str, now: int) -> None:
+        """Count a failure of an output beside the mask."""
+        with self._lock:
+            self._failures.add(now, name)
+            self._output_errors[name] = sentence
 
     def error(self, sentence: str, now: int) -> None:
         """Remember the last error."""
@@ -236,7 +253,13 @@ class NodeStatistics:
                         for kind, values in recent.items()},
                 recent_p99_s=float(np.percentile(latencies, 99)) / 1e3 if latencies else 0.0,
                 waiting_s=age(self._unanswered) or 0.0,
+                outputs_failed={n: len(v) for n, v in self._failures.values(now).items()},
+                output_errors=dict(self._output_errors),
                 in_work=max(0, counts.get('received', 0) - ended))
+
+    def _add_stages(self, stage_ms: dict[str, float]) -> None:
+        for name, ms in stage_ms.items():
+            self._stages.setdefault(name, deque(maxlen=WINDOW)).append(ms)
 
     def _tell(self, event: str, stamp: int) -> None:
         if self.trace:

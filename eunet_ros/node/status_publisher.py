@@ -8,48 +8,34 @@ import time
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from eunet_ros.node.health import Health
+from eunet_ros.node.outputs import create
+from eunet_ros.parameters import NodeParameters
 from rclpy.clock import Clock, ClockType
-from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 _LOOK_S = 0.1      # between two looks, at most: a fault is told within this
-_DEADLINE = 2.5    # periods of ~/status without one, and a listener's deadline is missed
-
-
-def status_qos(period: float) -> QoSProfile:
-    """
-    Return the QoS of ~/status, which is sent every `period` seconds.
-
-    Latched, and with a deadline: who asks for one of this or longer is told when the node falls
-    silent.
-    """
-    return QoSProfile(
-        depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL, deadline=Duration(seconds=_DEADLINE * period))
 
 
 class StatusPublisher:
     """
     Looks at the node's health, and publishes it at a rate and at every change.
 
-    health: returns it, quickly. rows: returns the table for /diagnostics. status_period,
-    diagnostics_period: in seconds. It runs on the steady clock: with use_sim_time and a /clock
-    that stands still, it goes on.
+    health: returns it, quickly. rows: returns the table for /diagnostics. on_failure: gets what
+    either raises. It runs on the steady clock: with use_sim_time and a /clock that stands still,
+    it goes on.
     """
 
     def __init__(self, node: Node, health: Callable[[], Health],
-                 rows: Callable[[], Mapping[str, str]], hardware_id: str, status_period: float,
-                 diagnostics_period: float) -> None:
+                 rows: Callable[[], Mapping[str, str]], p: NodeParameters,
+                 on_failure: Callable[[Exception], None]) -> None:
         self._node, self._health, self._rows = node, health, rows
-        self._hardware_id = hardware_id
-        self._periods = status_period, diagnostics_period
+        self._hardware_id, self._on_failure = p.engine, on_failure
+        self._periods = p.status_period, p.diagnostics_period
         self._look_s = min(_LOOK_S, *self._periods)
         self._due = [0.0, 0.0]
         self._last: tuple[int, int] | None = None
-        self._status = node.create_publisher(DiagnosticStatus, '~/status',
-                                             status_qos(status_period))
-        self._array = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._status = create(node, 'status', p, managed=False)
+        self._array = create(node, '/diagnostics', p, managed=False)
         self._timer = node.create_timer(
             self._look_s, self.look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
@@ -57,14 +43,14 @@ class StatusPublisher:
         """Publish what is due, and a changed level at once; nothing at the end of the process."""
         try:
             self._look()
-        except Exception:
+        except Exception as error:
             # A signal may end the context at any moment, also between a check and its use.
             if self._node.context.ok():
-                raise
+                self._on_failure(error)
 
     def _look(self) -> None:
         health = self._health()
-        levels = health.level, health.status_level
+        levels = health.diagnostics_level, health.status_level
         changed, self._last = levels != self._last, levels
         name = f'{self._node.get_fully_qualified_name()}: segmentation'
         if self._is_due(0) or changed:
@@ -73,8 +59,8 @@ class StatusPublisher:
                 hardware_id=self._hardware_id))
         if self._is_due(1) or changed:
             array = DiagnosticArray(status=[DiagnosticStatus(
-                level=bytes([health.level]), name=name, message=health.message,
-                hardware_id=self._hardware_id,
+                level=bytes([health.diagnostics_level]), name=name,
+                message=health.diagnostics_message, hardware_id=self._hardware_id,
                 values=[KeyValue(key=k, value=v) for k, v in self._rows().items()])])
             array.header.stamp = self._node.get_clock().now().to_msg()
             self._array.publish(array)

@@ -1,6 +1,11 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How errors of other libraries are quoted."""
+"""How errors are quoted, and how those of our own are logged."""
+from __future__ import annotations
+
+from collections.abc import Callable
+import traceback
+from typing import Any
 
 
 def one_line(error: BaseException) -> str:
@@ -12,3 +17,26 @@ def sentence(error: BaseException) -> str:
     """Return the error's message on one line, ended by a full stop or its own question mark."""
     text = one_line(error)
     return text if text.endswith('?') else f'{text}.'
+
+
+class TracebackLog:
+    """
+    Logs each unexpected exception with its traceback the first time that it comes from a place.
+
+    log: gets the text. A place is a line of code and what was being done there, so that an error
+    in every image of a stream is one entry.
+    """
+
+    def __init__(self, log: Callable[[str], Any]) -> None:
+        self._log = log
+        self._known: set[tuple[str, type, str, int]] = set()
+
+    def add(self, doing: str, error: BaseException) -> None:
+        """Log an exception; doing: what was done, such as 'publishing overlay'."""
+        frames = traceback.extract_tb(error.__traceback__)
+        last = frames[-1] if frames else None
+        place = doing, type(error), last.filename if last else '', last.lineno if last else 0
+        if place not in self._known:
+            self._known.add(place)
+            lines = ''.join(traceback.format_exception(type(error), error, error.__traceback__))
+            self._log(f'Unexpected error while {doing}:\n{lines}')

@@ -14,7 +14,8 @@ import time
 from conftest import Driver
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from eunet_ros.images.conversions import fill_image
-from eunet_ros.node.status_publisher import status_qos
+from eunet_ros.node.outputs import status_qos
+from eunet_ros.parameters import NodeParameters
 from eunet_ros.ros.process import shut_down
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -89,7 +90,7 @@ class Rig:
         self._kept = [
             self.peer.create_subscription(Image, '/eunet/mask', self._on_mask, 50),
             self.peer.create_subscription(DiagnosticStatus, '/eunet/status', self._on_status,
-                                          status_qos(0.2)),
+                                          status_qos(NodeParameters())),
             self.peer.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics,
                                           10)]
         self._state = self.peer.create_client(GetState, '/eunet/get_state')

@@ -9,7 +9,8 @@ import pytest
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402,I100
-from eunet_ros.node.status_publisher import status_qos  # noqa: E402
+from eunet_ros.node.outputs import status_qos  # noqa: E402
+from eunet_ros.parameters import NodeParameters  # noqa: E402
 from rclpy.event_handler import SubscriptionEventCallbacks  # noqa: E402
 from rig import ERROR, LONG, OK, SECOND, seen, WARN  # noqa: E402
 
@@ -148,7 +149,7 @@ def test_silence_means_dead(rig):
     rig.camera()
     rig.level(OK, within=60.0)
     subscription = rig.peer.create_subscription(
-        DiagnosticStatus, '/eunet/status', heard.append, status_qos(0.2),
+        DiagnosticStatus, '/eunet/status', heard.append, status_qos(NodeParameters()),
         event_callbacks=SubscriptionEventCallbacks(
             deadline=lambda event: missed.append(time.monotonic())))
     rig.until(lambda: len(heard) > 3, 'the status')

@@ -61,7 +61,7 @@ def make_rig(ros, tiny_weights):
                 rig.listen(topic, kinds[topic])
             else:
                 rig.listen(topic)
-        rig.until(lambda: all(rig.node._outputs[t].get_subscription_count() for t in topics)
+        rig.until(lambda: all(rig.subscribers(t) for t in topics)
                   and rig.camera.get_subscription_count() == 1, 'everyone to be matched')
         mask = cone_mask()
         rig.node._pipeline.segmenter.segment = lambda image: SimpleNamespace(
@@ -121,7 +121,7 @@ def test_markers_show_cones_and_go_with_them(make_rig):
 def test_overlay_shows_boxes_where_positions_are_known(make_rig):
     rig = make_rig('overlay', 'mask')
     plain = np.asarray(rig.send(frame(), 'overlay').data)
-    assert rig.node._cones.rows() == {}  # without positions nothing is computed for an overlay
+    assert rig.node._outputs.cones.rows() == {}  # nothing is computed for boxes without positions
     tell(rig, camera_info())
     boxed = np.asarray(rig.send(frame(), 'overlay').data)
     assert (plain != boxed).sum() > 100
@@ -146,8 +146,8 @@ def test_without_what_it_takes_masks_go_on_and_diagnostics_say_why(
         make_rig, info, parameters, said):
     rig = make_rig('mask', 'cones', info=info, diagnostics_period=0.1, **parameters)
     assert rig.send(frame()).width == WIDTH
-    rig.until(lambda: rig.node._cones.reason, 'the reason')
-    assert said in rig.node._cones.reason
+    rig.until(lambda: rig.node._outputs.cones.reason, 'the reason')
+    assert said in rig.node._outputs.cones.reason
     rig.listen('diagnostics', DiagnosticArray, topic='/diagnostics')
     rig.until(lambda: any(said in s.message for m in rig.got['diagnostics'] for s in m.status),
               'diagnostics that say why')
@@ -177,10 +177,10 @@ class Transforms:
 def test_the_mounting_comes_from_tf(make_rig):
     rig = make_rig('cones', info=camera_info(), mounting='tf', camera_height=0.0)
     buffer = Transforms(None)
-    rig.node._cones._transforms = TransformSource(None, buffer)
+    rig.node._outputs.cones._transforms = TransformSource(None, buffer)
     rig.camera.publish(frame())
-    rig.until(lambda: 'no transform' in rig.node._cones.reason, 'the reason')
-    assert rig.node._cones.reason == (
+    rig.until(lambda: 'no transform' in rig.node._outputs.cones.reason, 'the reason')
+    assert rig.node._outputs.cones.reason == (
         "there is no transform from 'camera_optical_frame' to 'base_link' (\"base_link\" passed "
         'to lookupTransform does not exist); publish the one of the camera')
     buffer.pose = mounted(1.0, 0.2, x=0.5)
@@ -189,7 +189,7 @@ def test_the_mounting_comes_from_tf(make_rig):
     for row in rows:
         x, y = TRUTH[int(row['class_id'])]
         assert np.hypot(row['x'] - x, row['y'] - y) < 0.03 * np.hypot(x, y)
-    assert rig.node._cones.reason == ''
+    assert rig.node._outputs.cones.reason == ''
 
 
 def test_rows_outside_of_the_region_keep_their_place(make_rig):
@@ -208,5 +208,5 @@ def test_rows_outside_of_the_region_keep_their_place(make_rig):
 def test_nothing_is_computed_while_nobody_listens(make_rig):
     rig = make_rig('mask', info=camera_info())
     rig.send(frame())
-    assert rig.node._cones.rows() == {}
+    assert rig.node._outputs.cones.rows() == {}
     assert 'cones' not in rig.node.statistics.snapshot(0).stage_ms

@@ -126,7 +126,7 @@ def test_every_image_is_accounted_for():
     rows = health.table(statistics.snapshot(20))
     assert int(rows['received']) == sum(
         int(rows[n]) for n in ('masked', 'in work', *(f'dropped_{r}' for r in REASONS))) == 9
-    assert rows['in work'] == '2'
+    assert rows['in work'] == '1'
     assert seen[9:] == [('masked', 1)] + [(f'dropped_{r}', i) for i, r in enumerate(REASONS, 2)]
 
 
@@ -264,14 +264,27 @@ def test_reset_forgets():
     assert stream.statistics.snapshot(stream.now).counts == {}
 
 
-@pytest.mark.parametrize(('found', 'reason', 'said'), [
-    (health.Health(health.OK, '30.0 masks/s', True), '', (health.OK, '30.0 masks/s')),
-    (health.Health(health.OK, '30.0 masks/s', True), 'no tf', (
-        health.WARN, '30.0 masks/s; positions of cones are withheld: no tf')),
-    (health.Health(health.ERROR, 'no image', True), 'no tf', (health.ERROR, 'no image')),
+MASKING = health.Health(health.OK, '30.0 masks/s', True)
+
+
+@pytest.mark.parametrize(('found', 'withheld', 'failed', 'said'), [
+    (MASKING, '', {}, (health.OK, '30.0 masks/s')),
+    (MASKING, 'no tf', {}, (health.WARN, '30.0 masks/s; positions of cones are withheld: no tf')),
+    (MASKING, '', {'cones': 2}, (health.WARN, '30.0 masks/s; cones failed 2 times lately: odd')),
+    (health.Health(health.ERROR, 'no image', True), 'no tf', {}, (health.ERROR, 'no image')),
     # The last listener has left: what was withheld from it is nobody's worry.
-    (health.Health(health.OK, 'idle: nobody subscribes to an output', False), 'no tf', (
-        health.OK, 'idle: nobody subscribes to an output'))])
-def test_positions_that_are_withheld(found, reason, said):
-    told = health.with_cones(found, reason)
-    assert (told.level, told.message) == said and told.masking == found.masking
+    (health.Health(health.OK, 'idle', False), 'no tf', {}, (health.OK, 'idle'))])
+def test_what_fails_beside_the_mask_is_a_warning_for_people_only(found, withheld, failed, said):
+    state = NodeStatistics().snapshot(0)
+    state.outputs_failed, state.output_errors = failed, dict.fromkeys(failed, 'odd')
+    told = health.with_outputs(found, state, withheld)
+    assert (told.diagnostics_level, told.diagnostics_message) == said
+    assert (told.status_level, told.message) == (found.status_level, found.message)
+
+
+def test_failures_of_outputs_are_forgotten_and_their_error_is_kept():
+    statistics = NodeStatistics(recent_ns=10)
+    statistics.output_failed('overlay', 'odd', 1)
+    assert statistics.snapshot(5).outputs_failed == {'overlay': 1}
+    assert statistics.snapshot(20).outputs_failed == {}
+    assert health.table(statistics.snapshot(20))['last error of overlay'] == 'odd'
