@@ -179,15 +179,6 @@ class NodeParameters:
         0.3, 'Nearest cone that gets a position [m].', live=True, minimum=0.0, maximum=1000.0)
     cone_max_range: float = _parameter(
         30.0, 'Farthest cone that gets a position [m].', live=True, minimum=0.1, maximum=1000.0)
-    cone_height: float = _parameter(
-        0.325, 'Height of a small cone [m].', live=True, minimum=0.01, maximum=5.0)
-    cone_base: float = _parameter(
-        0.228, 'Side of the plate of a small cone [m].', live=True, minimum=0.0, maximum=5.0)
-    large_cone_height: float = _parameter(
-        0.505, 'Height of a large orange cone [m].', live=True, minimum=0.01, maximum=5.0)
-    large_cone_base: float = _parameter(
-        0.285, 'Side of the plate of a large orange cone [m].', live=True, minimum=0.0,
-        maximum=5.0)
     cone_tracking: bool = _parameter(
         False, 'Whether cones are followed from image to image: id, age and a steady class.',
         live=True)

@@ -16,7 +16,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from eunet_ros.model.common.classes import ClassTable
+from eunet_ros.model.common.classes import ClassTable, cone_classes
 from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.common.files import written_beside
 from eunet_ros.model.common.resources import WEIGHTS_DIR
@@ -209,7 +209,7 @@ def _parse(metadata: dict[str, str]) -> dict[str, Any]:
         return tuple(kind(v) for v in values)
     return {
         'variant': info['variant'], 'architecture': Variant(**info['architecture']),
-        'classes': ClassTable.from_list(info['classes']),
+        'classes': ClassTable.from_list(info['classes']).updated(cone_classes()),
         'input_size': numbers('input_size', 2, int), 'mean': numbers('mean', 3, float),
         'std': numbers('std', 3, float), 'training': dict(info.get('training', {})),
         'scores': dict(info.get('scores', {})),

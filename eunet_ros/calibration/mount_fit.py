@@ -10,7 +10,8 @@ import math
 
 from eunet_ros.cones.camera_model import CameraModel
 from eunet_ros.cones.detection import Cones
-from eunet_ros.cones.ground import ConeSizes, EDGE_SHARE, Ground, mounted
+from eunet_ros.cones.ground import EDGE_SHARE, Ground, mounted
+from eunet_ros.model.common.classes import ClassTable, cone_classes
 import numpy as np
 
 ANGLES = ('pitch', 'roll', 'yaw')
@@ -73,62 +74,62 @@ class Fit:
 
 def fit_mounting(camera: CameraModel, images: Sequence[Cones], spots: Sequence[Spot],
                  guess: Mounting, free: Sequence[str] = ('pitch', 'height'),
-                 sizes: ConeSizes | None = None) -> Fit:
+                 classes: ClassTable | None = None) -> Fit:
     """
     Return the mounting that puts cones where they were measured, by least squares of pixels.
 
     images: the cones found in each image, all of the same spots. guess: where to begin, and the
     values of what is not free. Raises ValueError, in a sentence, where it cannot be told.
     """
-    sizes = sizes or ConeSizes()
+    classes = classes or cone_classes()
     if len(spots) < 2:
         raise ValueError(f'Expected at least 2 measured cones, found {len(spots)}: place more of '
                          'them, at different distances.')
     usable = [cones.select(~(cones.hidden | cones.cut | cones.knocked_over)) for cones in images]
-    mounting, pairs = _first(camera, usable, spots, guess, free, sizes)
+    mounting, pairs = _first(camera, usable, spots, guess, free, classes)
     for gate in (_GATE, 3 * _OUTLIER, _OUTLIER, _OUTLIER):
-        pairs = _associated(camera, usable, spots, mounting, gate, sizes)
+        pairs = _associated(camera, usable, spots, mounting, gate, classes)
         _check(pairs, spots, usable, free)
-        mounting, deviations = _solved(camera, usable, spots, mounting, free, pairs, sizes)
-    pairs = _associated(camera, usable, spots, mounting, _OUTLIER, sizes)
+        mounting, deviations = _solved(camera, usable, spots, mounting, free, pairs, classes)
+    pairs = _associated(camera, usable, spots, mounting, _OUTLIER, classes)
     _check(pairs, spots, usable, free)
     return Fit(mounting, dict(zip(free, deviations)),
-               _residuals(camera, usable, spots, mounting, pairs, sizes),
+               _residuals(camera, usable, spots, mounting, pairs, classes),
                [spot for k, spot in enumerate(spots) if k not in {p[1] for p in pairs}])
 
 
-def _ground(camera: CameraModel, m: Mounting, sizes: ConeSizes) -> Ground:
+def _ground(camera: CameraModel, m: Mounting, classes: ClassTable) -> Ground:
     return Ground(camera, mounted(m.height, m.pitch, m.roll, m.yaw, m.x, m.y),
-                  max_range=1000.0, sizes=sizes)
+                  max_range=1000.0, classes=classes)
 
 
-def _expected(camera: CameraModel, spots: Sequence[Spot], m: Mounting, sizes: ConeSizes,
+def _expected(camera: CameraModel, spots: Sequence[Spot], m: Mounting, classes: ClassTable,
               nearer: float = 0.0) -> np.ndarray:
     """Return the pixels (n, 2) of the nearest edge of each spot's plate, moved nearer [m]."""
     xy = np.array([(s.x, s.y) for s in spots])
-    _, plates = sizes.of(np.array([s.class_id or 0 for s in spots]))
+    _, plates = classes.sizes_of(np.array([s.class_id or 0 for s in spots]))
     away = xy - (m.x, m.y)
     length = np.maximum(np.hypot(away[:, 0], away[:, 1]), 1e-6)
     xy = xy - away * ((EDGE_SHARE * plates + nearer) / length)[:, None]
-    return _ground(camera, m, sizes).project(np.column_stack([xy, np.zeros(len(xy))]))
+    return _ground(camera, m, classes).project(np.column_stack([xy, np.zeros(len(xy))]))
 
 
 def _spread(camera: CameraModel, spots: Sequence[Spot], m: Mounting,
-            sizes: ConeSizes) -> np.ndarray:
+            classes: ClassTable) -> np.ndarray:
     """Return the standard deviation (n,) of each spot's pixel: near ones move more for a cm."""
-    moved = _expected(camera, spots, m, sizes, _TAPE) - _expected(camera, spots, m, sizes)
+    moved = _expected(camera, spots, m, classes, _TAPE) - _expected(camera, spots, m, classes)
     return np.sqrt(1 + (moved ** 2).sum(axis=1))
 
 
 def _associated(camera: CameraModel, images: Sequence[Cones], spots: Sequence[Spot], m: Mounting,
-                gate: float, sizes: ConeSizes) -> list[tuple[int, int, int]]:
+                gate: float, classes: ClassTable) -> list[tuple[int, int, int]]:
     """
     Return (image, spot, cone) of what lies within `gate`, closest first, each once.
 
     gate: in standard deviations, and pixels at first.
     """
-    expected, pairs = _expected(camera, spots, m, sizes), []
-    unit = 1.0 if gate == _GATE else _spread(camera, spots, m, sizes)[:, None]
+    expected, pairs = _expected(camera, spots, m, classes), []
+    unit = 1.0 if gate == _GATE else _spread(camera, spots, m, classes)[:, None]
     kinds = np.array([-1 if s.class_id is None else s.class_id for s in spots])
     for number, cones in enumerate(images):
         apart = np.hypot(*(expected[:, None] - cones.base[None]).transpose(2, 0, 1))
@@ -146,7 +147,8 @@ def _associated(camera: CameraModel, images: Sequence[Cones], spots: Sequence[Sp
 
 
 def _first(camera: CameraModel, images: Sequence[Cones], spots: Sequence[Spot], guess: Mounting,
-           free: Sequence[str], sizes: ConeSizes) -> tuple[Mounting, list[tuple[int, int, int]]]:
+           free: Sequence[str], classes: ClassTable,
+           ) -> tuple[Mounting, list[tuple[int, int, int]]]:
     """Return the mounting, of many tried, in which most spots have a cone, and the pairs."""
     tried = product(_PITCHES if 'pitch' in free else (guess.pitch,),
                     [guess.height * h for h in _HEIGHTS] if 'height' in free else (guess.height,),
@@ -154,10 +156,10 @@ def _first(camera: CameraModel, images: Sequence[Cones], spots: Sequence[Spot], 
     best, result = -1.0, None
     for pitch, height, yaw in tried:
         m = replace(guess, pitch=float(pitch), height=float(height), yaw=float(yaw))
-        pairs = _associated(camera, images[:1], spots, m, _GATE, sizes)
+        pairs = _associated(camera, images[:1], spots, m, _GATE, classes)
         if not pairs:
             continue
-        expected = _expected(camera, spots, m, sizes)
+        expected = _expected(camera, spots, m, classes)
         apart = [np.hypot(*(expected[s] - images[0].base[c])) for _, s, c in pairs]
         value = sum(1 - min(float(a) / _GATE, 1) for a in apart)
         if value > best:
@@ -182,17 +184,17 @@ def _check(pairs: Sequence[tuple[int, int, int]], spots: Sequence[Spot],
 
 def _solved(camera: CameraModel, images: Sequence[Cones], spots: Sequence[Spot], m: Mounting,
             free: Sequence[str], pairs: Sequence[tuple[int, int, int]],
-            sizes: ConeSizes) -> tuple[Mounting, list[float]]:
+            classes: ClassTable) -> tuple[Mounting, list[float]]:
     """Return the least-squares mounting (Levenberg and Marquardt) and standard deviations."""
     seen = np.array([images[i].base[c] for i, _, c in pairs])
     rows = [s for _, s, _ in pairs]
-    weight = 1 / _spread(camera, spots, m, sizes)[rows, None]
+    weight = 1 / _spread(camera, spots, m, classes)[rows, None]
 
     def errors(values: np.ndarray) -> np.ndarray:
         changed = replace(m, **dict(zip(free, values.tolist())))
         if changed.height <= 0.02:
             return np.full(2 * len(rows), 1e6)
-        off = weight * (_expected(camera, spots, changed, sizes)[rows] - seen)
+        off = weight * (_expected(camera, spots, changed, classes)[rows] - seen)
         return np.where(np.isfinite(off), off, 1e4).reshape(-1)
     values = np.array([getattr(m, name) for name in free])
     damping, now = 1e-3, errors(values)
@@ -227,8 +229,8 @@ def _solved(camera: CameraModel, images: Sequence[Cones], spots: Sequence[Spot],
 
 
 def _residuals(camera: CameraModel, images: Sequence[Cones], spots: Sequence[Spot], m: Mounting,
-               pairs: Sequence[tuple[int, int, int]], sizes: ConeSizes) -> list[Residual]:
-    expected, ground, found = _expected(camera, spots, m, sizes), _ground(camera, m, sizes), []
+               pairs: Sequence[tuple[int, int, int]], classes: ClassTable) -> list[Residual]:
+    expected, ground, found = _expected(camera, spots, m, classes), _ground(camera, m, classes), []
     for image, spot, cone in sorted(pairs, key=lambda p: (p[1], p[0])):
         one = images[image].select(np.array([cone]))
         located, _ = ground.locate(one)

@@ -13,7 +13,7 @@ from eunet_ros.parameters import check_names, NodeParameters
 
 MOUNTING = 'mounting.yaml'  # beside the bag's metadata, with the node's parameters camera_*
 _NAMES = tuple(f.name for f in fields(NodeParameters)
-               if f.name.startswith(('camera_', 'cone_', 'large_cone_', 'pixel_', 'ground_'))
+               if f.name.startswith(('camera_', 'cone_', 'pixel_', 'ground_'))
                or f.name in ('mounting', 'base_frame', 'image_rectified'))
 
 

@@ -14,6 +14,7 @@ import math
 
 from eunet_ros.cones.camera_model import CameraModel
 from eunet_ros.cones.detection import Cones
+from eunet_ros.model.common.classes import ClassTable, cone_classes
 import numpy as np
 
 BODY_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
@@ -64,23 +65,6 @@ def pose_of_transform(translation: tuple[float, ...], quaternion: tuple[float, .
 
 
 @dataclass(frozen=True)
-class ConeSizes:
-    """Heights and sides of the square plates [m], of small cones and of the large orange ones."""
-
-    height: float = 0.325
-    base: float = 0.228
-    large_height: float = 0.505
-    large_base: float = 0.285
-    large_ids: tuple[int, ...] = (4,)
-
-    def of(self, class_id: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return height and plate of each class id."""
-        large = np.isin(class_id, self.large_ids)
-        return (np.where(large, self.large_height, self.height),
-                np.where(large, self.large_base, self.base))
-
-
-@dataclass(frozen=True)
 class Located:
     """
     Cones with their places, nearest first.
@@ -118,7 +102,8 @@ class Ground:
     Flat ground as a camera sees it.
 
     ground_z: its height in base_link [m]. pixel_stddev: of a cone's lowest row, and of its middle
-    [px]. min_range, max_range: cones nearer or farther than that are left out [m].
+    [px]. min_range, max_range: cones nearer or farther than that are left out [m]. classes: whose
+    sizes the cones have.
     """
 
     camera: CameraModel
@@ -127,7 +112,7 @@ class Ground:
     pixel_stddev: float = 1.0
     min_range: float = 0.3
     max_range: float = 30.0
-    sizes: ConeSizes = field(default_factory=ConeSizes)
+    classes: ClassTable = field(default_factory=cone_classes)
 
     def intersect(self, pixels: np.ndarray, above: np.ndarray | float = 0.0) -> np.ndarray:
         """
@@ -178,7 +163,7 @@ class Ground:
         A base that the image's edge or another cone hides is replaced by the tip, at the height
         of the cone's class.
         """
-        heights, plates = self.sizes.of(cones.class_id)
+        heights, plates = self.classes.sizes_of(cones.class_id)
         by_height = cones.hidden & ~cones.topless
         pixels = np.where(by_height[:, None], cones.tip, cones.base).astype(np.float64)
         above = np.where(by_height, heights, 0.0)

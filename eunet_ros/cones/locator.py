@@ -3,15 +3,15 @@
 """From a mask and a CameraInfo to cones on the ground, as the parameters say; no ROS imports."""
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from eunet_ros.cones.camera_model import camera_model
 from eunet_ros.cones.detection import Cones, find_cones
-from eunet_ros.cones.ground import ConeSizes, Ground, Located, mounted, Pose
+from eunet_ros.cones.ground import Ground, Located, mounted, Pose
 from eunet_ros.cones.tracking import ConeTracker, Tracks
 from eunet_ros.images.regions import region_rows
+from eunet_ros.model.common.classes import ClassTable
 from eunet_ros.parameters import NodeParameters
 import numpy as np
 
@@ -41,21 +41,15 @@ class Seen:
     rows: np.ndarray | None = None
 
 
-def large_ids(names: Sequence[str]) -> tuple[int, ...]:
-    """Return the class ids of large cones, by the names of classes."""
-    return tuple(k for k, name in enumerate(names) if 'large' in name)
-
-
-def cone_sizes(p: NodeParameters, large: tuple[int, ...]) -> ConeSizes:
-    """Return the sizes of cones that the parameters say; large: class ids."""
-    return ConeSizes(p.cone_height, p.cone_base, p.large_cone_height, p.large_cone_base, large)
-
-
 class ConeLocator:
-    """Finds the cones of one camera's masks and places them; one image at a time."""
+    """
+    Finds the cones of one camera's masks and places them; one image at a time.
 
-    def __init__(self, large_ids: tuple[int, ...] = (4,)) -> None:
-        self._large_ids = large_ids
+    classes: of the masks.
+    """
+
+    def __init__(self, classes: ClassTable) -> None:
+        self._classes = classes
         self._tracker: ConeTracker | None = None
         self._ground: Ground | None = None
         self._ground_of: tuple[Any, ...] = ()
@@ -113,6 +107,6 @@ class ConeLocator:
                                'transform, or ground_z')
             self._ground = Ground(
                 camera, pose, p.ground_z, p.pixel_stddev, p.cone_min_range, p.cone_max_range,
-                cone_sizes(p, self._large_ids))
+                self._classes)
             self._ground_of = made_of
         return self._ground

@@ -12,8 +12,9 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from eunet_ros.cones.detection import Cones
-from eunet_ros.cones.ground import ConeSizes, Located
+from eunet_ros.cones.ground import Located
 from eunet_ros.cones.tracking import Tracks
+from eunet_ros.model.common.classes import ClassTable
 import numpy as np
 
 Make = Callable[[str], Any]
@@ -76,13 +77,13 @@ def read_points(cloud: Any) -> np.ndarray:
 
 
 def markers(make: Make, header: Any, located: Located, tracks: Tracks | None,
-            colors: Sequence[Sequence[int]], sizes: ConeSizes, lifetime_s: float,
+            classes: ClassTable, lifetime_s: float,
             shown: Collection[int] = ()) -> tuple[Any, set[int]]:
     """
     Return a visualization_msgs/MarkerArray of cones in their true size, and the ids in it.
 
-    An arrow without a shaft is a cone. colors: RGB of each class id, 0 to 255. shown: ids of the
-    markers before, which are deleted where they are gone.
+    An arrow without a shaft is a cone. classes: whose colours and sizes cones have. shown: ids of
+    the markers before, which are deleted where they are gone.
     """
     marker, point = make('visualization_msgs/msg/Marker'), make('geometry_msgs/msg/Point')
     vector, color = make('geometry_msgs/msg/Vector3'), make('std_msgs/msg/ColorRGBA')
@@ -90,10 +91,10 @@ def markers(make: Make, header: Any, located: Located, tracks: Tracks | None,
     life = duration(sec=int(lifetime_s), nanosec=int(lifetime_s % 1 * 1e9))
     ids = (np.arange(len(located.cones)) if tracks is None
            else tracks.number & 0x7FFFFFFF).tolist()
-    heights, plates = sizes.of(located.cones.class_id)
+    heights, plates = classes.sizes_of(located.cones.class_id)
     found = []
     palette = {k: color(r=rgb[0] / 255, g=rgb[1] / 255, b=rgb[2] / 255, a=1.0)
-               for k, rgb in enumerate(colors)}
+               for k, rgb in enumerate(classes.colors)}
     unknown = color(r=1.0, g=1.0, b=1.0, a=1.0)
     for number, (x, y, z), height, plate, kind in zip(
             ids, located.xyz.tolist(), heights.tolist(), plates.tolist(),

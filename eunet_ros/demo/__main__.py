@@ -125,9 +125,9 @@ def _drive(o: argparse.Namespace, source: BagSource | FolderSource, work: Path, 
                         f' {record.diagnostics.get("last error") or "none"}')
     # Here, not before: importing torch would take time from the start of the node.
     from eunet_ros.model.checkpoint import load_checkpoint
-    cones = None if mounting is None else DemoCones(mounting)
-    drive = RecordedDrive(source, record, masks, load_checkpoint(o.weights, o.variant).classes,
-                          cones)
+    classes = load_checkpoint(o.weights, o.variant).classes
+    cones = None if mounting is None else DemoCones(mounting, classes)
+    drive = RecordedDrive(source, record, masks, classes, cones)
     display.show('Writing bag and video', 0, len(record.sent))
     camera_hz = rate_hz([stamp for *_, stamp in record.sent]) or o.hz
     write_recordings(made, drive, camera_hz / o.rate, display.advance)

@@ -10,6 +10,7 @@ from eunet_ros.bags.frame_source import Frame
 from eunet_ros.bags.messages import CAMERA_INFO, deserialise, header, serialise, typestore
 from eunet_ros.cones.locator import ConeLocator, Seen
 from eunet_ros.cones.messages import point_cloud, points
+from eunet_ros.model.common.classes import ClassTable
 from eunet_ros.parameters import NodeParameters
 import numpy as np
 
@@ -17,9 +18,9 @@ import numpy as np
 class DemoCones:
     """Cones of recorded masks, with places where the recording has what it takes."""
 
-    def __init__(self, mounting: Mapping[str, Any]) -> None:
+    def __init__(self, mounting: Mapping[str, Any], classes: ClassTable) -> None:
         self._p = NodeParameters(**mounting)
-        self._locator = ConeLocator()
+        self._locator = ConeLocator(classes)
         self.frame_id = self._p.base_frame
         self.seen = 0
         self.placed = 0

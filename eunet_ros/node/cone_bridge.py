@@ -17,7 +17,9 @@ from typing import Any, NoReturn
 from eunet_ros.cones.messages import read_points
 from eunet_ros.model.common.classes import cone_classes
 from eunet_ros.model.common.errors import sentence
+from eunet_ros.node.cone_publisher import LABELS
 from eunet_ros.node.cone_stacks import read_stacks, stack_message
+from eunet_ros.node.outputs import latched, OUTPUTS
 from eunet_ros.ros.message_classes import message_class
 from eunet_ros.ros.process import run, shut_down
 import rclpy
@@ -37,16 +39,25 @@ class ConeBridge(Node):
         if name not in stacks:
             raise ValueError(f'The parameter stack must be one of {", ".join(stacks)}, found '
                              f'{name!r}.')
-        self._stack, self._names = stacks[name], cone_classes().names
+        self._stack, self._names = stacks[name], dict(enumerate(cone_classes().names))
         try:
             kind = message_class(self._stack.type)
             message_class(self._stack.cone)
         except (ImportError, AttributeError) as error:
             raise ValueError(f'{self._stack.type} cannot be imported ({error}): install and '
                              'source the package.') from error
+        try:  # what the node publishes names its classes; without vision_msgs it cannot
+            self._labels = self.create_subscription(
+                message_class(OUTPUTS[LABELS].kind), f'eunet/{LABELS}', self._on_labels,
+                latched())
+        except (ImportError, AttributeError):
+            pass
         self._publisher = self.create_publisher(kind, 'stack_cones', 5)
         self._subscription = self.create_subscription(
             PointCloud2, 'eunet/cones', self._on_cones, 5)
+
+    def _on_labels(self, info: Any) -> None:
+        self._names = {label.class_id: label.class_name for label in info.class_map}
 
     def _on_cones(self, cloud: PointCloud2) -> None:
         self._publisher.publish(stack_message(

@@ -7,7 +7,7 @@ from typing import Any
 
 from eunet_ros.cones import messages as cone_messages
 from eunet_ros.cones.ground import Pose, pose_of_transform
-from eunet_ros.cones.locator import cone_sizes, ConeLocator, large_ids, Seen, Withheld
+from eunet_ros.cones.locator import ConeLocator, Seen, Withheld
 from eunet_ros.model.common.classes import ClassTable
 from eunet_ros.node.pipeline import Products
 from eunet_ros.parameters import NodeParameters
@@ -62,8 +62,7 @@ class ConePublisher:
 
     def __init__(self, node: Any, classes: ClassTable, p: NodeParameters) -> None:
         self._classes = classes
-        self._large = large_ids(classes.names)
-        self._locator = ConeLocator(self._large)
+        self._locator = ConeLocator(classes)
         self._transforms: TransformSource | None = None
         self._no_tf = ''
         if p.mounting == 'tf':
@@ -130,8 +129,8 @@ class ConePublisher:
             return cone_messages.point_cloud(
                 message_class, header, cone_messages.points(seen.located, seen.located_tracks))
         array, self._shown = cone_messages.markers(
-            message_class, header, seen.located, seen.located_tracks, self._classes.colors,
-            cone_sizes(p, self._large), p.marker_lifetime, self._shown)
+            message_class, header, seen.located, seen.located_tracks, self._classes,
+            p.marker_lifetime, self._shown)
         return array
 
     def _place(self, seen: Seen, header: Any, products: Products, info: Any,

@@ -3,7 +3,7 @@
 """Cones in the messages of driverless stacks, as config/cone_messages.yaml describes them."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 import re
@@ -84,7 +84,7 @@ def covariances(rows: np.ndarray) -> np.ndarray:
 
 
 def stack_message(make: Make, stack: Stack, header: Any, rows: np.ndarray,
-                  names: Sequence[str]) -> Any:
+                  names: Mapping[int, str]) -> Any:
     """
     Return a stack's message of POINT rows.
 
@@ -95,7 +95,7 @@ def stack_message(make: Make, stack: Stack, header: Any, rows: np.ndarray,
     lists: dict[str, list[Any]] = {name: [] for name in (
         {*stack.lists.values()} if stack.lists else {stack.list})}
     for row, covariance in zip(rows, covariances(rows).reshape(-1, 4).tolist()):
-        kind = names[row['class_id']] if row['class_id'] < len(names) else ''
+        kind = names.get(int(row['class_id']), '')
         kind = kind if kind in stack.classes else 'unknown_cone'
         if kind not in stack.classes:
             continue

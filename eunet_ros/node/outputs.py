@@ -40,7 +40,7 @@ def image_qos(reliability: str, depth: int) -> QoSProfile:
                       reliability=getattr(ReliabilityPolicy, reliability.upper()))
 
 
-def latched(p: NodeParameters) -> QoSProfile:
+def latched(p: NodeParameters | None = None) -> QoSProfile:
     """Return the QoS of what is sent once, also to subscribers that come later."""
     return QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 

@@ -1,9 +1,9 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The classes of a mask: names, ids and colours."""
+"""The classes of a mask: names, ids, colours and the sizes of the cones."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from eunet_ros.model.common.resources import share_file
 import numpy as np
 
 IGNORE_ID = 255  # in ground truth only
+SMALL_CONE = (0.325, 0.228)  # height and side of the plate [m], Formula Student Rules, DE 6
 
 
 @dataclass(frozen=True)
@@ -21,19 +22,29 @@ class ClassTable:
     """
     The classes by id: `names[0]` is the background; colours are (red, green, blue), 0 to 255.
 
-    Two classes (background and one other) make a binary network with a single logit.
+    sizes: of each class, the height of the cone and the side of its square plate [m]; left out:
+    all are small cones. Two classes (background and one other) make a binary network with a
+    single logit.
     """
 
     names: tuple[str, ...]
     colors: tuple[tuple[int, int, int], ...]
+    sizes: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, 'sizes', self.sizes or (SMALL_CONE,) * len(self.names))
         if not 2 <= len(self.names) <= IGNORE_ID:
             raise ValueError(f'Expected 2 to {IGNORE_ID} classes, found {len(self.names)}.')
         if len(set(self.names)) != len(self.names):
             raise ValueError(f'Class names must differ, found {", ".join(self.names)}.')
         if len(self.colors) != len(self.names):
             raise ValueError(f'Expected {len(self.names)} colours, found {len(self.colors)}.')
+        if len(self.sizes) != len(self.names):
+            raise ValueError(f'Expected {len(self.names)} sizes, found {len(self.sizes)}.')
+        for name, size in zip(self.names, self.sizes):
+            if not all(isinstance(s, (int, float)) and 0 < s <= 5 for s in size):
+                raise ValueError(f'Height and base of class {name} must be above 0 and at most 5 '
+                                 f'm, found {size[0]!r} and {size[1]!r}.')
         for name, color in zip(self.names, self.colors):
             if len(color) != 3 or not all(isinstance(c, int) and 0 <= c <= 255 for c in color):
                 raise ValueError(f'The colour of class {name} must be three whole numbers from '
@@ -51,6 +62,16 @@ class ClassTable:
         table[:len(self.colors)] = np.array(self.colors, np.uint8)[:, ::-1]
         return table
 
+    def sizes_of(self, class_id: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Return the heights and the sides of the plates [m] of cones by their class ids, (n,).
+
+        Ids that are no class have the size of a small cone.
+        """
+        table = np.tile(np.array(SMALL_CONE), (256, 1))
+        table[:len(self.sizes)] = self.sizes
+        return table[class_id, 0], table[class_id, 1]
+
     def id_of(self, name: str) -> int:
         """Return the id of a class; raises ValueError for an unknown name."""
         if name not in self.names:
@@ -58,14 +79,28 @@ class ClassTable:
                 f'Unknown class {name!r}, expected one of {", ".join(self.names)}.')
         return self.names.index(name)
 
+    def updated(self, other: ClassTable) -> ClassTable:
+        """Return this table with the colours and sizes of classes that `other` has by name."""
+        known = {name: k for k, name in enumerate(other.names)}
+
+        def taken(ours: tuple[Any, ...], theirs: tuple[Any, ...]) -> tuple[Any, ...]:
+            return tuple(theirs[known[name]] if name in known else value
+                         for name, value in zip(self.names, ours))
+        return replace(self, colors=taken(self.colors, other.colors),
+                       sizes=taken(self.sizes, other.sizes))
+
     def to_list(self) -> list[dict[str, Any]]:
         """Return the rows of config/classes.yaml."""
-        return [{'id': i, 'name': n, 'color': list(c)}
-                for i, (n, c) in enumerate(zip(self.names, self.colors))]
+        return [{'id': i, 'name': n, 'color': list(c), 'height': s[0], 'base': s[1]}
+                for i, (n, c, s) in enumerate(zip(self.names, self.colors, self.sizes))]
 
     @classmethod
     def from_list(cls, rows: Any) -> ClassTable:
-        """Make the table from rows of id, name and color; raises ValueError where they are off."""
+        """
+        Make the table from rows of id, name, color, and height and base where they are known.
+
+        Raises ValueError where they are off.
+        """
         if not isinstance(rows, list) or not all(
                 isinstance(r, dict) and {'id', 'name', 'color'} <= set(r) for r in rows):
             raise ValueError('Expected a list of classes, each with id, name and color.')
@@ -74,7 +109,9 @@ class ClassTable:
             raise ValueError(f'Class ids must count from 0 in order, found {ids}.')
         if not all(isinstance(r['color'], list) for r in rows):
             raise ValueError('Expected each class color as a list of red, green and blue.')
-        return cls(tuple(str(r['name']) for r in rows), tuple(tuple(r['color']) for r in rows))
+        return cls(tuple(str(r['name']) for r in rows), tuple(tuple(r['color']) for r in rows),
+                   tuple((r.get('height', SMALL_CONE[0]), r.get('base', SMALL_CONE[1]))
+                         for r in rows))
 
 
 def read_classes(path: Path) -> ClassTable:

@@ -90,6 +90,7 @@ class Engine(ABC):
     name: str
     precisions: tuple[str, ...]  # that it can compute in; `auto` is the first
     precision: str               # that it computes in
+    on_gpu = False               # whether it leaves the CPU free
 
     @classmethod
     def choose_precision(cls, precision: str) -> str:

@@ -90,7 +90,7 @@ class DeviceSegmentation:
 class DeviceEngine(Engine):
     """Base of engines on a GPU; `network` is theirs."""
 
-    device = 'cuda'
+    device, on_gpu = 'cuda', True
 
     @abstractmethod
     def network(self, image: torch.Tensor) -> torch.Tensor:

@@ -112,7 +112,7 @@ def test_a_ground_is_made_anew_when_something_changes():
     info = SimpleNamespace(
         height=240, width=320, distortion_model='plumb_bob', d=(0.0,) * 5, binning_x=0,
         binning_y=0, k=(200.0, 0, 160, 0, 200, 120, 0, 0, 1), p=(0.0,) * 12, roi=roi)
-    locator, p = ConeLocator(), NodeParameters(camera_height=1.0)
+    locator, p = ConeLocator(cone_classes()), NodeParameters(camera_height=1.0)
     ground = locator.ground((240, 320), info, None, p)
     assert locator.ground((240, 320), info, None, p) is ground
     roi.y_offset = 2

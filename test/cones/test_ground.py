@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import cv2
 from eunet_ros.cones.camera_model import camera_model, CameraModel
 from eunet_ros.cones.detection import find_cones
-from eunet_ros.cones.ground import ConeSizes, Ground, mounted, pose_of_transform
+from eunet_ros.cones.ground import Ground, mounted, pose_of_transform
+from eunet_ros.model.common.classes import ClassTable
 from eunet_ros.training.renderer import Drive
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -194,5 +195,6 @@ def test_a_hidden_base_is_replaced_by_the_tip():
     [located, _] = ground.locate(find_cones(mask))
     assert located.by_height.tolist() == [True]
     assert located.distance[0] == pytest.approx(1.3, abs=0.02)
-    other = Ground(ground.camera, ground.pose, sizes=ConeSizes(large_ids=()))
+    small = ClassTable(('background', 'cone'), ((0, 0, 0),) * 2)
+    other = Ground(ground.camera, ground.pose, classes=small)
     assert other.locate(find_cones(mask))[0].distance[0] > 1.5

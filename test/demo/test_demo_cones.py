@@ -9,6 +9,7 @@ from eunet_ros.calibration.mounting_file import MOUNTING, read_mounting
 from eunet_ros.cones.messages import read_points
 from eunet_ros.demo.cones import DemoCones
 from eunet_ros.demo.output import CONES, write_picture, write_recordings
+from eunet_ros.model.common.classes import cone_classes
 from eunet_ros.model.common.resources import share_file
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def drive(tmp_path):
 def test_cones_are_drawn_recorded_and_counted(tmp_path, drive):
     write_recordings(tmp_path, drive, 15.0, lambda: None)
     (tmp_path / 'bag').rename(tmp_path / 'plain')
-    drive.cones = DemoCones({'camera_height': 1.0})
+    drive.cones = DemoCones({'camera_height': 1.0}, cone_classes())
     write_recordings(tmp_path, drive, 15.0, lambda: None)
     with Bag(tmp_path / 'bag') as bag, Bag(tmp_path / 'plain') as plain:
         clouds = [m for _, m in bag.messages(bag.topics['/eunet/cones'])]
@@ -50,7 +51,7 @@ def test_cones_are_drawn_recorded_and_counted(tmp_path, drive):
 
 
 def test_positions_are_withheld_for_a_reason(tmp_path, drive):
-    drive.cones = DemoCones({})
+    drive.cones = DemoCones({}, cone_classes())
     write_recordings(tmp_path, drive, 15.0, lambda: None)
     with Bag(tmp_path / 'bag') as bag:
         assert bag.topics['/eunet/cones'].count == 0

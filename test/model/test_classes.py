@@ -7,6 +7,7 @@ from eunet_ros.model.common.classes import (
     cone_classes,
     IGNORE_ID,
     read_classes,
+    SMALL_CONE,
 )
 from eunet_ros.model.common.resources import share_file
 import numpy as np
@@ -117,6 +118,30 @@ def test_own_file(tmp_path):
     classes = read_classes(path)
     assert classes.names == ('floor', 'kužel')
     assert classes.colors == ((0, 0, 0), (9, 8, 7))
+
+
+def test_colours_and_sizes_of_the_file_win_by_name():
+    rows = [{**row, 'name': name} for row, name in zip(ROWS, ('background', 'large_orange_cone'))]
+    table = ClassTable.from_list(rows)
+    assert table.sizes == (SMALL_CONE, SMALL_CONE)       # a checkpoint of before knows none
+    new = table.updated(cone_classes())
+    assert new.names == table.names
+    assert new.colors[1] == cone_classes().colors[cone_classes().id_of('large_orange_cone')]
+    heights, bases = new.sizes_of(np.array([0, 1, 200]))
+    assert heights.tolist() == [0.325, 0.505, 0.325] and bases.tolist() == [0.228, 0.285, 0.228]
+
+
+@pytest.mark.parametrize('size', [{'height': 0}, {'height': -0.3}, {'base': 'wide'}, {'base': 9}])
+def test_wrong_sizes(size):
+    with pytest.raises(ValueError, match='Height and base of class cone'):
+        ClassTable.from_list(changed(1, **size))
+
+
+def test_a_colour_changes_without_training(tiny_weights, monkeypatch):
+    other = ClassTable.from_list([{**row, 'color': [1, 2, 3]} for row in cone_classes().to_list()])
+    monkeypatch.setattr('eunet_ros.model.checkpoint.cone_classes', lambda: other)
+    from eunet_ros.model import load_checkpoint
+    assert set(load_checkpoint(tiny_weights).classes.colors) == {(1, 2, 3)}
 
 
 def test_share_file():

@@ -48,7 +48,7 @@ def test_fs_msgs(store, rows):
     def make(name):
         return store.types[name]
     track = stack_message(make, read_stacks()['fs_msgs'], header(store), rows,
-                          cone_classes().names)
+                          dict(enumerate(cone_classes().names)))
     cone = store.types['fs_msgs/msg/Cone']
     assert [c.color for c in track.track] == [
         cone.BLUE, cone.YELLOW, cone.ORANGE_SMALL, cone.ORANGE_BIG, cone.UNKNOWN, cone.UNKNOWN]
@@ -60,7 +60,7 @@ def test_eufs_msgs(store, rows):
     def make(name):
         return store.types[name]
     array = stack_message(make, read_stacks()['eufs_msgs'], header(store), rows,
-                          cone_classes().names)
+                          dict(enumerate(cone_classes().names)))
     assert array.header.frame_id == 'base_link'
     assert [[c.point.x for c in getattr(array, f'{n}_cones')] for n in (
         'blue', 'yellow', 'orange', 'big_orange', 'unknown_color')] == [[3], [4], [5], [6], [7, 8]]

@@ -14,8 +14,8 @@ ROOT = Path(eunet_ros.__file__).resolve().parent.parent
 PARTS = {'model': 'eunet_ros.model', 'training': 'eunet_ros.training', 'eunet_ros': 'eunet_ros'}
 ROS = {'rclpy', 'rclcpp', 'rcl_interfaces', 'lifecycle_msgs', 'builtin_interfaces', 'cv_bridge',
        'ament_index_python', 'launch', 'launch_ros', 'tf2_ros', 'image_transport'}
-MODEL_LIBRARIES = {'cv2', 'filelock', 'modelopt', 'nncf', 'numpy', 'openvino', 'safetensors',
-                   'tensorrt', 'torch', 'torch_tensorrt', 'yaml'}
+# Besides, an engine imports its own.
+MODEL_LIBRARIES = {'cv2', 'filelock', 'numpy', 'safetensors', 'torch', 'yaml'}
 
 
 def sources(part):
@@ -118,7 +118,8 @@ def test_model_knows_neither_ros_nor_training():
 
 def test_model_needs_few_libraries():
     known = MODEL_LIBRARIES | set(sys.stdlib_module_names) | {'eunet_ros'}
-    assert violations('model', lambda name: name.split('.')[0] not in known) == []
+    wrong = violations('model', lambda name: name.split('.')[0] not in known)
+    assert [text for text in wrong if not text.startswith('model/engines/')] == []
 
 
 def test_training_knows_model_but_not_ros():

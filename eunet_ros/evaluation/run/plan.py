@@ -89,7 +89,8 @@ class Plan:
         return {'mode': self.mode, 'live': self.live, 'node': self.node, 'truth': self.truth,
                 'bags': [(b.label, b.content, b.image_topic, b.frames, b.mounting)
                          for b in self.bags],
-                'weights': [(w.given, w.sha256, tuple(w.input_size)) for w in self.weights]}
+                'weights': [(w.given, w.sha256, tuple(w.input_size), w.classes)
+                            for w in self.weights]}
 
     def difference(self, other: Plan) -> str:
         """Return in words where another plan differs, '' where it does not."""

@@ -18,7 +18,7 @@ from eunet_ros.bags.reader import Bag, BagError
 from eunet_ros.bags.transforms import BagTransforms
 from eunet_ros.cones.detection import Cones
 from eunet_ros.cones.ground import Pose
-from eunet_ros.cones.locator import cone_sizes, ConeLocator, large_ids, Seen, Withheld
+from eunet_ros.cones.locator import ConeLocator, Seen, Withheld
 from eunet_ros.cones.messages import markers, point_cloud, points
 from eunet_ros.evaluation.run.journal import Row
 from eunet_ros.evaluation.run.plan import Plan
@@ -58,8 +58,8 @@ class Places:
         bag = plan.bags[number]
         self.parameters = NodeParameters(**{**plan.node, **bag.mounting})
         self._tables = [w.table for w in plan.weights]
-        self._locators = [ConeLocator(large_ids(t.names)) for t in self._tables]
-        self._truth = ConeLocator(large_ids(plan.truth_classes.names))
+        self._locators = [ConeLocator(table) for table in self._tables]
+        self._truth = ConeLocator(plan.truth_classes)
         self._info: Any = None
         self._unread = ''
         self._transforms: BagTransforms | None = None
@@ -116,8 +116,8 @@ class Places:
         p, table = self.parameters, self._tables[k]
         head = header(stamp, p.base_frame)
         array, self._shown[k] = markers(
-            message_class, head, seen.located, seen.located_tracks, table.colors,
-            cone_sizes(p, large_ids(table.names)), p.marker_lifetime, self._shown[k])
+            message_class, head, seen.located, seen.located_tracks, table, p.marker_lifetime,
+            self._shown[k])
         return (serialise(point_cloud(message_class, head,
                                       points(seen.located, seen.located_tracks))),
                 serialise(array))

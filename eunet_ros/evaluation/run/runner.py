@@ -17,7 +17,6 @@ from eunet_ros.model.common.files import write_json
 from eunet_ros.replay.drive import Child
 
 _TAKE_S = 0.2
-_ON_GPU = ('cuda', 'tensorrt')
 SEGMENT, SCORE, RENDER = 'segment', 'score', 'render'
 # By name, as they are started: two of them stand above this one.
 MODULES = {SEGMENT: 'eunet_ros.evaluation.run.segment',
@@ -141,7 +140,7 @@ class Runner:
             state.segmented = event['done']
             if 'at' in event and state.began:
                 state.ended = event['at'], event['done']
-            if kind == 'ready' and set(event['engines']) <= set(_ON_GPU):
+            if kind == 'ready' and event['on_gpu']:  # the CPU is free for scoring
                 self._score(number, at_once=True)
         elif kind == 'warm':
             state.began = event['at'], event['done']

@@ -153,7 +153,7 @@ def segment_bag(plan: Plan, bag: BagPlan, files: BagFiles, say: Say) -> None:
              'input_size': list(p.segmenter.input_size)} for p in pipelines])
         source = BagSource(bag.path, bag.image_topic)
         say('ready', done=recording.done,
-            engines=[p.segmenter.engine.name for p in pipelines])
+            on_gpu=all(p.segmenter.engine.on_gpu for p in pipelines))
         todo = decode((f for f in source.frames() if f.index >= recording.done), source.msgtype)
         told, warm, infos = time.monotonic(), False, InfoNotes()
         with closing(todo if plan.alone else prefetch(todo, _AHEAD)) as frames:
