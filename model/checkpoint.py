@@ -41,8 +41,9 @@ class Checkpoint:
     A network with its metadata.
 
     network: in eval mode, float32. input_size: (height, width) that it was trained for, pixels.
-    mean, std: of RGB in the range 0 to 1. training, scores: free-form, for people and reports.
-    sha256: of the file, '' where there is none. path: None for random weights.
+    strip_size: the same of a strip along the horizon, None for none (see `strip`). mean, std: of
+    RGB in the range 0 to 1. training, scores: free-form, for people and reports. sha256: of the
+    file, '' where there is none. path: None for random weights.
     """
 
     network: EUnet
@@ -55,13 +56,15 @@ class Checkpoint:
     scores: dict[str, Any] = field(default_factory=dict)
     path: Path | None = None
     sha256: str = ''
+    strip_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.network.num_classes != self.classes.num_logits:
             raise CheckpointError(
                 f'The network has {self.network.num_classes} outputs but {len(self.classes.names)}'
                 f' classes need {self.classes.num_logits}.')
-        check_input_size(self.input_size, self.network.variant)
+        for size in filter(None, (self.input_size, self.strip_size)):
+            check_input_size(size, self.network.variant)
         if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
             raise CheckpointError('The mean and std of the normalisation must be finite and std '
                                   f'positive, found {self.mean} and {self.std}.')
@@ -165,6 +168,7 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint,
         'classes': checkpoint.classes.to_list(), 'input_size': list(checkpoint.input_size),
         'mean': list(checkpoint.mean), 'std': list(checkpoint.std),
         'training': checkpoint.training, 'scores': checkpoint.scores,
+        **({'strip_size': list(checkpoint.strip_size)} if checkpoint.strip_size else {}),
     }
     tensors = {k: v.half() if half and v.is_floating_point() and v.ndim > 1 else v
                for k, v in checkpoint.network.state_dict().items()}
@@ -213,6 +217,7 @@ def _parse(metadata: dict[str, str]) -> dict[str, Any]:
         'input_size': numbers('input_size', 2, int), 'mean': numbers('mean', 3, float),
         'std': numbers('std', 3, float), 'training': dict(info.get('training', {})),
         'scores': dict(info.get('scores', {})),
+        'strip_size': numbers('strip_size', 2, int) if 'strip_size' in info else None,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 import os
+from time import perf_counter
 
 from eunet_ros.model.checkpoint import (
     check_input_size,
@@ -13,12 +14,21 @@ from eunet_ros.model.checkpoint import (
     load_checkpoint,
 )
 from eunet_ros.model.common.resources import DEFAULT_WEIGHTS
-from eunet_ros.model.engines import AUTO, create_engine, EngineOptions, Segmentation
+from eunet_ros.model.engines import AUTO, create_engines, EngineOptions, Segmentation
 from eunet_ros.model.eunet import get_variant
 from eunet_ros.model.processing import PADDING_BGR
+from eunet_ros.model.strip import (
+    merge,
+    rows_below_horizon,
+    rows_of_far_cones,
+    strip_height,
+    StripSegmentation,
+)
 import numpy as np
 
-__all__ = ['Segmentation', 'Segmenter']
+__all__ = ['NO_STRIP', 'Segmentation', 'Segmenter']
+
+NO_STRIP = (0, 0)
 
 
 class Segmenter:
@@ -28,7 +38,9 @@ class Segmenter:
     weights: a Checkpoint, the path of a .safetensors file or the name of shipped weights. engine:
     'auto' or a name (see `engines.ENGINES`). input_size: (height, width) of the network's input,
     by default the checkpoint's. variant: where given, the weights must be of it. num_threads: CPU
-    threads, 0 for all. precision: 'auto' or a name (see `engines.PRECISIONS`). Raises ValueError
+    threads, 0 for all. precision: 'auto' or a name (see `engines.PRECISIONS`). strip_size: of a
+    strip along the horizon at a higher resolution (see `strip`), NO_STRIP for none; by default
+    the checkpoint's, where the input size is the checkpoint's as well. Raises ValueError
     (CheckpointError among them) or EngineError, each one sentence. say: gets a sentence where
     building takes long. calibration: images that int8 is made with. Use it from one thread at a
     time.
@@ -41,7 +53,8 @@ class Segmenter:
                  engine: str = AUTO, input_size: tuple[int, int] | None = None,
                  variant: str = '', num_threads: int = 0, precision: str = 'auto',
                  say: Callable[[str], None] = lambda text: None,
-                 calibration: Sequence[np.ndarray] = ()) -> None:
+                 calibration: Sequence[np.ndarray] = (),
+                 strip_size: tuple[int, int] | None = None) -> None:
         self.checkpoint = (weights if isinstance(weights, Checkpoint)
                            else load_checkpoint(weights, variant))
         if variant and get_variant(variant) and variant != self.checkpoint.variant:
@@ -49,22 +62,29 @@ class Segmenter:
                 f'The weights are of {self.checkpoint.variant}, not of {variant}; set the variant '
                 'to match or leave it empty.')
         self.classes = self.checkpoint.classes
+        if strip_size is None and not input_size:
+            strip_size = self.checkpoint.strip_size
         self.input_size = tuple(input_size or self.checkpoint.input_size)
-        check_input_size(self.input_size, self.checkpoint.network.variant)
-        self.engine, self.failures = create_engine(
-            engine, self.checkpoint,
-            EngineOptions(self.input_size, num_threads, precision, say=say,
-                          calibration=calibration))
+        self.strip_size = tuple(strip_size) if strip_size and any(strip_size) else None
+        sizes = [size for size in (self.input_size, self.strip_size) if size]
+        for size in sizes:
+            check_input_size(size, self.checkpoint.network.variant)
+        self._engines, self.failures = create_engines(engine, self.checkpoint, [
+            EngineOptions(size, num_threads, precision, say=say, calibration=calibration)
+            for size in sizes])
+        self.engine = self._engines[0]
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """Return the (h, w) uint8 class ids of a (h, w, 3) uint8 BGR image."""
         return self.segment(image).mask
 
-    def segment(self, image: np.ndarray) -> Segmentation:
+    def segment(self, image: np.ndarray, horizon: float | None = None) -> Segmentation:
         """
         Segment a (h, w, 3) uint8 BGR image of any size; the mask has the image's size.
 
-        Raises ValueError for an array of another layout, EngineError where the engine fails.
+        horizon: its row in the middle of the image [px], where it is known; else the strip is put
+        where the whole image shows far cones, and left out where it shows none. Raises ValueError
+        for an array of another layout, EngineError where the engine fails.
         """
         if (not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3
                 or image.shape[2] != 3 or 0 in image.shape):
@@ -72,20 +92,37 @@ class Segmenter:
                      else type(image).__name__)
             raise ValueError('Expected a BGR image as a uint8 array of shape (height, width, 3) '
                              f'that is not empty, found {found}.')
-        return self.engine.segment(image)
+        whole = self.engine.segment(image)
+        if self.strip_size is None or 2 * image.shape[1] < self.strip_size[1]:
+            return whole  # of a smaller image the whole has all there is
+        began = perf_counter()
+        count = strip_height(image.shape[:2], self.strip_size)
+        rows = (rows_of_far_cones(whole.mask, count) if horizon is None
+                else rows_below_horizon(horizon, count, len(image)))
+        if rows is None:
+            return whole
+        placed = perf_counter()
+        strip = self._engines[1].segment(image[rows])
+        found = perf_counter()
+        mask, own = merge(whole.mask, strip.mask, rows)
+        stage_ms = {**whole.stage_ms, 'strip': (found - placed) * 1e3,
+                    'merge': (perf_counter() - found + placed - began) * 1e3}
+        return StripSegmentation(mask, stage_ms, whole, strip, rows, own)
 
     def warm_up(self, height: int, width: int, runs: int = 3) -> None:
         """Segment grey images of that size, so that the first real one is not slow."""
         image = np.full((height, width, 3), PADDING_BGR, np.uint8)
         for _ in range(runs):
-            self.segment(image).confidence()
+            self.segment(image, height / 2).confidence()
 
     def describe(self) -> str:
         """Return one line: variant, engine, precision, input size, classes."""
-        height, width = self.input_size
+        strip = ' and strip {}x{}'.format(*self.strip_size) if self.strip_size else ''
         return (f'{self.checkpoint.variant} on {self.engine.name} ({self.engine.precision}), '
-                f'input {height}x{width}, {len(self.classes.names)} classes')
+                'input {}x{}'.format(*self.input_size)
+                + f'{strip}, {len(self.classes.names)} classes')
 
     def close(self) -> None:
-        """Free what the engine holds."""
-        self.engine.close()
+        """Free what the engines hold."""
+        for engine in self._engines:
+            engine.close()

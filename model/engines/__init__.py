@@ -3,6 +3,7 @@
 """The engines by name, and the choice among them."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 import difflib
 import importlib
 from typing import TYPE_CHECKING
@@ -34,6 +35,7 @@ __all__ = [
     'Segmentation',
     'check_engine_name',
     'create_engine',
+    'create_engines',
 ]
 
 
@@ -63,10 +65,17 @@ def engine_class(name: str) -> type[Engine]:
 
 def create_engine(name: str, checkpoint: Checkpoint,
                   options: EngineOptions) -> tuple[Engine, list[str]]:
-    """
-    Build an engine by name, or with 'auto' the first that works.
+    """Build one engine; see `create_engines`."""
+    [engine], failures = create_engines(name, checkpoint, [options])
+    return engine, failures
 
-    Returns it and one sentence for each engine that was tried before and failed; those for
+
+def create_engines(name: str, checkpoint: Checkpoint,
+                   options: Sequence[EngineOptions]) -> tuple[list[Engine], list[str]]:
+    """
+    Build an engine by name, or with 'auto' the first that works, once for each of `options`.
+
+    Returns them and one sentence for each engine that was tried before and failed; those for
     hardware that is not there are passed over without one. Raises ValueError for an unknown name,
     EngineError where the named engine, or with 'auto' every one, fails.
     """
@@ -74,7 +83,8 @@ def create_engine(name: str, checkpoint: Checkpoint,
     failures: list[str] = []
     for candidate in ENGINES if name == AUTO else (name,):
         try:
-            return engine_class(candidate)(checkpoint, options), failures
+            kind = engine_class(candidate)
+            return [kind(checkpoint, given) for given in options], failures
         except EngineError as error:
             if name != AUTO:
                 raise

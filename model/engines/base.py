@@ -79,6 +79,9 @@ class Segmentation(Protocol):
         where the mask is not background, which is faster; elsewhere it means nothing.
         """
 
+    def cone_probability(self) -> np.ndarray:
+        """Return the probability of any cone, (h, w) float32; from that memory, too."""
+
 
 class Engine(ABC):
     """
@@ -133,6 +136,10 @@ class HostSegmentation:
         if cones_only:
             return processing.confidence_of_cones(self.logits, self.plan, self.mask)
         return processing.confidence(self.logits, self.plan)
+
+    def cone_probability(self) -> np.ndarray:
+        """Return the probability of any cone; see Segmentation."""
+        return processing.cone_probability(self.logits, self.plan)
 
 
 class HostEngine(Engine):

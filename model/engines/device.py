@@ -81,10 +81,16 @@ class DeviceSegmentation:
 
     def confidence(self, cones_only: bool = False) -> np.ndarray:
         """Return the probability of the chosen class; see Segmentation."""
-        logits = self.device_logits[0].float().cpu().numpy()
         if cones_only:
-            return processing.confidence_of_cones(logits, self.plan, self.mask)
-        return processing.confidence(logits, self.plan)
+            return processing.confidence_of_cones(self._logits(), self.plan, self.mask)
+        return processing.confidence(self._logits(), self.plan)
+
+    def cone_probability(self) -> np.ndarray:
+        """Return the probability of any cone; see Segmentation."""
+        return processing.cone_probability(self._logits(), self.plan)
+
+    def _logits(self) -> np.ndarray:
+        return self.device_logits[0].float().cpu().numpy()
 
 
 class DeviceEngine(Engine):

@@ -1,0 +1,122 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The strip along the horizon: where it is put, and how its mask is merged."""
+from types import SimpleNamespace
+
+from eunet_ros.model import Segmenter, strip
+from eunet_ros.model.checkpoint import random_checkpoint
+from eunet_ros.model.common.classes import cone_classes
+import numpy as np
+import pytest
+
+SIZE, STRIP = (64, 96), (32, 192)
+
+
+def mask_of(*boxes, size=(100, 200)):
+    """Draw boxes of (u0, v0, u1, v1, class)."""
+    mask = np.zeros(size, np.uint8)
+    for u0, v0, u1, v1, kind in boxes:
+        mask[v0:v1, u0:u1] = kind
+    return mask
+
+
+@pytest.mark.parametrize('image, size, rows', [
+    ((720, 1280), (288, 1920), 192), ((1080, 1920), (288, 1920), 288), ((100, 1920), (288, 1920),
+                                                                         100)])
+def test_a_strip_fills_the_width(image, size, rows):
+    assert strip.strip_height(image, size) == rows
+
+
+@pytest.mark.parametrize('top, found', [(10, (10, 40)), (-5, (0, 30)), (90, (70, 100))])
+def test_rows_stay_in_the_image(top, found):
+    rows = strip.rows_at(top, 30, 100)
+    assert (rows.start, rows.stop) == found
+
+
+def test_far_cones_say_where_the_strip_is():
+    far = [(u, 40, u + 6, 48, 1) for u in (10, 60, 90)]
+    near = [(u, 50, u + 30, 95, 2) for u in (20, 130)]
+    rows = strip.rows_of_far_cones(mask_of(*far, *near), 30)
+    assert rows.start <= 38 and rows.stop >= 52
+    assert strip.rows_of_far_cones(mask_of(), 30) is None
+    assert strip.rows_of_far_cones(mask_of((5, 5, 7, 7, 1)), 30) is None  # too small to be one
+
+
+def test_the_horizon_is_inside():
+    rows = strip.rows_below_horizon(50, 30, 100)
+    assert rows.start < 50 < rows.stop and rows.stop - 50 > 50 - rows.start
+
+
+def test_the_strips_cones_count_within_it():
+    whole = mask_of((10, 50, 12, 53, 1), (50, 50, 53, 53, 1))
+    part = mask_of((10, 10, 13, 14, 2), size=(40, 200))   # one is seen again, one is not
+    merged, own = strip.merge(whole, part, slice(40, 80))
+    assert np.array_equal(merged, mask_of((10, 50, 13, 54, 2)))
+    assert own.all()
+
+
+def test_a_cone_that_the_edge_cuts_is_whole():
+    whole = mask_of((10, 70, 30, 95, 1))
+    part = mask_of((11, 31, 29, 40, 1), size=(40, 200))
+    merged, own = strip.merge(whole, part, slice(40, 80))
+    assert np.array_equal(merged, whole)
+    assert not own[30, 10] and own[31, 12] and own[0, 0]
+
+
+def test_large_cones_of_the_whole_image_stay():
+    whole = mask_of((10, 45, 20, 70, 1))
+    merged, _ = strip.merge(whole, np.zeros((40, 200), np.uint8), slice(40, 80))
+    assert np.array_equal(merged, whole)
+
+
+@pytest.fixture(scope='module')
+def checkpoint():
+    return random_checkpoint('eunet_n', cone_classes(), SIZE)
+
+
+@pytest.fixture(scope='module')
+def segmenter(checkpoint):
+    return Segmenter(checkpoint, 'torch', strip_size=STRIP)
+
+
+def picture(height=60, width=180):
+    return np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def test_with_a_horizon_the_strip_is_what_its_rows_alone_give(segmenter, checkpoint):
+    image = picture()
+    result = segmenter.segment(image, 30.0)
+    rows = strip.rows_below_horizon(30.0, strip.strip_height((60, 180), STRIP), 60)
+    whole = Segmenter(checkpoint, 'torch', SIZE).segment(image)
+    part = Segmenter(checkpoint, 'torch', STRIP).segment(image[rows])
+    expected, own = strip.merge(whole.mask, part.mask, rows)
+    assert np.array_equal(result.mask, expected) and result.rows == rows
+    confidence = whole.confidence()
+    confidence[rows] = np.where(own, part.confidence(), confidence[rows])
+    assert np.array_equal(result.confidence(), confidence)
+    assert result.cone_probability().shape == (60, 180)
+    assert {'inference', 'strip', 'merge'} <= set(result.stage_ms)
+
+
+def test_without_cones_or_for_a_small_image_it_is_the_whole_images(segmenter, monkeypatch):
+    assert not hasattr(segmenter.segment(picture(40, 64), 20.0), 'rows')
+    empty = SimpleNamespace(mask=np.zeros((60, 180), np.uint8), stage_ms={})
+    monkeypatch.setattr(segmenter.engine, 'segment', lambda image: empty)
+    assert segmenter.segment(picture()) is empty
+
+
+def test_the_weights_own_strip_goes_with_their_own_input(tmp_path):
+    from dataclasses import replace
+
+    from eunet_ros.model import load_checkpoint, save_checkpoint
+    from eunet_ros.model.segmenter import NO_STRIP
+    path = tmp_path / 'weights.safetensors'
+    save_checkpoint(path, replace(random_checkpoint('eunet_n', cone_classes(), SIZE),
+                                  strip_size=STRIP))
+    assert load_checkpoint(path).strip_size == STRIP
+    assert Segmenter(path, 'torch').strip_size == STRIP
+    assert 'strip 32x192' in Segmenter(path, 'torch').describe()
+    assert Segmenter(path, 'torch', strip_size=NO_STRIP).strip_size is None
+    assert Segmenter(path, 'torch', (64, 128)).strip_size is None
+    with pytest.raises(ValueError, match='33x192'):
+        Segmenter(path, 'torch', strip_size=(33, 192))
