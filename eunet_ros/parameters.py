@@ -50,6 +50,19 @@ class NodeParameters:
     input_width: int = _parameter(
         0, "Width of the network's input [px]; 0: what the weights were trained for.",
         minimum=0, maximum=8192)
+    strip: bool = _parameter(
+        True, 'Range: a strip along the horizon is segmented at high resolution as well, if the '
+        'weights have one or strip_height is set; false, speed: the whole image alone.')
+    strip_height: int = _parameter(
+        0, "Height of the network's input for the strip [px]; 0: what the weights were made for, "
+        'where the input is theirs as well.', minimum=0, maximum=8192)
+    strip_width: int = _parameter(
+        0, "Width of the network's input for the strip [px]; 0: as above.", minimum=0,
+        maximum=8192)
+    strip_center: float = _parameter(
+        0.0, "Middle of the strip as a share of the image's height from the top, where the "
+        'horizon is not known from calibration and mounting; 0: where far cones are found.',
+        live=True, minimum=0.0, maximum=1.0)
     num_threads: int = _parameter(
         0, 'CPU threads of the engine; 0: all cores, of four or more all but one, which is left '
         'to ROS.', minimum=0, maximum=1024)
@@ -191,10 +204,11 @@ class NodeParameters:
     def __post_init__(self) -> None:
         for f in fields(self):
             check_value(f.name, getattr(self, f.name))
-        if (self.input_height == 0) != (self.input_width == 0):
-            raise ValueError(
-                'Parameters input_height and input_width go together: set both or neither, found '
-                f'{self.input_height} and {self.input_width}.')
+        for kind in ('input', 'strip'):
+            height, width = (getattr(self, f'{kind}_{side}') for side in ('height', 'width'))
+            if (height == 0) != (width == 0):
+                raise ValueError(f'Parameters {kind}_height and {kind}_width go together: set '
+                                 f'both or neither, found {height} and {width}.')
         if self.roi_bottom - self.roi_top < 0.01:
             raise ValueError(
                 'Parameter roi_bottom must be above roi_top by 0.01 or more, found '
@@ -214,6 +228,13 @@ class NodeParameters:
     def input_size(self) -> tuple[int, int] | None:
         """Return the network's input (height, width), None for the checkpoint's."""
         return (self.input_height, self.input_width) if self.input_height else None
+
+    @property
+    def strip_size(self) -> tuple[int, int] | None:
+        """Return the network's input for the strip, None for the checkpoint's, zeros for none."""
+        if not self.strip:
+            return 0, 0
+        return (self.strip_height, self.strip_width) if self.strip_height else None
 
     @property
     def engine_threads(self) -> int:

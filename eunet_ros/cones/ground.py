@@ -132,6 +132,12 @@ class Ground:
         """Return the pixels (n, 2) of points (n, 3) in base_link; NaN behind the camera."""
         return self.camera.project((np.asarray(points) - self.pose.origin) @ self.pose.rotation)
 
+    def horizon_row(self) -> float | None:
+        """Return the row of the horizon ahead of the camera [px], None where it looks away."""
+        ahead = self.pose.rotation[:, 2] * (1.0, 1.0, 0.0)     # the optical axis, level
+        [[_, row]] = self.camera.project(ahead[None] @ self.pose.rotation)
+        return float(row) if np.isfinite(row) else None
+
     def covariance(self, pixels: np.ndarray, above: np.ndarray | float = 0.0) -> np.ndarray:
         """Return the covariances (n, 2, 2) [m²] of x and y: what `pixel_stddev` makes."""
         return self._meet(pixels, above)[1]

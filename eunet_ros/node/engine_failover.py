@@ -67,6 +67,7 @@ class EngineGuard:
         self.retry_s = retry_s
         self.classes, self.checkpoint = segmenter.classes, segmenter.checkpoint
         self.input_size, self.engine = segmenter.input_size, segmenter.engine
+        self.strip_size = segmenter.strip_size
         self._order = list(order or order_after(segmenter.engine.name))
         self._segmenter: Any = segmenter   # None: no engine works
         self._place, self._why = 0, ''
@@ -87,7 +88,7 @@ class EngineGuard:
         """Return one line of the engine that runs."""
         return self._segmenter.describe() if self._segmenter else self._state.no_engine
 
-    def segment(self, image: np.ndarray) -> Any:
+    def segment(self, image: np.ndarray, horizon: float | None = None) -> Any:
         """
         Segment a (h, w, 3) uint8 BGR image; see `Segmenter.segment`.
 
@@ -98,7 +99,7 @@ class EngineGuard:
             self._revive()
         while True:
             try:
-                result = self._twice(image)
+                result = self._twice(image, horizon)
             except ValueError:
                 raise
             except Exception as error:
@@ -122,9 +123,9 @@ class EngineGuard:
             _close(segmenter)
         self._segmenter = None
 
-    def _twice(self, image: np.ndarray) -> Any:
+    def _twice(self, image: np.ndarray, horizon: float | None) -> Any:
         try:
-            return self._segmenter.segment(image)
+            return self._segmenter.segment(image, horizon)
         except ValueError:
             raise
         except Exception as error:  # whatever a driver raises
@@ -132,7 +133,7 @@ class EngineGuard:
                       f'({one_line(error)}); it is tried once more.')
             if not isinstance(error, EngineError):
                 self._unexpected.add(f'running the engine {self.engine.name}', error)
-        result = self._segmenter.segment(image)
+        result = self._segmenter.segment(image, horizon)
         self._tell(retried=self._state.retried + 1)
         return result
 
@@ -204,7 +205,7 @@ class EngineGuard:
             try:
                 with transient():
                     segmenter = self._build(self._order[place])
-                    segmenter.segment(image)
+                    segmenter.segment(image, size[0] / 2)
             except Exception:  # it still fails: said when it was given up
                 _close(segmenter)
                 continue

@@ -6,9 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 import time
+from typing import TYPE_CHECKING
 
 from eunet_ros.node.statistics import REASONS, Snapshot
 from eunet_ros.parameters import LEVELS, NodeParameters
+
+if TYPE_CHECKING:
+    from eunet_ros.node.engine_failover import EngineGuard
 
 OK, WARN, ERROR, STALE = 0, 1, 2, 3   # diagnostic_msgs/DiagnosticStatus
 _ENOUGH = 5   # images, before a share of them means anything
@@ -199,3 +203,18 @@ def table(state: Snapshot) -> dict[str, str]:
     for name, error in sorted(state.output_errors.items()):
         rows[f'last error of {name}'] = error
     return rows
+
+
+def engine_table(guard: EngineGuard, strip_rows: slice | None) -> dict[str, str]:
+    """Return the rows of the diagnostics message about what segments."""
+    engine, checkpoint = guard.engine, guard.checkpoint
+    strip = 'none'
+    if guard.strip_size:
+        strip = '{}x{}, '.format(*guard.strip_size) + (
+            f'rows {strip_rows.start} to {strip_rows.stop - 1}' if strip_rows else
+            'left out: no far cone and no horizon is known')
+    return {
+        'engine': engine.name, 'precision': engine.precision, 'variant': checkpoint.variant,
+        'weights sha256': checkpoint.sha256, 'input': 'x'.join(map(str, guard.input_size)),
+        'strip': strip, 'images retried': str(guard.state.retried),
+        'engines replaced': str(guard.state.replaced)}

@@ -3,6 +3,7 @@
 """From an image message to everything that can be published about it; no ROS imports."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from time import perf_counter
 from typing import Any, TYPE_CHECKING
@@ -32,10 +33,20 @@ class Products:
         self._opacity, self._table_bgr = opacity, table_bgr
         self.mask, self.stage_ms = mask, stage_ms
 
+    @property
+    def strip_rows(self) -> slice | None:
+        """Return the rows that were segmented at a high resolution as well, None for none."""
+        rows = getattr(self._result, 'rows', None)
+        return rows and slice(self._rows.start + rows.start, self._rows.start + rows.stop)
+
     @cached_property
     def overlay(self) -> np.ndarray:
-        """Return the image with the mask on it, BGR."""
-        return blend_overlay(self._image, self.mask, self._table_bgr, self._opacity)
+        """Return the image with the mask and the edges of the strip on it, BGR."""
+        overlay = blend_overlay(self._image, self.mask, self._table_bgr, self._opacity)
+        if self.strip_rows:
+            for row in (self.strip_rows.start, self.strip_rows.stop - 1):
+                overlay[row] = 255 - (255 - overlay[row]) // 2
+        return overlay
 
     @cached_property
     def color_mask(self) -> np.ndarray:
@@ -80,15 +91,18 @@ class FramePipeline:
 
     keep: see `parse_classes`; opacity: of the overlay, 0 to 1. region: upper and lower edge of
     what is segmented, as shares of the height; outside is background, with certainty. All three
-    may change between images.
+    may change between images. horizon: returns the row of the horizon [px] from the (h, w) of an
+    image and its message, None where it is not known.
     """
 
     def __init__(self, segmenter: Segmenter, opacity: float, keep: np.ndarray | None = None,
-                 region: tuple[float, float] = (0.0, 1.0)) -> None:
+                 region: tuple[float, float] = (0.0, 1.0),
+                 horizon: Callable[[tuple[int, int], Any], float | None] | None = None) -> None:
         self.segmenter = segmenter
         self.opacity = opacity
         self.keep = keep
         self.region = region
+        self.horizon = horizon
         self._table_bgr = segmenter.classes.table_bgr
 
     def run(self, msg: Any) -> Products:
@@ -101,7 +115,9 @@ class FramePipeline:
         image = compressed_to_bgr(msg) if hasattr(msg, 'format') else image_to_bgr(msg)
         decoded = perf_counter()
         rows = region_rows(self.region, len(image))
-        result = self.segmenter.segment(image[rows])
+        horizon = self.horizon(image.shape[:2], msg) if self.horizon else None
+        result = self.segmenter.segment(
+            image[rows], None if horizon is None else horizon - rows.start)
         mask = result.mask if self.keep is None else self.keep[result.mask]
         return Products(
             image, rows, result, in_whole_image(mask, rows, len(image), 0), self.opacity,

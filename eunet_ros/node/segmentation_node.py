@@ -90,6 +90,7 @@ class SegmentationNode(LifecycleNode):
         self._inputs: list[Any] = []
         self._read: Callable[[bytes], Any] = raw_images.read_image
         self._outputs: ImageOutputs | None = None
+        self._strip_rows: slice | None = None
         self._image_topic = self._resolve_image_topic()
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._service = self.create_service(SetBool, '~/set_enabled', self._on_set_enabled)
@@ -137,7 +138,8 @@ class SegmentationNode(LifecycleNode):
             self.get_logger().info(f'Building the engine ({p.engine}) for weights {p.weights} …')
             with transient():
                 segmenter = Segmenter(p.weights, p.engine, p.input_size, p.variant,
-                                      p.engine_threads, p.precision, self.get_logger().info)
+                                      p.engine_threads, p.precision, self.get_logger().info,
+                                      strip_size=p.strip_size)
                 keep = parse_classes(p.classes, segmenter.classes)
                 rows = region_rows(p.region, WARM_UP_SIZE[0])
                 segmenter.warm_up(rows.stop - rows.start, WARM_UP_SIZE[1])
@@ -160,9 +162,10 @@ class SegmentationNode(LifecycleNode):
             # A precision that was asked for may be one that only the chosen engine has.
             precision = p.precision if name == chosen else 'auto'
             return Segmenter(checkpoint, name, p.input_size, '', p.engine_threads,
-                             precision, self.get_logger().info)
+                             precision, self.get_logger().info, strip_size=p.strip_size)
         guard = EngineGuard(segmenter, another, self.get_logger().error, p.engine_retry)
-        self._pipeline = FramePipeline(guard, p.overlay_opacity, keep, p.region)
+        self._pipeline = FramePipeline(guard, p.overlay_opacity, keep, p.region,
+                                       self._horizon if segmenter.strip_size else None)
         self._outputs = ImageOutputs(self, segmenter.classes, p, self._on_output_failure)
         why = ', the fastest engine that works here' if p.engine == AUTO else ''
         self.get_logger().info(
@@ -268,6 +271,16 @@ class SegmentationNode(LifecycleNode):
     def _on_camera_info(self, msg: CameraInfo) -> None:
         self._camera_info = msg
 
+    def _horizon(self, size: tuple[int, int], msg: Any) -> float | None:
+        """Return the row of the horizon of an image [px], None where it is not known."""
+        p = self.parameters
+        try:
+            row = self._outputs.cones.horizon(size, msg.header, self._camera_info, p)
+        except Exception as error:  # beside the mask, which goes on without
+            self._on_output_failure('horizon', error)
+            row = None
+        return size[0] * p.strip_center if row is None and p.strip_center else row
+
     def _process(self, frame: _Frame) -> None:
         began = time.perf_counter()
         subscribed = self._outputs.subscribed()
@@ -280,6 +293,7 @@ class SegmentationNode(LifecycleNode):
         if 'mask' in subscribed:  # first: it is what a car waits for
             self._outputs.publish_mask(header, products)
         done = time.perf_counter()
+        self._strip_rows = products.strip_rows
         self.statistics.masked(time.monotonic_ns(), {
             'wait': (began - frame.arrived) * 1e3, **products.stage_ms,
             'publish': (done - ready) * 1e3, 'total': (done - frame.arrived) * 1e3}, frame.stamp)
@@ -331,14 +345,7 @@ class SegmentationNode(LifecycleNode):
                 self._outputs.publishers['mask'].get_subscription_count())
             rows.update(self._outputs.cones.rows())
         if self._pipeline:
-            guard = self._pipeline.segmenter
-            engine, checkpoint = guard.engine, guard.checkpoint
-            rows.update({
-                'engine': engine.name, 'precision': engine.precision,
-                'variant': checkpoint.variant, 'weights sha256': checkpoint.sha256,
-                'input': 'x'.join(map(str, guard.input_size)),
-                'images retried': str(guard.state.retried),
-                'engines replaced': str(guard.state.replaced)})
+            rows.update(health.engine_table(self._pipeline.segmenter, self._strip_rows))
         return rows
 
 

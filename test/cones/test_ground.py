@@ -198,3 +198,13 @@ def test_a_hidden_base_is_replaced_by_the_tip():
     small = ClassTable(('background', 'cone'), ((0, 0, 0),) * 2)
     other = Ground(ground.camera, ground.pose, classes=small)
     assert other.locate(find_cones(mask))[0].distance[0] > 1.5
+
+
+@pytest.mark.parametrize('pitch', [-0.1, 0.0, 0.2])
+@pytest.mark.parametrize('yaw', [0.0, 1.0])
+def test_the_horizon_is_where_far_ground_is(pitch, yaw):
+    camera = camera_model(make_info(), HEIGHT, WIDTH)
+    ground = Ground(camera, mounted(1.2, pitch, yaw=yaw))
+    far = ground.project([[1e6 * np.cos(yaw), 1e6 * np.sin(yaw), 0.0]])
+    assert ground.horizon_row() == pytest.approx(far[0, 1], abs=0.01)
+    assert Ground(camera, mounted(1.2, np.pi / 2)).horizon_row() is None

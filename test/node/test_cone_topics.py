@@ -64,7 +64,7 @@ def make_rig(ros, tiny_weights):
         rig.until(lambda: all(rig.subscribers(t) for t in topics)
                   and rig.camera.get_subscription_count() == 1, 'everyone to be matched')
         mask = cone_mask()
-        rig.node._pipeline.segmenter.segment = lambda image: SimpleNamespace(
+        rig.node._pipeline.segmenter.segment = lambda image, horizon=None: SimpleNamespace(
             mask=mask.copy(), stage_ms={'inference': 1.0},
             confidence=lambda cones_only=False: np.where(mask, 204, 0).astype(np.uint8))
         if info is not None:
@@ -196,7 +196,7 @@ def test_rows_outside_of_the_region_keep_their_place(make_rig):
     rig = make_rig('cones', info=camera_info())
     whole = read_points(rig.send(frame(), 'cones'))
     mask = cone_mask()
-    rig.node._pipeline.segmenter.segment = lambda image: SimpleNamespace(
+    rig.node._pipeline.segmenter.segment = lambda image, horizon=None: SimpleNamespace(
         mask=mask[60:].copy(), stage_ms={},
         confidence=lambda cones_only=False: np.full((180, WIDTH), 204, np.uint8))
     rig.node.set_parameters([Parameter('roi_top', value=0.25)])

@@ -27,7 +27,7 @@ class Workshop:
             raise EngineError(f'No {name} here.')
         self.built.append(name)
 
-        def segment(image):
+        def segment(image, horizon=None):
             if not isinstance(image, np.ndarray):
                 raise ValueError('Expected a BGR image.')
             left = self.broken.get(name, 0)
@@ -37,6 +37,7 @@ class Workshop:
             return name
         return SimpleNamespace(
             engine=SimpleNamespace(name=name), classes=None, checkpoint=None, input_size=(4, 6),
+            strip_size=None,
             segment=segment, describe=lambda: name, close=lambda: self.closed.append(name))
 
 

@@ -47,6 +47,20 @@ def test_a_region_is_what_its_rows_alone_give(segmenter, image, region):
     assert (products.confidence[outside] == 255).all()
 
 
+def test_the_strip_follows_the_horizon_and_shows_on_the_overlay(image):
+    segmenter = Segmenter(load_checkpoint('eunet_n'), 'torch', (96, 160), strip_size=(32, 320))
+    pipeline = FramePipeline(segmenter, 0.5, region=(0.25, 1.0),
+                             horizon=lambda size, msg: 0.5 * size[0])
+    products = pipeline.run(message(image))
+    assert products.strip_rows.start < 96 < products.strip_rows.stop
+    assert len(range(*products.strip_rows.indices(192))) == 32
+    plain = FramePipeline(segmenter, 0.5).run(message(image))
+    changed = np.flatnonzero((products.overlay != image).any(axis=(1, 2)) & ~products.mask.any(1))
+    edges = {products.strip_rows.start, products.strip_rows.stop - 1}
+    assert set(changed) <= edges and all((products.overlay[v] != image[v]).any() for v in edges)
+    assert plain.strip_rows is None or plain.strip_rows != products.strip_rows
+
+
 def test_classes_that_are_not_kept_are_background_in_a_region_too(segmenter, image):
     keep = np.zeros(256, np.uint8)
     keep[2] = 2

@@ -74,7 +74,7 @@ def make_pipeline(weights: WeightsPlan, node: dict[str, Any], threads: int,
     p = NodeParameters(**node)
     segmenter = Segmenter(
         weights.given, p.engine, p.input_size, p.variant, p.num_threads or threads, p.precision,
-        lambda text: say('says', text=text))
+        lambda text: say('says', text=text), strip_size=p.strip_size)
     if segmenter.checkpoint.sha256 != weights.sha256:
         raise ValueError(f'The weights {weights.given} were changed meanwhile: begin again with '
                          '--restart.')
