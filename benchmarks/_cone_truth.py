@@ -16,7 +16,7 @@ from eunet_ros.cones.ground import Ground, mounted
 import numpy as np
 
 MATCH = 0.5                       # overlap (IoU) of two boxes that are of one cone
-STEADY_MATCH = 0.25               # the same for steadiness: a box that wavers is no blink
+STEADY_MATCH = 0.25               # the same for steadiness: a box that wavers does not flicker
 VISIBLE = 0.3                     # share of a cone that must show for it to count
 HEIGHTS = ((6, 10), (10, 15), (15, 20), (20, 40), (40, 10_000))  # pixels, high excluded
 RANGES = ((0, 5), (5, 10), (10, 15), (15, 20), (20, 30))         # metres, far excluded

@@ -20,9 +20,9 @@ from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.data.crops import count_pixels
 from eunet_ros.training.data.rendered import rendered_set, TEST_SEED, VALIDATION_SEED
 from eunet_ros.training.data.sets import TrainingSets
+from eunet_ros.training.image_set_scores import ImageSetScores
 from eunet_ros.training.loop import flushed_denormals, make_loaders
 from eunet_ros.training.losses import class_weights
-from eunet_ros.training.metrics import SegmentationMetrics
 from eunet_ros.training.renderer import render_scene
 from eunet_ros.training.renderer.profiles import Profile, TRAIN
 from eunet_ros.training.task import SegmentationTask
@@ -130,14 +130,14 @@ def compete(contenders: list[Contender], config: TrainConfig, minutes: float,
         start = time.perf_counter()
         task = _train(own, contender, sets, weight)
         taken = time.perf_counter() - start
-        metrics = SegmentationMetrics(classes)
+        scores = ImageSetScores(classes)
         for scene, mask in zip(scenes, _masks(task, scenes)):
-            metrics.update(mask, scene.mask, scene.instances)
+            scores.update(mask, scene.mask, scene.instances)
         if contender.network is None:
             save_checkpoint(output / f'{contender.name.replace(" ", "_")}.safetensors',
                             Checkpoint(task.network.cpu(), own.variant, classes, size,
                                        training={'contest': contender.name, 'steps': own.steps}))
-        report = metrics.to_report()
+        report = scores.to_report()
         yield {'name': contender.name,
                'parameters': sum(p.numel() for p in task.network.parameters()),
                'gmac': multiply_adds(task.network.cpu(), size), 'steps': own.steps,

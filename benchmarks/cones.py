@@ -32,10 +32,11 @@ from eunet_ros.cones.tracking import ConeTracker  # noqa: E402
 from eunet_ros.evaluation.page.frame_pictures import draw_mask  # noqa: E402
 from eunet_ros.model.common.classes import cone_classes  # noqa: E402
 from eunet_ros.model.common.files import write_json  # noqa: E402
+from eunet_ros.model.common.metrics.cones import MISSED  # noqa: E402
 from eunet_ros.model.common.resources import DEFAULT_WEIGHTS  # noqa: E402
 from eunet_ros.model.engines import EngineError  # noqa: E402
 from eunet_ros.training.renderer import Drive  # noqa: E402
-from eunet_ros.training.tools.steadiness import MISSED, Steadiness  # noqa: E402
+from eunet_ros.training.tools.steadiness import Steadiness, table_lines  # noqa: E402
 import numpy as np  # noqa: E402
 
 SEED = 600            # of the first drive; no other benchmark and no bundled drive has it
@@ -111,7 +112,7 @@ def steadiness(o: argparse.Namespace, segmenter: Any) -> dict[str, Any]:
                                      c.height_px)
                            for i, c in enumerate(scene.cones) if c.visible_fraction >= 0.5})
                 invented[name] += len(cones) - len(pairs)
-    return {name: {'rows': count.to_report(), 'cones that match none': invented[name]}
+    return {name: {'steadiness': count.to_report(), 'cones that match none': invented[name]}
             for name, count in counts.items()}
 
 
@@ -218,12 +219,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             segmenter.close()
     for name, part in report.items():
         if o.tracking:
-            print(f'\n{name}: {part["cones that match none"]} found cones match none\n'
-                  f'{"height px":>10}{"cones":>8}{"flicker":>10}{"class change":>14}'
-                  f'{"one-frame gap":>15}')
-            for row in part['rows']:
-                print(f'{row["height_px"]:>10}{row["pairs"]:>8}{_share(row["flicker"]):>10}'
-                      f'{_share(row["class_change"]):>14}{_share(row["gap"]):>15}')
+            print(f'\n{name}: {part["cones that match none"]} found cones match none')
+            print('\n'.join(table_lines(part['steadiness'])))
         elif name == 'time':
             print(f'\n{"find_cones, one core":<46}{"cones":>7}{"p50 ms":>9}{"p99 ms":>9}')
             for row in part:
@@ -232,10 +229,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             show(name, part)
     return 0
-
-
-def _share(value: float | None) -> str:
-    return '-' if value is None else f'{100 * value:.2f} %'
 
 
 if __name__ == '__main__':

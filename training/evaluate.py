@@ -103,13 +103,13 @@ def evaluate(options: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
             'variant': checkpoint.variant, 'engine': segmenter.engine.name,
             'precision': segmenter.engine.precision, 'input_size': list(segmenter.input_size),
             **source, 'split': options.split, 'skipped': loading.errors,
-            **evaluation.metrics.to_report()}
+            **evaluation.scores.to_report()}
     finally:
         segmenter.close()
     if not report['images']:
         raise DataError(f'None of {count} images could be used: {loading.errors[0]}')
     folder = new_folder(options.output)
-    scores, curve = evaluation.metrics.compute(), evaluation.precision_recall()
+    scores, curve = evaluation.scores.compute(), evaluation.precision_recall()
     write_json(folder / 'report.json', report)
     plot_confusion(folder / 'confusion.png', scores)
     plot_curves(folder / 'curves.png', scores, curve)

@@ -12,10 +12,11 @@ import cv2
 from eunet_ros.model import Segmenter
 from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.common.cone_annotations import paint_instances, read_annotation
+from eunet_ros.model.common.metrics.pixels import confusion_matrix, dice
 from eunet_ros.model.engines.base import HostSegmentation
 from eunet_ros.model.processing import cone_probability
 from eunet_ros.training.data.fsoco import load_samples, LoadReport, Sample
-from eunet_ros.training.metrics import SegmentationMetrics
+from eunet_ros.training.image_set_scores import ImageSetScores
 from eunet_ros.training.renderer import render_scene
 import numpy as np
 import torch
@@ -76,7 +77,7 @@ class Evaluation:
     """
 
     def __init__(self, classes: ClassTable, worst: int = 20) -> None:
-        self.metrics = SegmentationMetrics(classes)
+        self.scores = ImageSetScores(classes)
         self.curve = BinaryPrecisionRecallCurve(_THRESHOLDS, ignore_index=-1, validate_args=False)
         self.has_curve = False
         self._worst: list[tuple[float, int, Bad]] = []  # a heap, the least bad first
@@ -85,7 +86,7 @@ class Evaluation:
     def add(self, segmenter: Segmenter, item: Labelled) -> None:
         """Segment an image and count it."""
         result = segmenter.segment(item.image)
-        self.metrics.update(result.mask, item.mask, item.instances)
+        self.scores.update(result.mask, item.mask, item.instances)
         if isinstance(result, HostSegmentation):  # else the logits are on a device
             truth = np.where(item.mask == IGNORE_ID, -1, item.mask > 0)
             self.curve.update(
@@ -95,20 +96,18 @@ class Evaluation:
         self._keep(item, result.mask)
 
     def _keep(self, item: Labelled, mask: np.ndarray) -> None:
-        known = item.mask != IGNORE_ID
-        truth, cones = (item.mask > 0) & known, (mask > 0) & known
-        total = int(truth.sum()) + int(cones.sum())
-        dice = 2 * int((truth & cones).sum()) / total if total else 1.0
-        if len(self._worst) == self._most and -dice <= self._worst[0][0]:
+        counts = confusion_matrix(item.mask, mask, len(self.scores.classes.names))
+        score = float(np.nan_to_num(dice(counts), nan=1.0))  # no cone and none found: perfect
+        if len(self._worst) == self._most and -score <= self._worst[0][0]:
             return
         scale = min(1.0, _WORST_WIDTH / mask.shape[1])
         size = (round(mask.shape[1] * scale), round(mask.shape[0] * scale))
-        bad = Bad(dice, item.name, cv2.resize(item.image, size, interpolation=cv2.INTER_AREA),
+        bad = Bad(score, item.name, cv2.resize(item.image, size, interpolation=cv2.INTER_AREA),
                   *(cv2.resize(m, size, interpolation=cv2.INTER_NEAREST)
                     for m in (item.mask, mask)))
         self._count += 1
         # The count decides between equal ones, before arrays would be compared.
-        heapq.heappush(self._worst, (-dice, self._count, bad))
+        heapq.heappush(self._worst, (-score, self._count, bad))
         if len(self._worst) > self._most:
             heapq.heappop(self._worst)
 

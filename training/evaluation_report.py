@@ -26,7 +26,7 @@ figure { margin: 0 0 1.5rem; } img { max-width: 100%; } figcaption { color: #555
 
 
 def plot_confusion(path: Path, scores: dict[str, Any]) -> None:
-    """Draw the confusion of pixels, rows (true) in percent; `scores` are `metrics.compute`."""
+    """Draw the confusion of pixels, rows (true) in percent; scores: of `ImageSetScores`."""
     from matplotlib.figure import Figure
     table = np.array(scores['confusion'], float)
     share = 100 * table / np.maximum(table.sum(1, keepdims=True), 1)

@@ -12,12 +12,14 @@ from eunet_ros.model.checkpoint import (
     load_checkpoint,
 )
 from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
+from eunet_ros.model.common.metrics.pixels import dice, iou, miou
 from eunet_ros.model.eunet import EUnet, get_variant
 from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.losses import segmentation_loss, with_background
 from eunet_ros.training.widening import widen
 from lightning.pytorch import LightningModule
 from lion_pytorch import Lion
+import numpy as np
 import torch
 from torchmetrics.classification import MulticlassConfusionMatrix
 
@@ -128,15 +130,11 @@ class SegmentationTask(LightningModule):
                                       self.trainer.callback_metrics.items() if k != 'loss'}
 
     def scores(self) -> dict[str, float]:
-        """Return binary dice, iou per class and miou over the cone classes present."""
-        table = self.confusion.compute().double()  # (truth, prediction)
-        cone = table[1:, 1:].sum()
-        dice = 2 * cone / (2 * cone + table[0, 1:].sum() + table[1:, 0].sum()).clamp(min=1)
-        union = table.sum(0) + table.sum(1) - table.diag()
-        iou = table.diag() / union.clamp(min=1)
-        present = table.sum(1)[1:] > 0
-        scores = {'dice': dice, 'miou': iou[1:][present].mean()}
-        scores.update({f'iou/{n}': iou[i] for i, n in enumerate(self.classes.names) if i})
+        """Return dice, miou, and iou per class; 0 for a class in neither truth nor masks."""
+        table, names = self.confusion.compute().cpu().numpy(), self.classes.names
+        scores = {'dice': np.nan_to_num(dice(table)), 'miou': miou(table, len(names))}
+        values = np.nan_to_num(iou(table, len(names)))
+        scores.update({f'iou/{n}': v for n, v in zip(names[1:], values[1:])})
         return {k: float(v) for k, v in scores.items()}
 
     def configure_optimizers(self) -> dict[str, Any]:

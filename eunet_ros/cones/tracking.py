@@ -1,7 +1,7 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-A light tracker in the image: a cone keeps its number, does not blink and does not change class.
+A light tracker in the image: a cone keeps its number, does not flicker and does not change class.
 
 Each cone is expected where its motion since the last frames leads, and the nearest cone found
 there is the same one. Its class is the one that it was taken for most of late, weighted by

@@ -29,7 +29,7 @@ from eunet_ros.bags.writer import BagWriter
 from eunet_ros.cones.drawing import draw_cones, draw_from_above
 from eunet_ros.demo.cones import DemoCones
 from eunet_ros.evaluation.page.frame_pictures import draw_mask, draw_sheet
-from eunet_ros.evaluation.scoring.pixel_scores import Confusion, IGNORE
+from eunet_ros.evaluation.scoring.truth import as_binary
 from eunet_ros.images.conversions import (
     compressed_to_bgr,
     compressed_to_mask,
@@ -39,6 +39,8 @@ from eunet_ros.images.conversions import (
 )
 from eunet_ros.images.video import letterbox, open_video
 from eunet_ros.model.common.classes import ClassTable
+from eunet_ros.model.common.files import rounded
+from eunet_ros.model.common.metrics.pixels import confusion_matrix, pixel_scores
 from eunet_ros.replay.drive import DemoError, DriveRecord
 import numpy as np
 
@@ -102,23 +104,19 @@ class RecordedDrive:
                                 else image_to_mask)(msg)
                     except ConversionError as error:
                         raise BagError(f'Ground truth on {topic.name}: {error}') from error
-                    yield self.sent_of[stamp], self._as_binary(mask)
-
-    def _as_binary(self, mask: np.ndarray) -> np.ndarray:
-        """Make all cones one class where the weights know no more."""
-        if len(self.classes.names) > 2:
-            return mask
-        return np.where(mask == IGNORE, IGNORE, mask > 0).astype(np.uint8)
+                    yield self.sent_of[stamp], (
+                        as_binary(mask) if len(self.classes.names) == 2 else mask)
 
 
 def score(drive: RecordedDrive) -> dict[str, Any]:
     """Return dice, iou and miou, all None without ground truth; raises ValueError (BagError)."""
-    confusion = Confusion(len(drive.classes.names))
+    names = drive.classes.names
+    counts = np.zeros((len(names) + 1, len(names) + 1), np.int64)
     for sent, truth in drive.truths():
         mask = drive.mask(sent)
         if mask is not None:
-            confusion.add(truth, mask)
-    return confusion.report(drive.classes.names)
+            counts += confusion_matrix(truth, mask, len(names))
+    return rounded(pixel_scores(counts, names), 4)
 
 
 def write_recordings(folder: Path, drive: RecordedDrive, hz: float,

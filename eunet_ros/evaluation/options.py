@@ -13,12 +13,14 @@ from eunet_ros.calibration.mounting_file import find_mounting, MOUNTING, read_mo
 from eunet_ros.evaluation.run.plan import (
     BagPlan,
     content_of,
+    FORMAT,
     LIVE,
     OFFLINE,
     Plan,
     RECORDED,
     WeightsPlan,
 )
+from eunet_ros.evaluation.scoring.metric_table import metrics_of
 from eunet_ros.evaluation.scoring.truth import find_truth_topic, open_truth
 from eunet_ros.model.common.files import read_yaml
 from eunet_ros.model.engines import AUTO, ENGINES, PRECISIONS
@@ -79,10 +81,10 @@ def parser() -> argparse.ArgumentParser:
     again = out.add_mutually_exclusive_group()
     again.add_argument('--resume', action='store_true', help='go on with an unfinished evaluation')
     again.add_argument('--restart', action='store_true', help='give an unfinished one up')
+    most = [metric.name for metric in metrics_of() if metric.less_is_better]
     gate = p.add_argument_group('gate (exit code 1 where it fails)')
     gate.add_argument('--fail-under', action='append', default=[], metavar='NAME=VALUE',
-                      help='such as dice=0.9; of names that end in _ms, of false_cones, '
-                           'blink_rate and class_change_rate, less is better')
+                      help=f'such as dice=0.9; the most it may be for {", ".join(most)}')
     gate.add_argument('--baseline', type=Path, metavar='REPORT', help='report.json to hold up to')
     live = p.add_argument_group('live, through the running node')
     live.add_argument('--live', action='store_true',
@@ -174,7 +176,7 @@ def make_plan(o: argparse.Namespace, cores: int) -> tuple[Plan, list[str]]:
     workers = min(len(bags), o.processes or cores) if mode == OFFLINE else 1
     plan = Plan(mode, bags, weights, truth, node, max(1, min(_MOST_SHARDS, cores // workers)),
                 workers, cores // workers if workers > 1 else 0, o.one_at_a_time,
-                {'rate': o.rate} if o.live else {})
+                {'rate': o.rate} if o.live else {}, FORMAT)
     if o.truth:
         open_truth(truth, Path(bags[0].path), plan.truth_classes).close()
     return plan, refused

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from eunet_ros.model.common.errors import one_line
+import numpy as np
 import yaml
 
 MAX_YAML_BYTES = 2 ** 20  # of a file that a person writes
@@ -52,6 +53,21 @@ def write_json(path: Path, content: Any, indent: int = 2) -> None:
     with written_beside(path) as beside:
         beside.write_text(json.dumps(content, indent=indent, allow_nan=False) + '\n',
                           encoding='utf-8')
+
+
+def rounded(value: Any, digits: int) -> Any:
+    """Return the same with plain, rounded numbers that JSON has; None for NaN and infinity."""
+    if isinstance(value, dict):
+        return {str(k): rounded(v, digits) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(v, digits) for v in value]
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, (float, np.floating)):
+        return round(float(value), digits) if np.isfinite(value) else None
+    return value
 
 
 class _PlainLoader(yaml.SafeLoader):

@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The tracker: numbers that stay, classes that do not flicker, cones that do not blink."""
+"""The tracker: numbers that stay, classes that do not change, cones that do not flicker."""
 from dataclasses import replace
 
 from eunet_ros.cones.detection import find_cones

@@ -107,7 +107,7 @@ def test_scores_of_a_binary_model(tmp_path):
 
 def test_truth_of_another_size(tmp_path):
     source = BagSource(make_bag(tmp_path / 'in', 1))
-    with pytest.raises(ValueError, match='of different images'):
+    with pytest.raises(ValueError, match='size of the ground truth'):
         score(recorded(tmp_path, source, [np.zeros((24, 32), np.uint8)]))
 
 

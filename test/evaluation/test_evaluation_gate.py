@@ -3,42 +3,43 @@
 """Limits and baselines of an evaluation."""
 import copy
 import json
+from pathlib import Path
 
-from eunet_ros.evaluation.run.plan import BagPlan
+from eunet_ros.evaluation.run.plan import BagPlan, FORMAT
 from eunet_ros.evaluation.scoring.gate import (
     check,
     check_frames,
     check_names,
     figures,
-    known_names,
     parse_gates,
     read_baseline,
     table_lines,
 )
+from eunet_ros.evaluation.scoring.metric_table import metrics_of
+from eunet_ros.model.common.metrics.cones import HEIGHT_BINS
 import pytest
 
-HEIGHTS = ('<10', '10-19', '20-39', '>=40')
 REPORT = {
-    'format': 1, 'mode': 'offline',
+    'format': FORMAT, 'mode': 'offline',
     'bags': [{'label': 'drive', 'image_topic': '/cam', 'frames_done': 10}],
     'weights': [{
         'label': 'A', 'classes': ['background', 'blue_cone'],
-        'scores': {'dice': 0.91, 'miou': 0.8, 'recall': 0.7, 'false_cones_per_image': 0.5,
-                   'classes': {'blue_cone': {'iou': 0.8}},
-                   'recall_by_height': {h: {'found': 0.5} for h in HEIGHTS}},
-        'steadiness': {'blink_rate': 0.02, 'class_change_rate': None}}],
+        'scores': {'dice': 0.91, 'miou': 0.8, 'recall': {'recall': 0.7},
+                   'false_cones_per_image': 0.5, 'iou': {'blue_cone': 0.8},
+                   'recall_by_height': {h: {'recall': 0.5} for h in HEIGHT_BINS}},
+        'steadiness': {'flicker_rate': 0.02, 'class_change_rate': None}}],
     'speed': {'A': {'latency_ms': {'p50': 20.0, 'p90': 25.0, 'p99': 30.0, 'max': 90.0}}}}
 
 
 def judged(*texts, report=REPORT, baseline=None):
-    return {row.name: row.failed for row in check(report, parse_gates(texts), baseline)}
+    return {row.metric.name: row.failed for row in check(report, parse_gates(texts), baseline)}
 
 
 def test_gates():
     assert judged('dice=0.9', 'iou_blue_cone=0.81', 'p99_ms=40', 'p50_ms=19', 'false_cones=0.5',
-                  'recall_10-19px=0.6', 'blink_rate=0.01') == {
+                  'recall_10-19px=0.6', 'flicker_rate=0.01') == {
         'dice': False, 'iou_blue_cone': True, 'p99_ms': False, 'p50_ms': True,
-        'false_cones': False, 'recall_10-19px': True, 'blink_rate': True}
+        'false_cones': False, 'recall_10-19px': True, 'flicker_rate': True}
 
 
 def test_what_was_not_measured_fails():
@@ -64,7 +65,9 @@ def test_baseline(tmp_path):
     (tmp_path / 'report.json').write_text(json.dumps(REPORT))
     assert read_baseline(tmp_path) == read_baseline(tmp_path / 'report.json') == REPORT
     (tmp_path / 'other.json').write_text('{"dice": 1}')
-    for path, words in (('other.json', 'is not the report.json'), ('none', 'There is no report')):
+    (tmp_path / 'old.json').write_text(json.dumps({**REPORT, 'format': 1}))
+    for path, words in (('other.json', 'is not the report.json'), ('none', 'There is no report'),
+                        ('old.json', f'has the format 1, expected {FORMAT}')):
         with pytest.raises(ValueError, match=words):
             read_baseline(tmp_path / path)
     check_frames(REPORT, [BagPlan('drive', '/b', '/cam', 'x', 10, '')])
@@ -81,6 +84,35 @@ def test_gates_that_are_none(text, words):
 
 
 def test_names_are_those_of_the_figures():
-    assert set(figures(REPORT)) - {'iou_blue_cone'} == known_names() - {'masked'}
+    assert list(figures(REPORT)) == [m.name for m in metrics_of(['background', 'blue_cone'])]
+    assert [name for name, value in figures(REPORT).items() if value is None] == [
+        'class_change_rate', 'masked']
     with pytest.raises(ValueError, match="no class 'red_cone', expected one of blue_cone"):
         check_names(parse_gates(['iou_red_cone=0.5']), ['background', 'blue_cone'])
+
+
+def test_a_class_that_new_weights_no_longer_know_fails():
+    fewer = copy.deepcopy(REPORT)
+    fewer['weights'][0].update(classes=['background'])
+    rows = check(fewer, [], REPORT)
+    assert [row.metric.name for row in rows if row.failed] == ['iou_blue_cone']
+
+
+def test_a_metric_as_people_read_it():
+    shown = {metric.name: metric for metric in metrics_of(['background', 'blue_cone'])}
+    assert len(shown) == len(metrics_of()) + 1
+    assert shown['dice'].text(0.91) == '0.9100'
+    assert shown['flicker_rate'].text(0.0242) == '2.42 %'
+    assert shown['p99_ms'].text(30.04) == '30.0 ms'
+    assert shown['iou_blue_cone'].text(None) == '–'
+
+
+def test_live_figures_are_those_of_the_node():
+    live = {'latency_ms': {'p50': 50.0, 'p99': 70.0}, 'masked_share': 0.99}
+    found = figures({**REPORT, 'live': {'A': live}})
+    assert (found['p50_ms'], found['p90_ms'], found['masked']) == (50.0, None, 0.99)
+
+
+def test_the_documentation_names_every_metric():
+    page = (Path(__file__).parents[2] / 'docs' / 'evaluation.md').read_text(encoding='utf-8')
+    assert [metric.name for metric in metrics_of() if f'`{metric.name}`' not in page] == []

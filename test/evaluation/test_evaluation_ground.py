@@ -89,7 +89,8 @@ def test_places_in_the_report_the_bag_and_the_page(drive, tiny_weights):
     positions = report['weights'][0]['positions']
     assert (positions['frames'], positions['cones_per_image']) == (FRAMES, 1.0)
     near = positions['by_distance']['<5']
-    assert (near['cones'], near['found'], near['right_class'], near['compared']) == (6, 1, 1, 6)
+    assert (near['cones'], near['recall'], near['recall_right_class'], near['compared']) == (
+        6, 1, 1, 6)
     # Both are the way that a plate is from its edge farther; one pixel aside is 1/15.5 m.
     assert near['error_m']['p50'] == pytest.approx(1 / 15.5, rel=0.1)
     assert near['error_share_p50'] == pytest.approx(1 / 15.5 / 3.4, rel=0.15)

@@ -3,9 +3,10 @@
 """How steady masks are on drives: what is counted, and the command."""
 import json
 
+from eunet_ros.model.common.metrics.cones import MISSED
 from eunet_ros.training.renderer import render_scene
 from eunet_ros.training.tools import steadiness
-from eunet_ros.training.tools.steadiness import MISSED, seen_cones, Steadiness
+from eunet_ros.training.tools.steadiness import seen_cones, Steadiness
 import numpy as np
 import pytest
 
@@ -14,36 +15,49 @@ def rows(*frames):
     counts = Steadiness()
     for frame in frames:
         counts.add(frame)
-    return {row['height_px']: row for row in counts.to_report()}
+    return counts.to_report()['by_height']
 
 
 def test_a_cone_that_stays_is_steady():
     row = rows({7: (1, 30)}, {7: (1, 31)}, {7: (1, 33)})['20-39']
-    assert (row['pairs'], row['both'], row['triples']) == (2, 2, 1)
-    assert (row['flicker'], row['class_change'], row['gap']) == (0, 0, 0)
+    assert (row['in_view_twice'], row['seen_twice'], row['seen_before_and_after']) == (2, 2, 1)
+    assert (row['flicker_rate'], row['class_change_rate'], row['detection_change_rate']) == (
+        0, 0, 0)
 
 
-def test_a_change_of_class_and_a_gap_are_told_apart():
+def test_changes_of_class_and_of_detection_and_flicker_are_told_apart():
     row = rows({7: (1, 30)}, {7: (2, 30)}, {7: (MISSED, 30)}, {7: (2, 30)})['20-39']
-    assert row['changes'] == 1 and row['both'] == 1
-    assert row['flickers'] == 2 and row['pairs'] == 3
-    assert row['gaps'] == 1 and row['triples'] == 2
+    assert (row['class_changes'], row['seen_twice']) == (1, 1)
+    assert (row['detection_changes'], row['in_view_twice']) == (2, 3)
+    assert (row['flickering'], row['seen_before_and_after']) == (1, 1)
 
 
-def test_a_cone_that_goes_out_of_view_is_no_gap():
+def test_a_cone_that_stays_missed_does_not_flicker():
+    row = rows({7: (1, 30)}, {7: (MISSED, 30)}, {7: (MISSED, 30)})['20-39']
+    assert (row['flickering'], row['seen_before_and_after'], row['flicker_rate']) == (0, 0, None)
+    assert row['detection_changes'] == 1
+
+
+def test_a_cone_that_goes_out_of_view_does_not_flicker():
     row = rows({7: (1, 30)}, {}, {7: (1, 30)})['20-39']
-    assert (row['pairs'], row['triples']) == (0, 0)
-    assert row['flicker'] is None
+    assert (row['in_view_twice'], row['seen_before_and_after']) == (0, 0)
+    assert row['detection_change_rate'] is None
 
 
 def test_heights_and_drives_are_kept_apart():
     counts = Steadiness()
     counts.add({1: (1, 9), 2: (1, 10), 3: (1, 40)})
     counts.add({1: (1, 9), 2: (MISSED, 19), 3: (1, 400)})
-    assert [row['pairs'] for row in counts.to_report()] == [1, 0, 1]
+    by_height = counts.to_report()['by_height']
+    assert [row['in_view_twice'] for row in by_height.values()] == [1, 1, 0, 1]
     counts.start()
     counts.add({2: (1, 19)})
-    assert [row['pairs'] for row in counts.to_report()] == [1, 0, 1]
+    assert counts.to_report()['by_height'] == by_height
+
+
+def test_the_height_of_a_flickering_cone_is_that_of_the_frame_it_is_missed_in():
+    by_height = rows({7: (1, 18)}, {7: (MISSED, 19)}, {7: (1, 20)})
+    assert [row['flickering'] for row in by_height.values()] == [0, 1, 0, 0]
 
 
 def test_what_a_cone_is_taken_for():
@@ -62,8 +76,9 @@ def test_command(tmp_path, capsys):
                  '--input-size', '96', '160', '--engine', 'torch', '--json', str(path)]
     assert steadiness.main(arguments) == 0
     report = json.loads(path.read_text())
-    assert [row['height_px'] for row in report['steadiness']] == ['10-19', '20-39', '40+']
-    assert report['steadiness'][0]['pairs'] > 0
+    by_height = report['steadiness']['by_height']
+    assert list(by_height) == ['<10', '10-19', '20-39', '>=40']
+    assert by_height['10-19']['in_view_twice'] > 0
     assert 'class change' in capsys.readouterr().out
     assert steadiness.main(arguments) == 1
     assert 'exists: choose another --json' in capsys.readouterr().err

@@ -153,6 +153,7 @@ def test_few_modules_stand_in_no_room():
 
 @pytest.mark.parametrize('module', ['eunet_ros', 'eunet_ros.model', 'eunet_ros.model.engines',
                                     'eunet_ros.model.common.classes',
+                                    'eunet_ros.model.common.metrics.pixels',
                                     'eunet_ros.model.processing'])
 def test_import_without_torch(module):
     # torch takes seconds to import: what needs names or classes only does without it.

@@ -7,7 +7,7 @@ from eunet_ros.training.data.sets import open_sets
 from eunet_ros.training.renderer import render_scene
 from eunet_ros.training.renderer.profiles import HARD
 from eunet_ros.training.tools import mine
-from eunet_ros.training.tools.mine import false_cone, main
+from eunet_ros.training.tools.mine import largest_false_cone, main
 import numpy as np
 import pytest
 
@@ -30,12 +30,12 @@ def test_the_largest_false_cone():
     truth[5:25, 5:20] = 2
     predicted[5:25, 5:22] = 1               # of the wrong colour, but on a cone
     predicted[40:43, 40:43] = 3             # too small
-    assert false_cone(predicted, truth) is None
+    assert largest_false_cone(truth, predicted) is None
     predicted[30:34, 10:15] = 4
     predicted[30:40, 50:60] = 1
-    assert false_cone(predicted, truth) == (34, 54)
+    assert largest_false_cone(truth, predicted) == (34, 54)
     truth[30:32, 50:60] = 2                 # a fifth of it is a cone
-    assert false_cone(predicted, truth) == (32, 12)
+    assert largest_false_cone(truth, predicted) == (32, 12)
 
 
 def test_scenes_to_look_in_have_no_cone_and_are_not_those_that_score():
@@ -53,7 +53,8 @@ def test_mined_parts_are_trained_on(simple, tmp_path, capsys):
     assert parts.shape[1:] == (128, 160, 4) and 0 < len(parts) <= 24
     assert f'a false cone in {len(parts)} of 24 scenes' in capsys.readouterr().out
     rule = BlueWalls()
-    assert all(false_cone(rule(part[..., :3]), part[..., 3]) is not None for part in parts)
+    assert all(largest_false_cone(part[..., 3], rule(part[..., :3])) is not None
+               for part in parts)
 
     again = tmp_path / 'again.npy'
     main([*options[:-1], str(again)])

@@ -7,9 +7,9 @@ Find rendered scenes in which weights see a cone where none is, to train on: har
     python training/train.py … --weights eunet_s --hard-images runs/hard.npy
 
 Half of the scenes are as in training, half have no cone and much in the colours of cones. Of each
-scene in which a cone is seen that is none (as `SegmentationMetrics` counts them) the part around
-the largest is kept, with its truth. Shrivastava et al., "Training Region-based Object Detectors
-with Online Hard Example Mining", arXiv:1604.03540.
+scene with a false cone (defined in model/common/metrics) the part around the largest is kept, with
+its truth. Shrivastava et al., "Training Region-based Object Detectors with Online Hard Example
+Mining", arXiv:1604.03540.
 """
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if __package__ in (None, ''):  # run as a script from a checkout that is not ins
 import cv2
 from eunet_ros.model.checkpoint import load_checkpoint
 from eunet_ros.model.common.files import written_beside
+from eunet_ros.model.common.metrics.false_cones import find_false_cones
 from eunet_ros.model.segmenter import Segmenter
 from eunet_ros.training.data.parallel import parallel_map
 from eunet_ros.training.data.rendered import VALIDATION_SEED
-from eunet_ros.training.metrics import FALSE_CONE_ONE_IN, MIN_FALSE_PIXELS
 from eunet_ros.training.renderer import render_scene
 from eunet_ros.training.renderer.profiles import HARD, TRAIN
 import numpy as np
@@ -37,22 +37,17 @@ from rich.progress import track
 _Task = tuple[str, str, int, tuple[int, int], tuple[int, int]]
 
 
-def false_cone(predicted: np.ndarray, truth: np.ndarray) -> tuple[int, int] | None:
+def largest_false_cone(truth: np.ndarray, predicted: np.ndarray) -> tuple[int, int] | None:
     """
-    Return the middle (v, u) [px] of the largest blob that is a false cone, None where none is.
+    Return the middle (v, u) [px] of the largest false cone, None where there is none.
 
-    predicted, truth: class ids, (h, w) uint8.
+    truth, predicted: class ids, (h, w) uint8.
     """
-    blobs = (predicted > 0).view(np.uint8)
-    count, labels, stats, middles = cv2.connectedComponentsWithStats(blobs, connectivity=8)
-    touching = np.bincount(labels[truth > 0], minlength=count)
-    size = stats[:, cv2.CC_STAT_AREA].copy()
-    size[FALSE_CONE_ONE_IN * touching >= size] = 0
-    size[0] = 0
-    worst = int(size.argmax())
-    if size[worst] < MIN_FALSE_PIXELS:
+    found = find_false_cones(truth, predicted)
+    if not len(found.pixels):
         return None
-    return round(middles[worst][1]), round(middles[worst][0])
+    v, u = found.middle[found.pixels.argmax()]
+    return round(v), round(u)
 
 
 @lru_cache(maxsize=1)
@@ -65,7 +60,7 @@ def _mine(task: _Task) -> np.ndarray | None:
     weights, engine, seed, (height, width), crop = task
     cv2.setNumThreads(1)
     scene = render_scene(seed, height, width, (TRAIN, HARD)[seed // 2 % 2])
-    middle = false_cone(_segmenter(weights, engine)(scene.image), scene.mask)
+    middle = largest_false_cone(scene.mask, _segmenter(weights, engine)(scene.image))
     if middle is None:
         return None
     v, u = (min(max(m - c // 2, 0), s - c) for m, c, s in zip(middle, crop, (height, width)))

@@ -6,15 +6,14 @@ Measure how steady masks are on rendered drives: whether a cone that stays in vi
     python training/tools/steadiness.py --weights eunet_n
     python training/tools/steadiness.py --weights eunet_n --drives 1 --frames 30
 
-Of cones that are seen in two frames that follow each other, it counts those that are found in one
-of them only, and of those found in both, those whose class changed; and of cones that are seen in
-three, those that vanish for the middle one alone.
+Flicker and changes of class are those of model/common/metrics, of cones that are in view in all
+the frames. Here the truth is known, so detection changes are counted, too: of cones in view in two
+frames that follow each other, those that are found in one of them only.
 """
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 import sys
 from typing import Any
@@ -24,23 +23,29 @@ if __package__ in (None, ''):  # run as a script from a checkout that is not ins
 
 from eunet_ros.model.common.classes import cone_classes
 from eunet_ros.model.common.files import write_json
+from eunet_ros.model.common.metrics.cones import (
+    cone_outcomes,
+    height_bin,
+    HEIGHT_BINS,
+    MISSED,
+    numbered_cones,
+)
+from eunet_ros.model.common.metrics.flicker import FlickerCounts
+from eunet_ros.model.common.metrics.pixels import ratio_or_none
 from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.model.engines import AUTO, EngineError, ENGINES
 import numpy as np
 
 SEED = 500  # of the first drive; no bundled one has it
-HEIGHTS = ((10, 20), (20, 40), (40, 10_000))  # pixels in the image, high excluded
-MISSED = 0  # seen, but not found: less than half of its visible pixels are of any cone
 
 
-@dataclass
 class Steadiness:
-    """Counts over frames that follow each other; `rows` has one per range of heights."""
+    """Counts over frames that follow each other."""
 
-    rows: dict[tuple[int, int], dict[str, int]] = field(default_factory=lambda: {
-        heights: dict.fromkeys(('pairs', 'flickers', 'both', 'changes', 'triples', 'gaps'), 0)
-        for heights in HEIGHTS})
-    _before: list[dict[int, tuple[int, int]]] = field(default_factory=list)
+    def __init__(self) -> None:
+        self._flicker = FlickerCounts()
+        self._detection = np.zeros((len(HEIGHT_BINS), 2), np.int64)  # in view twice, changes
+        self._before: list[dict[int, tuple[int, int]]] = []
 
     def start(self) -> None:
         """Begin another drive: what comes next does not follow what came before."""
@@ -48,40 +53,29 @@ class Steadiness:
 
     def add(self, cones: dict[int, tuple[int, int]]) -> None:
         """
-        Count a frame: of each cone that is seen, by its number, what it is taken for and how high.
+        Count a frame: of each cone that is in view, by its number, its predicted class and height.
 
-        That is its predicted class id, or MISSED, and its height in pixels.
+        The class is an id, or MISSED; the height is in pixels.
         """
-        last = self._before[-1] if self._before else {}
+        first, last = ([{}, {}] + self._before)[-2:]
         for number, (found, height) in cones.items():
-            row = self._row(height)
-            if row is None or number not in last:
+            if number not in last:
                 continue
-            was = last[number][0]
-            row['pairs'] += 1
-            row['flickers'] += (found == MISSED) != (was == MISSED)
-            if found != MISSED and was != MISSED:
-                row['both'] += 1
-                row['changes'] += found != was
-            first = self._before[-2].get(number) if len(self._before) > 1 else None
-            if first is not None:
-                row['triples'] += 1
-                row['gaps'] += was == MISSED and MISSED not in (first[0], found)
+            before, height_before = last[number]
+            changes = (found == MISSED) != (before == MISSED)
+            self._detection[height_bin(height)] += 1, changes
+            if MISSED not in (found, before):
+                self._flicker.add_seen_twice(height, found != before)
+            if MISSED not in (found, first.get(number, (MISSED, 0))[0]):
+                self._flicker.add_seen_around(height_before, before == MISSED)
         self._before = [*self._before[-1:], cones]
 
-    def _row(self, height: int) -> dict[str, int] | None:
-        return next((row for (low, high), row in self.rows.items() if low <= height < high), None)
-
-    def to_report(self) -> list[dict[str, Any]]:
-        """Return one row per range of heights: counts, and shares of them (None for no cone)."""
-        report = []
-        for (low, high), row in self.rows.items():
-            shares = {name: (row[part] / row[whole] if row[whole] else None)
-                      for name, part, whole in (('flicker', 'flickers', 'pairs'),
-                                                ('class_change', 'changes', 'both'),
-                                                ('gap', 'gaps', 'triples'))}
-            report.append({'height_px': f'{low}-{high - 1}' if high < 10_000 else f'{low}+',
-                           **row, **shares})
+    def to_report(self) -> dict[str, Any]:
+        """Return what `FlickerCounts` reports, by height also detection changes."""
+        report = self._flicker.to_report()
+        for row, (twice, changes) in zip(report['by_height'].values(), self._detection):
+            row.update({'in_view_twice': int(twice), 'detection_changes': int(changes),
+                        'detection_change_rate': ratio_or_none(changes, twice)})
         return report
 
 
@@ -92,16 +86,11 @@ def seen_cones(mask: np.ndarray, scene: Any, min_visible: float = 0.5,
 
     mask: (h, w) uint8 class ids. Cones of which less than `min_visible` shows are left out.
     """
-    found = {}
-    for number, cone in enumerate(scene.cones, start=1):
-        if cone.visible_fraction < min_visible:
-            continue
-        u0, v0, u1, v1 = cone.box
-        own = scene.instances[v0:v1, u0:u1] == number
-        votes = np.bincount(mask[v0:v1, u0:u1][own], minlength=2)
-        taken = int(1 + votes[1:].argmax()) if 2 * votes[1:].sum() >= own.sum() else MISSED
-        found[cone.index] = taken, cone.height_px
-    return found
+    outcomes = cone_outcomes(scene.mask, mask, numbered_cones(scene.mask, scene.instances))
+    taken = dict(zip(outcomes.cone.tolist(), outcomes.taken_for.tolist()))
+    return {cone.index: (taken[number], cone.height_px)
+            for number, cone in enumerate(scene.cones, start=1)
+            if cone.visible_fraction >= min_visible and number in taken}
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -158,8 +147,17 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _share(value: float | None) -> str:
-    return '-' if value is None else f'{100 * value:.2f} %'
+def table_lines(report: dict[str, Any]) -> list[str]:
+    """Return what `Steadiness` reports as the lines of a table."""
+    lines = [f'{"height px":>9}{"cones":>9}{"flicker":>10}{"class change":>14}'
+             f'{"detection change":>18}']
+    for name, row in report['by_height'].items():
+        flicker, class_change, detection_change = (
+            '-' if row[key] is None else f'{100 * row[key]:.2f} %'
+            for key in ('flicker_rate', 'class_change_rate', 'detection_change_rate'))
+        lines.append(f'{name:>9}{row["in_view_twice"]:>9}{flicker:>10}{class_change:>14}'
+                     f'{detection_change:>18}')
+    return lines
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -186,10 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print('steadiness: interrupted, nothing was written.', file=sys.stderr)
         return 130
-    print(f'{"height":>8} {"cones":>8} {"flicker":>9} {"class change":>13} {"one-frame gap":>14}')
-    for row in report['steadiness']:
-        print(f'{row["height_px"]:>8} {row["pairs"]:>8} {_share(row["flicker"]):>9} '
-              f'{_share(row["class_change"]):>13} {_share(row["gap"]):>14}')
+    print('\n'.join(table_lines(report['steadiness'])))
     return 0
 
 

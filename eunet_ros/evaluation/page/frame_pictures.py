@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import cv2
 from eunet_ros.cones.drawing import draw_cones
 from eunet_ros.cones.ground import Located
-from eunet_ros.evaluation.scoring.pixel_scores import IGNORE
 from eunet_ros.images.overlay import blend_overlay
+from eunet_ros.model.common.classes import IGNORE_ID
 import numpy as np
 
 _PAPER, _INK, _FAINT = (28, 24, 22), (240, 240, 240), (165, 160, 155)  # BGR
@@ -37,7 +37,7 @@ def draw_comparison(image: np.ndarray, mask: np.ndarray, truth: np.ndarray,
     """
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
     out = (grey * 0.45).astype(np.uint8)
-    known = truth != IGNORE
+    known = truth != IGNORE_ID
     right = known & (truth > 0) & (mask == truth)
     out[right] = table_bgr[mask[right]]
     out[known & (truth > 0) & (mask == 0)] = _MISSED

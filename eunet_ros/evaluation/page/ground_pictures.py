@@ -16,10 +16,10 @@ from eunet_ros.evaluation.page.pictures import data_uri, decoded_image, rows_of
 from eunet_ros.evaluation.page.recordings import Overlays
 from eunet_ros.evaluation.run.journal import Row
 from eunet_ros.evaluation.run.plan import bag_files, Plan
-from eunet_ros.evaluation.scoring.pixel_scores import IGNORE
 from eunet_ros.evaluation.scoring.score import find_truth
 from eunet_ros.evaluation.scoring.summary import FrameFigures
 from eunet_ros.evaluation.scoring.truth import open_truth, Truth
+from eunet_ros.model.common.classes import IGNORE_ID
 import numpy as np
 
 SHOWN = 3
@@ -88,8 +88,8 @@ def _one(plan: Plan, frame: FrameFigures, row: Row, image: np.ndarray, overlays:
     p, known = places.parameters, []
     true, _ = find_truth(truth, frame.stamp, image.shape[:2], plan.truth['tolerance_ns'])
     if true is not None:
-        cones = places.place_true(find_cones(np.where(true == IGNORE, 0, true).astype(np.uint8)),
-                                  true.shape).located
+        mask = np.where(true == IGNORE_ID, 0, true).astype(np.uint8)
+        cones = places.place_true(find_cones(mask), true.shape).located
         known = [(x, y, kind) for (x, y, _), kind in zip(
             cones.xyz.tolist(), cones.cones.class_id.tolist())] if cones else []
     out = GroundFrame(plan.bags[frame.bag].label, frame.index, frame.stamp, frame.placed,

@@ -34,8 +34,8 @@ def _distances(report: dict[str, Any]) -> str:
         errors = both([f'{number(b and b["error_m"]["p50"], 2)}, '
                        f'{number(b and b["error_m"]["p90"], 2)}' for b in bins])
         rows.append([f'{escape(interval(name))} m',
-                     str(max(b['cones'] for b in bins if b)), cell('found'), cell('right_class'),
-                     errors, cell('error_share_p50', percent=True)])
+                     str(max(b['cones'] for b in bins if b)), cell('recall'),
+                     cell('recall_right_class'), errors, cell('error_share_p50', percent=True)])
     text = (f'<p class="small faint">Flat ground, the camera mounted as told. Cones with a '
             f'position: {placed} an image.')
     if not rows:

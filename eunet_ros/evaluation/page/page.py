@@ -27,6 +27,7 @@ from eunet_ros.evaluation.page.tables import (
     title_of,
 )
 from eunet_ros.evaluation.run.plan import Plan
+from eunet_ros.evaluation.scoring.metric_table import entry_of, metrics_of
 from eunet_ros.evaluation.scoring.summary import FrameFigures
 from eunet_ros.model.common.files import written_beside
 
@@ -84,24 +85,12 @@ def _tint(k: int, values: Sequence[str]) -> str:
 
 
 def _tiles(report: dict[str, Any]) -> str:
-    weights, tiles = report['weights'], []
-    scores = [w['scores'] or {} for w in weights]
-    if any(scores):
-        tiles += [_tile('Dice, cone or not', [number(s.get('dice')) for s in scores]),
-                  _tile('mIoU over cone classes', [number(s.get('miou')) for s in scores]),
-                  _tile('cones found', [number(s.get('recall'), percent=True) for s in scores]),
-                  _tile('false cones an image', [number(s.get('false_cones_per_image'), 2)
-                                                 for s in scores])]
-    tiles.append(_tile('cones that blink', [
-        number(w['steadiness']['blink_rate'], percent=True) for w in weights]))
-    source = report.get('live') or report['speed']
-    tiles.append(_tile('latency p50 / p99', [
-        f'{number(source[w["label"]]["latency_ms"]["p50"], 1)} / '
-        f'{number(source[w["label"]]["latency_ms"]["p99"], 1)} ms' for w in weights]))
-    if report.get('live'):
-        tiles.append(_tile('images masked', [
-            number(report['live'][w['label']]['masked_share'], percent=True) for w in weights]))
-    elif report['run'].get('images_per_s'):
+    entries, tiles = [entry_of(report, k) for k in range(len(report['weights']))], []
+    for metric in metrics_of():
+        values = [metric.value(entry) for entry in entries]
+        if metric.as_tile and any(value is not None for value in values):
+            tiles.append(_tile(metric.title, [*map(metric.text, values)]))
+    if not report.get('live') and report['run'].get('images_per_s'):
         tiles.append(_tile('evaluated', [f'{report["run"]["images_per_s"]:.1f} images/s']))
     return f'<div class="tiles">{"".join(tiles)}</div>'
 
@@ -168,18 +157,19 @@ def _cones(plan: Plan, frames: Sequence[FrameFigures]) -> str:
             if any(v > 0 for v in values):
                 series.append((f'rgb{color}', values))
                 keys.append(color_key(name, color))
-        blinking = [_NAN if f.blinking[k] is None else float(f.blinking[k]) for f in frames]
+        flickering = [_NAN if f.flickering[k] is None else float(f.flickering[k])
+                      for f in frames]
         label = f' ({weights.label})' if len(plan.weights) > 1 else ''
         starts = _starts(frames)
         lines = charts.timeline(series, 'cones', 'Cones over frames', how='mean', starts=starts)
-        blinks = charts.timeline([(_COLORS[k], blinking)], 'cones', 'Blinking cones over frames',
-                                 starts=starts)
+        flicker = charts.timeline([(_COLORS[k], flickering)], 'cones',
+                                  'Flickering cones over frames', starts=starts)
         if lines:
             drawn.append(f'<div><h3>Cones of each class{label}</h3>'
                          f'<p class="small">{" ".join(keys)}</p>{lines}</div>')
-        if blinks:
-            drawn.append(f'<div><h3>Blinking cones{label}</h3><p class="small faint">There in the '
-                         f'frame before and the frame after, not between.</p>{blinks}</div>')
+        if flicker:
+            drawn.append(f'<div><h3>Flickering cones{label}</h3><p class="small faint">Found in '
+                         f'the frame before and the frame after, not between.</p>{flicker}</div>')
     if not drawn:
         return ''
     return f'<h2>Cones over the drive</h2><div class="two">{"".join(drawn)}</div>'
@@ -205,7 +195,7 @@ def _worst(plan: Plan, report: dict[str, Any], worst: Sequence[WorstFrame]) -> s
             f'<span class="faint">({frame.stamp / 1e9:.3f} s)</span>: {escape(frame.why)}'
             f'</figcaption>{row("whole" if zoomed else "whole only", 1)}{zoomed}</figure>')
     order = ('lowest Dice first' if report['frames_with_truth']
-             else 'most blinking cones first: there is no ground truth')
+             else 'most flickering cones first: there is no ground truth')
     return (f'<h2>The {len(worst)} worst frames</h2><p class="small faint">{order}; below each '
             f'the part with the largest error, enlarged.</p><p class="small">{keys}</p>'
             f'{"".join(figures)}')

@@ -16,11 +16,11 @@ from eunet_ros.evaluation.page.frame_pictures import draw_mask
 from eunet_ros.evaluation.page.recordings import Overlays
 from eunet_ros.evaluation.run.journal import read_rows, Row
 from eunet_ros.evaluation.run.plan import bag_files, BagFiles, Plan
-from eunet_ros.evaluation.scoring.pixel_scores import IGNORE
 from eunet_ros.evaluation.scoring.score import find_truth
 from eunet_ros.evaluation.scoring.summary import FrameFigures
 from eunet_ros.evaluation.scoring.truth import as_binary, open_truth
 from eunet_ros.images.conversions import compressed_to_bgr, image_to_bgr
+from eunet_ros.model.common.classes import IGNORE_ID
 import numpy as np
 
 WORST = 20
@@ -50,7 +50,7 @@ def choose_worst(frames: Sequence[FrameFigures], count: int = WORST) -> list[int
     Return the places of the worst frames, the worst first.
 
     With truth those of the lowest Dice, then of the most wrong pixels; without, those with the
-    most blinking cones. Of frames that follow each other closely one is taken, while there are
+    most flickering cones. Of frames that follow each other closely one is taken, while there are
     others.
     """
     def key(place: int) -> tuple[float, float] | None:
@@ -58,8 +58,8 @@ def choose_worst(frames: Sequence[FrameFigures], count: int = WORST) -> list[int
         dice = [d for d in f.dice if d is not None]
         if dice:
             return min(dice), -max(w for w in f.wrong if w is not None)
-        blinking = max((b for b in f.blinking if b), default=0)
-        return (2.0, -blinking) if blinking else None
+        flickering = max((n for n in f.flickering if n), default=0)
+        return (2.0, -flickering) if flickering else None
     ranked = sorted((k, place) for place in range(len(frames)) if (k := key(place)) is not None)
     ranked = [place for k, place in ranked if k[0] < 1.0 or k[0] == 2.0]
     chosen: list[int] = []
@@ -192,7 +192,7 @@ def _one(plan: Plan, frame: FrameFigures, image: np.ndarray, masks: Sequence[Any
     panels, wrong = [], np.zeros(image.shape[:2], bool)
     tables = [w.table for w in plan.weights]
     if true is not None:
-        panels.append(('truth', np.where(true == IGNORE, 0, true).astype(np.uint8),
+        panels.append(('truth', np.where(true == IGNORE_ID, 0, true).astype(np.uint8),
                        plan.truth_classes.table_bgr))
     for weights, table, mask in zip(plan.weights, tables, masks):
         if mask is None:
@@ -201,10 +201,10 @@ def _one(plan: Plan, frame: FrameFigures, image: np.ndarray, masks: Sequence[Any
         panels.append((name, mask, table.table_bgr))
         if true is not None:
             own = as_binary(true) if len(table.names) == 2 else true
-            wrong |= (own != IGNORE) & (own != mask)
+            wrong |= (own != IGNORE_ID) & (own != mask)
     shown = [f'{f"{w.label} " if len(plan.weights) > 1 else ""}{d:.3f}'
              for w, d in zip(plan.weights, frame.dice) if d is not None]
     why = (f'Dice {", ".join(shown)}' if shown
-           else f'{max(b for b in frame.blinking if b)} blinking cones')
+           else f'{max(n for n in frame.flickering if n)} flickering cones')
     return WorstFrame(plan.bags[frame.bag].label, frame.index, frame.stamp, why, draw_frame(
         image, panels, crop_of(wrong) if wrong.any() else None))

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from eunet_ros.evaluation.run.percentiles import percentiles
-from eunet_ros.evaluation.run.plan import Plan
+from eunet_ros.evaluation.run.plan import FORMAT, Plan
 from eunet_ros.evaluation.scoring.summary import FrameFigures, Summary
-from eunet_ros.model.common.files import written_beside
+from eunet_ros.model.common.files import rounded, written_beside
 import numpy as np
 
-FORMAT = 1
 MEASURED = ('speed', 'run', 'live')   # what no two runs have in common
 
 
@@ -52,27 +51,12 @@ def make_report(plan: Plan, summary: Summary, partial: list[str], engines: list[
         'run': run}
     if live is not None:
         report['live'] = live
-    return rounded(report)
+    return rounded(report, 6)
 
 
 def comparable(report: dict[str, Any]) -> dict[str, Any]:
     """Return a report without what is measured: equal for equal frames, weights and engines."""
     return {name: value for name, value in report.items() if name not in MEASURED}
-
-
-def rounded(value: Any, digits: int = 6) -> Any:
-    """Return the same with plain numbers, rounded, that JSON has."""
-    if isinstance(value, dict):
-        return {str(k): rounded(v, digits) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [rounded(v, digits) for v in value]
-    if isinstance(value, (bool, np.bool_)):
-        return bool(value)
-    if isinstance(value, np.integer):
-        return int(value)
-    if isinstance(value, (float, np.floating)):
-        return round(float(value), digits) if np.isfinite(value) else None
-    return value
 
 
 def write_metrics(path: Path, plan: Plan, frames: Sequence[FrameFigures]) -> None:
@@ -88,7 +72,7 @@ def write_metrics(path: Path, plan: Plan, frames: Sequence[FrameFigures]) -> Non
     for w in plan.weights:
         end = f'_{w.label.lower()}' if several else ''
         columns += [f'{name}{end}' for name in (
-            'dice', 'wrong_pixels', 'cones', 'with_position', *w.table.names[1:], 'blinking',
+            'dice', 'wrong_pixels', 'cones', 'with_position', *w.table.names[1:], 'flickering',
             *(f'{s}_ms' for s in stages))]
     with written_beside(path) as beside, open(beside, 'w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
@@ -103,7 +87,7 @@ def write_metrics(path: Path, plan: Plan, frames: Sequence[FrameFigures]) -> Non
                         '' if cones is None else sum(cones), _number(f.placed[k]),
                         *(cones if cones is not None
                           else [''] * (len(plan.weights[k].classes) - 1)),
-                        _number(f.blinking[k]), *(ms.get(s, '') for s in stages)]
+                        _number(f.flickering[k]), *(ms.get(s, '') for s in stages)]
             writer.writerow(row)
 
 

@@ -11,6 +11,8 @@ from typing import Any
 from eunet_ros.evaluation.page import charts
 from eunet_ros.evaluation.page.text import bag_notes
 from eunet_ros.evaluation.run.plan import Plan
+from eunet_ros.evaluation.scoring.metric_table import metrics_of
+from eunet_ros.model.common.metrics.false_cones import MIN_FALSE_PIXELS
 
 
 def escape(text: str) -> str:
@@ -88,11 +90,12 @@ def classes_section(plan: Plan, report: dict[str, Any]) -> str:
             + '</div><div><h3>Cones</h3>'
             + table(['class', 'in the truth', 'found', 'right class', 'false'], cones)
             + '<p class="small faint">Found: at least half of its pixels are taken for some cone. '
-              'False: less than a tenth of its pixels lies on true cones.</p></div></div>')
+              f'False: a connected part of the mask, of {MIN_FALSE_PIXELS} pixels or more, of '
+              'which less than a tenth lies on true cones.</p></div></div>')
 
 
 def sizes_section(report: dict[str, Any]) -> str:
-    """Return recall and blinking by the height of cones."""
+    """Return recall, flicker and changes of class by the height of cones."""
     weights = report['weights']
     scored = [w for w in weights if w['scores']]
     rows = []
@@ -101,13 +104,14 @@ def sizes_section(report: dict[str, Any]) -> str:
         row = [escape(label)]
         if scored:
             found = [w['scores']['recall_by_height'][name] for w in scored]
-            row += [f'{found[0]["cones"]}', both([number(f['found']) for f in found]),
-                    both([number(f['right_class']) for f in found])]
-        blinks = [w['steadiness']['by_height'][name] for w in weights]
-        row.append(both([number(b['rate'], percent=True) for b in blinks]))
+            row += [f'{found[0]["cones"]}', both([number(f['recall']) for f in found]),
+                    both([number(f['recall_right_class']) for f in found])]
+        steady = [w['steadiness']['by_height'][name] for w in weights]
+        row += [both([number(s[key], percent=True) for s in steady])
+                for key in ('flicker_rate', 'class_change_rate')]
         rows.append(row)
     head = ['height in the image', *(['cones', 'found', 'right class'] if scored else []),
-            'blinking']
+            'flickering', 'class changes']
     return f'<h2>By the size of cones</h2><div class="two"><div>{table(head, rows)}</div></div>'
 
 
@@ -147,8 +151,8 @@ def comparison_section(report: dict[str, Any]) -> str:
     if not compared:
         return ''
     parts = []
-    for name, title in (('dice', 'Dice, cone or not'), ('miou', 'mIoU')):
-        entry = compared.get(name)
+    for metric in metrics_of():
+        entry, title = compared.get(metric.name), metric.title
         if not entry or entry['difference'] is None or not entry['interval_95']:
             continue
         low, high = entry['interval_95']

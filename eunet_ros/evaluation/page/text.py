@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from eunet_ros.evaluation.scoring.metric_table import entry_of, metrics_of
+
 
 def number(value: float | None, digits: int = 3) -> str:
     """Return a number for people, - for none."""
@@ -19,30 +21,20 @@ def result_lines(report: dict[str, Any], folder: Path) -> list[str]:
 
     def add(name: str, *values: str) -> None:
         rows.append([name, *values])
-    scores = [w['scores'] or {} for w in report['weights']]
-    if any(scores):
-        add('Dice, cone or not', *(number(s.get('dice'), 4) for s in scores))
-        add('mIoU', *(number(s.get('miou'), 4) for s in scores))
-        names = dict.fromkeys(n for w in report['weights'] for n in w['classes'][1:])
-        for name in names:
-            values = [s.get('classes', {}).get(name, {}).get('iou') for s in scores]
-            if any(v is not None for v in values):
-                add(f'IoU {name}', *(number(v, 4) for v in values))
-        add('cones found', *(number(s.get('recall')) for s in scores))
-        add('false cones an image', *(number(s.get('false_cones_per_image')) for s in scores))
-    add('blinking cones', *(
-        '-' if w['steadiness']['blink_rate'] is None
-        else f'{100 * w["steadiness"]["blink_rate"]:.2f} %' for w in report['weights']))
-    if any(w['positions'] for w in report['weights']):
+    entries = [entry_of(report, k) for k in range(len(report['weights']))]
+    # Each class once, in the order of the first weights that have it.
+    names = dict.fromkeys(name for entry in entries for name in entry['classes'][1:])
+    for metric in metrics_of(['', *names]):
+        values = [metric.value(entry) for entry in entries]
+        if metric.in_terminal and any(value is not None for value in values):
+            add(metric.title, *map(metric.text, values))
+    if any(entry['positions'] for entry in entries):
         add('cones with a position, an image', *(
-            number(w['positions'] and w['positions']['cones_per_image'], 1)
-            for w in report['weights']))
-    speed = [report['speed'][w['label']] for w in report['weights']]
-    add('latency p50, p99', *(f'{number(s["latency_ms"]["p50"], 1)}, '
-                              f'{number(s["latency_ms"]["p99"], 1)} ms' for s in speed))
+            number(entry['positions'] and entry['positions']['cones_per_image'], 1)
+            for entry in entries))
     if 'live' in report:
         live = [report['live'][w['label']] for w in report['weights']]
-        add('images masked, dropped', *(f'{x["masked"]}, {x["dropped"]}' for x in live))
+        add('images dropped', *(str(x['dropped']) for x in live))
         for label in live[0]['bags']:
             waits = [x['bags'][label].get('queueing_ms') or {} for x in live]
             add('queueing p50, p99', *(f'{number(q.get("p50"), 1)}, {number(q.get("p99"), 1)} ms'

@@ -13,6 +13,7 @@ from eunet_ros.model.common.classes import ClassTable, cone_classes
 from eunet_ros.model.common.files import write_json
 
 PLAN_FILE = 'plan.json'
+FORMAT = 2  # of journals and of report.json; it counts up where a metric is defined differently
 OFFLINE, LIVE, RECORDED = 'offline', 'live', 'recorded'
 
 
@@ -65,6 +66,7 @@ class Plan:
     truth: see `open_truth`, with 'tolerance_ns'. node: parameters of the node that the frames
     are run with. shards: processes that score a bag. workers: bags that are segmented at once;
     threads: CPU threads of each engine, 0 for all. alone: nothing runs beside the engine.
+    report_format: the FORMAT of the version that made the plan.
     """
 
     mode: str
@@ -77,6 +79,7 @@ class Plan:
     threads: int = 0
     alone: bool = False
     live: dict[str, Any] = field(default_factory=dict)
+    report_format: int = 1
 
     @property
     def truth_classes(self) -> ClassTable:
@@ -86,7 +89,8 @@ class Plan:
 
     def key(self) -> dict[str, Any]:
         """Return what decides the result."""
-        return {'mode': self.mode, 'live': self.live, 'node': self.node, 'truth': self.truth,
+        return {'format': self.report_format, 'mode': self.mode, 'live': self.live,
+                'node': self.node, 'truth': self.truth,
                 'bags': [(b.label, b.content, b.image_topic, b.frames, b.mounting)
                          for b in self.bags],
                 'weights': [(w.given, w.sha256, tuple(w.input_size), w.classes)
@@ -94,9 +98,10 @@ class Plan:
 
     def difference(self, other: Plan) -> str:
         """Return in words where another plan differs, '' where it does not."""
-        words = {'mode': 'mode', 'live': 'the options of live replay',
-                 'node': "the node's parameters", 'truth': 'the ground truth',
-                 'bags': 'the bags, their files, topic or mounting', 'weights': 'the weights'}
+        words = {'format': 'the version of the program', 'mode': 'mode',
+                 'live': 'the options of live replay', 'node': "the node's parameters",
+                 'truth': 'the ground truth', 'bags': 'the bags, their files, topic or mounting',
+                 'weights': 'the weights'}
         ours, theirs = self.key(), other.key()
         return ', '.join(words[name] for name in ours
                          if json.dumps(ours[name]) != json.dumps(theirs[name]))

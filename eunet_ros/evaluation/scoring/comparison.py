@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from eunet_ros.evaluation.scoring.pixel_scores import Confusion
+from eunet_ros.model.common.metrics.pixels import dice, miou, plain
 import numpy as np
 
 DRAWS, SEED = 2000, 20260101
@@ -21,11 +21,9 @@ RUN_NS = 1_000_000_000   # frames that are drawn together
 _CHUNK = 100             # draws at a time, for the memory
 
 
-def scores_of(counts: np.ndarray) -> dict[str, float | None]:
-    """Return Dice of cone or not, and mIoU, of (k + 1, k + 1) counts [true, predicted]."""
-    confusion = Confusion(len(counts) - 1)
-    confusion.counts = counts
-    return {'dice': confusion.dice(), 'miou': confusion.miou()}
+def _scores(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Return dice and miou of (..., k + 1, k + 1) counts [true, predicted]; NaN for none."""
+    return {'dice': dice(counts), 'miou': miou(counts, counts.shape[-1] - 1)}
 
 
 def runs_of(stamps: Sequence[tuple[int, int]]) -> np.ndarray:
@@ -38,19 +36,6 @@ def runs_of(stamps: Sequence[tuple[int, int]]) -> np.ndarray:
     return np.array(runs, np.int64)
 
 
-def _many(counts: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the scores of (draws, k + 1, k + 1) counts; NaN where there is none."""
-    with np.errstate(invalid='ignore', divide='ignore'):
-        hits = counts[:, 1:, 1:].sum((1, 2))
-        dice = 2 * hits / (2 * hits + counts[:, 0, 1:].sum(1) + counts[:, 1:, 0].sum(1))
-        diagonal = np.diagonal(counts, axis1=1, axis2=2)
-        iou = diagonal / (counts.sum(1) + counts.sum(2) - diagonal)
-        there = counts.sum(2) > 0
-        there[:, 0] = there[:, -1] = False
-        miou = np.where(there, np.nan_to_num(iou), 0).sum(1) / there.sum(1)
-    return {'dice': dice, 'miou': miou}
-
-
 def _interval(a: np.ndarray, b: np.ndarray, draws: int, seed: int,
               ) -> dict[str, list[float] | None]:
     """Return the 95 % interval of B - A; a, b: (units, k + 1, k + 1) counts of the same units."""
@@ -59,7 +44,7 @@ def _interval(a: np.ndarray, b: np.ndarray, draws: int, seed: int,
     differences: dict[str, list[np.ndarray]] = {}
     for start in range(0, draws, _CHUNK):
         weights = rng.multinomial(n, np.full(n, 1 / n), min(_CHUNK, draws - start)).astype(float)
-        ours, theirs = (_many((weights @ flat).reshape(-1, *shape)) for flat, shape in (
+        ours, theirs = (_scores((weights @ flat).reshape(-1, *shape)) for flat, shape in (
             (flat_a, a.shape[1:]), (flat_b, b.shape[1:])))
         for name in ours:
             differences.setdefault(name, []).append(theirs[name] - ours[name])
@@ -80,7 +65,7 @@ def compare(a: np.ndarray, b: np.ndarray, runs: np.ndarray, same_classes: bool,
     a, b: (frames, k + 1, k + 1) counts [true, predicted] of the same frames; runs: see `runs_of`.
     same_classes: whether their class ids mean the same; else miou is left out.
     """
-    whole = scores_of(a.sum(0)), scores_of(b.sum(0))
+    whole = _scores(a.sum(0)), _scores(b.sum(0))
     starts = np.flatnonzero(np.diff(runs, prepend=-1))
     blocks = [np.add.reduceat(counts, starts, axis=0) for counts in (a, b)]
     by_run, by_frame = _interval(*blocks, draws, seed), _interval(a, b, draws, seed)
@@ -88,10 +73,9 @@ def compare(a: np.ndarray, b: np.ndarray, runs: np.ndarray, same_classes: bool,
     for name in ('dice', 'miou') if same_classes else ('dice',):
         first, second = whole[0][name], whole[1][name]
         report[name] = {
-            'a': first, 'b': second,
-            'difference': None if first is None or second is None else second - first,
+            'a': plain(first), 'b': plain(second), 'difference': plain(second - first),
             'interval_95': by_run[name], 'interval_95_of_single_frames': by_frame[name]}
-    dice = [_many(counts)['dice'] for counts in (a, b)]
-    report['frames_better'] = {'a': int((dice[0] > dice[1]).sum()),
-                               'b': int((dice[1] > dice[0]).sum())}
+    first, second = dice(a), dice(b)
+    report['frames_better'] = {'a': int((first > second).sum()),
+                               'b': int((second > first).sum())}
     return report

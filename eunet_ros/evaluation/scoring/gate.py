@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from eunet_ros.evaluation.run.folder import read_report
-from eunet_ros.evaluation.run.plan import BagPlan
-from eunet_ros.evaluation.scoring.score import HEIGHT_BINS
+from eunet_ros.evaluation.run.plan import BagPlan, FORMAT
+from eunet_ros.evaluation.scoring.metric_table import entry_of, Metric, metrics_of
 
 # Of a baseline: how much worse is still the same. Scores repeat to the digit on one machine; on
 # another, with other rounding, nearly. Milliseconds differ from run to run.
 SCORE_SLACK, TIME_SLACK = 0.002, 0.25
-_LESS_IS_BETTER = ('false_cones', 'blink_rate', 'class_change_rate')
 
 
 class Gate(NamedTuple):
@@ -26,46 +25,19 @@ class Gate(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """A figure, what it is held up to, and whether it fails; found None: it was not measured."""
+    """A metric, its limit, and whether it fails; found None: it was not measured."""
 
-    name: str
+    metric: Metric
     found: float | None
     limit: float | None
     before: float | None
     failed: bool
 
 
-def less_is_better(name: str) -> bool:
-    """Return whether a figure is the better the less it is."""
-    return name.endswith('_ms') or name in _LESS_IS_BETTER
-
-
 def figures(report: dict[str, Any]) -> dict[str, float | None]:
-    """Return the figures of the first weights by the names that gates use."""
-    weights = report['weights'][0]
-    scores, speed = weights['scores'] or {}, report['speed'][weights['label']]
-    found: dict[str, float | None] = {
-        'dice': scores.get('dice'), 'miou': scores.get('miou'), 'recall': scores.get('recall'),
-        'false_cones': scores.get('false_cones_per_image')}
-    for name in weights['classes'][1:]:
-        found[f'iou_{name}'] = scores.get('classes', {}).get(name, {}).get('iou')
-    for name in HEIGHT_BINS:
-        found[f'recall_{name}px'] = scores.get('recall_by_height', {}).get(name, {}).get('found')
-    for name in ('blink_rate', 'class_change_rate'):
-        found[name] = weights['steadiness'][name]
-    live = report.get('live', {}).get(weights['label'])
-    if live:
-        found['masked'] = live['masked_share']
-    for name in ('p50', 'p90', 'p99', 'max'):
-        found[f'{name}_ms'] = (live or speed)['latency_ms'][name]
-    return found
-
-
-def known_names() -> set[str]:
-    """Return the names that every report has; those of classes come with the weights."""
-    return {'dice', 'miou', 'recall', 'false_cones', 'blink_rate', 'class_change_rate', 'masked',
-            *(f'recall_{name}px' for name in HEIGHT_BINS),
-            *(f'{name}_ms' for name in ('p50', 'p90', 'p99', 'max'))}
+    """Return the metrics of the first weights by name, None for what was not measured."""
+    entry = entry_of(report, 0)
+    return {metric.name: metric.value(entry) for metric in metrics_of(entry['classes'])}
 
 
 def parse_gates(texts: Sequence[str]) -> list[Gate]:
@@ -80,10 +52,11 @@ def parse_gates(texts: Sequence[str]) -> list[Gate]:
         except ValueError:
             raise ValueError(f'Expected --fail-under NAME=VALUE such as dice=0.9, found {text!r}.'
                              ) from None
-        if name not in known_names() and not name.startswith('iou_'):
-            near = difflib.get_close_matches(name, known_names(), 1)
+        known = [metric.name for metric in metrics_of()]  # those of classes come with the weights
+        if name not in known and not name.startswith('iou_'):
+            near = difflib.get_close_matches(name, known, 1)
             hint = f'did you mean {near[0]}?' if near else (
-                f'expected one of {", ".join(sorted(known_names()))} or iou_<class>.')
+                f'expected one of {", ".join(known)} or iou_<class>.')
             raise ValueError(f'There is no figure {name!r} to hold up to a limit; {hint}')
         gates.append(Gate(name, limit))
     return gates
@@ -102,6 +75,9 @@ def read_baseline(path: Path | None) -> dict[str, Any] | None:
     if report is None:
         raise ValueError(f'{path} is not the report.json of an evaluation: choose another '
                          '--baseline.')
+    if report['format'] != FORMAT:
+        raise ValueError(f'{path} has the format {report["format"]}, expected {FORMAT}: other '
+                         'versions define some metrics differently. Evaluate those weights again.')
     return report
 
 
@@ -112,16 +88,19 @@ def check(report: dict[str, Any], gates: Sequence[Gate],
 
     Raises ValueError where a gate's class is unknown.
     """
-    now, rows = figures(report), []
-    check_names(gates, report['weights'][0]['classes'])
+    now, classes = figures(report), report['weights'][0]['classes']
+    metrics = {metric.name: metric for metric in metrics_of(classes)}
+    check_names(gates, classes)
+    rows = []
     for name, limit in gates:
-        found = now.get(name)
-        failed = found is None or (found > limit if less_is_better(name) else found < limit)
-        rows.append(Verdict(name, found, limit, None, failed))
+        found = now[name]
+        rows.append(Verdict(metrics[name], found, limit, None,
+                            found is None or _is_worse(metrics[name], found, limit)))
     if baseline is not None:
         before = figures(baseline)
-        rows += [_held_up(name, now.get(name), before[name])
-                 for name in before if before[name] is not None]
+        rows += [_held_up(metric, now.get(metric.name), before[metric.name])
+                 for metric in metrics_of(baseline['weights'][0]['classes'])
+                 if before[metric.name] is not None]
     return rows
 
 
@@ -146,16 +125,20 @@ def _words(rows: Sequence[tuple[str, str, int]]) -> str:
     return ', '.join(f'{frames} of {label} ({topic})' for label, topic, frames in rows)
 
 
-def _held_up(name: str, found: float | None, before: float) -> Verdict:
-    if found is None:
-        return Verdict(name, None, None, before, True)
-    if name.endswith('_ms'):
-        # A single slow frame says little, so the maximum is told and never fails.
+def _is_worse(metric: Metric, found: float, limit: float) -> bool:
+    return found > limit if metric.less_is_better else found < limit
+
+
+def _held_up(metric: Metric, found: float | None, before: float) -> Verdict:
+    if metric.unit == 'ms':
         limit = before * (1 + TIME_SLACK)
-        return Verdict(name, found, limit, before, found > limit and name != 'max_ms')
-    limit = before + SCORE_SLACK if less_is_better(name) else before - SCORE_SLACK
-    return Verdict(name, found, limit, before,
-                   found > limit if less_is_better(name) else found < limit)
+    else:
+        limit = before + (SCORE_SLACK if metric.less_is_better else -SCORE_SLACK)
+    if found is None:
+        return Verdict(metric, None, None, before, True)
+    # A single slow frame says little, so the maximum never fails.
+    failed = _is_worse(metric, found, limit) and metric.name != 'max_ms'
+    return Verdict(metric, found, limit, before, failed)
 
 
 def table_lines(rows: Sequence[Verdict]) -> list[str]:
@@ -164,14 +147,12 @@ def table_lines(rows: Sequence[Verdict]) -> list[str]:
     lines = []
     if failed:
         lines.append(f'{"figure":<24}{"found":>10}{"limit":>12}{"before":>10}')
-    for row in failed:
-        sign = '<=' if less_is_better(row.name) else '>='
-        limit = '-' if row.limit is None else f'{sign} {_short(row.limit)}'
-        lines.append(f'{row.name:<24}{_short(row.found):>10}{limit:>12}{_short(row.before):>10}')
-        if row.found is None:
-            lines[-1] += '   not measured' + (
-                ': no ground truth' if row.name.startswith(('dice', 'miou', 'iou', 'recall',
-                                                            'false')) else '')
+    for metric, found, limit, before, _ in failed:
+        sign = '<=' if metric.less_is_better else '>='
+        bound = '-' if limit is None else f'{sign} {_short(limit)}'
+        lines.append(f'{metric.name:<24}{_short(found):>10}{bound:>12}{_short(before):>10}')
+        if found is None:
+            lines[-1] += '   not measured' + (': no ground truth' if metric.needs_truth else '')
     lines.append(f'{len(failed)} of {len(rows)} figures fail.' if failed
                  else f'All {len(rows)} figures hold.')
     return lines

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from eunet_ros.evaluation.run.journal import Row
+from eunet_ros.model.common.metrics.cones import recall_row
 import numpy as np
 
 DISTANCE_EDGES = (5.0, 10.0, 15.0, 20.0)   # m from base_link: from each up to below the next
@@ -47,8 +48,7 @@ class Positions:
                 DISTANCE_BINS, self.counts.tolist(), self.errors):
             distance, error = np.array(pairs, float).reshape(-1, 2).T
             by_distance[name] = {
-                'cones': cones, 'found': found / cones if cones else None,
-                'right_class': right / cones if cones else None, 'compared': len(error),
+                **recall_row(cones, found, right), 'compared': len(error),
                 'error_m': {f'p{q}': float(np.percentile(error, q)) if len(error) else None
                             for q in (50, 90)},
                 'error_share_p50': float(np.median(error / distance)) if len(error) else None}

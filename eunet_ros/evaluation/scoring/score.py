@@ -22,73 +22,20 @@ from eunet_ros.evaluation.run.journal import Follower, Journal, Row
 from eunet_ros.evaluation.run.plan import bag_files, BagFiles, Plan
 from eunet_ros.evaluation.run.positions import distances_of, Places, position_errors
 from eunet_ros.evaluation.run.process import run_worker, Say
-from eunet_ros.evaluation.scoring.pixel_scores import Confusion, IGNORE
 from eunet_ros.evaluation.scoring.truth import as_binary, nearest, open_truth, Truth
-from eunet_ros.model.common.classes import ClassTable
+from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
+from eunet_ros.model.common.metrics.cones import boxed_cones, cone_outcomes
+from eunet_ros.model.common.metrics.false_cones import find_false_cones
+from eunet_ros.model.common.metrics.pixels import confusion_matrix
 import numpy as np
 
-HEIGHT_EDGES = (10, 20, 40)   # px of a cone in the image: from each up to below the next
-HEIGHT_BINS = ('<10', '10-19', '20-39', '>=40')
-_FALSE_SHARE = 0.1   # of a found cone's pixels that must lie on true cones, else it is false
 NICE = 10            # the engine comes first
 _POLL_S = 0.05
 _TELL_S = 0.25
 
 
-def count_pixels(truth: np.ndarray, mask: np.ndarray, classes: int) -> np.ndarray:
-    """
-    Return what Confusion(classes).add(truth, mask) counts, [true, predicted], faster.
-
-    Outside the rectangle around all that is not background, both are background. Raises
-    ValueError where the sizes differ.
-    """
-    confusion = Confusion(classes)
-    if truth.shape != mask.shape:
-        confusion.add(truth, mask)  # which says so
-    left, top, width, height = cv2.boundingRect(cv2.bitwise_or(truth, mask))
-    window = np.s_[top:top + height, left:left + width]
-    confusion.add(truth[window], mask[window])
-    confusion.counts[0, 0] += truth.size - width * height
-    return confusion.counts
-
-
-def height_bin(height: int) -> int:
-    """Return the number of the HEIGHT_BINS that a height in pixels falls into."""
-    return int(np.searchsorted(HEIGHT_EDGES, height, 'right'))
-
-
-def _own(ids: np.ndarray, cones: Cones, k: int) -> tuple[tuple[slice, slice], np.ndarray]:
-    u0, v0, u1, v1 = cones.box[k]
-    window = np.s_[v0:v1, u0:u1]
-    return window, ids[window] == cones.class_id[k]
-
-
-def found_cones(truth: np.ndarray, cones: Cones, mask: np.ndarray) -> list[list[int]]:
-    """
-    Return [height bin, true class, class it is taken for] of each true cone.
-
-    That class is the most frequent one on it, or 0 where less than half of its pixels are taken
-    for any cone.
-    """
-    rows = []
-    for k in range(len(cones)):
-        window, own = _own(truth, cones, k)
-        votes = np.bincount(mask[window][own], minlength=2)
-        hit = 2 * votes[1:].sum() >= own.sum()
-        rows.append([height_bin(int(cones.box[k, 3] - cones.box[k, 1])), int(cones.class_id[k]),
-                     1 + int(votes[1:].argmax()) if hit else 0])
-    return rows
-
-
-def false_cones(mask: np.ndarray, cones: Cones, truth: np.ndarray) -> list[int]:
-    """Return which cones of a mask lie on no true cone; on pixels to ignore nothing is false."""
-    rows = []
-    for k in range(len(cones)):
-        window, own = _own(mask, cones, k)
-        below = truth[window][own]
-        if (below > 0).sum() < _FALSE_SHARE * len(below):
-            rows.append(k)
-    return rows
+def _rows(cones: Cones) -> list[list[int]]:
+    return [[int(c), *map(int, box)] for c, box in zip(cones.class_id, cones.box)]
 
 
 def score_masks(masks: list[np.ndarray | None], truth: np.ndarray | None,
@@ -97,15 +44,17 @@ def score_masks(masks: list[np.ndarray | None], truth: np.ndarray | None,
     Return what is to be known of a frame's masks; see `score_frame` for the truth.
 
     tc: true cones by class; k: for each mask c, its confusion as [true, predicted, pixels]; o, its
-    cones as [class, u0, v0, u1, v1]; r, what `found_cones` returns, and f, `false_cones`. On the
-    ground: td: how far each true cone is; for each mask n, how many cones have a place, why, why
-    none has, and e, what `position_errors` returns.
+    cones as [class, u0, v0, u1, v1]; r, of each true cone [height in px, true class, class it is
+    taken for]; f, the classes of false cones. On the ground: td: how far each true cone is; for
+    each mask n, how many cones have a place, why, why none has, and e, what `position_errors`
+    returns.
     """
     row: Row = {'k': []}
     true_cones = true_seen = None
     if truth is not None:
-        known = np.where(truth == IGNORE, 0, truth).astype(np.uint8)
+        known = np.where(truth == IGNORE_ID, 0, truth).astype(np.uint8)
         true_cones = find_cones(known)
+        pixels = boxed_cones(known, _rows(true_cones))
         row['tc'] = np.bincount(true_cones.class_id, minlength=1).tolist()
         true_seen = places.place_true(true_cones, known.shape)
         row['td'] = distances_of(true_seen)
@@ -114,17 +63,17 @@ def score_masks(masks: list[np.ndarray | None], truth: np.ndarray | None,
             row['k'].append(None)
             continue
         cones = find_cones(mask)
-        entry: Row = {'o': [[int(c), *map(int, box)] for c, box in zip(
-            cones.class_id, cones.box)]}
+        entry: Row = {'o': _rows(cones)}
         seen = places.place(k, cones, mask.shape)
         entry.update({'why': seen.reason} if seen.located is None else
                      {'n': len(seen.located.cones)})
         if truth is not None:
             own = as_binary(truth) if len(table.names) == 2 else truth
-            counts = count_pixels(own, mask, len(table.names))
+            counts = confusion_matrix(own, mask, len(table.names))
             entry['c'] = [[int(t), int(p), int(counts[t, p])] for t, p in np.argwhere(counts)]
-            entry['r'] = found_cones(known, true_cones, mask)
-            entry['f'] = false_cones(mask, cones, truth)
+            outcomes = cone_outcomes(known, mask, pixels)
+            entry['r'] = np.stack(outcomes[1:], axis=1).tolist()
+            entry['f'] = find_false_cones(truth, mask).class_id.tolist()
             entry['e'] = position_errors(true_seen, seen)
         row['k'].append(entry)
     return row

@@ -1,12 +1,12 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Cones that blink: seen in the frame before and the frame after at one place, not between."""
+"""Flicker and changes of class without ground truth: cones are matched from frame to frame."""
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
-from eunet_ros.evaluation.scoring.score import height_bin, HEIGHT_BINS
+from eunet_ros.model.common.metrics.flicker import FlickerCounts
 import numpy as np
 
 _LONGEST_NS = 500_000_000   # between frames that still follow each other
@@ -75,29 +75,25 @@ def _bases(cones: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             np.maximum(1, cones[:, 4] - cones[:, 2]).astype(float))
 
 
-@dataclass
 class Steadiness:
     """
-    Counts blinking cones over frames that follow each other; no truth is needed.
+    Counts flickering cones over frames that follow each other; no truth is needed.
 
-    A cone blinks that is matched from one frame to the next but one while neither end is matched
-    to anything between. by_height: [cones seen before and after, those missing between] of each of
-    HEIGHT_BINS. both, changed: cones matched in two frames that follow each other, and those whose
-    class changed.
+    A cone flickers that is matched from one frame to the next but one while neither end is matched
+    to anything between.
     """
 
-    by_height: list[list[int]] = field(default_factory=lambda: [[0, 0] for _ in HEIGHT_BINS])
-    both: int = 0
-    changed: int = 0
-    _window: list[tuple[int, int, np.ndarray]] = field(default_factory=list)
-    _pairs: list[tuple[int, int]] = field(default_factory=list)
-    _moved: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    def __init__(self) -> None:
+        self._flicker = FlickerCounts()
+        self._window: list[tuple[int, int, np.ndarray]] = []
+        self._pairs: list[tuple[int, int]] = []
+        self._moved = np.zeros(2)
 
     def add(self, index: int, stamp: int, cones: np.ndarray | None) -> tuple[int, int] | None:
         """
         Take in the next frame: its stamp in ns and its cones (see `match_cones`), None: no mask.
 
-        Returns (index, blinking cones) of the frame before it, where that can be said.
+        Returns (index, flickering cones) of the frame before it, where that can be said.
         """
         if cones is None or (self._window
                              and not 0 < stamp - self._window[-1][1] <= _LONGEST_NS):
@@ -109,37 +105,31 @@ class Steadiness:
             last = self._window[-1][2]
             self._moved = common_motion(last, cones)
             self._pairs = match_cones(last, cones, self._moved)
-            self.both += len(self._pairs)
-            self.changed += sum(bool(last[i, 0] != cones[j, 0]) for i, j in self._pairs)
+            for i, j in self._pairs:
+                self._flicker.add_seen_twice(_height(cones[j]), last[i, 0] != cones[j, 0])
         self._window = [*self._window[-2:], (index, stamp, cones)]
-        return self._blinks(before, moved + self._moved) if len(self._window) == 3 else None
+        return self._flickering(before, moved + self._moved) if len(self._window) == 3 else None
 
-    def _blinks(self, before: list[tuple[int, int]], moved: np.ndarray) -> tuple[int, int]:
+    def _flickering(self, before: list[tuple[int, int]],
+                    moved: np.ndarray) -> tuple[int, int]:
         (_, _, first), (index, _, here), (_, _, last) = self._window
         stays = {j for _, j in before} & {i for i, _ in self._pairs}
         for row in stays:
-            self._count(here[row], 0)
+            self._flicker.add_seen_around(_height(here[row]), False)
         lone_first = np.delete(first, [i for i, _ in before], axis=0)
         lone_last = np.delete(last, [j for _, j in self._pairs], axis=0)
         count = 0
         for i, j in match_cones(lone_first, lone_last, moved):
             between = 0.5 * (lone_first[i] + lone_last[j])
             if not match_cones(between[None], here, np.zeros(2)):  # else it only moved oddly
-                self._count(lone_first[i], 1)
+                self._flicker.add_seen_around(_height(lone_first[i]), True)
                 count += 1
         return index, count
 
-    def _count(self, cone: np.ndarray, missing: int) -> None:
-        row = self.by_height[height_bin(int(cone[4] - cone[2]))]
-        row[0] += 1
-        row[1] += missing
+    def to_report(self) -> dict[str, Any]:
+        """Return what `FlickerCounts` reports."""
+        return self._flicker.to_report()
 
-    def to_report(self) -> dict[str, object]:
-        """Return counts and shares, None where nothing was counted."""
-        seen, missing = (sum(row[k] for row in self.by_height) for k in (0, 1))
-        return {
-            'seen_before_and_after': seen, 'blinking': missing,
-            'blink_rate': missing / seen if seen else None,
-            'class_change_rate': self.changed / self.both if self.both else None,
-            'by_height': {name: {'seen': a, 'blinking': b, 'rate': b / a if a else None}
-                          for name, (a, b) in zip(HEIGHT_BINS, self.by_height)}}
+
+def _height(cone: np.ndarray) -> int:
+    return int(cone[4] - cone[2])

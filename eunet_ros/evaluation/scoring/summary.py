@@ -13,11 +13,24 @@ from typing import Any
 
 from eunet_ros.evaluation.run.journal import read_rows, Row
 from eunet_ros.evaluation.run.plan import bag_files, BagFiles, BagPlan, Plan, WeightsPlan
-from eunet_ros.evaluation.scoring.comparison import compare, runs_of, scores_of
-from eunet_ros.evaluation.scoring.pixel_scores import Confusion
+from eunet_ros.evaluation.scoring.comparison import compare, runs_of
 from eunet_ros.evaluation.scoring.position_errors import Positions
-from eunet_ros.evaluation.scoring.score import counts_of, HEIGHT_BINS
+from eunet_ros.evaluation.scoring.score import counts_of
 from eunet_ros.evaluation.scoring.steadiness import Steadiness
+from eunet_ros.model.common.metrics.cones import (
+    count_cones,
+    HEIGHT_BINS,
+    recall,
+    recall_by_height,
+    recall_row,
+)
+from eunet_ros.model.common.metrics.pixels import (
+    dice,
+    iou,
+    pixel_scores,
+    plain,
+    ratio_or_none,
+)
 from eunet_ros.node.statistics import StreamMonitor
 import numpy as np
 
@@ -42,7 +55,7 @@ class FrameFigures:
     cones: list[list[int] | None]         # by class, background left out
     placed: list[int | None]              # cones with a place on the ground, None for withheld
     stage_ms: list[dict[str, float] | None]
-    blinking: list[int | None] = field(default_factory=list)
+    flickering: list[int | None] = field(default_factory=list)
 
 
 def merged_rows(files: BagFiles, shards: int) -> Iterator[tuple[Row, Row]]:
@@ -62,9 +75,8 @@ class WeightsSummary:
         self.plan, self.names = plan, plan.table.names
         n = len(self.names)
         self.counts: list[np.ndarray] = []      # of the frames with truth, in their order
-        self.confusion = Confusion(n)
-        self.heights = np.zeros((len(HEIGHT_BINS), 3), np.int64)  # cones, found, right class
-        self.cone_classes = np.zeros((256, 3), np.int64)
+        self.confusion = np.zeros((n + 1, n + 1), np.int64)
+        self.cones = np.zeros((len(HEIGHT_BINS), n + 1, n + 1), np.int64)  # see `count_cones`
         self.false = np.zeros(256, np.int64)
         self.found = np.zeros(256, np.int64)
         self.frames = self.scored = 0
@@ -79,27 +91,22 @@ class WeightsSummary:
         entry = row['k'][k]
         if entry is None:
             return None, None, None, None
-        binary = len(self.names) == 2
-        placed = self.positions.add(row, entry, binary)
+        n = len(self.names)
+        placed = self.positions.add(row, entry, n == 2)
         cones = np.array(entry['o'], np.int64).reshape(-1, 5)
         by_class = np.bincount(cones[:, 0], minlength=256)
         self.found += by_class
         self.frames += 1
-        seen = by_class[1:len(self.names)].tolist()
+        seen = by_class[1:n].tolist()
         if 'tc' not in row:
             return None, None, seen, placed
         self.scored += 1
-        counts = counts_of(entry['c'], len(self.names))
+        counts = counts_of(entry['c'], n)
         self.counts.append(counts.astype(np.int32))
-        self.confusion.counts += counts
-        for height, true_class, taken in entry['r']:
-            right = taken == true_class or (binary and taken > 0)
-            row = [1, taken > 0, right]
-            self.heights[height] += row
-            self.cone_classes[1 if binary else true_class] += row
-        for k in entry['f']:
-            self.false[cones[k, 0]] += 1
-        return scores_of(counts)['dice'], int(counts.sum() - np.trace(counts)), seen, placed
+        self.confusion += counts
+        self.cones += count_cones(*np.array(entry['r'], np.int64).reshape(-1, 3).T, n)
+        self.false += np.bincount(np.array(entry['f'], np.int64), minlength=256)
+        return plain(dice(counts)), int(counts.sum() - np.trace(counts)), seen, placed
 
     def to_report(self) -> dict[str, Any]:
         """Return the figures; None for those that nothing was counted for."""
@@ -114,26 +121,23 @@ class WeightsSummary:
             'scores': None}
         if not self.scored:
             return report
-        counts, iou = self.confusion.counts, self.confusion.iou()
+        counts, cones = self.confusion, self.cones.sum(0)
         classes = {}
-        for i, name in enumerate(names):
+        for i, (name, iou_of_class) in enumerate(zip(names, iou(counts, n))):
             hit, true, taken = (int(v) for v in (
                 counts[i, i], counts[i].sum(), counts[:, i].sum()))
-            cones = self.cone_classes[i]
+            found = recall_row(cones[i].sum(), cones[i, 1:].sum(), cones[i, i])
             classes[name] = {
-                'iou': iou[i], 'precision': hit / taken if taken else None,
-                'recall': hit / true if true else None, 'true_pixels': true,
-                'cones': int(cones[0]), 'cones_found': _ratio(cones[1], cones[0]),
-                'cones_right_class': _ratio(cones[2], cones[0]),
+                'iou': plain(iou_of_class), 'precision': ratio_or_none(hit, taken),
+                'recall': ratio_or_none(hit, true), 'true_pixels': true,
+                'cones': found['cones'], 'cones_found': found['recall'],
+                'cones_right_class': found['recall_right_class'],
                 'false_cones': int(self.false[i])}
+        false = int(self.false[1:n].sum())
         report['scores'] = {
-            'dice': self.confusion.dice(), 'miou': self.confusion.miou(), 'classes': classes,
-            'recall_by_height': {
-                name: {'cones': int(row[0]), 'found': _ratio(row[1], row[0]),
-                       'right_class': _ratio(row[2], row[0])}
-                for name, row in zip(HEIGHT_BINS, self.heights)},
-            'recall': _ratio(self.heights[:, 1].sum(), self.heights[:, 0].sum()),
-            'false_cones_per_image': float(self.false[1:n].sum() / self.scored),
+            **pixel_scores(counts, names), 'classes': classes,
+            'recall': recall(cones), 'recall_by_height': recall_by_height(self.cones),
+            'false_cones': false, 'false_cones_per_image': false / self.scored,
             # One row more: pixels whose true id is no class of these weights.
             'confusion': counts[:, :n].tolist()}
         return report
@@ -256,7 +260,7 @@ def summarise(plan: Plan, journal: Path, ends: list[Row],
                 cones = None if entry is None else np.array(entry['o'], np.int64).reshape(-1, 5)
                 said = w.steadiness.add(len(frames) - 1, frame['s'], cones)
                 if said and said[0] >= start:
-                    frames[said[0]].blinking[k] = said[1]
+                    frames[said[0]].flickering[k] = said[1]
         for w in weights:
             w.steadiness.add(-1, 0, None)
         bags.append(bag.to_report(truths[number], ends[number]))
@@ -277,7 +281,3 @@ def _common(weights: list[WeightsSummary], both: list[Any],
         rows = [next(counts) if f.dice[k] is not None or f.wrong[k] is not None else None
                 for f in with_truth]
         yield [row for row, stamp in zip(rows, both) if stamp is not None]
-
-
-def _ratio(part: Any, whole: Any) -> float | None:
-    return float(part / whole) if whole else None

@@ -18,9 +18,8 @@ from typing import Any, Protocol
 import cv2
 from eunet_ros.bags.messages import COMPRESSED_IMAGE, deserialise, IMAGE, stamp_of
 from eunet_ros.bags.reader import Bag, BagError, find_ground_truth, Topic
-from eunet_ros.evaluation.scoring.pixel_scores import IGNORE
 from eunet_ros.images.conversions import compressed_to_mask, image_to_mask
-from eunet_ros.model.common.classes import ClassTable
+from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.common.cone_annotations import BORDER, paint_mask, read_annotation
 from eunet_ros.model.common.supervisely import DataError
 import numpy as np
@@ -72,7 +71,7 @@ def nearest(stamps: list[int], stamp: int) -> int | None:
 
 def as_binary(truth: np.ndarray) -> np.ndarray:
     """Make all cones one class, for weights that know no more."""
-    return np.where(truth == IGNORE, IGNORE, truth > 0).astype(np.uint8)
+    return np.where(truth == IGNORE_ID, IGNORE_ID, truth > 0).astype(np.uint8)
 
 
 class TopicTruth:

@@ -1,12 +1,12 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Metrics against hand-made tables, TorchMetrics and the scores of the ROS side."""
+"""Scores of a set of images: instances, TorchMetrics, merging, reports, refusals."""
 import json
 import pickle
 
-from eunet_ros.evaluation.scoring.pixel_scores import Confusion
 from eunet_ros.model.common.classes import BINARY_CLASSES, cone_classes
-from eunet_ros.training.metrics import SegmentationMetrics
+from eunet_ros.model.common.metrics.pixels import confusion_matrix, pixel_scores
+from eunet_ros.training.image_set_scores import ImageSetScores
 import numpy as np
 import pytest
 import torch
@@ -20,8 +20,8 @@ def ids(rows):
     return np.array(rows, np.uint8)
 
 
-def scored(predicted, truth, instances=None, classes=CLASSES, **options):
-    metrics = SegmentationMetrics(classes, **options)
+def scored(predicted, truth, instances=None, classes=CLASSES):
+    metrics = ImageSetScores(classes)
     metrics.update(ids(predicted), ids(truth), instances)
     return metrics.compute()
 
@@ -74,21 +74,23 @@ def random_masks(seed, classes=6):
 
 
 @pytest.mark.parametrize('classes', [CLASSES, BINARY_CLASSES], ids=['colours', 'binary'])
-def test_agrees_with_torchmetrics_and_the_ros_side(classes):
+def test_agrees_with_torchmetrics_and_the_shared_definitions(classes):
     f1, jaccard = BinaryF1Score(ignore_index=-1), BinaryJaccardIndex(ignore_index=-1)
-    metrics, ros = SegmentationMetrics(classes), Confusion(len(classes.names))
+    n = len(classes.names)
+    metrics, counts = ImageSetScores(classes), np.zeros((n + 1, n + 1), int)
     for seed in range(3):
-        predicted, truth = random_masks(seed, len(classes.names))
+        predicted, truth = random_masks(seed, n)
         metrics.update(predicted, truth)
-        ros.add(truth, predicted)
+        counts += confusion_matrix(truth, predicted, n)
         target = torch.from_numpy(np.where(truth == 255, -1, (truth > 0).astype(int)))
         for metric in (f1, jaccard):
             metric.update(torch.from_numpy((predicted > 0).astype(int)), target)
     result = metrics.compute()
+    assert result['confusion'] == counts[:n, :n].tolist()
     assert result['dice'] == pytest.approx(float(f1.compute()), abs=1e-6)
     assert result['binary_iou'] == pytest.approx(float(jaccard.compute()), abs=1e-6)
-    report = {k: metrics.to_report()[k] for k in ('dice', 'iou', 'miou')}
-    assert report == ros.report(classes.names)
+    scores = {k: result[k] for k in ('dice', 'iou', 'miou')}
+    assert scores == pixel_scores(counts, classes.names)
 
 
 def rows(result, *keys):
@@ -102,7 +104,7 @@ def rows(result, *keys):
     (40, '>=40'), (55, '>=40')])
 def test_height_of_a_cone_is_counted_in_rows(height, name):
     truth = scene((BLUE, 5, 2, 9, 2 + height))
-    for instances in (None, truth.astype(np.uint16), [truth > 0], [(5, 2, 9, 2 + height)]):
+    for instances in (None, truth.astype(np.uint16)):
         assert rows(scored(truth, truth, instances), 'cones', 'found') == {name: (1, 1)}
 
 
@@ -144,8 +146,6 @@ def test_cones_that_touch():
     instances = scene((7, 0, 0, 4, 5), (2, 8, 0, 12, 5)).astype(np.uint16)
     instances[:5, 4:8] = 300  # more than a byte holds
     assert scored(truth, truth, instances)['recall']['cones'] == 3
-    boxes = [(0, 0, 4, 5), (4, 0, 8, 5), (8, 0, 12, 5)]
-    assert scored(truth, truth, boxes)['recall']['cones'] == 3
 
 
 def test_corners_connect():
@@ -159,71 +159,39 @@ def test_an_instance_of_two_classes_is_of_the_larger():
     result = scored(truth, truth, instances)
     assert rows(result, 'cones', 'found_right_class') == {'10-19': (1, 1)}
     assert np.array(result['color_confusion']).nonzero() == (ORANGE - 1, ORANGE - 1)
-    # In a box, the other class is another cone's.
-    assert rows(scored(truth, truth, [(0, 0, 2, 10)]), 'cones') == {'<10': (1,)}
-
-
-def test_masks_may_overlap_and_boxes_may_leave_the_image():
-    truth = scene((BLUE, 0, 0, 4, 20))
-    upper, lower = np.zeros((2, 60, 60), bool)
-    upper[:12], lower[8:] = True, True
-    assert rows(scored(truth, truth, [upper, lower]), 'found') == {'10-19': (2,)}
-    assert rows(scored(truth, truth, np.array([[-3, -9, 90, 90]])), 'found') == {'20-39': (1,)}
-    assert scored(truth, truth, [(30, 30, 40, 40)])['recall']['cones'] == 0
-    assert scored(truth, truth, [])['recall']['cones'] == 0
-
-
-@pytest.mark.parametrize(('predicted', 'truth', 'expected'), [
-    (scene(), scene(), 0),
-    (scene((BLUE, 0, 0, 4, 3)), scene(), 1),                          # twelve pixels
-    (scene((BLUE, 0, 0, 11, 1)), scene(), 0),                         # eleven
-    (scene((BLUE, 0, 0, 4, 2), (YELLOW, 0, 2, 4, 4)), scene(), 1),    # one blob of two classes
-    (scene((BLUE, 0, 0, 4, 4), (BLUE, 4, 4, 8, 8)), scene(), 1),      # joined by a corner
-    (scene((BLUE, 0, 0, 4, 4), (BLUE, 9, 9, 13, 13)), scene(), 2),
-    (scene((BLUE, 0, 0, 20, 1)), scene((YELLOW, 0, 0, 2, 1)), 0),     # a tenth lies on a cone
-    (scene((BLUE, 0, 0, 30, 1)), scene((YELLOW, 0, 0, 3, 1)), 0),
-    (scene((BLUE, 0, 0, 21, 1)), scene((YELLOW, 0, 0, 2, 1)), 1),
-    (scene((BLUE, 0, 0, 20, 1)), scene((255, 0, 0, 9, 1)), 0),        # eleven pixels are left
-    (scene((BLUE, 0, 0, 20, 1)), scene((255, 8, 0, 10, 1)), 1),       # not cut in two
-    (scene((BLUE, 0, 0, 60, 60)), scene((BLUE, 0, 0, 60, 60)), 0),
-])
-def test_false_cones(predicted, truth, expected):
-    result = scored(predicted, truth)
-    assert (result['false_cones'], result['false_cones_per_image']) == (expected, expected)
 
 
 def test_false_cones_are_per_image():
-    metrics = SegmentationMetrics(CLASSES, min_pixels=1)
-    metrics.update(ids([[1, 0, 2]]), ids([[0, 0, 0]]))
+    metrics = ImageSetScores(CLASSES)
+    metrics.update(scene((BLUE, 0, 0, 4, 4), (YELLOW, 9, 9, 13, 13)), scene())
     for _ in range(3):
-        metrics.update(ids([[0, 0, 0]]), ids([[0, 0, 0]]))
-    assert metrics.compute()['false_cones_per_image'] == 0.5
+        metrics.update(scene(), scene())
+    result = metrics.compute()
+    assert (result['false_cones'], result['false_cones_per_image']) == (2, 0.5)
 
 
 @pytest.mark.parametrize('parts', [1, 2, 5])
 def test_parts_merge_to_the_whole(parts):
-    whole = SegmentationMetrics(CLASSES)
-    shares = [SegmentationMetrics(CLASSES) for _ in range(parts)]
+    whole = ImageSetScores(CLASSES)
+    shares = [ImageSetScores(CLASSES) for _ in range(parts)]
     for seed in range(4):  # of five shares, one stays empty
         masks = random_masks(seed)
         whole.update(*masks)
         shares[seed % parts].update(*masks)
-    total = SegmentationMetrics(CLASSES)
+    total = ImageSetScores(CLASSES)
     total.compute()
     for share in shares:
         total.merge(pickle.loads(pickle.dumps(share)))  # as it comes from another process
     assert total.compute() == whole.compute()
 
 
-@pytest.mark.parametrize('other', [
-    SegmentationMetrics(BINARY_CLASSES), SegmentationMetrics(CLASSES, min_pixels=3)])
-def test_only_the_like_merge(other):
-    with pytest.raises(ValueError, match='same classes and min_pixels'):
-        SegmentationMetrics(CLASSES).merge(other)
+def test_only_the_like_merge():
+    with pytest.raises(ValueError, match='same classes'):
+        ImageSetScores(CLASSES).merge(ImageSetScores(BINARY_CLASSES))
 
 
 def test_report_is_json_without_nan():
-    for metrics in (SegmentationMetrics(CLASSES), SegmentationMetrics(BINARY_CLASSES)):
+    for metrics in (ImageSetScores(CLASSES), ImageSetScores(BINARY_CLASSES)):
         json.dumps(metrics.to_report(), allow_nan=False)
         metrics.update(ids([[0, 1, 0]]), ids([[0, 1, 1]]))
         report = json.loads(json.dumps(metrics.to_report(), allow_nan=False))
@@ -237,21 +205,16 @@ GOOD = np.zeros((4, 6), np.uint8)
 @pytest.mark.parametrize(('predicted', 'truth', 'instances', 'message'), [
     (GOOD.astype(int), GOOD, None, 'prediction as class ids'),
     (GOOD, GOOD[None], None, 'ground truth as class ids'),
-    (GOOD[:2], GOOD, None, 'scale it to the original'),
+    (GOOD[:2], GOOD, None, 'size of the original image'),
     (GOOD + 6, GOOD, None, 'prediction has the id 6'),
     (GOOD + 255, GOOD, None, 'prediction has the id 255'),
     (GOOD, GOOD + 9, None, 'ground truth has the id 9'),
     (GOOD, GOOD + 1, np.full((4, 6), 70000), '0 to 65535'),
     (GOOD, GOOD + 1, np.ones((3, 6), np.uint16), 'Expected instances as a map'),
-    (GOOD, GOOD + 1, [np.ones((4, 5), bool)], 'Expected instances as a map'),
+    (GOOD, GOOD + 1, np.ones((4, 6), bool), 'Expected instances as a map'),
 ])
 def test_what_does_not_fit_is_refused_and_not_counted(predicted, truth, instances, message):
-    metrics = SegmentationMetrics(CLASSES)
+    metrics = ImageSetScores(CLASSES)
     with pytest.raises(ValueError, match=message):
         metrics.update(predicted, truth, instances)
-    assert metrics.compute() == SegmentationMetrics(CLASSES).compute()
-
-
-def test_min_pixels_below_one():
-    with pytest.raises(ValueError, match='min_pixels must be at least 1'):
-        SegmentationMetrics(CLASSES, min_pixels=0)
+    assert metrics.compute() == ImageSetScores(CLASSES).compute()

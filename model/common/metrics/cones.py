@@ -1,0 +1,156 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""True cones that are found, and found as their class; recall by their height in the image."""
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from eunet_ros.model.common.classes import IGNORE_ID
+from eunet_ros.model.common.metrics.components import label_parts
+from eunet_ros.model.common.metrics.pixels import ratio_or_none
+import numpy as np
+
+# Heights of what shows of a cone, in pixels of the image: from each edge up to below the next.
+HEIGHT_EDGES = (10, 20, 40)
+HEIGHT_BINS = ('<10', '10-19', '20-39', '>=40')
+MISSED = 0  # what a cone is taken for that is not found
+
+
+class ConePixels(NamedTuple):
+    """
+    The pixels of true cones, one row each.
+
+    place: (m,) flat, ascending within each cone. cone: (m,) the number of the cone.
+    """
+
+    place: np.ndarray
+    cone: np.ndarray
+
+
+class ConeOutcomes(NamedTuple):
+    """
+    What became of the true cones of an image, one row each, (n,) arrays of whole numbers.
+
+    cone: as in `ConePixels`, ascending. height: rows from top to bottom [px]. true_class: the
+    class that most of its pixels have. taken_for: the predicted class, or MISSED.
+    """
+
+    cone: np.ndarray
+    height: np.ndarray
+    true_class: np.ndarray
+    taken_for: np.ndarray
+
+
+def height_bin(height: int | np.ndarray) -> np.ndarray:
+    """Return the number of the HEIGHT_BINS that a height in pixels is in."""
+    return np.searchsorted(HEIGHT_EDGES, height, 'right')
+
+
+def numbered_cones(truth: np.ndarray, numbers: np.ndarray) -> ConePixels:
+    """
+    Return the pixels of cones from a map, (h, w) integers, of one number per cone, 0 for none.
+
+    Pixels that are background in the truth belong to no cone. Raises ValueError for other arrays.
+    """
+    if numbers.shape != truth.shape or not np.issubdtype(numbers.dtype, np.integer):
+        raise ValueError(f'Expected instances as a map of {truth.shape} whole numbers, found '
+                         f'{numbers.shape} {numbers.dtype}.')
+    place = np.flatnonzero(truth != 0)
+    cone = numbers.reshape(-1)[place].astype(np.int64)
+    if cone.size and (cone.min() < 0 or cone.max() > 0xffff):
+        raise ValueError('Expected an instance map of numbers from 0 to 65535, found '
+                         f'{cone.min()} to {cone.max()}: number the cones of an image from 1.')
+    return ConePixels(place[cone > 0], cone[cone > 0])
+
+
+def boxed_cones(truth: np.ndarray, boxes: np.ndarray) -> ConePixels:
+    """
+    Return the pixels of cones from (n, 5) rows of class, u0, v0, u1, v1; cones count from 0.
+
+    Of a box, pixels of that class belong to its cone; u1 and v1 are exclusive [px].
+    """
+    places, cones = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for k, (class_id, u0, v0, u1, v1) in enumerate(np.asarray(boxes, np.int64).reshape(-1, 5)):
+        rows, columns = np.nonzero(truth[v0:v1, u0:u1] == class_id)
+        places.append((rows + v0) * truth.shape[1] + columns + u0)
+        cones.append(np.full(len(rows), k))
+    return ConePixels(np.concatenate(places), np.concatenate(cones))
+
+
+def connected_cones(truth: np.ndarray) -> ConePixels:
+    """
+    Take the 8-connected parts of each class of a true mask for cones; they count from 0.
+
+    Two cones of a class that touch are one then, and a cone that a pole cuts is two.
+    """
+    places, cones, count = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
+    for class_id in np.unique(truth):
+        if class_id not in (0, IGNORE_ID):
+            part = truth == class_id
+            places.append(np.flatnonzero(part))
+            labels, found = label_parts(part, places[-1])
+            cones.append(labels + count)
+            count += found
+    return ConePixels(np.concatenate(places), np.concatenate(cones))
+
+
+def cone_outcomes(truth: np.ndarray, predicted: np.ndarray, pixels: ConePixels) -> ConeOutcomes:
+    """
+    Return which cones are found, and as what. Cones without a pixel that counts are left out.
+
+    A cone is found where at least half of its pixels are predicted as any cone. It is taken for
+    the most frequent cone class on it; where its own class is level with another, for the other.
+
+    truth, predicted: class ids, (h, w) uint8.
+    """
+    cones, ids = np.unique(pixels.cone, return_inverse=True)
+    rows = pixels.place // truth.shape[1]
+    # Pixels of a cone come from top to bottom, and of repeated indices the last one is kept.
+    top, bottom = np.zeros((2, len(cones)), np.int64)
+    top[ids[::-1]] = rows[::-1]
+    bottom[ids] = rows
+    t, p = truth.reshape(-1)[pixels.place], predicted.reshape(-1)[pixels.place]
+    known = t != IGNORE_ID
+    ids, t, p = ids[known], t[known], p[known]
+    n = 1 + int(max(t.max(initial=1), p.max(initial=1)))
+    shape = (len(cones), n)
+    true = np.bincount(ids * n + t, minlength=len(cones) * n).reshape(shape)
+    seen = np.bincount(ids * n + p, minlength=len(cones) * n).reshape(shape)
+    classes = true.argmax(1)
+    votes = 2 * seen
+    votes[np.arange(len(cones)), classes] -= 1  # a draw does not name the true class
+    found = 2 * seen[:, 1:].sum(1) >= true.sum(1)
+    outcomes = ConeOutcomes(cones, bottom - top + 1, classes,
+                            np.where(found, 1 + votes[:, 1:].argmax(1), MISSED))
+    return ConeOutcomes(*(values[true.any(1)] for values in outcomes))
+
+
+def count_cones(height: np.ndarray, true_class: np.ndarray, taken_for: np.ndarray,
+                num_classes: int) -> np.ndarray:
+    """
+    Return counts of cones [height bin, true class, taken for], (bins, n + 1, n + 1) int64.
+
+    height, true_class, taken_for: (k,), see `ConeOutcomes`. In column MISSED are those not found;
+    the last row and column count ids that are no class. With two classes every cone is the second.
+    """
+    most = 1 if num_classes == 2 else num_classes
+    counts = np.zeros((len(HEIGHT_BINS), num_classes + 1, num_classes + 1), np.int64)
+    place = height_bin(height), np.minimum(true_class, most), np.minimum(taken_for, most)
+    np.add.at(counts, place, 1)
+    return counts
+
+
+def recall_row(cones: int, found: int, right: int) -> dict[str, Any]:
+    """Return counts of cones, of those found, of those found as their class, and the ratios."""
+    return {'cones': int(cones), 'found': int(found), 'recall': ratio_or_none(found, cones),
+            'found_right_class': int(right), 'recall_right_class': ratio_or_none(right, cones)}
+
+
+def recall(counts: np.ndarray) -> dict[str, Any]:
+    """Return `recall_row` of counts of cones [true class, taken for]."""
+    return recall_row(counts.sum(), counts[:, 1:].sum(), np.trace(counts[:-1, :-1]))
+
+
+def recall_by_height(counts: np.ndarray) -> dict[str, dict[str, Any]]:
+    """Return `recall_row` of each of the HEIGHT_BINS; counts: see `count_cones`."""
+    return {name: recall(table) for name, table in zip(HEIGHT_BINS, counts)}
