@@ -13,8 +13,6 @@ from eunet_ros.model import Segmenter
 from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.common.cone_annotations import paint_instances, read_annotation
 from eunet_ros.model.common.metrics.pixels import confusion_matrix, dice
-from eunet_ros.model.engines.base import HostSegmentation
-from eunet_ros.model.processing import cone_probability
 from eunet_ros.training.data.fsoco import load_samples, LoadReport, Sample
 from eunet_ros.training.image_set_scores import ImageSetScores
 from eunet_ros.training.renderer import render_scene
@@ -79,7 +77,6 @@ class Evaluation:
     def __init__(self, classes: ClassTable, worst: int = 20) -> None:
         self.scores = ImageSetScores(classes)
         self.curve = BinaryPrecisionRecallCurve(_THRESHOLDS, ignore_index=-1, validate_args=False)
-        self.has_curve = False
         self._worst: list[tuple[float, int, Bad]] = []  # a heap, the least bad first
         self._most, self._count = worst, 0
 
@@ -87,12 +84,9 @@ class Evaluation:
         """Segment an image and count it."""
         result = segmenter.segment(item.image)
         self.scores.update(result.mask, item.mask, item.instances)
-        if isinstance(result, HostSegmentation):  # else the logits are on a device
-            truth = np.where(item.mask == IGNORE_ID, -1, item.mask > 0)
-            self.curve.update(
-                torch.from_numpy(cone_probability(result.logits, result.plan)).reshape(-1),
-                torch.from_numpy(truth.astype(np.int64)).reshape(-1))
-            self.has_curve = True
+        truth = np.where(item.mask == IGNORE_ID, -1, item.mask > 0)
+        self.curve.update(torch.from_numpy(result.cone_probability()).reshape(-1),
+                          torch.from_numpy(truth.astype(np.int64)).reshape(-1))
         self._keep(item, result.mask)
 
     def _keep(self, item: Labelled, mask: np.ndarray) -> None:
@@ -116,10 +110,8 @@ class Evaluation:
         """Return the worst images, the worst first."""
         return [entry[2] for entry in sorted(self._worst, reverse=True)]
 
-    def precision_recall(self) -> dict[str, Any] | None:
-        """Return lists of threshold, precision and recall of cone or not, None without logits."""
-        if not self.has_curve:
-            return None
+    def precision_recall(self) -> dict[str, Any]:
+        """Return lists of threshold, precision and recall of cone or not."""
         precision, recall, thresholds = self.curve.compute()
         return {'threshold': thresholds.tolist(), 'precision': precision[:-1].tolist(),
                 'recall': recall[:-1].tolist()}

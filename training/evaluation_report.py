@@ -44,18 +44,15 @@ def plot_confusion(path: Path, scores: dict[str, Any]) -> None:
     figure.savefig(path)
 
 
-def plot_curves(path: Path, scores: dict[str, Any], curve: dict[str, Any] | None) -> None:
+def plot_curves(path: Path, scores: dict[str, Any], curve: dict[str, Any]) -> None:
     """Draw precision over recall of cone or not by pixel, and recall of cones by height."""
     from matplotlib.figure import Figure
     figure = Figure(figsize=(9.6, 4), dpi=120, layout='constrained')
     left, right = figure.subplots(1, 2)
-    if curve:
-        left.plot(curve['recall'], curve['precision'], linewidth=1.5)
-        nearest = int(np.argmin(np.abs(np.array(curve['threshold']) - 0.5)))
-        left.plot(curve['recall'][nearest], curve['precision'][nearest], 'o', label='at 0.5')
-        left.legend(loc='lower left')
-    else:
-        left.text(0.5, 0.5, 'this engine gives no probabilities', ha='center')
+    left.plot(curve['recall'], curve['precision'], linewidth=1.5)
+    nearest = int(np.argmin(np.abs(np.array(curve['threshold']) - 0.5)))
+    left.plot(curve['recall'][nearest], curve['precision'][nearest], 'o', label='at 0.5')
+    left.legend(loc='lower left')
     left.set(xlabel='recall', ylabel='precision', title='cone or not, by pixel',
              xlim=(0, 1.01), ylim=(0, 1.01))
     rows = scores['recall_by_height']
