@@ -56,6 +56,33 @@ class SeparableConv2d(nn.Module):
         return self.pointwise(self.depthwise(x))
 
 
+class DilatedDepthwise(nn.Conv2d):
+    """
+    Depthwise 7×7 with dilation 3, padded to the same size.
+
+    In training on a CPU it is computed as a dense 7×7 over each of its nine phases, which sees the
+    same pixels: PyTorch's dilated convolution is two to three times slower there.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, 7, padding=9, dilation=3, groups=channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        if not self.training or x.device.type != 'cpu':
+            return super().forward(x)
+        (n, c, height, width), d = x.shape, self.dilation[0]
+        rows, columns = -(-height // d), -(-width // d)
+        # In memory as (N, H, W, C): a phase is then moved by whole pixels.
+        x = functional.pad(x.permute(0, 2, 3, 1), (0, 0, 0, columns * d - width, 0,
+                                                   rows * d - height))
+        x = x.reshape(n, rows, d, columns, d, c).permute(0, 2, 4, 1, 3, 5)
+        x = functional.conv2d(x.reshape(n * d * d, rows, columns, c).permute(0, 3, 1, 2),
+                              self.weight, self.bias, padding=3, groups=c).permute(0, 2, 3, 1)
+        x = x.reshape(n, d, d, rows, columns, c).permute(0, 3, 1, 4, 2, 5)
+        return x.reshape(n, rows * d, columns * d, c)[:, :height, :width].permute(0, 3, 1, 2)
+
+
 class LKA(nn.Module):
     """
     Large-kernel attention: the input times a gate that sees 23×23 pixels.
@@ -69,7 +96,7 @@ class LKA(nn.Module):
             raise ValueError(f'gate must be one of {", ".join(GATES)}, not {gate!r}.')
         self.gate = gate
         self.depthwise = nn.Conv2d(channels, channels, 5, padding=2, groups=channels)
-        self.dilated = nn.Conv2d(channels, channels, 7, padding=9, dilation=3, groups=channels)
+        self.dilated = DilatedDepthwise(channels)
         self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -63,7 +63,9 @@ class TrainConfig:
     blur: float = _option(0.0, 'Share of crops that may have motion blur, defocus or noise.', 0)
     weather: float = _option(0.0, 'Share of crops that may have rain or haze.', 0)
     on_the_fly: bool = _option(
-        False, 'Render each scene when it is needed: no cache, but many workers.')
+        False, 'Render each scene when it is needed: no cache, and as many as you like.')
+    crops_per_scene: int = _option(
+        1, 'Crops of a scene within some steps: fewer to render where they are on the fly.', 1)
     images: int = _option(6000, 'Rendered images to train on; of COCO at most so many.', 1)
     large_images: int = _option(
         0, 'Rendered images of 1.5 times that size to train on as well.', 0)

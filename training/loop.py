@@ -143,7 +143,7 @@ def make_loaders(config: TrainConfig, sets: TrainingSets, done: int,
     # Before workers read ahead: Lightning tells the sampler only afterwards.
     sampler.set_epoch(done // config.epoch_steps)
     crops = CropDataset(sets.train, crop, epoch * config.epochs, config.cone_crops, config.seed,
-                        config.binary, config.augment)
+                        config.binary, config.augment, config.crops_per_scene)
     share = config.batch // processes
     training = TimedLoader(wait, crops, share, sampler=sampler, num_workers=config.workers,
                            persistent_workers=config.workers > 0,

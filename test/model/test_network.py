@@ -3,6 +3,7 @@
 """The network against its table, written out here a second time and independently."""
 from eunet_ros.model.blocks import (
     ConvBlock,
+    DilatedDepthwise,
     Downblock,
     LayerNorm2d,
     LKA,
@@ -57,7 +58,8 @@ def table(classes):
             conv(128, classes, bias=True)]
 
 
-KINDS = {nn.Conv2d: 'conv', nn.ConvTranspose2d: 'up', nn.BatchNorm2d: 'norm'}
+KINDS = {nn.Conv2d: 'conv', DilatedDepthwise: 'conv', nn.ConvTranspose2d: 'up',
+         nn.BatchNorm2d: 'norm'}
 
 
 def row_of(layer):
@@ -241,6 +243,21 @@ def test_attention_sees_23_pixels(kind):
     assert (int(rows.min()), int(rows.max())) == (20 - 11, 20 + 11)
     columns = x.grad.abs().sum((0, 1, 2)).nonzero().flatten()
     assert (int(columns.min()), int(columns.max())) == (20 - 11, 20 + 11)
+
+
+@pytest.mark.parametrize('size', [(9, 12), (8, 13), (2, 3)])
+def test_phases_compute_the_dilated_convolution(size):
+    """What training on a CPU computes is the convolution, and so are its gradients."""
+    torch.manual_seed(3)
+    layer = LKA(4).double().dilated
+    x = torch.randn(2, 4, *size, dtype=torch.double, requires_grad=True)
+    of, seed = (x, layer.weight, layer.bias), torch.randn(2, 4, *size, dtype=torch.double)
+    phases = layer(x)
+    plain = F.conv2d(x, layer.weight, layer.bias, padding=9, dilation=3, groups=4)
+    torch.testing.assert_close(phases, plain)
+    torch.testing.assert_close(layer.eval()(x), plain)
+    torch.testing.assert_close(torch.autograd.grad(phases, of, seed),
+                               torch.autograd.grad(plain, of, seed))
 
 
 def test_separable_kernels_are_outer_products():

@@ -16,6 +16,7 @@ from eunet_ros.model import load_checkpoint, Segmenter  # noqa: E402,I100
 from eunet_ros.training import losses  # noqa: E402
 from eunet_ros.training.callbacks import ramped_decay  # noqa: E402
 from eunet_ros.training.config import parse_command_line, TrainConfig  # noqa: E402
+from eunet_ros.training.data import rendered  # noqa: E402
 from eunet_ros.training.data.crops import (  # noqa: E402
     count_pixels,
     CropDataset,
@@ -192,6 +193,21 @@ def test_large_images_are_of_one_and_a_half_times_the_size(tmp_path):
     assert np.array_equal(flying[2], train[2])
     with pytest.raises(ValueError, match='large_images are rendered'):
         replace(config, data='somewhere')
+
+
+def test_scenes_on_the_fly_are_rendered_once_for_all_their_crops(monkeypatch):
+    rendered_now, render = [], rendered.synthetic.render_scene
+    monkeypatch.setattr(rendered.synthetic, 'render_scene', lambda seed, *rest: (
+        rendered_now.append(seed), render(seed, *rest))[1])
+    flying = rendered.RenderedScenes(5000, 200, 32, 64)
+    crops = CropDataset(flying, (32, 32), 400, 0.0, 0, augment=False, per_scene=2)
+    images = [crops[k][0] for k in range(256)]
+    assert len(rendered_now) == len(set(rendered_now)) == 128
+    assert {5000 + number for number in crops._order[:128].tolist()} == set(rendered_now)
+    differ = sum(not torch.equal(images[k], images[k + 64]) for k in range(64))
+    assert differ > 32  # the same scenes, cut elsewhere
+    assert torch.equal(CropDataset(flying, (32, 32), 400, 0.0, 0, augment=False, per_scene=2)[70][
+        0], images[70])
 
 
 def test_crops_of_one_class_and_unchanged(scenes):

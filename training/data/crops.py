@@ -10,6 +10,7 @@ from typing import Any
 
 import cv2
 from eunet_ros.model.common.classes import IGNORE_ID
+from eunet_ros.training.data.rendered import SCENES_AT_ONCE
 import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
@@ -76,13 +77,15 @@ class CropDataset(Dataset):
     scenes: (count, H, W, 4) uint8 BGR and ids, or what is indexed like it. Yields image (3, h, w)
     uint8 RGB and mask (h, w) int64. cone_crops: the share of crops that are centred near a pixel
     of a cone. binary: all cones are class 1. augment: zoom, flip and vary light and colour.
+    per_scene: how often SCENES_AT_ONCE scenes are cut before the next are.
     """
 
     def __init__(self, scenes: np.ndarray, crop: tuple[int, int], length: int, cone_crops: float,
-                 seed: int, binary: bool = False, augment: bool = True) -> None:
+                 seed: int, binary: bool = False, augment: bool = True,
+                 per_scene: int = 1) -> None:
         self.scenes, self.crop, self.length = scenes, crop, length
         self.cone_crops, self.seed = cone_crops, seed
-        self.binary, self.augment = binary, augment
+        self.binary, self.augment, self.per_scene = binary, augment, per_scene
         self._order = np.random.default_rng(seed).permutation(len(scenes))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -96,7 +99,9 @@ class CropDataset(Dataset):
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         rng = np.random.default_rng((self.seed, index))
-        scene = self.scenes[self._order[index % len(self._order)]]
+        block, place = divmod(index, SCENES_AT_ONCE * self.per_scene)
+        number = block * SCENES_AT_ONCE + place % SCENES_AT_ONCE
+        scene = self.scenes[self._order[number % len(self._order)]]
         h, w = self.crop
         zoom = float(np.exp(rng.uniform(np.log(0.75), np.log(1.5)))) if self.augment else 1.0
         source_h = min(scene.shape[0], round(h / zoom))

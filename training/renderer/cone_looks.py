@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import colorsys
 from dataclasses import dataclass
+import math
 
 from eunet_ros.training.renderer.light import Colour
 from eunet_ros.training.renderer.profiles import (
@@ -26,6 +27,7 @@ _WHITE, _BLACK = (232, 234, 232), (34, 32, 32)
 _LETTERS = ('SG', 'FS', 'FSG', 'FSA', 'FSN', 'E7', '12', 'DV')
 _UNKNOWN_BODY = ((60, 160, 40), (40, 30, 200), (215, 215, 215), (150, 90, 230), (40, 210, 190),
                  (60, 60, 60), (150, 60, 120), (18, 196, 238), (30, 88, 238), (165, 78, 18))
+_OF_NO_CLASS = [body for k, body in enumerate(_UNKNOWN_BODY) if k not in (1, 3, 7, 8, 9)]
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,16 @@ class ConeLook:
 
 
 def _aged(
-    draws: list[float], colour: Colour, profile: Profile, fade: float,
+    draws: list[float], colour: Colour, profile: Profile, fade: float, turn: float,
 ) -> tuple[float, float, float]:
-    """Return a BGR colour after sun and weather; `draws` are three numbers in [0, 1)."""
+    """
+    Return a BGR colour after sun and weather, its hue turned by `turn` degrees.
+
+    `draws` are three numbers in [0, 1).
+    """
     blue, green, red = (channel / 255 for channel in colour)
     hue, saturation, value = colorsys.rgb_to_hsv(red, green, blue)
-    hue = (hue + (2 * draws[0] - 1) * profile.hue_jitter / 360) % 1
+    hue = (hue + ((2 * draws[0] - 1) * profile.hue_jitter + turn) / 360) % 1
     saturation = min(saturation * (1 - 0.75 * fade) * (0.92 + 0.13 * draws[1]), 1)
     value = min(value * (1 + 0.3 * fade) * (0.82 + 0.3 * draws[2]), 1)
     red, green, blue = colorsys.hsv_to_rgb(hue, saturation, value)
@@ -88,7 +94,8 @@ def sample_look(rng: np.random.Generator, class_id: int, profile: Profile) -> Co
     band = _BLACK if class_id == YELLOW else _WHITE
     banded = d[6] >= profile.sticker_missing
     if class_id == UNKNOWN:
-        body = _UNKNOWN_BODY[int(d[7] * len(_UNKNOWN_BODY))]
+        bodies = _OF_NO_CLASS if profile.colour_decides else _UNKNOWN_BODY
+        body = bodies[int(d[7] * len(bodies))]
         # A known colour is unknown only for want of its sticker, or with a wrong one.
         banded = body not in _BODY.values() and d[8] < 0.5
         if d[9] > 0.7:
@@ -97,6 +104,17 @@ def sample_look(rng: np.random.Generator, class_id: int, profile: Profile) -> Co
         body = _BODY[class_id]
         if class_id == BLUE:  # from navy to sky blue
             body = (body[0] + 45 * d[7], body[1] + 30 * d[7], body[2] + 14 * d[7])
+    hue, radius = 0.0, 1.0
+    if class_id in (ORANGE, LARGE_ORANGE):
+        hue = _between(d[8], profile.orange_hue_deg)
+    if profile.plain_band and rng.random() < profile.plain_band:
+        if large:
+            height, radius = rng.uniform(0.45, 0.8), rng.uniform(0.7, 1)
+        else:
+            low = rng.uniform(0.25, 0.55)
+            rims = (low, low + rng.uniform(0.18, 0.4), 1.0, 1.0)
+        if class_id != YELLOW:
+            band = (rng.uniform(90, 200),) * 3
     peeled = None
     if d[13] < profile.sticker_damaged:
         peeled = rng.uniform(0.1, 0.9, 2) + rng.uniform(-0.35, 0.35, (4, 2))
@@ -111,11 +129,14 @@ def sample_look(rng: np.random.Generator, class_id: int, profile: Profile) -> Co
     if d[29] < profile.lettered and banded and not large:
         letters = _LETTERS[int(d[30] * len(_LETTERS))]
     glint = rng.uniform(0, profile.glint) if profile.glint else 0.0
+    body = _aged(d[17:20], body, profile, _between(d[20], profile.fade) * d[21], hue)
+    if profile.unlit and rng.random() < profile.unlit:
+        dark = rng.uniform(0.2, 0.75)
+        body, tone = tuple(dark * channel for channel in body), tone * math.sqrt(dark)
     return ConeLook(
-        class_id, height, base, plate, base * _between(d[15], (0.36, 0.42)),
-        base * _between(d[16], (0.085, 0.125)),
+        class_id, height, base, plate, radius * base * _between(d[15], (0.36, 0.42)),
+        radius * base * _between(d[16], (0.085, 0.125)),
         (plate,) + tuple(plate + (height - plate) * rim for rim in rims) + (height,),
-        _aged(d[17:20], body, profile, _between(d[20], profile.fade) * d[21]),
-        tuple(min(channel * tone, 250) for channel in band), banded, peeled,
+        body, tuple(min(channel * tone, 250) for channel in band), banded, peeled,
         _between(d[22], profile.dirt), (int(850 * d[23]), int(850 * d[5])), 0.8 * d[9], bend,
         squash, letters, 2 * d[31] - 1, glint)

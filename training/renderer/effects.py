@@ -37,6 +37,7 @@ class Effects:
     jpeg_quality: int  # 0: not compressed
     ghosts: tuple[tuple[float, ...], ...] = ()  # of the flare: place along its axis, radius, BGR
     smudges: tuple[tuple[float, float, float, float], ...] = ()  # u, v, radius, share of light
+    video: tuple[float, float, float, float] | None = None  # see `_as_video`
 
 
 def sample_effects(rng: np.random.Generator, profile: Profile, width: int) -> Effects:
@@ -48,6 +49,10 @@ def sample_effects(rng: np.random.Generator, profile: Profile, width: int) -> Ef
         vivid = rng.uniform(0.35, 0.9)
     gain = 2.0 ** rng.uniform(*profile.exposure_stops)
     balance = np.exp(rng.normal(0, profile.white_balance, 3) * (1, 0.4, 1))
+    if vivid == 1 and profile.overexposed and rng.random() < profile.overexposed:
+        gain, dimmed, veiled = 2.0 ** rng.uniform(0.3, 1.3), 1.0, rng.uniform(0, 0.35)
+        vivid = rng.uniform(0.4, 1)
+        balance = balance * (1 + rng.uniform(0, 0.12, 3) * (1, 0, 1.5))  # more so for pink
     contrast, gamma = rng.uniform(*profile.contrast), rng.uniform(*profile.gamma)
     lift = rng.uniform(0, 0.06) * rng.random()
     level = np.linspace(0, 1, 256)[:, None] * balance * (gain * dimmed)
@@ -66,7 +71,7 @@ def sample_effects(rng: np.random.Generator, profile: Profile, width: int) -> Ef
     flare = None
     if rng.random() < profile.flare:
         flare = (rng.uniform(0, 1), rng.uniform(-0.1, 0.5), rng.uniform(0.2, 0.9))
-    if vivid < 1:  # and the sky is burnt out
+    if dimmed < 1:  # and the sky is burnt out
         flare = (rng.uniform(0, 1), rng.uniform(-0.1, 0.4), rng.uniform(0.5, 1.5))
     ghosts, smudges = [], []
     if flare is not None and rng.random() < 0.6:
@@ -77,6 +82,11 @@ def sample_effects(rng: np.random.Generator, profile: Profile, width: int) -> Ef
     if rng.random() < profile.smudges:
         smudges = [(rng.random(), rng.random(), rng.uniform(0.01, 0.12), rng.uniform(0.5, 1.1))
                    for _ in range(rng.integers(1, 9))]
+    video, quality = None, profile.jpeg_quality
+    if profile.video and rng.random() < profile.video:
+        video = (rng.uniform(1, 5.5) * scale, rng.uniform(1, 12), rng.uniform(0, 1.4),
+                 rng.uniform(0.8, 2.2) * math.sqrt(scale))
+        quality = (22, 80)
     return Effects(
         table, vivid * rng.uniform(*profile.saturation),
         rng.uniform(*profile.defocus) * math.sqrt(rng.random() * scale),
@@ -85,8 +95,8 @@ def sample_effects(rng: np.random.Generator, profile: Profile, width: int) -> Ef
         flare, rng.random() < profile.bayer,
         rng.uniform(0.5, 0.9) if rng.random() < profile.rescale else 1.0,
         rng.uniform(0.2, 0.9) if rng.random() < profile.sharpen else 0.0,
-        int(rng.integers(*profile.jpeg_quality)) if rng.random() < profile.jpeg else 0,
-        tuple(ghosts), tuple(smudges))
+        int(rng.integers(*quality)) if rng.random() < profile.jpeg else 0,
+        tuple(ghosts), tuple(smudges), video)
 
 
 @lru_cache(maxsize=4)
@@ -179,6 +189,24 @@ def _smudged(image: np.ndarray, smudges: tuple[tuple[float, ...], ...]) -> np.nd
     return cv2.multiply(image, cv2.merge([share] * 3), scale=1 / 128)
 
 
+def _as_video(image: np.ndarray, coarse: float, step: float, halo: float,
+              reach: float) -> np.ndarray:
+    """
+    Store the colours `coarse` times as coarsely, in steps of `step` levels, as video codecs do.
+
+    halo, reach: how strongly the brightness was sharpened before, and how far (pixels).
+    """
+    luma, *chroma = cv2.split(cv2.cvtColor(image, cv2.COLOR_BGR2YCrCb))
+    luma = cv2.addWeighted(luma, 1 + halo, cv2.GaussianBlur(luma, (0, 0), reach), -halo, 0)
+    size = luma.shape[::-1]
+    small = tuple(max(2, round(side / coarse)) for side in size)
+    steps = 128 + step * np.rint((np.arange(256) - 128) / step)
+    steps = np.clip(steps, 0, 255).astype(np.uint8)
+    chroma = [cv2.resize(cv2.LUT(cv2.resize(part, small, interpolation=cv2.INTER_AREA), steps),
+                         size) for part in chroma]
+    return cv2.cvtColor(cv2.merge((luma, *chroma)), cv2.COLOR_YCrCb2BGR)
+
+
 def apply_effects(image: np.ndarray, effects: Effects, rng: np.random.Generator) -> np.ndarray:
     """Return what the camera stores of `image` (height, width, 3) BGR uint8."""
     height, width = image.shape[:2]
@@ -217,6 +245,8 @@ def apply_effects(image: np.ndarray, effects: Effects, rng: np.random.Generator)
     if effects.sharpen > 0:
         soft = cv2.GaussianBlur(image, (3, 3), 0)
         image = cv2.addWeighted(image, 1 + effects.sharpen, soft, -effects.sharpen, 0)
+    if effects.video:
+        image = _as_video(image, *effects.video)
     if effects.jpeg_quality:
         _, data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, effects.jpeg_quality])
         image = cv2.imdecode(data, cv2.IMREAD_COLOR)

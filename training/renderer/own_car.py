@@ -49,6 +49,8 @@ class OwnCar:
     wing: float = 0.0  # half the width of the front wing
     mast: float = 0.0  # height of a pitot tube or an antenna
     stickers: tuple[Sticker, ...] = ()
+    parts: tuple[tuple[np.ndarray, Colour], ...] = ()  # outlines (n, 2) and paint, back to front
+    sheen: np.ndarray | None = None  # coarse (rows, columns), light that is mirrored or missing
 
 
 def _sample_stickers(rng: np.random.Generator) -> tuple[Sticker, ...]:
@@ -60,8 +62,99 @@ def _sample_stickers(rng: np.random.Generator) -> tuple[Sticker, ...]:
         for _ in range(rng.integers(0, 8)))
 
 
-def sample_own_car(rng: np.random.Generator) -> OwnCar:
-    """Draw a car."""
+def _disc(x: float, y: float, rx: float, ry: float, turn: float = 0.0) -> np.ndarray:
+    angle = np.linspace(0, 2 * np.pi, 18, endpoint=False)
+    u, v = rx * np.cos(angle), ry * np.sin(angle)
+    c, s = np.cos(turn), np.sin(turn)
+    return np.stack([x + u * c - v * s, y + u * s + v * c], 1)
+
+
+def _sample_cockpit(
+    rng: np.random.Generator, centre: float, top: float, wide: float, body: Colour,
+    stripe: Colour,
+) -> list[tuple[np.ndarray, Colour]]:
+    """Draw hull, dashboard, steering wheel, hands and fittings, as seen from the roll hoop."""
+    parts = []
+    dash = top + rng.uniform(0.06, 0.16)
+    low, high = wide * rng.uniform(0.9, 1.5), wide * rng.uniform(0.35, 0.6)
+    for share, colour in ((1.0, body), (0.95, stripe if rng.random() < 0.5 else body),
+                          (0.9, body), (0.8, (24, 22, 22))):
+        drop = dash + 0.12 * (1 - share)
+        parts.append((np.array([(centre - share * low, 1.05), (centre - share * high, drop),
+                                (centre, drop - 0.03), (centre + share * high, drop),
+                                (centre + share * low, 1.05)]), colour))
+    if rng.random() < 0.4:  # a lit floor between the legs
+        parts.append((_disc(centre + rng.normal(0, 0.03), 1.0, 0.4 * high, 0.12),
+                      tuple(rng.uniform((50, 60, 80), (120, 150, 180)))))
+    panel = dash + rng.uniform(0.08, 0.3)  # of the dashboard, with its buttons and its display
+    colour = body if rng.random() < 0.5 else (40, 36, 34)
+    parts.append((np.array([(centre - high, dash + 0.02), (centre + high, dash + 0.02),
+                            (centre + 1.15 * high, panel), (centre - 1.15 * high, panel)]),
+                  colour))
+    if rng.random() < 0.6:
+        x, y = centre + rng.normal(0, 0.04), rng.uniform(dash + 0.02, panel)
+        for grow, shade in ((1.0, paint(rng, 0.3)), (0.85, tuple(rng.uniform(120, 240, 3)))):
+            parts.append((np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * grow
+                          * (0.05, 0.045) + (x, y), shade))
+    for _ in range(rng.integers(0, 18)):  # buttons, switches, tape
+        size = rng.uniform(0.003, 0.016)
+        parts.append((_disc(centre + rng.uniform(-1.1, 1.1) * high, rng.uniform(dash, panel + 0.1),
+                            size, size * rng.uniform(1, 2)), paint(rng, 0.8)))
+    if rng.random() < 0.8:  # steering wheel
+        x, y, turn = centre + rng.normal(0, 0.01), panel + rng.uniform(0, 0.12), rng.normal(0, 0.4)
+        size = rng.uniform(0.5, 0.8) * high
+        ring, inner = ((30, 29, 28), (52, 50, 49)) if rng.random() < 0.8 else (stripe, (40,) * 3)
+        parts += [(_disc(x, y, size, 1.2 * size, turn), ring),
+                  (_disc(x, y, 0.75 * size, 0.8 * size, turn), inner)]
+        parts += [(_disc(x + rng.normal(0, 0.4) * size, y + rng.normal(0, 0.4) * size, 0.006,
+                         0.01), paint(rng, 0.9)) for _ in range(rng.integers(0, 6))]
+        suit, glove = paint(rng, 0.4), paint(rng, 0.6)
+        for side in (-1, 1) if rng.random() < 0.6 else ():
+            u, v = x + side * size, y + rng.normal(0, 0.06)
+            parts += [(np.array([(u - 0.03, v), (u + 0.03, v), (u + side * 0.08 + 0.05, 1.05),
+                                 (u + side * 0.08 - 0.05, 1.05)]), suit),
+                      (_disc(u, v, rng.uniform(0.02, 0.045), rng.uniform(0.04, 0.1),
+                             rng.normal(0, 0.5)), glove)]
+    for _ in range(rng.integers(0, 6)):  # stripes and edges of the nose, lettering, mirrors
+        x, y = centre + rng.normal(0, 0.3) * high, rng.uniform(top + 0.04, dash + 0.08)
+        turn, along = rng.uniform(-1.2, 1.2), rng.uniform(0.01, 0.07)
+        parts.append((_disc(x, y, along, rng.uniform(0.004, 0.02), turn), paint(rng, 0.7)))
+    for _ in range(rng.integers(0, 4)):  # antennas, tubes
+        x, tall = centre + rng.normal(0, 0.4) * high, rng.uniform(0.02, 0.13)
+        thin = rng.uniform(0.001, 0.004)
+        parts.append((np.array([(x - thin, top + 0.06), (x - thin, top - tall),
+                                (x + thin, top - tall), (x + thin, top + 0.06)]),
+                      (35, 35, 35) if rng.random() < 0.6 else paint(rng, 0.5)))
+    return parts
+
+
+def _onboard_car(rng: np.random.Generator) -> OwnCar:
+    top, wide = rng.uniform(0.45, 0.72), rng.uniform(0.12, 0.42)
+    centre = 0.5 + rng.normal(0, 0.05)
+    body = paint(rng, 0.6) if rng.random() < 0.7 else (38, 36, 35)
+    stripe = paint(rng, 0.8)
+    gap = rng.uniform(0.02, 0.2)
+    wheel_wide, wheel_top = rng.uniform(0.08, 0.2), top + rng.uniform(-0.01, 0.15)
+    parts = []
+    for side in (-1, 1):  # lettering on the tyres, covers and arms of the suspension
+        x = centre + side * (wide / 2 + gap)
+        for _ in range(rng.integers(0, 5)):
+            parts.append((_disc(x + rng.normal(0, 0.25) * wheel_wide, wheel_top + rng.uniform(
+                0.03, 0.25), rng.uniform(0.003, 0.03), rng.uniform(0.003, 0.02),
+                rng.uniform(-1, 1)), paint(rng, 0.8)))
+    parts += _sample_cockpit(rng, centre, top, max(wide, 0.2), body, stripe)
+    return OwnCar(
+        centre, top, wide, rng.uniform(0.05, 0.16), bool(rng.random() < 0.85), wheel_top,
+        wheel_wide, gap, body, stripe, rng.uniform(0.05, 0.5) * (rng.random() < 0.6),
+        wing=rng.uniform(0.1, 0.35) if rng.random() < 0.2 else 0.0,
+        stickers=_sample_stickers(rng) if rng.random() < 0.7 else (), parts=tuple(parts),
+        sheen=np.exp(rng.normal(0, 0.35, (5, 9))).astype(np.float32))
+
+
+def sample_own_car(rng: np.random.Generator, onboard: bool = False) -> OwnCar:
+    """Draw a car, with `onboard` as a camera above the cockpit sees it."""
+    if onboard:
+        return _onboard_car(rng)
     large = rng.random() < 0.4  # seen from the roll hoop, it fills much of the image
     top = rng.uniform(0.5, 0.8) if large else rng.uniform(0.76, 0.95)
     body = paint(rng, 0.5) if rng.random() < 0.7 else (38, 36, 35)  # or bare carbon
@@ -139,7 +232,8 @@ def draw_own_car(image: np.ndarray, mask: np.ndarray, instances: np.ndarray, car
                  light: Light) -> None:
     """Draw the car over `image`, and erase what it hides from the masks, in place."""
     height, width = image.shape[:2]
-    top = max(0, int(height * (min(car.nose_top, car.wheel_top) - car.mast - 0.02)) - 4)
+    mast = max(car.mast, 0.13 if car.parts else 0.0)
+    top = max(0, int(height * (min(car.nose_top, car.wheel_top) - mast - 0.02)) - 4)
     rows = height - top
     layer = np.zeros((rows, width, 3), np.uint8)
     alpha = np.zeros((rows, width), np.uint8)
@@ -185,6 +279,12 @@ def draw_own_car(image: np.ndarray, mask: np.ndarray, instances: np.ndarray, car
                         cv2.LINE_AA)
     if car.cockpit:
         _draw_cockpit(fill, car)
+    for outline, colour in car.parts:
+        fill(outline, colour)
+    if car.sheen is not None:
+        sheen = cv2.resize(car.sheen, (width, rows), interpolation=cv2.INTER_CUBIC)
+        sheen = np.clip(sheen * 64, 0, 255).astype(np.uint8)
+        layer = cv2.multiply(layer, cv2.merge([sheen] * 3), scale=1 / 64)
     layer = cv2.GaussianBlur(layer, (0, 0), max(0.5, width / 1100))
     share = alpha * np.float32(1 / 255)
     cv2.blendLinear(layer, image[top:], share, 1 - share, image[top:])

@@ -44,6 +44,8 @@ class Profile:
     telephoto: float = 0.12  # share of images taken from the side of the track, by hand
     telephoto_hfov_deg: Range = (14.0, 45.0)
     k1: Range = (-0.28, 0.06)
+    onboard: float = 0.0  # share of images from a roll hoop or a helmet: much of the own car shows
+    fisheye: float = 0.0  # share of those whose lens is a fisheye
     principal_shift: float = 0.03
 
     # Track
@@ -66,6 +68,10 @@ class Profile:
     dented: float = 0.12
     lettered: float = 0.3  # of bands of small cones
     glint: float = 0.0  # most that a plate mirrors a low sun, as a share of white
+    colour_decides: bool = False  # class without a band: else it is lost; and red is orange
+    orange_hue_deg: Range = (0.0, 0.0)  # added to the hue of orange cones
+    plain_band: float = 0.0  # share of grey bands, other places of bands and tall slim large cones
+    unlit: float = 0.0  # share of cones that are darker than the light on them says
 
     # Light and weather
     sun_elevation_deg: Range = (6.0, 65.0)
@@ -86,6 +92,7 @@ class Profile:
     ground_tone: Range = (-0.25, 0.25)  # natural logarithm of its brightness
     second_surface: float = 0.6
     marks: Range = (0, 8)
+    yellow_lines: float = 0.0  # share of painted lines
 
     # Surroundings
     backdrops: tuple[int, ...] = (*range(8), *range(30, 46))
@@ -109,6 +116,8 @@ class Profile:
     vignette: Range = (0.0, 0.45)
     flare: float = 0.10
     glare: float = 0.0  # share of images into the light: dark and veiled, with little colour
+    overexposed: float = 0.0  # share of clipped and washed out images
+    video: float = 0.0  # share of frames of videos: coarse colour, halos, few details
     smudges: float = 0.06  # scenes seen through a dirty lens
     bayer: float = 0.2
     rescale: float = 0.1
@@ -121,7 +130,9 @@ class Profile:
 _PLAIN = Profile('plain', 0)
 
 TRAIN = replace(_PLAIN, name='train', salt=11, canted=0.12, lettered=0.45, glint=1.0,
-                oddments=0.35, glare=0.12)
+                oddments=0.35, glare=0.12, onboard=0.2, fisheye=0.6, colour_decides=True,
+                orange_hue_deg=(-28.0, 8.0), plain_band=0.25, sticker_missing=0.12, unlit=0.2,
+                yellow_lines=0.15, overexposed=0.08, video=0.45, motion_blur=0.22)
 
 # Settings that training does not use: other textures, backdrops and props, and another camera.
 BENCHMARK = replace(

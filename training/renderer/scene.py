@@ -196,9 +196,11 @@ def _list_cones(
 
 
 def sample_camera(
-    rng: np.random.Generator, profile: Profile, height: int, width: int,
+    rng: np.random.Generator, profile: Profile, height: int, width: int, onboard: bool = False,
 ) -> Camera:
-    """Draw a camera; wide lenses bend more."""
+    """Draw a camera, with `onboard` one on a roll hoop or a helmet; wide lenses bend more."""
+    if onboard:
+        return _onboard_camera(rng, profile, height, width)
     tele = rng.random() < profile.telephoto
     hfov = math.radians(rng.uniform(*(profile.telephoto_hfov_deg if tele else profile.hfov_deg)))
     corner = math.tan(hfov / 2) ** 2 * (1 + (height / width) ** 2)
@@ -214,6 +216,22 @@ def sample_camera(
         roll = math.radians(rng.uniform(*profile.canted_deg)) * rng.choice([-1, 1])
     return make_camera(height, width, hfov, mount, pitch, roll,
                        (k1, 0.1 * k1 * k1, *(rng.normal(0, 4e-4, 2)), 0.0), tuple(shift))
+
+
+def _onboard_camera(
+    rng: np.random.Generator, profile: Profile, height: int, width: int,
+) -> Camera:
+    mount, pitch = rng.uniform(0.95, 1.5), math.radians(rng.uniform(-2, 16))
+    roll = math.radians(rng.normal(0, 2.5))
+    if rng.random() >= profile.fisheye:
+        return make_camera(height, width, math.radians(rng.uniform(60, 115)), mount, pitch, roll)
+    half = math.radians(rng.uniform(75, 104)) / 2
+    # Equidistant: as far from the centre as the angle says. Here by the polynomial next to it.
+    radius = np.linspace(0.02, math.tan(half * math.hypot(1, height / width)), 100)
+    powers = radius[:, None] ** (3, 5, 7)
+    k1, k2, k3 = np.linalg.lstsq(powers, np.arctan(radius) - radius, rcond=None)[0]
+    return make_camera(height, width, 2 * math.atan(half), mount, pitch, roll,
+                       (k1, k2, 0.0, 0.0, k3))
 
 
 def render_scene(
@@ -235,7 +253,9 @@ def render_scene(
     rng = np.random.default_rng((chosen.salt, seed))
     layout = sample_layout(rng, chosen)
     world = sample_world(rng, chosen, layout, seed)
-    camera = sample_camera(rng, chosen, height, width)
+    onboard = bool(chosen.onboard) and rng.random() < chosen.onboard
+    camera = sample_camera(rng, chosen, height, width, onboard)
     effects = sample_effects(rng, chosen, width)
-    own_car = sample_own_car(rng) if rng.random() < chosen.own_car else None
+    own_car = (sample_own_car(rng, onboard) if onboard or rng.random() < chosen.own_car
+               else None)
     return render_world(world, camera, layout.pose, effects, rng, own_car)

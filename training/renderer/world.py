@@ -84,6 +84,8 @@ def _sample_marks(rng: np.random.Generator, profile: Profile, layout: Layout) ->
             x = distance + along * np.cos(angle + bend * along)
             y = side + along * np.sin(angle + bend * along)
             colour = (225, 228, 228) if rng.random() < 0.55 else paint(rng, 0.9)
+            if profile.yellow_lines and rng.random() < profile.yellow_lines:
+                colour = tuple(rng.uniform((10, 130, 190), (90, 205, 240)))
             marks.append(Mark((place(x, y),), rng.uniform(0.08, 0.25), colour,
                               rng.uniform(0.45, 0.95), rng.uniform(0, 0.8)))
         elif kind < 0.8:  # rubber

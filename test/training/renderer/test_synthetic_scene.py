@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 from eunet_ros.training.renderer import cone_looks, render_scene
-from eunet_ros.training.renderer.camera import make_camera
+from eunet_ros.training.renderer.camera import make_camera, project
 from eunet_ros.training.renderer.effects import apply_effects, sample_effects
 from eunet_ros.training.renderer.layouts import ConeSet, Layout, sample_layout
 from eunet_ros.training.renderer.light import sample_light
@@ -26,7 +26,8 @@ PLAIN = replace(
     get_profile('train'), far_props=(0, 0), near_props=(0, 0), sticker_missing=0.0,
     surfaces={'asphalt': 1.0}, textures=(0,), second_surface=0.0, marks=(0, 1), wet=0.0,
     backdrops=(0,), dented=0.0, lettered=0.0, shaded=0.0, indoor=0.0, canted=0.0, glint=0.0,
-    oddments=0.0, glare=0.0)
+    oddments=0.0, glare=0.0, orange_hue_deg=(0.0, 0.0), plain_band=0.0, unlit=0.0,
+    overexposed=0.0, video=0.0)
 
 
 def digest(scene) -> str:
@@ -154,6 +155,66 @@ def test_into_the_light_the_ground_is_darker_and_greyer_than_else():
     for measure in (lambda effects: effects.saturation,
                     lambda effects: np.ptp(effects.table[[20, 100]].astype(int))):
         assert np.mean([*map(measure, glaring)]) < 0.85 * np.mean([*map(measure, plain)])
+
+
+def test_overexposed_is_brighter_and_greyer():
+    plain, over = ([sample_effects(np.random.default_rng(seed), profile, 640)
+                    for seed in range(40)]
+                   for profile in (PLAIN, replace(PLAIN, overexposed=1.0)))
+    assert np.mean([e.table[100] for e in over]) > np.mean([e.table[100] for e in plain]) + 40
+    assert np.mean([e.saturation for e in over]) < np.mean([e.saturation for e in plain])
+
+
+def test_a_video_keeps_brightness_and_coarsens_colour():
+    image = np.full((96, 96, 3), 120, np.uint8)
+    image[48:51, 20:23] = image[30:60, 50:80] = (40, 120, 230)  # a far cone and a near one
+    effects = replace(
+        sample_effects(np.random.default_rng(1), PLAIN, 640), table=np.arange(256, dtype=np.uint8)[
+            :, None, None].repeat(3, 2), saturation=1.0, defocus=0.0, motion=(0.0, 0.0),
+        read_noise=0.0, shot_noise=0.0, vignette=0.0, flare=None, bayer=False, rescale=1.0,
+        sharpen=0.0, jpeg_quality=0, smudges=(), video=(5.0, 4.0, 0.5, 1.0))
+    seen = apply_effects(image, effects, np.random.default_rng(2)).astype(int)
+
+    def colour(y, x):
+        return np.ptp(seen[y, x])
+    assert colour(45, 65) > 170 and colour(49, 21) < 0.7 * colour(45, 65)
+    assert np.ptp(seen[10, 10]) <= 2
+    assert seen[30:60, 45:49].mean() < 119 or seen[30:60, 45:49].mean() > 121  # a halo
+
+
+def test_where_the_colour_decides_no_unknown_cone_has_that_of_a_class():
+    known, red = set(cone_looks._BODY.values()), (40, 30, 200)
+    for decides in (True, False):
+        profile = replace(PLAIN, colour_decides=decides, hue_jitter=0.0, fade=(0.0, 0.0))
+        seen = set()
+        for seed in range(200):
+            look = cone_looks.sample_look(np.random.default_rng(seed), 5, profile)
+            top = np.array(look.body) / max(look.body)
+            seen |= {body for body in known | {red}
+                     if np.abs(np.array(body) / max(body) - top).max() < 0.06}
+        assert (red in seen) == (not decides) and bool(seen & known) == (not decides)
+
+
+def test_onboard_the_own_car_fills_the_middle_below():
+    profile = replace(PLAIN, onboard=1.0, own_car=0.0)
+    scenes = [render_scene(seed, 96, 160, profile) for seed in range(8)]
+    for scene in scenes:
+        assert 0.9 < scene.camera.mount_height < 1.6
+        assert not scene.mask[84:, 72:88].any()
+    assert len({scene.image[90, 80].tobytes() for scene in scenes}) > 4  # not one car
+
+
+def test_a_fisheye_is_as_far_from_the_centre_as_the_angle_says():
+    profile = replace(PLAIN, fisheye=1.0)
+    for seed in range(5):
+        camera = sample_camera(np.random.default_rng(seed), profile, 360, 640, onboard=True)
+        u, v = project(camera, camera.rotation[2] * 9 + (0, 0, camera.mount_height))[0]
+        assert (u, v) == pytest.approx((319.5, 179.5))
+        for degrees in (15, 30):
+            angle = math.radians(degrees)
+            ray = camera.rotation.T @ (math.sin(angle), 0.0, math.cos(angle))
+            u = project(camera, 9 * ray + (0, 0, camera.mount_height))[0][0]
+            assert u - 319.5 == pytest.approx(camera.focal * angle, rel=0.01)
 
 
 def test_a_plate_mirrors_a_low_sun_ahead():
