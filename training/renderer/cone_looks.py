@@ -9,6 +9,7 @@ import colorsys
 from dataclasses import dataclass
 import math
 
+from eunet_ros.model.common.classes import cone_classes
 from eunet_ros.training.renderer.light import Colour
 from eunet_ros.training.renderer.profiles import (
     BLUE,
@@ -81,7 +82,7 @@ def sample_look(rng: np.random.Generator, class_id: int, profile: Profile) -> Co
     # One call for all numbers: a scene has dozens of cones.
     d = rng.random(32).tolist()
     large = class_id == LARGE_ORANGE or (class_id == UNKNOWN and d[0] < 0.15)
-    height, base = (0.505, 0.285) if large else (0.325, 0.228)
+    height, base = cone_classes().sizes[LARGE_ORANGE if large else ORANGE]
     if class_id == UNKNOWN and d[24] < 0.4:  # of other makers
         height, base = _between(d[25], (0.22, 0.75)), _between(d[26], (0.18, 0.36))
     plate = _between(d[1], (0.022, 0.032))

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from eunet_ros.model.common.classes import cone_classes
 import numpy as np
 
 Range = tuple[float, float]
 
-CLASS_NAMES = (
-    'background', 'blue_cone', 'yellow_cone', 'orange_cone', 'large_orange_cone', 'unknown_cone')
-BLUE, YELLOW, ORANGE, LARGE_ORANGE, UNKNOWN = 1, 2, 3, 4, 5
+BLUE, YELLOW, ORANGE, LARGE_ORANGE, UNKNOWN = (cone_classes().id_of(f'{name}_cone') for name in (
+    'blue', 'yellow', 'orange', 'large_orange', 'unknown'))
 
 
 @dataclass(frozen=True)

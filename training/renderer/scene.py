@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import math
 
 import cv2
+from eunet_ros.model.common.classes import cone_classes
 from eunet_ros.training.renderer.camera import Camera, make_camera, pixel_rays
 from eunet_ros.training.renderer.cone_looks import ConeLook
 from eunet_ros.training.renderer.cones import ConePose, draw_cone, DrawnCone, view_cones
@@ -98,7 +99,7 @@ def _visible(world: World, camera: Camera, pose: Pose):
     cones = world.cones
     xy = to_vehicle(cones.xyz[:, :2], pose)
     distance = np.hypot(xy[:, 0], xy[:, 1])
-    heights = np.where(cones.class_id == 4, 0.505, 0.325)
+    heights, _ = cone_classes().sizes_of(cones.class_id)
     # How wide the image sees, with room for a cone that only its edge cuts.
     reach = camera.max_radius * np.maximum(xy[:, 0], 0) + 0.4 + 0.3 * np.abs(xy[:, 0])
     large = camera.focal * heights / np.maximum(xy[:, 0], 0.1) >= (
