@@ -1,8 +1,11 @@
-# make demo   the whole job on the bundled drive: real nodes over real DDS, no ROS installed
-# make test   every test and linter
-# make faults every fault as often as docs/reliability.md promises, ten minutes
-# make soak   the node under random faults: make soak MINUTES=30
-# make fuzz   hostile bytes, guided by coverage: make fuzz RUNS=1000000
+# make demo      the whole job on the bundled drive: real nodes over real DDS, no ROS installed
+# make unit      tests without DDS, processes and training: a minute
+# make test      all tests but the slow ones, with the linters: 6 minutes
+# make test-all  every test: also colcon, benchmarks, fuzzing, faults and long trainings
+# make lint      the linters
+# make faults    every fault as often as docs/reliability.md promises: ten minutes
+# make soak      the node under random faults: make soak MINUTES=30
+# make fuzz      hostile bytes, guided by coverage: make fuzz RUNS=1000000
 # Python 3.10 to 3.12; another interpreter: make demo PYTHON=python3.11
 PYTHON ?= python3
 VENV ?= .venv
@@ -25,7 +28,7 @@ SECONDS ?= $(if $(RUNS),0,5)
 TARGETS ?=
 MINUTES ?= 30
 
-.PHONY: demo test lint help faults soak fuzz
+.PHONY: demo unit test test-all lint help faults soak fuzz
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -48,17 +51,22 @@ demo: $(VENV)/.demo
 		$(if $(IMAGE_TOPIC),--image-topic "$(IMAGE_TOPIC)") $(if $(OUTPUT),--output "$(OUTPUT)") \
 		$(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(ENGINE),--engine "$(ENGINE)")
 
-# Two processes: at the end of one for all, these crashed twice inside a library (cause unknown).
-APART := test/training/test_training_runs.py test/training/test_widening.py
+# The tiers: setup.cfg.
+PYTEST = $(CLEAN) $(BIN)/python -m pytest
+unit: $(VENV)/.dev
+	@$(PYTEST) -m unit
+
 test: $(VENV)/.dev
-	@$(CLEAN) $(BIN)/python -m pytest $(APART)
-	@$(CLEAN) $(BIN)/python -m pytest $(APART:%=--ignore=%)
+	@$(PYTEST) -m "not slow"
+
+test-all: $(VENV)/.dev
+	@$(PYTEST)
 
 lint: $(VENV)/.dev
-	@$(CLEAN) $(BIN)/python -m pytest -q test/project/test_style.py
+	@$(PYTEST) -q test/project/test_style.py
 
 faults: $(VENV)/.dev
-	@$(CLEAN) EUNET_LONG=1 $(BIN)/python -m pytest -rP test/faults test/node/test_node_process.py
+	@EUNET_LONG=1 $(PYTEST) -rP test/faults test/node/test_node_process.py
 
 soak: $(VENV)/.dev
 	@$(CLEAN) $(BIN)/python test/faults/soak.py --minutes $(MINUTES)

@@ -112,6 +112,7 @@ def test_the_ros_side_does_not_know_training():
     assert violations('eunet_ros', lambda name: part_of(name) == 'training') == []
 
 
+@pytest.mark.process
 @pytest.mark.parametrize('module', ['eunet_ros', 'eunet_ros.model', 'eunet_ros.model.engines',
                                     'eunet_ros.model.common.classes',
                                     'eunet_ros.model.processing'])

@@ -70,6 +70,7 @@ def test_thirds_are_of_the_time_whatever_was_measured_in_it():
     assert thirds([(5, 7.0)]) == (7.0, 7.0)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize('script, arguments, said', [
     ('soak.py', ['--minutes', '1'], 'at least 8 minutes, found 1'),
     ('../fuzz/run.py', ['--runs', '5', 'imagge'], 'unknown target imagge'),

@@ -22,6 +22,8 @@ rosgraph = pytest.importorskip('rosgraph_msgs.msg')
 sensor = pytest.importorskip('sensor_msgs.msg')
 services = pytest.importorskip('std_srvs.srv')
 
+pytestmark = pytest.mark.process
+
 PERIOD = 1 / 15
 
 
