@@ -27,6 +27,8 @@ RUNS ?=
 SECONDS ?= $(if $(RUNS),0,5)
 TARGETS ?=
 MINUTES ?= 30
+# Of the tests: so many at a time, each process of 2 GB.
+JOBS ?= 2
 
 .PHONY: demo unit test test-all lint help faults soak fuzz
 
@@ -51,16 +53,17 @@ demo: $(VENV)/.demo
 		$(if $(IMAGE_TOPIC),--image-topic "$(IMAGE_TOPIC)") $(if $(OUTPUT),--output "$(OUTPUT)") \
 		$(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(ENGINE),--engine "$(ENGINE)")
 
-# The tiers: setup.cfg.
+# setup.cfg says what the tiers are. The slow ones measure, or need both cores: one at a time.
 PYTEST = $(CLEAN) $(BIN)/python -m pytest
+SHARED = $(PYTEST) -n $(JOBS) --dist loadgroup
 unit: $(VENV)/.dev
-	@$(PYTEST) -m unit
+	@$(SHARED) -m unit
 
 test: $(VENV)/.dev
-	@$(PYTEST) -m "not slow"
+	@$(SHARED) -m "not slow"
 
-test-all: $(VENV)/.dev
-	@$(PYTEST)
+test-all: test
+	@$(PYTEST) -m slow
 
 lint: $(VENV)/.dev
 	@$(PYTEST) -q test/project/test_style.py

@@ -42,14 +42,24 @@ def tiers_of(item):
     return {mark.name for mark in item.iter_markers()} & TIERS
 
 
+def over_dds(item):
+    """Return whether a test's messages go over DDS, in this process or in others."""
+    files = ('test_demo.py', 'test_evaluation_live.py', 'test_player.py')
+    return {'ros', 'module_rig'} & set(item.fixturenames) or item.path.name in files
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest selects with -m
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     for item in items:
         tiers = tiers_of(item)
         if len(tiers) > 1:
             raise pytest.UsageError(f'{item.nodeid}: expected one tier, found {sorted(tiers)}')
         if not tiers:
             item.add_marker('unit')
+        if config.pluginmanager.hasplugin('xdist'):
+            # A file stays together, for its fixtures; so does all that goes over DDS: of two at a
+            # time each would hear the other where both draw the same domain, and be late.
+            item.add_marker(pytest.mark.xdist_group('dds' if over_dds(item) else item.path.name))
 
 
 def pytest_collection_finish():
@@ -57,6 +67,30 @@ def pytest_collection_finish():
     # take 1 ms instead of 250.
     gc.collect()
     gc.freeze()
+
+
+ended = []  # the exit code of the tests
+
+
+def pytest_sessionfinish(exitstatus):
+    ended.append(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure():
+    """
+    End at once, with pytest's exit code, after the summary and what Python has to do at its end.
+
+    At exit() the threads of Fast DDS's shared memory and of the log of ROS still run, beside the
+    destructors of every C++ library that any test has loaded. Crashes of that kind are known
+    (eProsima/Fast-DDS#6114), and would make a failure of tests that passed;
+    eunet_ros/ros/process.py does the same for the node.
+    """
+    if ended and 'rclpy' in sys.modules:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(ended[-1])
 
 
 def refusing(real, tier):
