@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What tests of ROS nodes share: a domain of their own, and waiting for events with a limit."""
+"""The tiers of tests, and what tests share."""
 import atexit
 import gc
 import os
@@ -43,7 +43,7 @@ def tiers_of(item):
 
 
 def over_dds(item):
-    """Return whether a test's messages go over DDS, in this process or in others."""
+    """Tell whether messages of a test go over DDS, in this process or in others."""
     files = ('test_demo.py', 'test_evaluation_live.py', 'test_player.py')
     return {'ros', 'module_rig'} & set(item.fixturenames) or item.path.name in files
 

@@ -78,27 +78,37 @@ def test_training_on_a_project(tmp_path, cache, cone_project):
     assert two.classes.names == ('background', 'cone') and two.network.num_classes == 1
 
 
+# So many steps that a run is not over before it is killed.
+LONG = {'images': 6, 'validation_images': 2, 'steps': 59, 'validate_every': 3, 'light': 0.5,
+        'blur': 0.5, 'weather': 0.5, 'attention': 'lska'}
+
+
+@pytest.fixture(scope='module')
+def whole_run(tmp_path_factory, cache):
+    run = tmp_path_factory.mktemp('whole') / 'run'
+    assert main(command(cache, run, **LONG)) == 0
+    return run
+
+
 @pytest.mark.train
 @pytest.mark.parametrize('workers', [0, 1])
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, cache, workers):
-    options = {'images': 6, 'validation_images': 2, 'steps': 59, 'validate_every': 3,
-               'workers': workers, 'light': 0.5, 'blur': 0.5, 'weather': 0.5, 'attention': 'lska'}
-    assert main(command(cache, tmp_path / 'whole', **options)) == 0
-    process = start_until_saved(cache, tmp_path / 'cut', **options)
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, cache, whole_run, workers):
+    process = start_until_saved(cache, tmp_path / 'cut', **LONG, workers=workers)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     os.rename(tmp_path / 'cut', tmp_path / 'moved')
     assert main(['--resume', str(tmp_path / 'moved')]) == 0
     os.rename(tmp_path / 'moved', tmp_path / 'cut')
-    whole, cut = read_curves(tmp_path / 'whole'), read_curves(tmp_path / 'cut')
+    whole, cut = read_curves(whole_run), read_curves(tmp_path / 'cut')
     assert len(whole['loss']) == 60 and len(whole['miou']) == 20
     # What the kill lost of the first log is only what was not yet on disk.
     known = dict(cut['loss'])
     resumed = [(step, value) for step, value in whole['loss'] if step in known]
     assert len(resumed) > 6 and resumed[-1][0] == 59
     assert [known[step] for step, _ in resumed] == pytest.approx([v for _, v in resumed], abs=1e-6)
-    one, two = (load_checkpoint(tmp_path / n / 'eunet_n.safetensors') for n in ('whole', 'cut'))
+    one, two = (load_checkpoint(run / 'eunet_n.safetensors')
+                for run in (whole_run, tmp_path / 'cut'))
     for name, tensor in one.network.state_dict().items():
         np.testing.assert_allclose(two.network.state_dict()[name], tensor, atol=1e-3)
 
