@@ -1,7 +1,7 @@
 # make demo      the whole job on the bundled drive: real nodes over real DDS, no ROS installed
 # make unit      tests without DDS, processes and training: a minute
 # make test      all tests but the slow ones, with the linters: 6 minutes
-# make test-all  every test: also colcon, benchmarks, fuzzing, faults and long trainings
+# make test-all  every test: also colcon, benchmarks, fuzzing, faults, calibrations for int8
 # make lint      the linters
 # make faults    every fault as often as docs/reliability.md promises: ten minutes
 # make soak      the node under random faults: make soak MINUTES=30
@@ -53,14 +53,16 @@ demo: $(VENV)/.demo
 		$(if $(IMAGE_TOPIC),--image-topic "$(IMAGE_TOPIC)") $(if $(OUTPUT),--output "$(OUTPUT)") \
 		$(if $(WEIGHTS),--weights "$(WEIGHTS)") $(if $(ENGINE),--engine "$(ENGINE)")
 
-# setup.cfg says what the tiers are. The slow ones measure, or need both cores: one at a time.
+# setup.cfg says what the tiers are. Over DDS one test would hear another that draws the same
+# domain, and come too late; the slow ones measure: both run one at a time.
 PYTEST = $(CLEAN) $(BIN)/python -m pytest
-SHARED = $(PYTEST) -n $(JOBS) --dist loadgroup
+SHARED = $(PYTEST) -n $(JOBS) --dist loadfile
 unit: $(VENV)/.dev
 	@$(SHARED) -m unit
 
 test: $(VENV)/.dev
-	@$(SHARED) -m "not slow"
+	@$(SHARED) -m "not dds and not slow"
+	@$(PYTEST) -m "dds and not slow"
 
 test-all: test
 	@$(PYTEST) -m slow

@@ -49,17 +49,15 @@ def over_dds(item):
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects with -m
-def pytest_collection_modifyitems(config, items):
+def pytest_collection_modifyitems(items):
     for item in items:
         tiers = tiers_of(item)
         if len(tiers) > 1:
             raise pytest.UsageError(f'{item.nodeid}: expected one tier, found {sorted(tiers)}')
         if not tiers:
             item.add_marker('unit')
-        if config.pluginmanager.hasplugin('xdist'):
-            # A file stays together, for its fixtures; so does all that goes over DDS: of two at a
-            # time each would hear the other where both draw the same domain, and be late.
-            item.add_marker(pytest.mark.xdist_group('dds' if over_dds(item) else item.path.name))
+        elif over_dds(item):
+            item.add_marker('dds')
 
 
 def pytest_collection_finish():

@@ -154,6 +154,7 @@ def damaged(folder):
     return folder / 'damaged'
 
 
+# Slow, 15 s of CPU: only in a bag of hundreds of images some come before its damaged chunk.
 @pytest.mark.process
 def test_trouble_is_counted_and_nothing_is_lost(tmp_path, capsys, tiny_weights):
     (tmp_path / 'day').mkdir()

@@ -19,7 +19,8 @@ import pytest
 
 pytest.importorskip('rosbags.rosbag2', reason='rosbags is not installed')
 
-FRAMES = 60
+# Slow, 20 s of CPU each: three evaluations of five processes, which all import their libraries.
+FRAMES = 60   # so many that an evaluation is not over before something is killed
 
 
 @pytest.fixture(scope='module')

@@ -78,7 +78,8 @@ def test_training_on_a_project(tmp_path, cache, cone_project):
     assert two.classes.names == ('background', 'cone') and two.network.num_classes == 1
 
 
-# So many steps that a run is not over before it is killed.
+# Slow, 15 s of CPU: a run is only killed in its middle where it has many steps, and the process
+# imports Lightning first, as does each of two.
 LONG = {'images': 6, 'validation_images': 2, 'steps': 59, 'validate_every': 3, 'light': 0.5,
         'blur': 0.5, 'weather': 0.5, 'attention': 'lska'}
 
