@@ -1,11 +1,13 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What tests of ROS nodes share: a domain of their own, and waiting for events with a limit."""
+"""The tiers of tests, and what tests share."""
 import atexit
+import gc
 import os
 import random
 import shutil
 import signal
+import sys
 import tempfile
 import time
 
@@ -30,6 +32,88 @@ os.environ['PYTHONFAULTHANDLER'] = '1'
 # This process publishes large images.
 os.environ['FASTDDS_DEFAULT_PROFILES_FILE'] = str(share_file('config/fastdds_large_images.xml'))
 
+# Each test has one of these marks (setup.cfg says what they mean): a file sets it for all its
+# tests with `pytestmark = pytest.mark.ros`, or a test for itself with `@pytest.mark.ros`.
+# A test without one is a unit test.
+TIERS = {'unit', 'ros', 'process', 'train', 'slow'}
+
+
+def tiers_of(item):
+    return {mark.name for mark in item.iter_markers()} & TIERS
+
+
+def over_dds(item):
+    """Tell whether messages of a test go over DDS, in this process or in others."""
+    files = ('test_demo.py', 'test_evaluation_live.py', 'test_player.py')
+    return {'ros', 'module_rig'} & set(item.fixturenames) or item.path.name in files
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects with -m
+def pytest_collection_modifyitems(items):
+    for item in items:
+        tiers = tiers_of(item)
+        if len(tiers) > 1:
+            raise pytest.UsageError(f'{item.nodeid}: expected one tier, found {sorted(tiers)}')
+        if not tiers:
+            item.add_marker('unit')
+        elif over_dds(item):
+            item.add_marker('dds')
+
+
+def pytest_collection_finish():
+    # What is imported by now stays: without it, the garbage collections that the node asks for
+    # take 1 ms instead of 250.
+    gc.collect()
+    gc.freeze()
+
+
+ended = []  # the exit code of the tests
+
+
+def pytest_sessionfinish(exitstatus):
+    ended.append(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure():
+    """
+    End at once, with pytest's exit code, after the summary and what Python has to do at its end.
+
+    At exit() the threads of Fast DDS's shared memory and of the log of ROS still run, beside the
+    destructors of every C++ library that any test has loaded. Crashes of that kind are known
+    (eProsima/Fast-DDS#6114), and would make a failure of tests that passed;
+    eunet_ros/ros/process.py does the same for the node.
+    """
+    if ended and 'rclpy' in sys.modules:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(ended[-1])
+
+
+def refusing(real, tier):
+    """Return what stands for a method that unit tests do not call."""
+    def refuse(self, *given, **options):
+        if given and given[0] in (['uname', '-p'], 'lscpu'):  # asked by platform and numpy
+            return real(self, *given, **options)
+        return pytest.fail(f'No unit test: it needs the mark {tier}. {given}')
+    return refuse
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Fail a unit test that starts, itself or by a fixture, what only other tiers do."""
+    others = (('process', 'subprocess', 'Popen', '__init__'),
+              ('process', 'multiprocessing.process', 'BaseProcess', 'start'),
+              ('ros', 'rclpy.context', 'Context', 'init'),
+              ('train', 'lightning.pytorch', 'Trainer', 'fit'))
+    with pytest.MonkeyPatch.context() as patch:
+        for tier, module, owner, method in others if 'unit' in tiers_of(item) else ():
+            if module in sys.modules:  # a test that uses it has imported it
+                owner = getattr(sys.modules[module], owner)
+                patch.setattr(owner, method, refusing(getattr(owner, method), tier))
+        return (yield)
+
 
 @pytest.fixture(scope='session')
 def tiny_weights(tmp_path_factory):
@@ -43,13 +127,14 @@ def tiny_weights(tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope='module')
+# Of the session: made once for all files. Who writes into a project or a run copies it first.
+@pytest.fixture(scope='session')
 def cache(tmp_path_factory):
     """Return a folder for what training prepares."""
     return tmp_path_factory.mktemp('cache')
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='session')
 def cone_project(tmp_path_factory):
     """Twelve rendered scenes of four cameras, as an FSOCO project."""
     from eunet_ros.training.data.fsoco_writer import write_project
@@ -57,6 +142,17 @@ def cone_project(tmp_path_factory):
     folder = tmp_path_factory.mktemp('data') / 'fsoco'
     write_project(folder, items(12, 5, 72, 108, sources=4), 'team')
     return folder
+
+
+@pytest.fixture(scope='session')
+def small_run(tmp_path_factory, cache):
+    """Return the folder of a training of two steps, each validated."""
+    from eunet_ros.training.train import main
+    from training_runs import command
+    run = tmp_path_factory.mktemp('training') / 'run'
+    assert main(command(cache, run, images=6, validation_images=2, steps=2,
+                        validate_every=1)) == 0
+    return run
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 import subprocess
 import sys
 
+from eunet_ros.evaluation import __main__ as evaluate_bag
 import numpy as np
 
 ENVIRONMENT = {**os.environ, 'OMP_NUM_THREADS': '1'}
@@ -26,6 +27,16 @@ def evaluate(folder, *arguments, seconds=120, code=0):
     path = Path(folder) / 'out' / 'report.json'
     report = json.loads(path.read_text()) if path.exists() else None
     return report, done.stdout, done.stderr
+
+
+def refused(capsys, folder, *arguments):
+    """Ask in this process for what cannot be evaluated into folder/out; returns stderr."""
+    capsys.readouterr()
+    code = evaluate_bag.main(
+        ['--output', str(Path(folder) / 'out'), '--engine', 'torch', *map(str, arguments)])
+    said = capsys.readouterr()
+    assert (code, said.out) == (1, ''), said
+    return said.err
 
 
 def counts(report, k=0):

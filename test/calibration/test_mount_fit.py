@@ -104,7 +104,7 @@ def test_command_line(files, scene, capsys):
 
 
 @pytest.mark.parametrize('name, text, said', [
-    ('cones.txt', '3 4\n5 here', 'line 2: expected x and y in metres and perhaps a class'),
+    ('cones.txt', '3 4\n5 here', 'line 2: expected x and y'),
     ('cones.txt', '3 4 blue', "line 1: Unknown class 'blue'"),
     ('cones.txt', '', 'at least 2 measured cones, found 0'),
     ('camera.yaml', 'image_width: 5', 'as camera_calibration writes it'),

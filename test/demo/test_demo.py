@@ -30,6 +30,7 @@ def run_demo(folder, *arguments, seconds=90):
     return done.returncode, done.stdout, done.stderr
 
 
+@pytest.mark.process
 def test_bag_with_ground_truth(tmp_path, tiny_weights):
     bag = make_bag(tmp_path / 'bag', 12)
     code, out, err = run_demo(tmp_path, '--bag', bag, '--weights', tiny_weights,
@@ -56,6 +57,7 @@ def test_bag_with_ground_truth(tmp_path, tiny_weights):
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith('.')] == []
 
 
+@pytest.mark.process
 def test_folder_without_ground_truth(tmp_path, tiny_weights):
     (tmp_path / 'images').mkdir()
     for i, size in enumerate([(48, 64), (30, 80), (48, 64), (64, 48), (48, 64)]):
@@ -69,6 +71,7 @@ def test_folder_without_ground_truth(tmp_path, tiny_weights):
     assert set(report['iou'].values()) == {None}
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(('arguments', 'code', 'words'), [
     (['--bag', '{tmp}/nothing'], 1, 'demo: There is no bag at'),
     (['--bag', '{bag}', '--image-topic', '/front'], 1, r'demo: The bag has no images on /front'),
@@ -148,6 +151,7 @@ sys.exit(3)
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(('arguments', 'exit_code'), [
     ([], 3), (['--wait'], -signal.SIGINT), (['--wait', '--ignore'], -signal.SIGKILL)])
 def test_child(tmp_path, monkeypatch, arguments, exit_code):

@@ -46,6 +46,7 @@ def made(tiny_weights, tmp_path_factory):
     return folder / 'out', report
 
 
+@pytest.mark.process
 def test_scores_are_those_of_a_direct_computation(made, direct):
     confusion, report = direct[1], made[1]
     np.testing.assert_array_equal(counts(report), confusion[:, :6])
@@ -56,6 +57,7 @@ def test_scores_are_those_of_a_direct_computation(made, direct):
         True, 8, 8)
 
 
+@pytest.mark.process
 def test_a_against_a_is_zero(made):
     report = made[1]
     assert [w['label'] for w in report['weights']] == ['A', 'B']
@@ -67,6 +69,7 @@ def test_a_against_a_is_zero(made):
     assert report['comparison']['frames_better'] == {'a': 0, 'b': 0}
 
 
+@pytest.mark.process
 def test_what_is_left(made, direct):
     folder, masks = made[0], direct[0]
     assert sorted(p.name for p in folder.iterdir()) == [
@@ -153,6 +156,7 @@ def test_every_form_of_bag_loads_the_same(tmp_path, form, compressed):
     assert content(again) == content(bag)
 
 
+@pytest.mark.process
 def test_a_bag_of_the_mcap_package_is_scored_the_same(tmp_path, tiny_weights, made):
     bag = make_bag(tmp_path / 'plain', 8)
     again = with_mcap_package(bag, tmp_path / 'drive')

@@ -7,7 +7,7 @@ from eunet_ros.bags.messages import COMPRESSED_IMAGE, IMAGE, serialise
 from eunet_ros.bags.writer import BagWriter
 from eunet_ros.evaluation import __main__ as evaluate_bag
 from eunet_ros.evaluation.run.folder import FolderError, OutputFolder
-from evaluation_making import evaluate
+from evaluation_making import evaluate, refused
 import pytest
 
 STEP = 66_000_000
@@ -42,13 +42,13 @@ def whole(folder):
 
 
 @pytest.mark.parametrize(('make', 'arguments', 'words'), [
-    (truncated('sqlite3'), [], 'copy it again, or repair it with ros2 bag reindex'),
-    (truncated('mcap'), [], 'copy it again, or repair it with ros2 bag reindex'),
-    (without_metadata, [], 'it has no metadata.yaml: give '),
-    (spoilt_metadata, [], "Compression format 'brotli' is not supported): write it again with"),
+    (truncated('sqlite3'), [], 'ros2 bag reindex'),
+    (truncated('mcap'), [], 'ros2 bag reindex'),
+    (without_metadata, [], 'it has no metadata.yaml'),
+    (spoilt_metadata, [], "'brotli' is not supported"),
     (whole, ['--image-topic', '/front'], 'image topics in it: /camera/image_raw/compressed'),
     (whole, ['--image-topic', '/camera/camera_info'], 'expected Image or CompressedImage'),
-    (whole, ['--truth-topic', '/labels'], 'has no masks on /labels; image topics in it: '),
+    (whole, ['--truth-topic', '/labels'], 'no masks on /labels'),
     (whole, ['--truth', '{tmp}/masks'], 'There is no folder'),
     (whole, ['--truth', '{tmp}'], 'expected names that are stamps'),
     (whole, ['--weights', 'nope'], 'There are no weights named nope'),
@@ -59,7 +59,7 @@ def whole(folder):
     (whole, ['--fail-under', 'dise=0.9'], 'did you mean dice?'),
     (whole, ['--fail-under', 'iou_red=0.9'], "no class 'red'"),
     (whole, ['--baseline', '{tmp}'], 'There is no report at'),
-    (whole, ['--output', '{tmp}/mine'], 'holds files that are not of an evaluation'),
+    (whole, ['--output', '{tmp}/mine'], 'not of an evaluation'),
     (whole, ['--output', '{tmp}/typo.yaml'], 'is a file: choose another --output'),
     (lambda folder: folder / 'nothing', [], 'There is no bag at'),
     (lambda folder: folder / 'mine', [], 'has no metadata.yaml')])
@@ -81,6 +81,7 @@ def test_what_cannot_begin_is_one_sentence(tmp_path, capsys, tiny_weights, make,
     assert sorted(tmp_path.rglob('*')) == before
 
 
+@pytest.mark.process
 def test_weights_that_change_meanwhile_leave_nothing_behind(tmp_path, capsys, monkeypatch,
                                                             tiny_weights):
     # An engine that cannot start is found in a process of its own; what was begun goes again.
@@ -111,7 +112,7 @@ def test_options_that_make_no_sense(arguments, capsys):
 
 def test_no_room_on_the_disk(tmp_path):
     OutputFolder(tmp_path / 'a' / 'b').check_space(1)
-    with pytest.raises(FolderError, match='GB are free: make room, or leave the output bag'):
+    with pytest.raises(FolderError, match='GB are free'):
         OutputFolder(tmp_path / 'a' / 'b').check_space(10**18)
 
 
@@ -153,7 +154,9 @@ def damaged(folder):
     return folder / 'damaged'
 
 
-def test_trouble_is_counted_and_nothing_is_lost(tmp_path, tiny_weights):
+# Slow, 15 s of CPU: only in a bag of hundreds of images some come before its damaged chunk.
+@pytest.mark.process
+def test_trouble_is_counted_and_nothing_is_lost(tmp_path, capsys, tiny_weights):
     (tmp_path / 'day').mkdir()
     difficult(tmp_path / 'day')
     damaged(tmp_path / 'day')
@@ -186,10 +189,10 @@ def test_trouble_is_counted_and_nothing_is_lost(tmp_path, tiny_weights):
     assert names == ['bag_damaged', 'bag_difficult', 'index.html', 'metrics.csv',
                      'overlay_damaged.mp4', 'overlay_difficult.mp4', 'report.json']
     # The former one is kept when another is made, and what is finished is not done again.
-    _, _, err = evaluate(tmp_path, *bags, '--weights', tiny_weights, '--resume', code=1)
-    assert 'is finished, nothing is left to do' in err
+    assert 'is finished' in refused(capsys, tmp_path, *bags, '--weights', tiny_weights, '--resume')
 
 
+@pytest.mark.process
 def test_stamps_out_of_step_say_by_how_much(tmp_path, tiny_weights):
     rows = []
     for i in range(4):

@@ -22,7 +22,7 @@ from eunet_ros.cones.messages import read_points
 from eunet_ros.evaluation.page.ground_pictures import choose_frames
 from eunet_ros.evaluation.run.positions import box_overlap
 from eunet_ros.evaluation.scoring.position_errors import distance_bin, DISTANCE_BINS
-from evaluation_making import evaluate
+from evaluation_making import evaluate, refused
 import numpy as np
 import pytest
 
@@ -83,6 +83,7 @@ def recorded(drive, weights, *more):
                     drive / 'recording', *more)
 
 
+@pytest.mark.process
 def test_places_in_the_report_the_bag_and_the_page(drive, tiny_weights):
     (drive / 'drive' / MOUNTING).write_text('/**: {ros__parameters: {camera_height: 1.0}}\n')
     report, out, _ = recorded(drive, tiny_weights)
@@ -128,6 +129,7 @@ def test_places_in_the_report_the_bag_and_the_page(drive, tiny_weights):
     assert 'Cones on the ground' not in (drive / 'out' / 'index.html').read_text()
 
 
+@pytest.mark.process
 def test_places_by_the_transforms_of_the_bag(drive, tiny_weights):
     parameters = drive / 'node.yaml'
     parameters.write_text('/eunet: {ros__parameters: {mounting: tf}}\n')
@@ -138,14 +140,14 @@ def test_places_by_the_transforms_of_the_bag(drive, tiny_weights):
     assert points['x'][0] == pytest.approx(-0.5 + FOCAL / 15.5 + 0.145, abs=0.03)
     parameters.write_text('/eunet: {ros__parameters: {mounting: tf, base_frame: car}}\n')
     report, _, _ = recorded(drive, tiny_weights, *light)
-    assert ("/tf_static of the bag does not connect 'cam' with 'car' (frames in it: cam, mast)"
-            in report['bags'][0]['positions_withheld'][0]['sentence'])
+    said = report['bags'][0]['positions_withheld'][0]['sentence']
+    assert "does not connect 'cam' with 'car'" in said and 'cam, mast' in said
 
 
-def test_a_mounting_that_is_none(drive, tiny_weights):
+def test_a_mounting_that_is_none(drive, capsys, tiny_weights):
     (drive / 'drive' / MOUNTING).write_text('camera_height: 1.0\n')
-    _, _, err = evaluate(drive, drive / 'drive', '--weights', tiny_weights, code=1)
-    assert f'{MOUNTING}: expected a parameter file as calibrate_mount writes it' in err
+    err = refused(capsys, drive, drive / 'drive', '--weights', tiny_weights)
+    assert f'{MOUNTING}: expected a parameter file' in err
 
 
 def test_transforms_meet_in_a_common_frame(tmp_path):

@@ -14,12 +14,13 @@ from eunet_ros.evaluation.page.report import comparable
 from eunet_ros.evaluation.run.folder import read_report
 from eunet_ros.evaluation.run.journal import Journal, read_rows
 from eunet_ros.evaluation.run.runner import MODULES
-from evaluation_making import command, ENVIRONMENT, evaluate
+from evaluation_making import command, ENVIRONMENT, evaluate, refused
 import pytest
 
 pytest.importorskip('rosbags.rosbag2', reason='rosbags is not installed')
 
-FRAMES = 60
+# Slow, 20 s of CPU each: three evaluations of five processes, which all import their libraries.
+FRAMES = 60   # so many that an evaluation is not over before something is killed
 
 
 @pytest.fixture(scope='module')
@@ -87,7 +88,9 @@ def assert_same(folder, other):
                 expected.raw_of(list(made.topics)))
 
 
-def test_two_processes_are_killed_and_it_is_gone_on_with(tmp_path, bags, tiny_weights, unbroken):
+@pytest.mark.process
+def test_two_processes_are_killed_and_it_is_gone_on_with(
+        tmp_path, capsys, bags, tiny_weights, unbroken):
     parent = start(tmp_path, bags, tiny_weights)
     try:
         until(lambda: min(done(tmp_path)) >= 5, parent)
@@ -105,12 +108,13 @@ def test_two_processes_are_killed_and_it_is_gone_on_with(tmp_path, bags, tiny_we
     assert not partial['complete'] and 5 <= partial['frames_done'] < 2 * FRAMES
     assert 'This report is partial' in (tmp_path / 'out' / 'index.html').read_text()
     # Without --resume nothing of it is lost by mistake.
-    _, _, err = evaluate(tmp_path, *bags, '--weights', tiny_weights, code=1)
+    err = refused(capsys, tmp_path, *bags, '--weights', tiny_weights)
     assert 'unfinished evaluation' in err and '--resume' in err
     evaluate(tmp_path, *bags, '--weights', tiny_weights, '--processes', 2, '--resume')
     assert_same(tmp_path / 'out', unbroken)
 
 
+@pytest.mark.process
 def test_all_is_killed_and_it_is_gone_on_with(tmp_path, bags, tiny_weights, unbroken):
     parent = start(tmp_path, bags, tiny_weights)
     try:
@@ -129,7 +133,8 @@ def test_all_is_killed_and_it_is_gone_on_with(tmp_path, bags, tiny_weights, unbr
     assert_same(tmp_path / 'out', unbroken)
 
 
-def test_interrupt_leaves_a_partial_report(tmp_path, bags, tiny_weights):
+@pytest.mark.process
+def test_interrupt_leaves_a_partial_report(tmp_path, capsys, bags, tiny_weights):
     parent = start(tmp_path, bags, tiny_weights)
     try:
         until(lambda: min(done(tmp_path)) >= 5, parent)
@@ -143,7 +148,7 @@ def test_interrupt_leaves_a_partial_report(tmp_path, bags, tiny_weights):
     assert not report['complete'] and 'It was interrupted.' in report['partial_because']
     assert '(partial)' in out
     # Another plan is no continuation of this one.
-    _, _, err = evaluate(tmp_path, bags[0], '--weights', tiny_weights, '--resume', code=1)
+    err = refused(capsys, tmp_path, bags[0], '--weights', tiny_weights, '--resume')
     assert 'differs in the bags' in err and len(err.strip().splitlines()) == 1
 
 

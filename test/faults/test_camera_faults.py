@@ -14,6 +14,8 @@ from eunet_ros.parameters import NodeParameters  # noqa: E402
 from rclpy.event_handler import SubscriptionEventCallbacks  # noqa: E402
 from rig import ERROR, LONG, OK, SECOND, seen, WARN  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 NS = 1_000_000_000
 
 

@@ -8,6 +8,8 @@ pytest.importorskip('openvino', reason='OpenVINO is not installed')
 
 from rig import ERROR, LONG, OK, seen, WARN  # noqa: E402,I100
 
+pytestmark = pytest.mark.slow
+
 AGAIN = 2.0 if LONG else 6.0      # promised: masks within 2 s of the end of a fault
 
 
@@ -30,7 +32,7 @@ def test_an_engine_that_fails_is_replaced_and_taken_back(node, kind):
     back = node.level(OK, within=20.0)
     said = node.log.read_text()
     assert 'it is tried once more' in said and 'building torch in its stead' in said
-    assert 'The engine openvino works again and is used.' in said
+    assert 'openvino works again' in said
     seen(f'{kind}: WARN {told:.2f} s after the engine failed, masks {masked:.2f} s after that, '
          f'back on openvino {back:.2f} s after the fault with engine_retry 1.0')
 

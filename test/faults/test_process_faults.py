@@ -23,6 +23,8 @@ from rig import (  # noqa: E402
 )
 from sensor_msgs.msg import Image  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 AGAIN = 2.0 if LONG else 6.0
 
 

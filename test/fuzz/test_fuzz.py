@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 import random
 import struct
-import sys
 import tracemalloc
 from types import SimpleNamespace
 import zlib
@@ -26,8 +25,6 @@ from hypothesis import given, HealthCheck, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
-
-sys.path.insert(1, str(Path(__file__).parent))
 
 pytest.importorskip('rosbags', reason='rosbags is not installed')
 
@@ -50,6 +47,7 @@ def test_good_inputs_are_taken(name):
         TARGETS[name].run(seed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', TARGETS)
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())

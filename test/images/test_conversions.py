@@ -356,6 +356,7 @@ def test_any_compressed_image_gives_a_picture_or_a_conversion_error(
             pass
 
 
+@pytest.mark.process
 def test_no_ros_is_imported():
     code = ('import sys, eunet_ros.images.conversions, eunet_ros.images.overlay; '
             'print(sorted({m.split(".")[0] for m in sys.modules} '

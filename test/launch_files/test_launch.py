@@ -109,8 +109,8 @@ def test_respawn_on_request(load):
 
 
 @pytest.mark.parametrize('given, said', [
-    ({'rviz': 'perhaps'}, "rviz must be true or false, found 'perhaps'"),
-    ({'input_height': 'tall'}, "input_height must be a whole number, found 'tall'")])
+    ({'rviz': 'perhaps'}, "rviz must be .* found 'perhaps'"),
+    ({'input_height': 'tall'}, "input_height must be .* found 'tall'")])
 def test_wrong_values_end_in_a_sentence(load, given, said):
     with pytest.raises(ValueError, match=said):
         nodes(load(), **given)

@@ -102,8 +102,8 @@ def test_ros2_bag_plays_other_topics_with_their_qos(module, tmp_path):
 
 @pytest.mark.parametrize(('given', 'said'), [
     ({'bag': ''}, 'Name the bag to play'), ({'bag': '/nowhere'}, 'There is no bag at /nowhere'),
-    ({'rate': 'fast'}, "rate must be a number from 0.01 to 100, found 'fast'"),
-    ({'player': 'vlc'}, "player must be one of own, ros2, found 'vlc'"),
+    ({'rate': 'fast'}, "rate must be .* 0.01 to 100, found 'fast'"),
+    ({'player': 'vlc'}, "player must be .* found 'vlc'"),
     ({'clock': 'maybe'}, 'clock must be true or false'),
     ({'image_topic': '/front', 'qos': '{tmp}/none.yaml'}, 'Expected a YAML file of QoS overrides'),
     ({'image_topic': '/front', 'qos': '{tmp}/list.yaml'}, 'it is no mapping of topics'),

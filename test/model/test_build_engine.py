@@ -37,6 +37,7 @@ def test_what_cannot_be_is_a_sentence(arguments, words, capsys):
     assert words in error and error.startswith('build_engine: ') and error.count('\n') == 1
 
 
+@pytest.mark.slow  # it calibrates
 def test_int8_says_how_equal_its_masks_are(tmp_path, capsys):
     pytest.importorskip('openvino', reason='OpenVINO is not installed')
     pytest.importorskip('nncf', reason='NNCF is not installed')
@@ -49,6 +50,7 @@ def test_int8_says_how_equal_its_masks_are(tmp_path, capsys):
     assert 'Against float32 on 2 other images: ' in said and 'Dice between' in said
 
 
+@pytest.mark.process
 def test_it_needs_no_ros():
     code = ('import sys; import eunet_ros.model.build_engine;'
             'sys.exit(any(m.split(".")[0] in ("rclpy", "sensor_msgs") for m in sys.modules))')

@@ -101,6 +101,7 @@ def test_a_build_that_fails_leaves_nothing(tmp_path):
     assert cache.get('some', KEY, lambda: b'good') == b'good'
 
 
+@pytest.mark.process
 def test_of_two_processes_one_builds(tmp_path):
     code = """
 import sys, time

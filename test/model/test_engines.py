@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every engine that works here gives the reference's masks: variants, sizes, precisions."""
 from dataclasses import replace
+from functools import cache
 from importlib.util import find_spec
 import tracemalloc
 
@@ -37,24 +38,30 @@ def checkpoints():
     return found
 
 
+@cache
+def images(size, first, count):
+    return [render_scene(seed, *(2 * side for side in size)).image
+            for seed in range(first, first + count)]
+
+
 def made(checkpoint, engine, size, precision):
     """Return a segmenter, or skip where that engine cannot run here."""
-    images = ([render_scene(seed, *(2 * side for side in size)).image for seed in range(50, 66)]
-              if precision == 'int8' else ())
     try:
         return Segmenter(replace(checkpoint, input_size=size), engine, precision=precision,
-                         calibration=images)
+                         calibration=images(size, 50, 16) if precision == 'int8' else ())
     except EngineError as error:
         pytest.skip(str(error))
 
 
 @pytest.mark.parametrize('size', SIZES)
 @pytest.mark.parametrize('variant', VARIANTS)
-@pytest.mark.parametrize('precision', [p for p in PRECISIONS if p != 'auto'])
+@pytest.mark.parametrize('precision', [
+    pytest.param(p, marks=pytest.mark.slow) if p == 'int8' else p  # calibrating takes seconds
+    for p in PRECISIONS if p != 'auto'])
 @pytest.mark.parametrize('engine', OTHERS)
 def test_masks_equal_the_references(engine, precision, variant, size, checkpoints, capsys):
     if precision == 'int8' and size != SIZES[0]:
-        pytest.skip('one size of int8 is enough: calibrating takes seconds')
+        pytest.skip('one size of int8 is enough')
     checkpoint = checkpoints[variant]
     reference = made(checkpoint, 'torch', size, 'float32')
     segmenter = made(checkpoint, engine, size, precision)
@@ -62,8 +69,7 @@ def test_masks_equal_the_references(engine, precision, variant, size, checkpoint
         pytest.skip(f'{engine} computes in {segmenter.engine.precision} on this processor')
     equal = total = 0
     error = 0.0
-    for seed in range(4):
-        image = render_scene(seed, *(2 * side for side in size)).image
+    for image in images(size, 0, 4):
         expected, found = (s.segment(image) for s in (reference, segmenter))
         equal += int((expected.mask == found.mask).sum())
         total += expected.mask.size
@@ -93,16 +99,18 @@ def test_int8_without_images_says_how_to_make_it(checkpoints, tmp_path):
     assert not list(tmp_path.glob('*.engine'))
 
 
+@pytest.mark.slow  # it calibrates
 def test_int8_is_found_again(checkpoints, tmp_path):
     pytest.importorskip('openvino', reason='OpenVINO is not installed')
     pytest.importorskip('nncf', reason='NNCF is not installed')
-    images = [render_scene(seed, *SIZES[0]).image for seed in range(10)]
-    options = EngineOptions(SIZES[0], precision='int8', cache=tmp_path, calibration=images)
+    options = EngineOptions(SIZES[0], precision='int8', cache=tmp_path,
+                            calibration=images(SIZES[0], 50, 10))
     first = create_engine('openvino', checkpoints['eunet_n'], options)[0]
     again = create_engine('openvino', checkpoints['eunet_n'],
                           replace(options, calibration=()))[0]
     assert first.precision == again.precision == 'int8'
-    assert np.array_equal(first.segment(images[0]).logits, again.segment(images[0]).logits)
+    [image] = images(SIZES[0], 0, 1)
+    assert np.array_equal(first.segment(image).logits, again.segment(image).logits)
 
 
 def test_unknown_precision_is_told():

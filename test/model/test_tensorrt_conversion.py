@@ -21,6 +21,8 @@ from eunet_ros.training.renderer import render_scene
 import pytest
 from torch import nn
 
+pytestmark = pytest.mark.process
+
 PYTHON = os.environ.get('TENSORRT_PYTHON')
 needs_tensorrt = pytest.mark.skipif(
     not PYTHON, reason='TENSORRT_PYTHON names no interpreter with Torch-TensorRT (6.2 GB)')

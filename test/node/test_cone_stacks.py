@@ -86,6 +86,7 @@ def test_files_that_are_wrong(tmp_path, text, said):
     assert '\n' not in str(error.value)
 
 
+@pytest.mark.process
 def test_bridge_says_what_is_missing():
     pytest.importorskip('rclpy', reason='rclpy is not installed')
     for arguments, said in ((['-p', 'stack:=fs_msgs'], 'fs_msgs/msg/Track cannot be imported'),

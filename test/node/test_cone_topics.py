@@ -20,6 +20,8 @@ from sensor_msgs.msg import CameraInfo, PointCloud2  # noqa: E402
 from test_node import image_message, picture, RELIABLE, Rig  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
+pytestmark = pytest.mark.ros
+
 HEIGHT, WIDTH = 240, 320
 CAMERA = CameraModel(WIDTH, HEIGHT, 200.0, 200.0, 160.0, 120.0)
 MOUNT = {'camera_height': 1.0, 'camera_pitch': 0.2, 'camera_x': 0.5}
@@ -180,9 +182,8 @@ def test_the_mounting_comes_from_tf(make_rig):
     rig.node._outputs.cones._transforms = TransformSource(None, buffer)
     rig.camera.publish(frame())
     rig.until(lambda: 'no transform' in rig.node._outputs.cones.reason, 'the reason')
-    assert rig.node._outputs.cones.reason == (
-        "there is no transform from 'camera_optical_frame' to 'base_link' (\"base_link\" passed "
-        'to lookupTransform does not exist); publish the one of the camera')
+    for words in ("'camera_optical_frame'", "'base_link'", 'lookupTransform does not exist'):
+        assert words in rig.node._outputs.cones.reason
     buffer.pose = mounted(1.0, 0.2, x=0.5)
     rows = read_points(rig.send(frame(), 'cones'))
     assert buffer.asked[-1] == ('base_link', 'camera_optical_frame')

@@ -41,6 +41,12 @@ class Workshop:
             segment=segment, describe=lambda: name, close=lambda: self.closed.append(name))
 
 
+@pytest.fixture(autouse=True)
+def no_trimming(monkeypatch):
+    # It would collect garbage at each failure: 11 s where the process has done much else.
+    monkeypatch.setattr('eunet_ros.node.engine_failover.give_back', lambda: None)
+
+
 @pytest.fixture
 def shop():
     return Workshop()
@@ -60,7 +66,7 @@ def test_the_next_engine_gets_the_same_image(shop):
     assert shop.guard.engine.name == 'slow' and shop.closed == ['fast']
     state = shop.guard.state
     assert state.replaced == 1 and not state.no_engine
-    assert state.fallback.startswith('the engine slow stands in for fast (fast: ')
+    assert 'slow stands in for fast' in state.fallback and 'MemoryError' in state.fallback
     assert shop.guard.segment(IMAGE) == 'slow'
 
 
@@ -89,7 +95,7 @@ def test_where_none_works_it_is_said_and_tried_again_with_a_pause(shop):
     shop.now += 1.0
     assert shop.guard.segment(IMAGE) == 'fast'
     assert not shop.guard.state.no_engine and not shop.guard.state.fallback
-    assert shop.said[-1] == 'The engine fast works again.'
+    assert 'fast works again' in shop.said[-1]
 
 
 def test_every_failure_is_said(shop):
@@ -121,7 +127,7 @@ def test_the_better_engine_comes_back():
     finish(shop.guard)
     assert shop.guard.segment(IMAGE) == 'fast'
     assert not shop.guard.state.fallback and shop.closed == ['fast', 'slow']
-    assert shop.said[-1] == 'The engine fast works again and is used.'
+    assert 'fast works again' in shop.said[-1]
 
 
 def test_one_that_still_fails_is_not_taken_and_tried_more_rarely():

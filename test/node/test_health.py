@@ -151,8 +151,8 @@ def test_masks_that_stop_are_told_within_a_second():
     stream = Stream().run(3)
     assert told(stream.run(0.4, lambda i: False, drop=''))[0] == health.OK
     assert told(stream.run(0.2, lambda i: False, drop=''))[0] == health.WARN
-    assert told(stream.run(0.4, lambda i: False, drop='')) == (
-        health.ERROR, 'images come and no mask for 1.0 s') or told(stream)[0] == health.WARN
+    level, said = told(stream.run(0.4, lambda i: False, drop=''))
+    assert level >= health.WARN and 'images come and no mask' in said
     assert told(stream.run(0.2, lambda i: False, drop=''))[0] == health.ERROR
     assert told(stream.run(3))[0] == health.OK
 
@@ -160,7 +160,7 @@ def test_masks_that_stop_are_told_within_a_second():
 def test_masks_that_fall_behind():
     stream = Stream().run(3)
     level, said = told(stream.run(2, lambda i: i % 4 == 0))
-    assert level == health.WARN and 'only 11 of the last 41 images were masked' in said
+    assert level == health.WARN and '11 of the last 41' in said
     assert told(Stream(mask_share_error=0.3).run(3, lambda i: i % 4 == 0))[0] == health.ERROR
     assert told(stream.run(2.1))[0] == health.OK
 
@@ -168,16 +168,16 @@ def test_masks_that_fall_behind():
 def test_masks_that_are_late():
     stream = Stream().run(3)
     assert told(stream.run(0.5, total_ms=300))[0] == health.WARN
-    assert told(stream.run(0.5, total_ms=1500)) == (
-        health.ERROR, 'masks are late: p99 1.50 s after their image came')
+    level, said = told(stream.run(0.5, total_ms=1500))
+    assert level == health.ERROR and 'p99 1.50 s' in said
     assert told(stream.run(2.1))[0] == health.OK
 
 
 @pytest.mark.parametrize('drop', ['engine', 'bad'])
 def test_errors_rise_and_pass(drop):
     stream = Stream().run(3)
-    assert told(stream.run(0.05, lambda i: False, drop=drop)) == (
-        health.WARN, '1 of the last 41 images failed: The device was lost.')
+    level, said = told(stream.run(0.05, lambda i: False, drop=drop))
+    assert level == health.WARN and '1 of the last 41' in said and 'The device was lost' in said
     stream = Stream().run(3).run(0.9, lambda i: i % 2, drop=drop)
     assert told(stream)[0] == health.ERROR
     assert told(stream.run(2.1))[0] == health.OK
@@ -193,7 +193,7 @@ def test_transport_that_loses_or_delays():
     assert 'fastdds_large_images.xml' in said
     assert told(stream.run(2.1))[0] == health.OK
     level, said = told(Stream().run(1, age_ms=700))
-    assert level == health.WARN and '20 of the last 20 images arrived late' in said
+    assert level == health.WARN and '20 of the last 20' in said
     assert told(Stream(level_transport='error').run(1, age_ms=700))[0] == health.ERROR
     assert told(Stream(level_transport='ok').run(1, age_ms=700))[0] == health.OK
 

@@ -26,6 +26,8 @@ from rclpy.serialization import serialize_message  # noqa: E402
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 from std_srvs.srv import SetBool  # noqa: E402
 
+pytestmark = pytest.mark.ros
+
 RELIABLE = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 
@@ -148,7 +150,8 @@ def _bad(**changes):
 @pytest.mark.parametrize('bad, said', [
     (_bad(step=7), 'step'), (_bad(height=0), 'height'), (_bad(encoding='rgb7'), 'rgb7'),
     (_bad(data=array.array('B', b'abc')), '3'),
-    (bytes(serialize_message(_bad()))[:90], 'expected an image message')])
+    (bytes(serialize_message(_bad()))[:90], 'expected an image message')],
+    ids=['step', 'height', 'encoding', 'data', 'cut short'])
 def test_bad_image_is_dropped_and_the_next_is_masked(rig, bad, said):
     rig.camera.publish(bad)
     rig.until(lambda: rig.counts().get('dropped_bad'), 'the bad image to be counted')

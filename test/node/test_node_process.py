@@ -15,6 +15,8 @@ from lifecycle_msgs.msg import State, Transition  # noqa: E402
 from node_process import Process  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def start(ros, tiny_weights):

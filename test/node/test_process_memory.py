@@ -49,6 +49,7 @@ print(held - before, resident_mib() - before)
 """
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason='reads /proc')
 def test_blocks_of_an_engine_leave_no_holes():
     said = subprocess.run([sys.executable, '-c', BLOCKS], capture_output=True, text=True,
@@ -77,6 +78,7 @@ print(trimmer.look(), before - held, before - resident_mib())
 """
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason='reads /proc')
 def test_holes_between_images_are_given_back():
     said = subprocess.run([sys.executable, '-c', HOLES], capture_output=True, text=True,
@@ -118,6 +120,7 @@ print((faults() - before) / 20)
 """
 
 
+@pytest.mark.process
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason='counts page faults of glibc')
 def test_images_cost_no_page_faults():
     said = subprocess.run([sys.executable, '-c', IMAGES], capture_output=True, text=True,

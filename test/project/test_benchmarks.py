@@ -14,7 +14,8 @@ import pytest
 FOLDER = Path(__file__).resolve().parents[2] / 'benchmarks'
 KEYS = {'name', 'engine', 'variant', 'precision', 'height', 'width', 'baseline', 'p50_ms',
         'p90_ms', 'p99_ms'}
-pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason='benchmarks are not installed')
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(
+    not FOLDER.is_dir(), reason='benchmarks are not installed')]
 
 
 def run(folder, *arguments, script='latency.py'):
@@ -59,7 +60,7 @@ def test_latency(tmp_path):
     (('--variants', 'eunet_nn'), 'did you mean eunet_n?'),
     (('--height', '65'), 'the nearest is 64x640'),
     (('--runs', '0'), '--runs must be 1 or more'),
-    (('--json', 'nowhere/rows.json'), 'The folder of nowhere/rows.json does not exist'),
+    (('--json', 'nowhere/rows.json'), 'nowhere/rows.json does not exist'),
 ])
 def test_wrong_arguments_stop_before_measuring(tmp_path, arguments, words):
     done = run(tmp_path, *arguments)
@@ -192,7 +193,7 @@ def test_family(tmp_path):
         assert words in done.stdout
     done = run(tmp_path, '--networks', '8x4', script='family.py')
     assert done.returncode == 1
-    assert done.stderr.startswith('family: Expected a network as width/stem, such as 24/4, found')
+    assert done.stderr.startswith('family: ') and 'such as 24/4, found' in done.stderr
 
 
 def test_cones(tmp_path):

@@ -33,6 +33,7 @@ def sources(tmp_path_factory):
     return target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('options', [[], ['--symlink-install']], ids=['copied', 'symlinked'])
 def test_colcon_build(sources, tmp_path, options, tiny_weights):
     pytest.importorskip('colcon_core', reason='colcon is not installed')
@@ -61,6 +62,7 @@ for name in available_weights(): load_checkpoint(name)" &&
     assert 'evaluate_bag: There is no bag at /nowhere' in ran.stderr
 
 
+@pytest.mark.process
 def test_pip_install_is_found_by_ros2_run():
     prefix = Path(sys.prefix)
     if not (prefix / 'share/ament_index/resource_index/packages/eunet_ros').exists():

@@ -151,6 +151,7 @@ def test_few_modules_stand_in_no_room():
     assert len([p for p in sources('eunet_ros') if p.parent == ROOT / 'eunet_ros']) <= 6
 
 
+@pytest.mark.process
 @pytest.mark.parametrize('module', ['eunet_ros', 'eunet_ros.model', 'eunet_ros.model.engines',
                                     'eunet_ros.model.common.classes',
                                     'eunet_ros.model.common.metrics.pixels',

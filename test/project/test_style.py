@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -18,6 +20,7 @@ def tracked(pattern):
     return sorted(found.stdout.split())
 
 
+# ament_flake8 takes 15 s: it reads every file with ten plugins.
 @pytest.mark.parametrize('tool', ['ruff', 'ament_flake8', 'ament_pep257'])
 def test_lint(tool):
     if tool == 'ament_flake8' and sys.version_info >= (3, 12):

@@ -17,6 +17,7 @@ def ran(code, **options):
         capture_output=True, text=True, **options)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize('main, code', [
     ('lambda: 0', 0), ('lambda: 3', 3), ('lambda: sys.exit(2)', 2), ('lambda: sys.exit()', 0),
     ('lambda: sys.exit("no camera")', 1)])
@@ -27,6 +28,7 @@ def test_exit_code(main, code):
     assert (end.returncode, end.stdout) == (code, 'written'), end.stderr
 
 
+@pytest.mark.process
 def test_an_error_that_nobody_caught_is_shown():
     end = ran('run(lambda: 1 / 0)')
     assert end.returncode == 1 and 'ZeroDivisionError' in end.stderr
@@ -38,6 +40,7 @@ def dds_threads():
     return [name for name in names if name.startswith('dds.') and 'wdog' not in name]
 
 
+@pytest.mark.ros
 def test_nothing_of_a_closed_node_goes_on(ros, tiny_weights):
     from eunet_ros.node.segmentation_node import SegmentationNode
     from eunet_ros.ros.process import shut_down

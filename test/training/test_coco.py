@@ -137,6 +137,7 @@ def test_another_size_than_annotated(coco):
         CocoImages(coco, 'train', (32, 48))[0]
 
 
+@pytest.mark.train
 def test_pre_training_and_a_new_head(coco, tmp_path, capsys):
     pytest.importorskip('lightning', reason='lightning is not installed')
     from eunet_ros.model import load_checkpoint

@@ -75,14 +75,14 @@ def test_rendered_scenes(tmp_path):
 
 
 @pytest.mark.parametrize('options, said', [
-    ({'weights': 'eunet_q'}, 'There are no weights named eunet_q'),
-    ({'data': 'nowhere'}, 'The data folder nowhere does not exist'),
+    ({'weights': 'eunet_q'}, 'no weights named eunet_q'),
+    ({'data': 'nowhere'}, 'nowhere does not exist'),
     ({'data': 'rendered', 'split': 'train'}, 'what was trained on is no test'),
     ({'data': 'rendered', 'profile': 'night'}, 'Expected a profile among'),
-    ({'data': 'rendered', 'count': 0}, '--count must be at least 1, found 0'),
-    ({'worst': 0}, '--worst must be at least 1, found 0'),
+    ({'data': 'rendered', 'count': 0}, '--count must be'),
+    ({'worst': 0}, '--worst must be'),
     ({'split_file': 'none.json'}, 'Cannot read none.json'),
-    ({'border': 60}, 'has no room for a border of 60 px')])
+    ({'border': 60}, 'border of 60 px')])
 def test_refusals_are_sentences(tmp_path, project, capsys, options, said):
     options = {'data': project, 'weights': 'eunet_n', **options}
     code, _ = run(tmp_path / 'out', options.pop('data'), options.pop('weights'), **options)

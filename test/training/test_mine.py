@@ -72,7 +72,7 @@ def test_mined_parts_are_trained_on(simple, tmp_path, capsys):
     (['--images', '0'], 'one image or more'),
     (['--crop', '500', '480'], 'fits into --size'),
     (['--first-image', '999999999'], 'scenes to validate on'),
-    (['--engine', 'no_such'], 'no_such'),
+    (['--images', '1', '--engine', 'no_such'], 'no_such'),
 ])
 def test_a_sentence_for_what_cannot_be(options, sentence, tmp_path, capsys):
     assert main(['--weights', 'eunet_n', '--output', str(tmp_path / 'hard.npy'), *options]) == 1

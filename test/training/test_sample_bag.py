@@ -85,6 +85,7 @@ def test_quality_fits(quality):
     assert chosen == 95 or size(chosen + 1) > size(quality)
 
 
+@pytest.mark.process
 def test_runs_as_a_script():
     script = Path(make_sample_bag.__file__).resolve()
     done = subprocess.run([sys.executable, script, '--help'], capture_output=True, text=True,

@@ -60,6 +60,7 @@ def test_random_divides_images():
     assert split.by == 'random'
 
 
+@pytest.mark.process
 def test_another_process_makes_the_same_split(tmp_path):
     code = ('from test_splits import make_split, samples_of; '
             'print(make_split(samples_of(3, 3, 3, 3, 3), seed=9).test)')

@@ -17,6 +17,8 @@ from eunet_ros.training.data.fsoco import FsocoProject, load_sample, read_annota
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.process
+
 PYTHON = os.environ.get('SUPERVISELY_PYTHON') or (
     sys.executable if find_spec('supervisely') else None)
 

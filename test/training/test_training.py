@@ -239,6 +239,7 @@ def test_no_run_is_overwritten(tmp_path):
     assert [new_folder(tmp_path / 'run').name for _ in range(3)] == ['run', 'run_2', 'run_3']
 
 
+@pytest.mark.train
 def test_a_small_run_learns_and_its_weights_load(tmp_path, cache):
     arguments = {
         'config': SYNTHETIC, 'images': 6, 'validation-images': 2, 'height': 64, 'width': 96,
@@ -260,6 +261,7 @@ def test_a_small_run_learns_and_its_weights_load(tmp_path, cache):
         assert [row['dice'] for row in csv.DictReader(file) if row['dice']]
 
 
+@pytest.mark.train
 def test_weights_of_another_variant_are_refused_or_widened(tmp_path, cache, tiny_weights, capsys):
     run = tmp_path / 'run'
     command = ['--config', SYNTHETIC, '--weights', str(tiny_weights), '--variant', 'eunet_s',

@@ -4,7 +4,9 @@
 from dataclasses import replace
 import json
 import os
+import re
 import resource
+from shutil import copytree
 import signal
 
 import numpy as np
@@ -57,6 +59,7 @@ def empty(tmp_path_factory):
     return folder
 
 
+@pytest.mark.train
 def test_broken_images_are_left_out_and_counted(tmp_path, cache, broken):
     assert main(command(cache, tmp_path / 'run', data=broken, on_error='skip', steps=1,
                         validate_every=1)) == 0
@@ -65,22 +68,23 @@ def test_broken_images_are_left_out_and_counted(tmp_path, cache, broken):
 
 
 @pytest.mark.parametrize('options, said', [
-    ({'data': '{tmp}/missing'}, 'does not exist. FSOCO may not be passed on: request it'),
+    ({'data': '{tmp}/missing'}, 'missing does not exist'),
     ({'weights': '{tmp}/w.safetensors'}, 'There is no weights file'),
     ({'split': '{tmp}/none.json', 'data': '{project}'}, 'none.json'),
-    ({'on_error': 'ignore'}, "on_error must be raise or skip, found 'ignore'"),
-    ({'precision': 'int4'}, "precision must be 32-true, bf16-mixed or 16-mixed, found 'int4"),
-    ({'lr': 1e30, 'gradient_clip': 0}, 'The loss is not finite at step'),
+    ({'on_error': 'ignore'}, "on_error must be .* found 'ignore'"),
+    ({'precision': 'int4'}, "precision must be .* found 'int4'"),
+    pytest.param({'lr': 1e30, 'gradient_clip': 0}, 'The loss is not finite at step',
+                 marks=pytest.mark.train),
     ({'data': '{bare}'}, 'No cone is in any image'),
-    ({'data': '{empty}'}, 'No image with an annotation was found under'),
-    ({'data': '{single}'}, '3 parts need as many sources, found 1 (cam00): add data of others.'),
+    ({'data': '{empty}'}, 'No image with an annotation'),
+    ({'data': '{single}'}, r'3 parts .* found 1 \(cam00\)'),
     ({'ema': 1.0}, 'ema must be below 1'),
-    ({'batch': 4, 'devices': 4}, '4 processes need as many images to validate on, found 2'),
-    ({'batch': 3, 'devices': 2}, 'A batch of 3 crops cannot be shared equally by 2 processes'),
-    ({'light': 1.5}, 'light is a share and must be at most 1, found 1.5'),
-    ({'norm': 'instance'}, "norm must be one of batch, group, layer, not 'instance'"),
-    ({'weights': '{weights}', 'norm': 'group'}, 'have gate sigmoid, attention lka and norm batch'),
-    ({'data': '{broken}'}, 'is not an image that can be read; download it again'),
+    ({'batch': 4, 'devices': 4}, '4 processes .* found 2'),
+    ({'batch': 3, 'devices': 2}, 'batch of 3 .* 2 processes'),
+    ({'light': 1.5}, 'light .* at most 1, found 1.5'),
+    ({'norm': 'instance'}, "norm must be .* batch, group, layer, .*'instance'"),
+    ({'weights': '{weights}', 'norm': 'group'}, 'norm batch'),
+    ({'data': '{broken}'}, 'cam01_00004.png is not an image'),
 ])
 def test_what_goes_wrong_is_a_sentence(
         tmp_path, cache, cone_project, bare, broken, empty, single, tiny_weights, capsys, options,
@@ -91,11 +95,12 @@ def test_what_goes_wrong_is_a_sentence(
     given = {'images': 6, 'validation_images': 2, 'steps': 6, 'validate_every': 3, **options}
     assert main(command(cache, tmp_path / 'run', **given)) == 1
     error = capsys.readouterr().err
-    assert said in error and 'Traceback' not in error, error
+    assert re.search(said, error) and 'Traceback' not in error, error
     kept = tmp_path / 'run'
     assert not kept.exists() or (kept / 'config.json').exists()
 
 
+@pytest.mark.train
 def test_a_batch_larger_than_the_set(tmp_path, cache, cone_project):
     """Crops are drawn again and again: a set of few images fills any batch."""
     assert main(command(cache, tmp_path / 'run', data=cone_project, batch=16, steps=1,
@@ -103,6 +108,7 @@ def test_a_batch_larger_than_the_set(tmp_path, cache, cone_project):
     assert load_checkpoint(tmp_path / 'run' / 'eunet_n.safetensors').training['step'] == 1
 
 
+@pytest.mark.train
 def test_a_mask_that_reaches_outside_the_image_is_cut_and_counted(tmp_path, cache):
     project = tmp_path / 'fsoco'
     write_project(project, items(6, 5, 72, 108, sources=3), 'team', border=0)
@@ -133,13 +139,14 @@ def small_files():
     signal.signal(signal.SIGXFSZ, before)
 
 
+@pytest.mark.train
 def test_a_full_disk(tmp_path, cache, small_files, capsys):
     """Of a run that cannot save: a sentence, and what the run is made of is there."""
     run = tmp_path / 'run'
     assert main(command(cache, run, images=6, validation_images=2, steps=1,
                         validate_every=1)) == 1
     error = capsys.readouterr().err
-    assert 'Cannot write at step 1 (File too large): nothing had been saved yet' in error
+    assert 'step 1 (File too large)' in error and 'nothing had been saved' in error
     assert 'Traceback' not in error
     assert (run / 'config.json').exists() and not list(run.glob('.*')) + list(run.glob('*.ckpt'))
     # Rendered scenes are not half there either, and no memory map of them crashes.
@@ -172,8 +179,8 @@ def test_an_output_that_is_below_a_file(tmp_path, cache, capsys):
 
 
 @pytest.mark.parametrize('gpus, options, said', [
-    (0, {'accelerator': 'gpu'}, 'accelerator is gpu but PyTorch finds none'),
-    (2, {'devices': 4}, 'devices is 4 but this machine has 2 GPUs')])
+    (0, {'accelerator': 'gpu'}, 'accelerator is gpu'),
+    (2, {'devices': 4}, 'devices is 4 .* 2 GPUs')])
 def test_gpus_that_are_not_there(monkeypatch, gpus, options, said):
     monkeypatch.setattr(torch.cuda, 'device_count', lambda: gpus)
     with pytest.raises(ValueError, match=said):
@@ -193,7 +200,7 @@ def test_a_crop_of_padding_alone_costs_nothing():
     (RuntimeError('DataLoader worker (pid 7) is killed by signal: Killed.'), 'want of memory'),
     (RuntimeError('DataLoader worker (pid(s) 7) exited unexpectedly'), 'want of memory'),
     (RuntimeError('Connection closed by peer [127.0.0.1]:1'), 'Another process of this run'),
-    (OSError(28, 'No space left on device'), 'Cannot write at step 5 (No space left on device)'),
+    (OSError(28, 'No space left on device'), 'step 5 (No space left on device)'),
     (RuntimeError('Caught RuntimeError in DataLoader worker process 0.'), None),
     (RuntimeError('The server socket has failed to listen: EADDRINUSE'), None)])
 def test_what_is_told_of_an_error(tmp_path, error, said):
@@ -209,10 +216,9 @@ def test_errors_that_name_no_file_are_given_one(tmp_path):
         raise OSError('A process was killed')
 
 
-def test_a_run_that_does_not_tell_its_architecture(tmp_path, cache):
-    run = tmp_path / 'run'
-    assert main(command(cache, run, images=6, validation_images=2, steps=2,
-                        validate_every=1)) == 0
+@pytest.mark.train
+def test_a_run_that_does_not_tell_its_architecture(tmp_path, small_run):
+    run = copytree(small_run, tmp_path / 'run')
     told = json.loads((run / 'run.json').read_text())
     assert told.pop('architecture')['norm'] == 'batch'
     (run / 'run.json').write_text(json.dumps(told))

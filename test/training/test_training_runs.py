@@ -3,6 +3,8 @@
 """Whole runs: on a project in FSOCO's format, interrupted and resumed, shared by processes."""
 import json
 import os
+import pickle
+from shutil import copytree
 import signal
 import sys
 import time
@@ -40,6 +42,7 @@ def test_a_missing_package_is_a_sentence(tmp_path, cache, capsys, monkeypatch):
     assert 'A Python package is missing' in capsys.readouterr().err
 
 
+@pytest.mark.train
 def test_denormals_are_flushed_in_a_run_alone(tmp_path, cache, monkeypatch):
     seen, fit = [], Trainer.fit
 
@@ -52,6 +55,7 @@ def test_denormals_are_flushed_in_a_run_alone(tmp_path, cache, monkeypatch):
     assert seen == [0.0] and float(torch.tensor([1e-39]) * 1.0) > 0.0
 
 
+@pytest.mark.train
 def test_training_on_a_project(tmp_path, cache, cone_project):
     assert main(command(cache, tmp_path / 'run', data=cone_project, steps=4,
                         validate_every=2)) == 0
@@ -74,34 +78,45 @@ def test_training_on_a_project(tmp_path, cache, cone_project):
     assert two.classes.names == ('background', 'cone') and two.network.num_classes == 1
 
 
+# Slow, 15 s of CPU: a run is only killed in its middle where it has many steps, and the process
+# imports Lightning first, as does each of two.
+LONG = {'images': 6, 'validation_images': 2, 'steps': 59, 'validate_every': 3, 'light': 0.5,
+        'blur': 0.5, 'weather': 0.5, 'attention': 'lska'}
+
+
+@pytest.fixture(scope='module')
+def whole_run(tmp_path_factory, cache):
+    run = tmp_path_factory.mktemp('whole') / 'run'
+    assert main(command(cache, run, **LONG)) == 0
+    return run
+
+
+@pytest.mark.train
 @pytest.mark.parametrize('workers', [0, 1])
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, cache, workers):
-    options = {'images': 6, 'validation_images': 2, 'steps': 59, 'validate_every': 3,
-               'workers': workers, 'light': 0.5, 'blur': 0.5, 'weather': 0.5, 'attention': 'lska'}
-    assert main(command(cache, tmp_path / 'whole', **options)) == 0
-    process = start_until_saved(cache, tmp_path / 'cut', **options)
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, cache, whole_run, workers):
+    process = start_until_saved(cache, tmp_path / 'cut', **LONG, workers=workers)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     os.rename(tmp_path / 'cut', tmp_path / 'moved')
     assert main(['--resume', str(tmp_path / 'moved')]) == 0
     os.rename(tmp_path / 'moved', tmp_path / 'cut')
-    whole, cut = read_curves(tmp_path / 'whole'), read_curves(tmp_path / 'cut')
+    whole, cut = read_curves(whole_run), read_curves(tmp_path / 'cut')
     assert len(whole['loss']) == 60 and len(whole['miou']) == 20
     # What the kill lost of the first log is only what was not yet on disk.
     known = dict(cut['loss'])
     resumed = [(step, value) for step, value in whole['loss'] if step in known]
     assert len(resumed) > 6 and resumed[-1][0] == 59
     assert [known[step] for step, _ in resumed] == pytest.approx([v for _, v in resumed], abs=1e-6)
-    one, two = (load_checkpoint(tmp_path / n / 'eunet_n.safetensors') for n in ('whole', 'cut'))
+    one, two = (load_checkpoint(run / 'eunet_n.safetensors')
+                for run in (whole_run, tmp_path / 'cut'))
     for name, tensor in one.network.state_dict().items():
         np.testing.assert_allclose(two.network.state_dict()[name], tensor, atol=1e-3)
 
 
-def test_export_of_a_run(tmp_path, cache, capsys):
-    run = tmp_path / 'run'
-    options = {'images': 6, 'validation_images': 2, 'steps': 2, 'validate_every': 1}
-    assert main(command(cache, run, **options)) == 0
+@pytest.mark.train
+def test_export_of_a_run(tmp_path, small_run, capsys):
+    run = copytree(small_run, tmp_path / 'run')
     assert export.main([str(run), '--output', str(tmp_path / 'mine.safetensors')]) == 0
     assert load_checkpoint(tmp_path / 'mine.safetensors').scores['validation crops']
     assert load_checkpoint(tmp_path / 'mine.safetensors').input_size == (64, 96)
@@ -120,10 +135,9 @@ def test_export_of_a_run(tmp_path, cache, capsys):
     assert 'is not the folder of a run' in capsys.readouterr().err
 
 
-def test_a_checkpoint_cannot_run_code(tmp_path, cache, capsys):
-    run = tmp_path / 'run'
-    assert main(command(cache, run, images=6, validation_images=2, steps=1, validate_every=1)) == 0
-    import pickle
+@pytest.mark.train
+def test_a_checkpoint_cannot_run_code(tmp_path, small_run, capsys):
+    run = copytree(small_run, tmp_path / 'run')
 
     class Attack:
 
@@ -135,6 +149,7 @@ def test_a_checkpoint_cannot_run_code(tmp_path, cache, capsys):
     assert not (tmp_path / 'attacked').exists()
 
 
+@pytest.mark.train
 def test_interrupted_in_the_terminal(tmp_path, cache):
     process = start_until_saved(cache, tmp_path / 'run', images=6, validation_images=2,
                                 steps=100_000, validate_every=3)
@@ -159,18 +174,25 @@ def test_resume_needs_a_run(tmp_path, capsys):
     assert 'Cannot read the weights' in capsys.readouterr().err
 
 
+# Left out is what each process averages over its own share: norm, Dice, weights of pixels.
+SHARED = {'images': 6, 'validation_images': 3, 'steps': 6, 'validate_every': 3, 'batch': 4,
+          'norm': 'group', 'dice_weight': 0, 'cone_weight': 1, 'color_weight': 0, 'ema': 0}
+
+
+@pytest.fixture(scope='module')
+def alone(tmp_path_factory, cache):
+    """Return the curves of a run in one process."""
+    run = tmp_path_factory.mktemp('alone') / 'run'
+    assert main(command(cache, run, **SHARED)) == 0
+    return read_curves(run)
+
+
+@pytest.mark.train
 @pytest.mark.parametrize('before', [(), ('torchrun', '--standalone', '--nproc-per-node', '2')],
                          ids=['own', 'torchrun'])
-def test_two_processes_do_what_one_does(tmp_path, cache, before):
-    """
-    The same crops, gradients and scores, of an uneven validation too.
-
-    Left out is what each process averages over its own share: norm, Dice, weights of pixels.
-    """
-    options = {'images': 6, 'validation_images': 3, 'steps': 6, 'validate_every': 3, 'batch': 4,
-               'norm': 'group', 'dice_weight': 0, 'cone_weight': 1, 'color_weight': 0,
-               'ema': 0}
-    assert main(command(cache, tmp_path / 'one', **options)) == 0
+def test_two_processes_do_what_one_does(tmp_path, cache, alone, before):
+    """The same crops, gradients and scores, of an uneven validation too."""
+    options = dict(SHARED)
     if before:
         before = [sys.executable, '-m', 'torch.distributed.run', *before[1:]]
     else:
@@ -178,16 +200,17 @@ def test_two_processes_do_what_one_does(tmp_path, cache, before):
     process = start(cache, tmp_path / 'two', before, **options)
     _, error = process.communicate(timeout=120)
     assert process.returncode == 0, error
-    one, two = read_curves(tmp_path / 'one'), read_curves(tmp_path / 'two')
-    assert len(one['loss']) > 3 and len(one['miou']) == 2
-    for name in one:
-        assert [step for step, _ in two[name]] == [step for step, _ in one[name]]
-        assert [v for _, v in two[name]] == pytest.approx([v for _, v in one[name]], abs=1e-4)
+    two = read_curves(tmp_path / 'two')
+    assert len(alone['loss']) > 3 and len(alone['miou']) == 2
+    for name, expected in alone.items():
+        assert [step for step, _ in two[name]] == [step for step, _ in expected]
+        assert [v for _, v in two[name]] == pytest.approx([v for _, v in expected], abs=1e-4)
     assert not (tmp_path / 'two_2').exists()
     weights = load_checkpoint(tmp_path / 'two' / 'eunet_n.safetensors')
     assert weights.network.variant.norm == 'group'
 
 
+@pytest.mark.train
 def test_pictures_and_logs(tmp_path, cache):
     run = tmp_path / 'run'
     assert main(command(cache, run, images=6, validation_images=5, steps=4, validate_every=2,
@@ -204,11 +227,11 @@ def test_pictures_and_logs(tmp_path, cache):
     assert [e.step for e in events.Images('validation')] == [2, 4]
 
 
-def test_scenes_rendered_on_the_fly_are_the_same(tmp_path, cache):
+@pytest.mark.train
+def test_scenes_rendered_on_the_fly_are_the_same(tmp_path, cache, small_run):
     kept, fresh = rendered_set(cache, 0, 6, 64, 96), RenderedScenes(0, 6, 64, 96)
     assert fresh.shape == kept.shape and len(fresh) == 6
     np.testing.assert_array_equal(np.stack([fresh[i] for i in range(6)]), kept)
-    options = {'images': 6, 'validation_images': 2, 'steps': 2, 'validate_every': 2}
-    for name in ('false', 'true'):
-        assert main(command(cache, tmp_path / name, on_the_fly=name, **options)) == 0
-    assert read_curves(tmp_path / 'true') == read_curves(tmp_path / 'false')
+    assert main(command(cache, tmp_path / 'run', on_the_fly='true', images=6,
+                        validation_images=2, steps=2, validate_every=1)) == 0
+    assert read_curves(tmp_path / 'run') == read_curves(small_run)

@@ -19,6 +19,8 @@ from node_process import Process  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 from training_runs import command  # noqa: E402
 
+pytestmark = pytest.mark.train
+
 
 def test_from_a_project_to_masks_on_a_topic(ros, tmp_path):
     project, run, weights = tmp_path / 'fsoco', tmp_path / 'run', tmp_path / 'ours.safetensors'

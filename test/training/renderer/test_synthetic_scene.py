@@ -51,6 +51,7 @@ def show(places, height=200, width=320, tilt=0.0, knocked=False, profile=PLAIN, 
     return render_world(world, camera, layout.pose, effects, rng)
 
 
+@pytest.mark.process
 def test_same_seed_same_bytes_in_this_process_and_another():
     render_scene(8, 48, 80)  # what was rendered before must not matter
     here = digest(render_scene(7, 96, 160))
