@@ -10,6 +10,8 @@ from eunet_ros.parameters import NodeParameters  # noqa: E402
 from sensor_msgs.msg import CameraInfo, PointCloud2  # noqa: E402
 from test_node import image_message, make_rig, picture, RELIABLE  # noqa: E402,F401
 
+pytestmark = pytest.mark.ros
+
 OTHERS = {'overlay': None, 'cones': PointCloud2, 'camera_info': CameraInfo}
 
 
