@@ -12,7 +12,7 @@ Leaves report.json, confusion.png, curves.png and worst.html in a folder.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 import sys
 from typing import Any
@@ -20,54 +20,13 @@ from typing import Any
 if __package__ in (None, ''):  # run as a script from a checkout that is not installed
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from eunet_ros.model.common.classes import ClassTable, cone_classes
 from eunet_ros.model.common.files import write_json
 from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.model.engines import AUTO, EngineError, ENGINES
-from eunet_ros.training.data.fsoco import detect_border, FsocoProject, LoadReport
-from eunet_ros.training.data.rendered import TEST_SEED, VALIDATION_SEED
-from eunet_ros.training.data.splits import load_split, make_split, PARTS
+from eunet_ros.training.data.fsoco import LoadReport
+from eunet_ros.training.data.splits import PARTS
+from eunet_ros.training.formats import format_module, OF_FOLDERS, RENDERED
 from eunet_ros.training.run_folder import new_folder
-
-RENDERED = 'rendered'
-SEEDS = {'val': VALIDATION_SEED, 'test': TEST_SEED}  # the first ones
-
-
-def _rendered(options: argparse.Namespace,
-              classes: ClassTable) -> tuple[Iterable[Any], int, dict[str, Any]]:
-    from eunet_ros.training.evaluation import rendered_images
-    from eunet_ros.training.renderer.profiles import get_profile
-    if options.split not in SEEDS:
-        raise DataError(f'Rendered scenes have the parts {" and ".join(SEEDS)}, found '
-                        f'{options.split}: what was trained on is no test.')
-    if len(classes.names) > 2 and classes.names != cone_classes().names:
-        raise DataError(f'The weights know the classes {", ".join(classes.names[:6])}, but '
-                        f'rendered scenes show {", ".join(cone_classes().names)}: take other '
-                        'weights.')
-    profile = get_profile(options.profile).name
-    items = rendered_images(SEEDS[options.split], options.count, tuple(options.size), profile,
-                            classes)
-    return items, options.count, {'data': 'rendered scenes', 'profile': profile,
-                                  'height': options.size[0], 'width': options.size[1]}
-
-
-def _project(options: argparse.Namespace, classes: ClassTable,
-             report: LoadReport) -> tuple[Iterable[Any], int, dict[str, Any]]:
-    from eunet_ros.training.evaluation import project_images
-    project = FsocoProject(options.data)
-    if options.split == 'all':
-        samples, how = project.samples, 'none'
-    else:
-        split = (load_split(options.split_file, project.samples) if options.split_file
-                 else make_split(project.samples))
-        samples, how = split.select(project.samples)[options.split], split.by
-        if not samples:
-            raise DataError(f'The part {options.split} of the split is empty: choose another '
-                            '--split, or "all".')
-    border = (detect_border(project.samples, on_error=options.on_error) if options.border < 0
-              else options.border)
-    items = project_images(samples, classes, border, options.on_error, report)
-    return items, len(samples), {'data': str(options.data), 'border': border, 'split by': how}
 
 
 def evaluate(options: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
@@ -91,30 +50,29 @@ def evaluate(options: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
                           tuple(options.input_size) if options.input_size else None)
     try:
         classes, loading = segmenter.classes, LoadReport()
-        items, count, source = (
-            _rendered(options, classes) if options.data == RENDERED
-            else _project(options, classes, loading))
+        source = format_module(RENDERED if options.data == RENDERED else OF_FOLDERS[0]
+                               ).labelled_images(options, classes, loading)
         evaluation = Evaluation(classes, options.worst)
-        for item in track(items, 'Evaluating', total=count):
+        for item in track(source.images, 'Evaluating', total=source.count):
             evaluation.add(segmenter, item)
         checkpoint = segmenter.checkpoint
         report = {
             'weights': Path(options.weights).stem, 'weights_sha256': checkpoint.sha256,
             'variant': checkpoint.variant, 'engine': segmenter.engine.name,
             'precision': segmenter.engine.precision, 'input_size': list(segmenter.input_size),
-            **source, 'split': options.split, 'skipped': loading.errors,
+            **source.description, 'split': options.split, 'skipped': loading.errors,
             **evaluation.scores.to_report()}
     finally:
         segmenter.close()
     if not report['images']:
-        raise DataError(f'None of {count} images could be used: {loading.errors[0]}')
+        raise DataError(f'None of {source.count} images could be used: {loading.errors[0]}')
     folder = new_folder(options.output)
     scores, curve = evaluation.scores.compute(), evaluation.precision_recall()
     write_json(folder / 'report.json', report)
     plot_confusion(folder / 'confusion.png', scores)
     plot_curves(folder / 'curves.png', scores, curve)
     write_worst_page(folder / 'worst.html', evaluation.worst, classes,
-                     f'{report["weights"]} on {source["data"]}, {options.split}')
+                     f'{report["weights"]} on {source.description["data"]}, {options.split}')
     return folder, report
 
 

@@ -3,7 +3,6 @@
 """Running weights over labelled images, and what is kept of it."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 import heapq
 from typing import Any
@@ -11,49 +10,15 @@ from typing import Any
 import cv2
 from eunet_ros.model import Segmenter
 from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
-from eunet_ros.model.common.cone_annotations import paint_instances, read_annotation
 from eunet_ros.model.common.metrics.pixels import confusion_matrix, dice
-from eunet_ros.training.data.fsoco import load_samples, LoadReport, Sample
+from eunet_ros.training.data.sets import Labelled
 from eunet_ros.training.image_set_scores import ImageSetScores
-from eunet_ros.training.renderer import render_scene
 import numpy as np
 import torch
 from torchmetrics.classification import BinaryPrecisionRecallCurve
 
 _THRESHOLDS = 101
 _WORST_WIDTH = 720  # pixels of a picture that is kept
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """
-    An image with its truth.
-
-    image: (h, w, 3) uint8 BGR. mask: (h, w) uint8 class ids. instances: (h, w) integers, 0 none,
-    one number per cone.
-    """
-
-    name: str
-    image: np.ndarray
-    mask: np.ndarray
-    instances: np.ndarray
-
-
-def project_images(samples: Iterable[Sample], classes: ClassTable, border: int, on_error: str,
-                   report: LoadReport) -> Iterator[Labelled]:
-    """Yield a project's images at their own size; see `fsoco.load_samples` for the options."""
-    for sample, image, mask in load_samples(samples, classes, border, on_error, report):
-        annotation = read_annotation(sample.annotation, classes)
-        yield Labelled(sample.name, image, mask, paint_instances(annotation, border))
-
-
-def rendered_images(first_seed: int, count: int, size: tuple[int, int], profile: str,
-                    classes: ClassTable) -> Iterator[Labelled]:
-    """Yield rendered scenes of a profile; with two classes every cone is the second."""
-    for seed in range(first_seed, first_seed + count):
-        scene = render_scene(seed, *size, profile)
-        mask = scene.mask if len(classes.names) > 2 else (scene.mask > 0).view(np.uint8)
-        yield Labelled(f'seed {seed}', scene.image, mask, scene.instances)
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ ROOMS = {
     'eunet_ros': ('demo', 'evaluate_bag', 'evaluation', 'evaluation/page', 'evaluation/scoring',
                   'evaluation/run', 'calibration', 'replay', 'node', 'bags', 'cones', 'ros',
                   'images', 'parameters'),
-    'training': ('tools', '', 'data', 'renderer', 'config')}
+    'training': ('tools', '', 'data/formats', 'data', 'renderer', 'config', 'formats')}
 
 
 def room_of(part, name):

@@ -1,0 +1,31 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""COCO 2017 as a data set, for pre-training."""
+from __future__ import annotations
+
+import argparse
+
+from eunet_ros.model.common.classes import ClassTable
+from eunet_ros.model.common.supervisely import DataError
+from eunet_ros.training.config import TrainConfig
+from eunet_ros.training.data.coco import CocoImages
+from eunet_ros.training.data.fsoco import LoadReport
+from eunet_ros.training.data.sets import LabelledImages, TrainingSets
+
+
+def open_sets(config: TrainConfig) -> TrainingSets:
+    """Return the parts train2017 and val2017; see `formats`."""
+    train, validation = (
+        CocoImages(config.data, part, (config.height, config.width), config.binary, limit,
+                   config.coco_annotations)
+        for part, limit in (('train', config.images), ('val', config.validation_images)))
+    return TrainingSets(train, validation, train.classes, {
+        'data': 'COCO 2017', 'binary': config.binary, 'train': {'images': len(train)},
+        'val': {'images': len(validation)}})
+
+
+def labelled_images(options: argparse.Namespace, classes: ClassTable,
+                    report: LoadReport) -> LabelledImages:
+    """Raise DataError: COCO shows no cones to score."""
+    raise DataError('COCO 2017 is for pre-training: it has no cones to score, name a project '
+                    'with cones as --data.')

@@ -1,0 +1,83 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""An FSOCO project, or another in Supervisely's format, as a data set."""
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from eunet_ros.model.common.classes import BINARY_CLASSES, ClassTable, cone_classes
+from eunet_ros.model.common.cone_annotations import paint_instances, read_annotation
+from eunet_ros.model.common.supervisely import DataError
+from eunet_ros.training.config import TrainConfig
+from eunet_ros.training.data.decoded import decoded_set
+from eunet_ros.training.data.fsoco import (
+    detect_border,
+    FsocoProject,
+    load_samples,
+    LoadReport,
+    Sample,
+)
+from eunet_ros.training.data.sets import Labelled, LabelledImages, TrainingSets
+from eunet_ros.training.data.splits import load_split, make_split
+
+# Of a random split as the original EUnet project made it, 80/20; a tenth of all is taken from
+# the 80 to choose by, so that nothing is chosen on the test images.
+_RANDOM = (0.7, 0.1, 0.2)
+
+
+def open_sets(config: TrainConfig) -> TrainingSets:
+    """Return the project's parts train and val; see `formats`."""
+    project = FsocoProject(config.data)
+    split = (load_split(config.split, project.samples) if config.split
+             else make_split(project.samples, _RANDOM if config.split_by == 'random' else None,
+                             by=config.split_by))
+    parts = split.select(project.samples)
+    for name in ('train', 'val'):
+        if not parts[name]:
+            raise DataError(f'The part {name} of the split is empty: training needs images to '
+                            'train on and others to choose by.')
+    border = (detect_border(project.samples, on_error=config.on_error) if config.border < 0
+              else config.border)
+    sets, notes = [], {}
+    for name in ('train', 'val'):
+        report = LoadReport()
+        sets.append(decoded_set(Path(config.cache), parts[name], cone_classes(),
+                                (config.height, config.width), border,
+                                config.on_error, report))
+        notes[name] = {'images': report.loaded, 'skipped': len(report.errors),
+                       'objects cut at the edge': report.cut_objects,
+                       'sources': sorted({s.source for s in parts[name]})}
+    description = {'data': 'an FSOCO project (Supervisely format)', 'split by': split.by,
+                   'border': border, **notes}
+    return TrainingSets(*sets, BINARY_CLASSES if config.binary else cone_classes(), description,
+                        split)
+
+
+def labelled_images(options: argparse.Namespace, classes: ClassTable,
+                    report: LoadReport) -> LabelledImages:
+    """Return the images of a part of the project; see `formats`."""
+    project = FsocoProject(options.data)
+    if options.split == 'all':
+        samples, how = project.samples, 'none'
+    else:
+        split = (load_split(options.split_file, project.samples) if options.split_file
+                 else make_split(project.samples))
+        samples, how = split.select(project.samples)[options.split], split.by
+        if not samples:
+            raise DataError(f'The part {options.split} of the split is empty: choose another '
+                            '--split, or "all".')
+    border = (detect_border(project.samples, on_error=options.on_error) if options.border < 0
+              else options.border)
+    items = _images(samples, classes, border, options.on_error, report)
+    return LabelledImages(items, len(samples), {
+        'data': str(options.data), 'border': border, 'split by': how})
+
+
+def _images(samples: Iterable[Sample], classes: ClassTable, border: int, on_error: str,
+                   report: LoadReport) -> Iterator[Labelled]:
+    """Yield a project's images at their own size; see `fsoco.load_samples` for the options."""
+    for sample, image, mask in load_samples(samples, classes, border, on_error, report):
+        annotation = read_annotation(sample.annotation, classes)
+        yield Labelled(sample.name, image, mask, paint_instances(annotation, border))

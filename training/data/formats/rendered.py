@@ -1,0 +1,82 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Rendered scenes as a data set: no folder is needed."""
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from eunet_ros.model.common.classes import BINARY_CLASSES, ClassTable, cone_classes
+from eunet_ros.model.common.supervisely import DataError
+from eunet_ros.training.config import TrainConfig
+from eunet_ros.training.data.crops import Joined
+from eunet_ros.training.data.fsoco import LoadReport
+from eunet_ros.training.data.rendered import (
+    hard_images,
+    rendered_set,
+    RenderedScenes,
+    renderer_fingerprint,
+    TEST_SEED,
+    VALIDATION_SEED,
+)
+from eunet_ros.training.data.sets import Labelled, LabelledImages, TrainingSets
+from eunet_ros.training.renderer import render_scene
+from eunet_ros.training.renderer.profiles import get_profile
+import numpy as np
+
+SEEDS = {'val': VALIDATION_SEED, 'test': TEST_SEED}  # the first ones
+
+
+def _training_scenes(config: TrainConfig, first_seed: int, count: int,
+                     size: tuple[int, int]) -> Any:
+    if config.on_the_fly:
+        return RenderedScenes(first_seed, count, *size)
+    return rendered_set(Path(config.cache), first_seed, count, *size)
+
+
+def open_sets(config: TrainConfig) -> TrainingSets:
+    """Return scenes to train on and others to validate on; see `formats`."""
+    size, cache = (config.height, config.width), Path(config.cache)
+    classes = BINARY_CLASSES if config.binary else cone_classes()
+    if config.first_image + config.images + config.large_images > VALIDATION_SEED:
+        raise ValueError(f'first_image, images and large_images must be {VALIDATION_SEED:,} '
+                         'or less together: beyond are the images to validate on.')
+    train = _training_scenes(config, config.first_image, config.images, size)
+    if config.large_images:
+        large = tuple(round(1.5 * side) for side in size)
+        train = Joined(train, _training_scenes(
+            config, config.first_image + config.images, config.large_images, large))
+    if config.hard_images:
+        train = Joined(train, hard_images(Path(config.hard_images)))
+    return TrainingSets(
+        train,
+        rendered_set(cache, VALIDATION_SEED, config.validation_images, *size), classes,
+        {'data': 'rendered scenes only, no real image', 'renderer': renderer_fingerprint()})
+
+
+def labelled_images(options: argparse.Namespace, classes: ClassTable,
+                    report: LoadReport) -> LabelledImages:
+    """Return scenes that nothing was trained on; see `formats`."""
+    if options.split not in SEEDS:
+        raise DataError(f'Rendered scenes have the parts {" and ".join(SEEDS)}, found '
+                        f'{options.split}: what was trained on is no test.')
+    if len(classes.names) > 2 and classes.names != cone_classes().names:
+        raise DataError(f'The weights know the classes {", ".join(classes.names[:6])}, but '
+                        f'rendered scenes show {", ".join(cone_classes().names)}: take other '
+                        'weights.')
+    profile = get_profile(options.profile).name
+    items = _scenes(SEEDS[options.split], options.count, tuple(options.size), profile, classes)
+    return LabelledImages(items, options.count, {
+        'data': 'rendered scenes', 'profile': profile, 'height': options.size[0],
+        'width': options.size[1]})
+
+
+def _scenes(first_seed: int, count: int, size: tuple[int, int], profile: str,
+            classes: ClassTable) -> Iterator[Labelled]:
+    """Yield rendered scenes of a profile; with two classes every cone is the second."""
+    for seed in range(first_seed, first_seed + count):
+        scene = render_scene(seed, *size, profile)
+        mask = scene.mask if len(classes.names) > 2 else (scene.mask > 0).view(np.uint8)
+        yield Labelled(f'seed {seed}', scene.image, mask, scene.instances)
