@@ -57,7 +57,8 @@ ROOMS = {
     'eunet_ros': ('demo', 'evaluate_bag', 'evaluation', 'evaluation/page', 'evaluation/scoring',
                   'evaluation/run', 'calibration', 'replay', 'node', 'bags', 'cones', 'ros',
                   'images', 'parameters'),
-    'training': ('tools', '', 'data/formats', 'data', 'renderer', 'config', 'formats')}
+    'training': ('tools', '', 'data/formats', 'data', 'augmentation', 'renderer', 'config',
+                 'formats')}
 
 
 def room_of(part, name):

@@ -196,8 +196,8 @@ def test_large_images_are_of_one_and_a_half_times_the_size(tmp_path):
 
 
 def test_scenes_on_the_fly_are_rendered_once_for_all_their_crops(monkeypatch):
-    rendered_now, render = [], rendered.synthetic.render_scene
-    monkeypatch.setattr(rendered.synthetic, 'render_scene', lambda seed, *rest: (
+    rendered_now, render = [], rendered.render_scene
+    monkeypatch.setattr(rendered, 'render_scene', lambda seed, *rest: (
         rendered_now.append(seed), render(seed, *rest))[1])
     flying = rendered.RenderedScenes(5000, 200, 32, 64)
     crops = CropDataset(flying, (32, 32), 400, 0.0, 0, augment=False, per_scene=2)

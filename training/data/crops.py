@@ -10,6 +10,7 @@ from typing import Any
 
 import cv2
 from eunet_ros.model.common.classes import IGNORE_ID
+from eunet_ros.training.augmentation.crop import maybe_flipped, photometric, zoom_factor
 from eunet_ros.training.data.rendered import SCENES_AT_ONCE
 import numpy as np
 import torch
@@ -103,7 +104,7 @@ class CropDataset(Dataset):
         number = block * SCENES_AT_ONCE + place % SCENES_AT_ONCE
         scene = self.scenes[self._order[number % len(self._order)]]
         h, w = self.crop
-        zoom = float(np.exp(rng.uniform(np.log(0.75), np.log(1.5)))) if self.augment else 1.0
+        zoom = zoom_factor(rng) if self.augment else 1.0
         source_h = min(scene.shape[0], round(h / zoom))
         source_w = min(scene.shape[1], round(w / zoom))
         y, x = (int(rng.integers(0, scene.shape[i] - s + 1))
@@ -119,30 +120,18 @@ class CropDataset(Dataset):
         part = scene[y:y + source_h, x:x + source_w]
         # OpenCV takes channels apart five times faster than NumPy copies them.
         image, mask = cv2.cvtColor(part, cv2.COLOR_BGRA2RGB), cv2.extractChannel(part, 3)
-        if self.augment and rng.random() < 0.5:
-            image, mask = cv2.flip(image, 1), cv2.flip(mask, 1)
+        if self.augment:
+            image, mask = maybe_flipped(image, mask, rng)
         if image.shape[:2] != (h, w):
             shrinks = source_h > h
             image = cv2.resize(image, (w, h), interpolation=(
                 cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR))
             mask = cv2.resize(mask, (w, h), interpolation=cv2.INTER_NEAREST)
         if self.augment:
-            image = _photometric(image, rng)
+            image = photometric(image, rng)
         if self.binary:
             mask[(mask > 0) & (mask != IGNORE_ID)] = 1
         return torch.from_numpy(image.transpose(2, 0, 1).copy()), torch.from_numpy(mask).long()
-
-
-def _photometric(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Vary brightness, contrast, gamma and white balance through one look-up table a channel."""
-    if rng.random() < 0.2:
-        return image
-    x = np.linspace(0, 1, 256)
-    gamma, gain = np.exp(rng.normal(0, 0.2)), np.exp(rng.normal(0, 0.15))
-    offset = rng.normal(0, 0.03)
-    balance = np.exp(rng.normal(0, 0.06, 3))
-    tables = np.clip((x ** gamma)[:, None] * gain * balance + offset, 0, 1) * 255
-    return cv2.LUT(image, np.rint(tables).astype(np.uint8).reshape(1, 256, 3))
 
 
 def _place() -> tuple[int, int]:
