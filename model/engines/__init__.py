@@ -8,10 +8,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 from eunet_ros.model.engines.base import (
+    DeviceLostError,
     Engine,
     EngineError,
     EngineOptions,
     NoHardwareError,
+    NotFiniteError,
     PRECISIONS,
     Segmentation,
 )
@@ -28,9 +30,11 @@ __all__ = [
     'AUTO',
     'ENGINES',
     'PRECISIONS',
+    'DeviceLostError',
     'Engine',
     'EngineError',
     'EngineOptions',
+    'NotFiniteError',
     'Segmentation',
     'check_engine_name',
     'create_engine',

@@ -30,6 +30,18 @@ class NoHardwareError(EngineError):
     """An engine for hardware that this machine has not: no reason to warn of it."""
 
 
+class NotFiniteError(EngineError):
+    """The network's values left the range of the precision; float32 may hold them."""
+
+    def __init__(self) -> None:
+        super().__init__('The network returned values that are not finite; its weights do not '
+                         'suit this image or precision. Choose precision float32.')
+
+
+class DeviceLostError(EngineError):
+    """The GPU cannot be used any more in this process; a new process may be able to."""
+
+
 @dataclass(frozen=True)
 class EngineOptions:
     """
@@ -158,8 +170,7 @@ class HostEngine(Engine):
         t1 = perf_counter()
         logits = self.infer(self._input)
         if not np.isfinite(logits.sum()):  # one that is not makes the sum so too
-            raise EngineError('The network returned values that are not finite; its weights do '
-                              'not suit this image or precision.')
+            raise NotFiniteError
         t2 = perf_counter()
         mask = processing.labels(logits, plan)
         t3 = perf_counter()
