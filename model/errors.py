@@ -3,7 +3,7 @@
 """How errors of other libraries are quoted."""
 
 
-def one_line(error: BaseException) -> str:
+def one_line(error: BaseException | str) -> str:
     """Return the error's message on one line and without its full stop, to put into a sentence."""
     return ' '.join(str(error).split()).rstrip('.') or type(error).__name__
 
