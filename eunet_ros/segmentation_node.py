@@ -15,7 +15,7 @@ from eunet_ros.conversions import ConversionError, fill_compressed, scale_camera
 from eunet_ros.declared_parameters import declare
 from eunet_ros.engine_guard import EngineGuard, GuardState
 from eunet_ros.frame_worker import LatestFrameWorker
-from eunet_ros.model.engines import AUTO, EngineError
+from eunet_ros.model.engines import AUTO, DeviceLostError, EngineError
 from eunet_ros.model.errors import sentence
 from eunet_ros.node_statistics import NodeStatistics
 from eunet_ros.parameters import check_value, NodeParameters
@@ -81,7 +81,7 @@ class SegmentationNode(LifecycleNode):
             raise
         self.statistics = NodeStatistics(int(self.parameters.late_image * 1e9),
                                          int(self.parameters.health_window * 1e9))
-        self.throttling, self._cameras = ThrottleWatch(), health.SteadyCount()
+        self.exit_code, self.throttling, self._cameras = 0, ThrottleWatch(), health.SteadyCount()
         self._holes = HoleTrimmer()
         self._worker: LatestFrameWorker | None = None
         self._pipeline: FramePipeline | None = None
@@ -155,9 +155,9 @@ class SegmentationNode(LifecycleNode):
             self.get_logger().warning(failure)
         chosen, checkpoint = segmenter.engine.name, segmenter.checkpoint
 
-        def another(name: str) -> Segmenter:
+        def another(name: str, precision: str = '') -> Segmenter:
             # A precision that was asked for may be one that only the chosen engine has.
-            precision = p.precision if name == chosen else 'auto'
+            precision = precision or (p.precision if name == chosen else 'auto')
             return Segmenter(checkpoint, name, p.input_size, '', p.engine_threads,
                              precision, self.get_logger().info)
         guard = EngineGuard(segmenter, another, self.get_logger().error, p.engine_retry)
@@ -301,15 +301,12 @@ class SegmentationNode(LifecycleNode):
             info = scale_camera_info(self._camera_info, CameraInfo(), *products.mask.shape)
             info.header = header
             out['camera_info'].publish(info)
-        if 'overlay' in watched:
-            out['overlay'].publish(raw_images.image_bytes(header, products.overlay, 'bgr8'))
+        for name, kind in (('overlay', 'bgr8'), ('color_mask', 'rgb8'), ('confidence', 'mono8')):
+            if name in watched:
+                out[name].publish(raw_images.image_bytes(header, getattr(products, name), kind))
         if 'overlay/compressed' in watched:
             out['overlay/compressed'].publish(fill_compressed(
                 CompressedImage(), products.overlay, self.parameters.jpeg_quality, header=header))
-        if 'color_mask' in watched:
-            out['color_mask'].publish(raw_images.image_bytes(header, products.color_mask, 'rgb8'))
-        if 'confidence' in watched:
-            out['confidence'].publish(raw_images.image_bytes(header, products.confidence, 'mono8'))
 
     def _on_error(self, frame: _Frame, error: Exception) -> None:
         if not self.context.ok():  # publishing failed because the process is ending
@@ -318,6 +315,11 @@ class SegmentationNode(LifecycleNode):
         text = _sentence(error)
         self.statistics.error(text, time.monotonic_ns())  # first: a drop is judged with its words
         self._on_drop(frame, 'bad' if isinstance(error, ConversionError) else 'engine')
+        if isinstance(error, DeviceLostError):
+            self.get_logger().fatal(f'{text} The node ends; respawn:=true starts it again.')
+            self.exit_code = 1
+            self.context.try_shutdown()
+            return
         self.get_logger().error(f'Image dropped: {text}', throttle_duration_sec=_THROTTLE_S)
 
     # --- diagnostics ------------------------------------------------------------------------
@@ -354,7 +356,7 @@ class SegmentationNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; returns the exit code."""
-    node = executor = None
+    node, executor, code = None, None, 0
     share_arenas()
     try:
         try:
@@ -379,12 +381,13 @@ def main(args: list[str] | None = None) -> int:
         # else a signal ended the context under a callback that was about to publish
     finally:
         if node:
+            code = node.exit_code
             node.close()
         if executor:
             executor.shutdown()
         node = executor = None  # both keep it alive
         shut_down()
-    return 0
+    return code
 
 
 def run_node() -> NoReturn:
