@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 import difflib
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol, TYPE_CHECKING
@@ -20,6 +21,14 @@ if TYPE_CHECKING:  # torch takes seconds to import, and the names of the engines
 
 # auto: float32 on a CPU, float16 on a GPU. The others trade exactness for speed.
 PRECISIONS = ('auto', 'float32', 'float16', 'bfloat16', 'int8')
+
+
+def installed_version(name: str) -> str:
+    """Return the version of a distribution, empty where it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ''
 
 
 class EngineError(RuntimeError):
@@ -100,8 +109,9 @@ class Engine(ABC):
     """
 
     name: str
-    precisions: tuple[str, ...]  # that it can compute in; `auto` is the first
-    precision: str               # that it computes in
+    libraries: tuple[str, ...] = ('torch',)  # distributions that it may be made of
+    precisions: tuple[str, ...]              # that it can compute in; `auto` is the first
+    precision: str                           # that it computes in
 
     @classmethod
     def choose_precision(cls, precision: str) -> str:
@@ -112,6 +122,12 @@ class Engine(ABC):
             raise EngineError(f'The engine {cls.name} computes in {" or ".join(cls.precisions)}, '
                               f'not in {precision}; choose another precision or engine.')
         return precision
+
+    @classmethod
+    def versions(cls) -> str:
+        """Return the names and versions of its libraries that are installed."""
+        return ', '.join(f'{name} {found}' for name in cls.libraries
+                         if (found := installed_version(name)))
 
     @classmethod
     @abstractmethod

@@ -138,6 +138,13 @@ class DeviceEngine(Engine):
 
     device = 'cuda'
 
+    @classmethod
+    def versions(cls) -> str:
+        """Return the GPU, and the names and versions of the libraries that are installed."""
+        gpu = torch.cuda.get_device_properties(0)
+        return (f'{super().versions()}; {gpu.name}, compute capability {gpu.major}.{gpu.minor}, '
+                f'{gpu.total_memory / 2 ** 30:.1f} GiB')
+
     @abstractmethod
     def network(self, image: torch.Tensor) -> torch.Tensor:
         """Map (1, H, W, 3) uint8 BGR to logits (1, C, H, W), both on the device."""

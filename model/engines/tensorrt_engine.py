@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
 import importlib
-from importlib.metadata import PackageNotFoundError, version
 import io
 import logging
 from pathlib import Path
@@ -24,7 +23,7 @@ from typing import Any
 
 from eunet_ros.model.checkpoint import Checkpoint
 from eunet_ros.model.deploy import deploy_image
-from eunet_ros.model.engines.base import EngineError, EngineOptions
+from eunet_ros.model.engines.base import EngineError, EngineOptions, installed_version
 from eunet_ros.model.engines.cache import default_folder, engine_key, EngineCache
 from eunet_ros.model.engines.calibration import no_calibration
 from eunet_ros.model.engines.device import check_gpu, DeviceEngine, free_reserve, on_jetson
@@ -57,13 +56,6 @@ def _runtime() -> ModuleType:
     raise EngineError(f'The engine tensorrt needs the TensorRT library ({one_line(failure)}); '
                       + ('install it with: sudo apt install nvidia-jetpack.' if on_jetson()
                          else _how_to_install()))
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ''
 
 
 class _FirstError(logging.Handler):
@@ -148,6 +140,7 @@ class TensorrtEngine(DeviceEngine):
     """TensorRT, by default in half precision; int8 is quantised with images to calibrate by."""
 
     name = 'tensorrt'
+    libraries = ('torch', 'torch-tensorrt', 'torch-tensorrt-rtx', 'tensorrt')
     precisions = ('float16', 'float32', 'int8')
 
     @classmethod
@@ -178,7 +171,8 @@ class TensorrtEngine(DeviceEngine):
             multiprocessors=str(gpu.multi_processor_count),
             memory_gib=str(round(gpu.total_memory / 2 ** 30)),
             tensorrt=f'{trt.__name__} {trt.__version__}', torch=torch.__version__,
-            torch_tensorrt=_version('torch-tensorrt') or _version('torch-tensorrt-rtx'))
+            torch_tensorrt=(installed_version('torch-tensorrt')
+                            or installed_version('torch-tensorrt-rtx')))
 
         int8 = self.precision == 'int8'
 
