@@ -36,23 +36,30 @@ def export(checkpoint: Checkpoint, path: Path, size: tuple[int, int]) -> float:
     """
     Write the network to an ONNX file; returns the largest error of a logit against PyTorch.
 
-    size: (height, width) of the input. Raises ValueError where it is no size of the network's or
-    the file computes something else, ImportError where ONNX Runtime is missing. Then nothing is
-    written.
+    size: (height, width) of the input. Raises ValueError where it is no size of the network's, or
+    the file cannot be made or computes something else; ImportError where ONNX or ONNX Runtime is
+    missing. Then nothing is written.
     """
     from eunet_ros.model.checkpoint import check_input_size
     from eunet_ros.model.deploy import deploy_image
+    import onnx
     import onnxruntime
     import torch
     check_input_size(size, checkpoint.network.variant)
     network = deploy_image(checkpoint.network, checkpoint.mean, checkpoint.std)
     example = torch.zeros((1, *size, 3), dtype=torch.uint8)
     with written_beside(path) as beside:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # PyTorch prefers its other exporter: one more library
-            torch.onnx.export(network, (example,), str(beside), input_names=['image'],
-                              output_names=['logits'], opset_version=OPSET, dynamo=False)
-        session = onnxruntime.InferenceSession(str(beside), providers=['CPUExecutionProvider'])
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter('ignore')  # PyTorch prefers an exporter of more libraries
+                torch.onnx.export(network, (example,), str(beside), input_names=['image'],
+                                  output_names=['logits'], opset_version=OPSET, dynamo=False)
+            onnx.checker.check_model(str(beside), full_check=True)
+            session = onnxruntime.InferenceSession(str(beside),
+                                                   providers=['CPUExecutionProvider'])
+        except RuntimeError as error:
+            raise ValueError(f'PyTorch could not export the network: {one_line(error)}.'
+                             ) from error
         return _largest_error(checkpoint, session.run, size)
 
 
@@ -70,8 +77,8 @@ def _largest_error(checkpoint: Checkpoint, run: Any, size: tuple[int, int]) -> f
         equal = float((found.argmax(1) == expected.argmax(1)).mean())
         if not error <= _ERROR * max(1.0, float(np.abs(expected).max())) or equal < _AGREEMENT:
             raise ValueError(
-                f'The exported network differs from PyTorch: a logit by {error:g}, and {equal:.2%} '
-                'of pixels are of the same class; try another release of ONNX Runtime.')
+                f'The exported network differs from PyTorch: a logit by {error:g}, and {equal:.2%}'
+                ' of pixels are of the same class; try another release of ONNX Runtime.')
         largest = max(largest, error)
     return largest
 
@@ -96,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
               f'PyTorch a logit differs by {error:.1e} at most.')
     except ImportError as error:
         print(f'export_onnx: a Python package is missing ({one_line(error)}); install it with: '
-              'pip install onnxruntime.', file=sys.stderr)
+              'pip install onnx onnxruntime.', file=sys.stderr)
         return 1
     except (ValueError, OSError) as error:
         print(f'export_onnx: {error}', file=sys.stderr)

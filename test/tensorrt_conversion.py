@@ -15,6 +15,10 @@ it is, nor what it computes.
 
 TensorRT-RTX has no convolution in int8, TensorRT has: here it stops before the engine is built,
 with `bytes` 0 and `quantised`, how many tensors are rounded to int8.
+
+    tensorrt-python test/tensorrt_conversion.py --onnx network.onnx
+
+TensorRT's parser reads a file that export_onnx wrote, and the engine is built of that.
 """
 from __future__ import annotations
 
@@ -33,8 +37,8 @@ class EngineBuilt(BaseException):
     """Leaves through code that waits for an engine to run, with the engine's description."""
 
 
-def stop_at_the_engine() -> None:
-    """Let TensorRT build for that GPU, and leave with the engine's description."""
+def stop_at_the_engine() -> Any:
+    """Let TensorRT build for that GPU, and leave with the engine's description; returns it."""
     trt = importlib.import_module('tensorrt_rtx' if find_spec('tensorrt_rtx') else 'tensorrt')
     make_config, build = trt.Builder.create_builder_config, trt.Builder.build_serialized_network
 
@@ -60,6 +64,19 @@ def stop_at_the_engine() -> None:
             'outputs': [described(network.get_output(k)) for k in range(network.num_outputs)]}))
     trt.Builder.create_builder_config = config_for_the_gpu
     trt.Builder.build_serialized_network = build_and_leave
+    return trt
+
+
+def build_of_onnx(trt: Any, path: str) -> None:
+    """Build an engine of an ONNX file."""
+    log = trt.Logger(trt.Logger.WARNING)
+    builder = trt.Builder(log)
+    network = builder.create_network(
+        1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = trt.OnnxParser(network, log)
+    if not parser.parse_from_file(path):
+        raise RuntimeError(str(parser.get_error(0)))
+    builder.build_serialized_network(network, builder.create_builder_config())
 
 
 def round_on_the_cpu() -> None:
@@ -78,11 +95,13 @@ def round_on_the_cpu() -> None:
 def main(arguments: list[str]) -> int:
     """Run `build_engine` with these arguments; returns the exit code."""
     answer_for_a_gpu()
-    stop_at_the_engine()
+    trt = stop_at_the_engine()
     if 'int8' in arguments:
         round_on_the_cpu()
     from eunet_ros.model.build_engine import main as build_engine
     try:
+        if arguments[0] == '--onnx':
+            build_of_onnx(trt, arguments[1])
         with OnTheCpu():
             return build_engine(['--engine', 'tensorrt', *arguments]) or 1
     except EngineBuilt as built:

@@ -14,8 +14,8 @@ ROOT = Path(eunet_ros.__file__).resolve().parent.parent
 PARTS = {'model': 'eunet_ros.model', 'training': 'eunet_ros.training', 'eunet_ros': 'eunet_ros'}
 ROS = {'rclpy', 'rclcpp', 'rcl_interfaces', 'lifecycle_msgs', 'builtin_interfaces', 'cv_bridge',
        'ament_index_python', 'launch', 'launch_ros', 'tf2_ros', 'image_transport'}
-MODEL_LIBRARIES = {'cv2', 'filelock', 'modelopt', 'nncf', 'numpy', 'onnxruntime', 'openvino',
-                   'safetensors', 'tensorrt', 'torch', 'torch_tensorrt', 'yaml'}
+MODEL_LIBRARIES = {'cv2', 'filelock', 'modelopt', 'nncf', 'numpy', 'onnx', 'onnxruntime',
+                   'openvino', 'safetensors', 'tensorrt', 'torch', 'torch_tensorrt', 'yaml'}
 
 
 def sources(part):

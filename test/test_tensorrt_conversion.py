@@ -13,6 +13,7 @@ import subprocess
 import sys
 
 import cv2
+from eunet_ros.model import export_onnx
 from eunet_ros.model.checkpoint import load_checkpoint
 from eunet_ros.model.deploy import deploy_image
 from eunet_ros.model.engines.base import EngineError
@@ -54,6 +55,18 @@ def test_a_variant_is_one_engine(python, variant, precision, tmp_path):
     assert engine['outputs'] == [[kind, [1, 6, 384, 640]]]
     assert 1e6 < engine['bytes'] < 1e8 and not engine['quantised']
     assert engine['layers'] <= MOST_LAYERS and engine['casts'] <= MOST_CASTS
+
+
+@needs_tensorrt
+def test_tensorrt_reads_the_onnx_file(tmp_path):
+    pytest.importorskip('onnxruntime', reason='ONNX Runtime is not installed')
+    path = tmp_path / 'network.onnx'
+    assert export_onnx.main(['--height', '384', '--width', '640', '--output', str(path)]) == 0
+    engine = run('tensorrt_conversion.py', tmp_path, '--onnx', str(path))
+    print(engine)
+    assert engine['inputs'] == [['uint8', [1, 384, 640, 3]]]
+    assert engine['outputs'] == [['float', [1, 6, 384, 640]]]
+    assert engine['layers'] <= MOST_LAYERS and engine['bytes'] > 1e6
 
 
 @needs_tensorrt
