@@ -11,28 +11,25 @@
 set -euo pipefail
 folder=$(realpath -m "${1:?usage: test/tensorrt_environment.sh DIR [2.8]}")
 release=${2:-2.14}
+if [ "$release" != 2.14 ] && [ "$release" != 2.8 ]; then
+    echo "tensorrt_environment.sh: expected release 2.14 or 2.8, found $release" >&2
+    exit 1
+fi
 "${PYTHON:-python3}" -m venv "$folder"
 pip=("$folder/bin/python" -m pip install --quiet)
 needed=(psutil dllist packaging filelock typing-extensions safetensors pyyaml)
-case $release in
-    2.14)
-        cuda=cu13 name=tensorrt_rtx
-        "${pip[@]}" torch==2.14.0 numpy opencv-python-headless "${needed[@]}"
-        # ModelOpt needs the last two without saying so.
-        "${pip[@]}" nvidia-modelopt==0.47.0 requests huggingface_hub
-        # Without its requirements: TensorRT-RTX on the index is an installer that downloads.
-        "${pip[@]}" --no-deps torch-tensorrt-rtx==2.14.0
-        ;;
-    2.8)
-        cuda=cu12 name=tensorrt
-        "${pip[@]}" torch==2.8.0 'numpy<2' 'opencv-python-headless<4.12' "${needed[@]}"
-        "${pip[@]}" --no-deps torch-tensorrt==2.8.0
-        ;;
-    *)
-        echo "tensorrt_environment.sh: expected release 2.14 or 2.8, found $release" >&2
-        exit 1
-        ;;
-esac
+if [ "$release" = 2.14 ]; then
+    cuda=cu13 name=tensorrt_rtx
+    "${pip[@]}" torch==2.14.0 numpy opencv-python-headless "${needed[@]}"
+    # ModelOpt needs the last two without saying so.
+    "${pip[@]}" nvidia-modelopt==0.47.0 requests huggingface_hub
+    # Without its requirements: the TensorRT-RTX package on the index is an installer that downloads.
+    "${pip[@]}" --no-deps torch-tensorrt-rtx==2.14.0
+else
+    cuda=cu12 name=tensorrt
+    "${pip[@]}" torch==2.8.0 'numpy<2' 'opencv-python-headless<4.12' "${needed[@]}"
+    "${pip[@]}" --no-deps torch-tensorrt==2.8.0
+fi
 "${pip[@]}" --no-deps "tensorrt-rtx-$cuda-bindings==1.6.1.120" \
     "onnxruntime-ep-nv-tensorrt-rtx-$cuda==0.4.0"
 site=$("$folder/bin/python" -c 'import site; print(site.getsitepackages()[0])')

@@ -184,16 +184,26 @@ def test_releases_that_ignore_the_types_are_refused(libraries, release, fits):
     assert '\n' not in str(caught.value)
 
 
-@pytest.mark.parametrize('jetson', [False, True])
-def test_what_to_install_is_for_this_machine(libraries, monkeypatch, tmp_path, jetson):
+@pytest.mark.parametrize(('board', 'orin'), [
+    (b'nvidia,p3768-0000+p3767-0005\0nvidia,p3767\0nvidia,tegra234\0', True),
+    (b'nvidia,p4071-0000+p3834-0008\0nvidia,tegra264\0', False), (b'raspberrypi,5\0', False)])
+def test_what_to_install_is_for_this_machine(libraries, monkeypatch, tmp_path, board, orin):
     tree = tmp_path / 'compatible'
-    tree.write_bytes(b'nvidia,p3768\0nvidia,tegra234\0' if jetson else b'raspberrypi,5\0')
+    tree.write_bytes(board)
     monkeypatch.setattr(device, '_DEVICE_TREE', tree)
     monkeypatch.setitem(sys.modules, 'torch_tensorrt', None)
     with pytest.raises(EngineError) as caught:
         engine_class('tensorrt')
-    assert ('pip install' in str(caught.value)) is not jetson
-    assert ('JetPack' in str(caught.value)) is jetson
+    assert ('pip install' in str(caught.value)) is not orin
+    assert ('JetPack' in str(caught.value)) is orin
+
+
+def test_an_orin_whose_pytorch_cannot_use_its_gpu_is_told(monkeypatch, tmp_path):
+    tree = tmp_path / 'compatible'
+    tree.write_bytes(b'nvidia,tegra234\0')
+    monkeypatch.setattr(device, '_DEVICE_TREE', tree)
+    with pytest.raises(EngineError, match='cannot; install the one that NVIDIA builds'):
+        engine_class('cuda')
 
 
 def test_where_the_system_shares_the_memory_the_builder_leaves_it_some(

@@ -42,10 +42,10 @@ _CAPTURING = threading.Lock()
 _DEVICE_TREE = Path('/proc/device-tree/compatible')
 
 
-def on_jetson() -> bool:
-    """Return whether this is a Jetson, for which NVIDIA builds libraries of its own."""
+def on_orin() -> bool:
+    """Return whether this is a Jetson Orin, for which NVIDIA builds libraries of its own."""
     try:
-        return b'nvidia,tegra' in _DEVICE_TREE.read_bytes()
+        return b'nvidia,tegra234' in _DEVICE_TREE.read_bytes()
     except OSError:
         return False
 
@@ -60,13 +60,13 @@ def check_gpu(name: str) -> None:
     """Raise EngineError, saying what is missing, where PyTorch cannot use an NVIDIA GPU."""
     if torch.cuda.is_available():
         return
-    if not Path('/dev/nvidiactl').exists() and not Path('/dev/nvhost-gpu').exists():
+    if not (Path('/dev/nvidiactl').exists() or Path('/dev/nvhost-gpu').exists() or on_orin()):
         raise NoHardwareError(f'The engine {name} needs an NVIDIA GPU and this machine has none; '
                               'choose another engine.')
     raise EngineError(
         f'The engine {name} needs a PyTorch that can use the GPU of this machine, and PyTorch '
         f'{torch.__version__} cannot; install '
-        + ('the one that NVIDIA builds for your JetPack, see docs/engines.md.' if on_jetson()
+        + ('the one that NVIDIA builds for your JetPack, see docs/engines.md.' if on_orin()
            else 'the one that fits the driver.'))
 
 

@@ -26,7 +26,7 @@ from eunet_ros.model.deploy import deploy_image
 from eunet_ros.model.engines.base import EngineError, EngineOptions, installed_version
 from eunet_ros.model.engines.cache import default_folder, engine_key, EngineCache
 from eunet_ros.model.engines.calibration import no_calibration
-from eunet_ros.model.engines.device import check_gpu, DeviceEngine, free_reserve, on_jetson
+from eunet_ros.model.engines.device import check_gpu, DeviceEngine, free_reserve, on_orin
 from eunet_ros.model.engines.tensorrt_int8 import export_mode, quantised
 from eunet_ros.model.errors import one_line
 import numpy as np
@@ -39,7 +39,7 @@ _SHARED_WORKSPACE = 1 << 30   # bytes, where the system needs the same memory
 
 
 def _how_to_install() -> str:
-    if on_jetson():
+    if on_orin():
         return ('install the one that NVIDIA builds for your JetPack, see docs/engines.md: the '
                 'one of the package index is for servers and replaces your PyTorch.')
     release = '.'.join(torch.__version__.split('.')[:2])
@@ -54,7 +54,7 @@ def _runtime() -> ModuleType:
         except Exception as error:  # as of Torch-TensorRT
             failure = error
     raise EngineError(f'The engine tensorrt needs the TensorRT library ({one_line(failure)}); '
-                      + ('install it with: sudo apt install nvidia-jetpack.' if on_jetson()
+                      + ('install it with: sudo apt install nvidia-jetpack.' if on_orin()
                          else _how_to_install()))
 
 
@@ -104,7 +104,7 @@ def build(checkpoint: Checkpoint, size: tuple[int, int], precision: str,
     network = network.to(DTYPES[precision])
     example = torch.zeros((1, *size, 3), dtype=torch.uint8).cuda()
     free_reserve()  # TensorRT does not ask PyTorch for memory
-    shared = getattr(torch.cuda.get_device_properties(0), 'is_integrated', False)
+    shared = torch.cuda.get_device_properties(0).is_integrated
     with _FirstError() as logged, tempfile.TemporaryDirectory(prefix='eunet_ros_') as folder:
         try:
             with (torch.inference_mode(False), torch.no_grad(),
