@@ -198,6 +198,13 @@ def test_what_to_install_is_for_this_machine(libraries, monkeypatch, tmp_path, b
     assert ('JetPack' in str(caught.value)) is orin
 
 
+def test_with_an_old_pytorch_that_is_the_first_to_install(libraries, monkeypatch):
+    monkeypatch.setattr(torch, '__version__', '2.5.1+cu124')
+    libraries.torch_tensorrt.__version__ = '2.5.0'
+    with pytest.raises(EngineError, match=r'install PyTorch 2\.8 or later first'):
+        engine_class('tensorrt')
+
+
 def test_an_orin_whose_pytorch_cannot_use_its_gpu_is_told(monkeypatch, tmp_path):
     tree = tmp_path / 'compatible'
     tree.write_bytes(b'nvidia,tegra234\0')

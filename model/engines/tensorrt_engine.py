@@ -38,12 +38,20 @@ _OLDEST = (2, 8)              # release of Torch-TensorRT
 _SHARED_WORKSPACE = 1 << 30   # bytes, where the system needs the same memory
 
 
+def _release(text: str) -> tuple[int, ...]:
+    """Return the first two numbers of a version."""
+    return tuple(map(int, re.findall(r'\d+', text)[:2]))
+
+
 def _how_to_install() -> str:
     if on_orin():
         return ('install the one that NVIDIA builds for your JetPack, see docs/engines.md: the '
                 'one of the package index is for servers and replaces your PyTorch.')
-    release = '.'.join(torch.__version__.split('.')[:2])
-    return f"install the release for your PyTorch: pip install 'torch-tensorrt=={release}.*'."
+    release = _release(torch.__version__)
+    if release < _OLDEST:
+        return 'install PyTorch {}.{} or later first.'.format(*_OLDEST)
+    return "install the release for your PyTorch: pip install 'torch-tensorrt=={}.{}.*'.".format(
+        *release)
 
 
 def _runtime() -> ModuleType:
@@ -154,11 +162,9 @@ class TensorrtEngine(DeviceEngine):
             raise EngineError(
                 f'The engine tensorrt needs the Torch-TensorRT library ({one_line(error)}); '
                 f'{_how_to_install()}') from error
-        release = re.match(r'(\d+)\.(\d+)', found)
-        if release and tuple(map(int, release.groups())) < _OLDEST:
-            raise EngineError(
-                f'The engine tensorrt needs Torch-TensorRT {".".join(map(str, _OLDEST))} or later '
-                f'and the PyTorch of that release, found {found}; {_how_to_install()}')
+        if _release(found) < _OLDEST:
+            raise EngineError('The engine tensorrt needs Torch-TensorRT {}.{} or later, '
+                              'found {}; {}'.format(*_OLDEST, found, _how_to_install()))
         _runtime()
 
     def build(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
