@@ -7,6 +7,7 @@ Build an engine ahead of time, so that a node finds it in the cache.
     python -m eunet_ros.model.build_engine --weights eunet_n --engine tensorrt --precision float16
     python -m eunet_ros.model.build_engine --variant eunet --height 512 --width 512
     python -m eunet_ros.model.build_engine --engine openvino --precision int8 --calibrate images/
+    ros2 run eunet_ros build_engine --check    # which engines can run here, and what others need
 
 It imports no ROS. With --variant the weights are random: to see whether, and how fast, a network
 runs here before it is trained.
@@ -23,13 +24,14 @@ from typing import TYPE_CHECKING
 import cv2
 from eunet_ros.model.checkpoint import load_checkpoint, random_checkpoint
 from eunet_ros.model.common.classes import cone_classes
+from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.common.resources import DEFAULT_WEIGHTS
-from eunet_ros.model.engines import AUTO, EngineError, ENGINES, PRECISIONS
-from eunet_ros.model.eunet import VARIANTS
+from eunet_ros.model.engines import AUTO, engine_class, EngineError, ENGINES, PRECISIONS
 from eunet_ros.model.processing import fit, PADDING_BGR
 import numpy as np
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # PyTorch may be what is missing, and --check says so
+    from eunet_ros.model.checkpoint import Checkpoint
     from eunet_ros.model.segmenter import Segmenter
 
 _SIZE = (384, 640)  # of a network without weights
@@ -42,18 +44,45 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-def build(options: argparse.Namespace) -> None:
-    """Build; raises ValueError or EngineError, in a sentence."""
-    from eunet_ros.model.segmenter import Segmenter
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that name a network and the size of its input."""
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument('--weights', default='', metavar='NAME|PATH',
+                       help=f'weights; without: {DEFAULT_WEIGHTS}')
+    which.add_argument('--variant', default='', metavar='NAME',
+                       help='a variant such as eunet_s, with random weights')
+    parser.add_argument('--height', type=int, help="of the network's input; without: the weights'")
+    parser.add_argument('--width', type=int, help="of the network's input; without: the weights'")
+
+
+def network_of(options: argparse.Namespace) -> tuple[Checkpoint, tuple[int, int] | None]:
+    """Return what `add_network` asks for, and the size where one is given; raises ValueError."""
     import torch
     if (options.height is None) != (options.width is None):
         raise ValueError('--height and --width go together: give both or neither.')
     size = (options.height, options.width) if options.height is not None else None
     if options.variant:
         torch.manual_seed(0)
-        checkpoint = random_checkpoint(options.variant, cone_classes(), size or _SIZE)
-    else:
-        checkpoint = load_checkpoint(options.weights or DEFAULT_WEIGHTS)
+        return random_checkpoint(options.variant, cone_classes(), size or _SIZE), size
+    return load_checkpoint(options.weights or DEFAULT_WEIGHTS), size
+
+
+def check() -> None:
+    """Print a table of the engines: which can run here, and with what or why not."""
+    _say(f'{"engine":<10}{"runs here":<11}with, or why not')
+    for name in ENGINES:
+        try:
+            found = engine_class(name)
+            answer, text = 'yes', f'{", ".join(found.precisions)}; {found.versions()}'
+        except (EngineError, ImportError, OSError) as error:
+            answer, text = 'no', one_line(error) + '.'
+        _say(f'{name:<10}{answer:<11}{text}')
+
+
+def build(options: argparse.Namespace) -> None:
+    """Build; raises ValueError or EngineError, in a sentence."""
+    from eunet_ros.model.segmenter import Segmenter
+    checkpoint, size = network_of(options)
     calibration, held_out = _images(options, size or checkpoint.input_size)
     began = perf_counter()
     segmenter = Segmenter(checkpoint, options.engine, size, precision=options.precision, say=_say,
@@ -123,20 +152,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description='Build an engine ahead of time, so that a node finds it in the cache.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument('--weights', default='', metavar='NAME|PATH',
-                       help=f'weights; without: {DEFAULT_WEIGHTS}')
-    which.add_argument('--variant', default='', choices=['', *VARIANTS], metavar='NAME',
-                       help=f'one of {", ".join(VARIANTS)}, with random weights')
+    parser.add_argument('--check', action='store_true',
+                        help='print which engines can run here and what others need; build none')
+    add_network(parser)
     parser.add_argument('--engine', default=AUTO, choices=(AUTO, *ENGINES))
-    parser.add_argument('--height', type=int, help="of the network's input; without: the weights'")
-    parser.add_argument('--width', type=int, help="of the network's input; without: the weights'")
     parser.add_argument('--precision', default='auto', choices=PRECISIONS)
     parser.add_argument('--calibrate', type=Path, metavar='FOLDER',
                         help='images of the camera, for int8; every fifth is kept to compare on')
     options = parser.parse_args(arguments)
     try:
-        build(options)
+        check() if options.check else build(options)
+    except ImportError as error:
+        print(f'build_engine: a Python package is missing ({one_line(error)}); install it for '
+              f'{sys.executable}.', file=sys.stderr)
+        return 1
     except (ValueError, OSError, EngineError) as error:
         print(f'build_engine: {error}', file=sys.stderr)
         return 1

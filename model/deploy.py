@@ -42,6 +42,18 @@ def _scale_and_shift(norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
     return scale, norm.bias.double() - norm.running_mean.double() * scale
 
 
+class Hardswish(nn.Module):
+    """
+    Hardswish as x · hardsigmoid(x): two operations, each of which TensorRT has as a layer.
+
+    Torch-TensorRT converts nn.Hardswish to seven layers in float32 between two casts.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map any shape to the same."""
+        return x * functional.hardsigmoid(x)
+
+
 class Affine(nn.Module):
     """A batch normalisation that nothing before it can take in: one scale and shift."""
 
@@ -70,9 +82,9 @@ def _separable(layer: SeparableConv2d, norm: nn.Module) -> list[nn.Module]:
 
 def _block(block: ConvBlock, first: list[nn.Module]) -> nn.Sequential:
     """Return a convolution block that begins with `first` instead of its first normalisation."""
-    _, act, one, norm_one, _, two, norm_two, _ = block
-    return nn.Sequential(*first, copy.deepcopy(act), *_separable(one, norm_one),
-                         copy.deepcopy(act), *_separable(two, norm_two), copy.deepcopy(act))
+    _, _, one, norm_one, _, two, norm_two, _ = block
+    return nn.Sequential(*first, Hardswish(), *_separable(one, norm_one), Hardswish(),
+                         *_separable(two, norm_two), Hardswish())
 
 
 def _attention(attention: nn.Module) -> nn.Module:
@@ -182,11 +194,14 @@ class DeployedImageNetwork(nn.Module):
     Normalisation and network for inference: uint8 BGR (N, H, W, 3) to logits (N, C, H, W).
 
     The mean is subtracted from the image, because the stem's padding is of that value; scale,
-    order of colours and space-to-depth are in the order of the stem's weights.
+    order of colours and space-to-depth are in the order of the stem's weights. channels_first:
+    whether the network reads NCHW memory; by default it is NHWC, as the image's, and convolutions
+    keep the format of what they read.
     """
 
     def __init__(self, network: EUnet, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()
+        self.channels_first = False
         self.network = DeployedEUnet(network)
         self.register_buffer('mean', 255 * torch.tensor(mean[::-1], dtype=torch.float64).float())
         r = network.variant.stem
@@ -215,7 +230,8 @@ class DeployedImageNetwork(nn.Module):
             n, h, w, _ = x.shape
             x = x.view(n, h // r, r, w // r, r, 3).permute(0, 1, 3, 2, 4, 5)
             x = x.reshape(n, h // r, w // r, 3 * r * r)                   # (N, H/r, W/r, 3r²)
-        return self.network.from_stem_input(x.permute(0, 3, 1, 2))
+        x = x.permute(0, 3, 1, 2)                                         # NHWC memory
+        return self.network.from_stem_input(x.contiguous() if self.channels_first else x)
 
 
 def deploy(network: EUnet) -> DeployedEUnet:

@@ -7,6 +7,9 @@ An image that fails is tried once more. Failing again, the engine is given up an
 `engines.ENGINES` is built and given the same image. Where none is left the image is lost with an
 error, and with a growing pause all of them are tried anew. While another engine than the chosen
 one runs, the chosen one is built again in the background from time to time, and taken back.
+
+Two failures are others'. Values that are not finite: the same engine is built in float32 before
+any other. A GPU that is lost for this process: nothing here helps, so the error is passed on.
 """
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ import time
 from typing import Any
 
 from eunet_ros.model.common.errors import one_line, TracebackLog
-from eunet_ros.model.engines import EngineError, ENGINES
+from eunet_ros.model.engines import DeviceLostError, EngineError, ENGINES, NotFiniteError
 from eunet_ros.node.process_memory import give_back, transient
 import numpy as np
 
@@ -26,6 +29,7 @@ _PAUSE_S = (0.25, 1.0)        # the first and the longest pause while no engine 
 _LONGEST_RETRY = 10           # times the pause that is asked for
 _STEADY = 2                   # pauses that a chosen engine works, before its past is forgotten
 _CLOSE_S = 10.0
+_EXACT = 'float32'            # every engine has it
 
 
 @dataclass(frozen=True)
@@ -53,13 +57,13 @@ class EngineGuard:
     """
     Stands in the place of a Segmenter and keeps one working behind it.
 
-    segmenter: the first one. build: makes one with the engine of that name, raising EngineError or
-    anything else where it cannot. say: gets a sentence of every change. retry_s: pause before a
-    better engine is tried again, 0 for never; it may be changed. `segment` is called from one
-    thread at a time; the rest from any.
+    segmenter: the first one. build: makes one with the engine of that name and, where one is given
+    after it, in that precision, raising EngineError or anything else where it cannot. say: gets a
+    sentence of every change. retry_s: pause before a better engine is tried again, 0 for never; it
+    may be changed. `segment` is called from one thread at a time; the rest from any.
     """
 
-    def __init__(self, segmenter: Any, build: Callable[[str], Any], say: Callable[[str], None],
+    def __init__(self, segmenter: Any, build: Callable[..., Any], say: Callable[[str], None],
                  retry_s: float = 0.0, order: Sequence[str] = (),
                  clock: Callable[[], float] = time.monotonic) -> None:
         self._build, self._say, self._clock = build, say, clock
@@ -71,6 +75,7 @@ class EngineGuard:
         self._order = list(order or order_after(segmenter.engine.name))
         self._segmenter: Any = segmenter   # None: no engine works
         self._place, self._why = 0, ''
+        self._exact: set[str] = set()      # engines that are built in float32
         self._state = GuardState()
         self._next_try = self._pause = 0.0
         self._better: tuple[int, Any] | None = None
@@ -100,7 +105,7 @@ class EngineGuard:
         while True:
             try:
                 result = self._twice(image, horizon)
-            except ValueError:
+            except (ValueError, DeviceLostError):
                 raise
             except Exception as error:
                 self._replace(error)
@@ -126,7 +131,7 @@ class EngineGuard:
     def _twice(self, image: np.ndarray, horizon: float | None) -> Any:
         try:
             return self._segmenter.segment(image, horizon)
-        except ValueError:
+        except (ValueError, DeviceLostError):
             raise
         except Exception as error:  # whatever a driver raises
             self._say(f'The engine {self.engine.name} failed on an image '
@@ -143,7 +148,14 @@ class EngineGuard:
         _close(failed)
         if self._place or self._clock() - self._taken_at > _STEADY * self._better_pause:
             self._better_pause = 0.0  # no sign that the chosen engine fails again and again
-        self._take_first(self._place + 1, f'{self.engine.name}: {one_line(error)}')
+        start, name = self._place + 1, self.engine.name
+        if isinstance(error, NotFiniteError) and self.engine.precision != _EXACT:
+            self._exact.add(name)
+            start = self._place
+        self._take_first(start, f'{name}: {one_line(error)}')
+
+    def _made(self, name: str) -> Any:
+        return self._build(name, _EXACT) if name in self._exact else self._build(name)
 
     def _revive(self) -> None:
         """Try all engines anew, where the pause is over; raises EngineError."""
@@ -157,10 +169,11 @@ class EngineGuard:
         for place in range(start, len(self._order)):
             name = self._order[place]
             if reasons:
-                self._say(f'Engine given up ({reasons[-1]}); building {name} in its stead.')
+                how = f'{name} in {_EXACT}' if name in self._exact else name
+                self._say(f'Engine given up ({reasons[-1]}); building {how} in its stead.')
             try:
                 with transient():
-                    segmenter = self._build(name)
+                    segmenter = self._made(name)
             except Exception as error:
                 reasons.append(f'{name}: {one_line(error)}')
                 continue
@@ -204,7 +217,7 @@ class EngineGuard:
             segmenter = None
             try:
                 with transient():
-                    segmenter = self._build(self._order[place])
+                    segmenter = self._made(self._order[place])
                     segmenter.segment(image, size[0] / 2)
             except Exception:  # it still fails: said when it was given up
                 _close(segmenter)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 from eunet_ros.images.conversions import ConversionError
 from eunet_ros.images.regions import region_rows
 from eunet_ros.model.common.errors import sentence, TracebackLog
-from eunet_ros.model.engines import AUTO, EngineError
+from eunet_ros.model.engines import AUTO, DeviceLostError, EngineError
 from eunet_ros.node import health
 from eunet_ros.node.declared_parameters import declare
 from eunet_ros.node.engine_failover import EngineGuard, GuardState
@@ -80,7 +80,7 @@ class SegmentationNode(LifecycleNode):
             raise
         self.statistics = NodeStatistics(int(self.parameters.late_image * 1e9),
                                          int(self.parameters.health_window * 1e9))
-        self.throttling, self._cameras = ThrottleWatch(), health.SteadyCount()
+        self.exit_code, self.throttling, self._cameras = 0, ThrottleWatch(), health.SteadyCount()
         self._holes = HoleTrimmer()
         self._unexpected = TracebackLog(self.get_logger().error)
         self._worker: LatestFrameWorker | None = None
@@ -158,9 +158,9 @@ class SegmentationNode(LifecycleNode):
             self.get_logger().warning(failure)
         chosen, checkpoint = segmenter.engine.name, segmenter.checkpoint
 
-        def another(name: str) -> Segmenter:
+        def another(name: str, precision: str = '') -> Segmenter:
             # A precision that was asked for may be one that only the chosen engine has.
-            precision = p.precision if name == chosen else 'auto'
+            precision = precision or (p.precision if name == chosen else 'auto')
             return Segmenter(checkpoint, name, p.input_size, '', p.engine_threads,
                              precision, self.get_logger().info, strip_size=p.strip_size)
         guard = EngineGuard(segmenter, another, self.get_logger().error, p.engine_retry)
@@ -309,6 +309,11 @@ class SegmentationNode(LifecycleNode):
         text, reason = _sentence(error), _reason(error)
         self.statistics.error(text, time.monotonic_ns())  # first: a drop is judged with its words
         self._on_drop(frame, reason)
+        if isinstance(error, DeviceLostError):
+            self.get_logger().fatal(f'{text} The node ends; respawn:=true starts it again.')
+            self.exit_code = 1
+            self.context.try_shutdown()
+            return
         self.get_logger().error(f'Image dropped: {text}', throttle_duration_sec=_THROTTLE_S)
         if reason == 'internal':
             self._unexpected.add('segmenting an image', error)
@@ -351,7 +356,7 @@ class SegmentationNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; returns the exit code."""
-    node = executor = None
+    node, executor, code = None, None, 0
     share_arenas()
     try:
         try:
@@ -376,12 +381,13 @@ def main(args: list[str] | None = None) -> int:
         # else a signal ended the context under a callback that was about to publish
     finally:
         if node:
+            code = node.exit_code
             node.close()
         if executor:
             executor.shutdown()
         node = executor = None  # both keep it alive
         shut_down()
-    return 0
+    return code
 
 
 def run_node() -> NoReturn:

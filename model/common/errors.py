@@ -8,7 +8,7 @@ import traceback
 from typing import Any
 
 
-def one_line(error: BaseException) -> str:
+def one_line(error: BaseException | str) -> str:
     """Return the error's message on one line and without its full stop, to put into a sentence."""
     return ' '.join(str(error).split()).rstrip('.') or type(error).__name__
 

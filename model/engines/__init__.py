@@ -9,10 +9,12 @@ import importlib
 from typing import TYPE_CHECKING
 
 from eunet_ros.model.engines.base import (
+    DeviceLostError,
     Engine,
     EngineError,
     EngineOptions,
     NoHardwareError,
+    NotFiniteError,
     PRECISIONS,
     Segmentation,
 )
@@ -29,9 +31,11 @@ __all__ = [
     'AUTO',
     'ENGINES',
     'PRECISIONS',
+    'DeviceLostError',
     'Engine',
     'EngineError',
     'EngineOptions',
+    'NotFiniteError',
     'Segmentation',
     'check_engine_name',
     'create_engine',

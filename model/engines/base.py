@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 import difflib
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol, TYPE_CHECKING
@@ -22,12 +23,32 @@ if TYPE_CHECKING:  # torch takes seconds to import, and the names of the engines
 PRECISIONS = ('auto', 'float32', 'float16', 'bfloat16', 'int8')
 
 
+def installed_version(name: str) -> str:
+    """Return the version of a distribution, empty where it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ''
+
+
 class EngineError(RuntimeError):
     """An engine that cannot run here: its library is missing, or it failed to build or infer."""
 
 
 class NoHardwareError(EngineError):
     """An engine for hardware that this machine has not: no reason to warn of it."""
+
+
+class NotFiniteError(EngineError):
+    """The network's values left the range of the precision; float32 may hold them."""
+
+    def __init__(self) -> None:
+        super().__init__('The network returned values that are not finite; its weights do not '
+                         'suit this image or precision. Choose precision float32.')
+
+
+class DeviceLostError(EngineError):
+    """The GPU cannot be used any more in this process; a new process may be able to."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +112,10 @@ class Engine(ABC):
     """
 
     name: str
-    precisions: tuple[str, ...]  # that it can compute in; `auto` is the first
-    precision: str               # that it computes in
-    on_gpu = False               # whether it leaves the CPU free
+    libraries: tuple[str, ...] = ('torch',)  # distributions that it may be made of
+    precisions: tuple[str, ...]              # that it can compute in; `auto` is the first
+    precision: str                           # that it computes in
+    on_gpu = False                           # whether it leaves the CPU free
 
     @classmethod
     def choose_precision(cls, precision: str) -> str:
@@ -104,6 +126,12 @@ class Engine(ABC):
             raise EngineError(f'The engine {cls.name} computes in {" or ".join(cls.precisions)}, '
                               f'not in {precision}; choose another precision or engine.')
         return precision
+
+    @classmethod
+    def versions(cls) -> str:
+        """Return the names and versions of its libraries that are installed."""
+        return ', '.join(f'{name} {found}' for name in cls.libraries
+                         if (found := installed_version(name)))
 
     @classmethod
     @abstractmethod
@@ -166,8 +194,7 @@ class HostEngine(Engine):
         t1 = perf_counter()
         logits = self.infer(self._input)
         if not np.isfinite(logits.sum()):  # one that is not makes the sum so too
-            raise EngineError('The network returned values that are not finite; its weights do '
-                              'not suit this image or precision.')
+            raise NotFiniteError
         t2 = perf_counter()
         mask = processing.labels(logits, plan)
         t3 = perf_counter()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import perf_counter
 
 from eunet_ros.model.checkpoint import Checkpoint
-from eunet_ros.model.deploy import deploy_image
+from eunet_ros.model.deploy import deploy_image, DeployedImageNetwork
 from eunet_ros.model.engines.base import EngineOptions
 from eunet_ros.model.engines.device import check_gpu, DeviceEngine
 import torch
@@ -35,14 +35,24 @@ class CudaEngine(DeviceEngine):
         formats = torch.contiguous_format, torch.channels_last
         times = {}
         for layout in formats:
-            self._network = network.to(memory_format=layout)
+            self._lay_out(network, layout)
             times[layout] = _seconds(self.network, example)
-        self._network = network.to(memory_format=min(times, key=times.get))
+        self._lay_out(network, min(times, key=times.get))
+
+    def _lay_out(self, network: DeployedImageNetwork, layout: torch.memory_format) -> None:
+        """Set the memory format of the weights, and of what they are applied to."""
+        self._network = network.to(memory_format=layout)
+        network.channels_first = layout is torch.contiguous_format
 
     def network(self, image: torch.Tensor) -> torch.Tensor:
         """Map (1, H, W, 3) uint8 BGR to logits (1, C, H, W), both on the device."""
         with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False):
             return self._network(image)
+
+    def close(self) -> None:
+        """Free the device's memory."""
+        self._network = None
+        super().close()
 
 
 @torch.inference_mode()
@@ -53,7 +63,7 @@ def _seconds(network: Callable[[torch.Tensor], torch.Tensor], example: torch.Ten
         for _ in range(times):
             network(example)
         if example.is_cuda:
-            torch.cuda.synchronize()
+            torch.cuda.current_stream().synchronize()
         return perf_counter() - start
     if not example.is_cuda:
         return 0.0

@@ -5,23 +5,31 @@ What engines on a GPU share: everything between the image's bytes and the mask's
 
 Memory is allocated once for each size of image; on a GPU the whole chain, both copies included, is
 one CUDA graph. On any other device of PyTorch it runs eagerly, which is how it is tested.
+
+Several engines may live in one process: while one works, the failover builds another in a thread.
+So each has a stream of its own and waits for that alone, and one graph at a time is captured: to
+wait for the whole device, or to free its memory, is illegal while any thread captures.
 """
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+import threading
 from time import perf_counter
 
 from eunet_ros.model import processing
 from eunet_ros.model.checkpoint import Checkpoint
 from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.engines.base import (
+    DeviceLostError,
     Engine,
     EngineError,
     EngineOptions,
     NoHardwareError,
+    NotFiniteError,
     Segmentation,
 )
 import numpy as np
@@ -30,18 +38,56 @@ from torch.nn import functional
 
 _PLANS = 4     # sizes of image that are kept ready
 _WARM_UP = 3   # runs before a CUDA graph is captured
+_CAPTURING = threading.Lock()
+_DEVICE_TREE = Path('/proc/device-tree/compatible')
+
+
+def on_orin() -> bool:
+    """Return whether this is a Jetson Orin, for which NVIDIA builds libraries of its own."""
+    try:
+        return b'nvidia,tegra234' in _DEVICE_TREE.read_bytes()
+    except OSError:
+        return False
+
+
+def free_reserve() -> None:
+    """Give the GPU memory that PyTorch keeps for later back, so that others can have it."""
+    with _CAPTURING:
+        torch.cuda.empty_cache()
 
 
 def check_gpu(name: str) -> None:
     """Raise EngineError, saying what is missing, where PyTorch cannot use an NVIDIA GPU."""
     if torch.cuda.is_available():
         return
-    if not Path('/dev/nvidiactl').exists() and not Path('/dev/nvhost-gpu').exists():
+    if not (Path('/dev/nvidiactl').exists() or Path('/dev/nvhost-gpu').exists() or on_orin()):
         raise NoHardwareError(f'The engine {name} needs an NVIDIA GPU and this machine has none; '
                               'choose another engine.')
     raise EngineError(
         f'The engine {name} needs a PyTorch that can use the GPU of this machine, and PyTorch '
-        f'{torch.__version__} cannot; install the one that fits the driver.')
+        f'{torch.__version__} cannot; install '
+        + ('the one that NVIDIA builds for your JetPack, see docs/engines.md.' if on_orin()
+           else 'the one that fits the driver.'))
+
+
+def _out_of_memory(error: BaseException | None) -> bool:
+    """Return whether memory was missing; an error inside a capture hides behind another one."""
+    while error is not None:
+        text = str(error)
+        if (isinstance(error, torch.cuda.OutOfMemoryError) or 'out of memory' in text
+                or 'ALLOC_FAILED' in text):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _is_lost() -> bool:
+    """Return whether the GPU refuses this process whatever it asks, as after a bad access."""
+    try:
+        torch.cuda.current_stream().synchronize()
+    except RuntimeError:
+        return True
+    return False
 
 
 def device_labels(logits: torch.Tensor, plan: processing.Fit) -> torch.Tensor:
@@ -98,6 +144,13 @@ class DeviceEngine(Engine):
 
     device, on_gpu = 'cuda', True
 
+    @classmethod
+    def versions(cls) -> str:
+        """Return the GPU, and the names and versions of the libraries that are installed."""
+        gpu = torch.cuda.get_device_properties(0)
+        return (f'{super().versions()}; {gpu.name}, compute capability {gpu.major}.{gpu.minor}, '
+                f'{gpu.total_memory / 2 ** 30:.1f} GiB')
+
     @abstractmethod
     def network(self, image: torch.Tensor) -> torch.Tensor:
         """Map (1, H, W, 3) uint8 BGR to logits (1, C, H, W), both on the device."""
@@ -107,12 +160,16 @@ class DeviceEngine(Engine):
         self.input_size = options.input_size
         self._plans: OrderedDict[processing.Fit, _Plan] = OrderedDict()
         try:
+            if self.device == 'cuda':
+                self._stream = torch.cuda.Stream()
+                # Of all plans, for they never run at once.
+                self._pool = torch.cuda.graph_pool_handle()
             self.build(checkpoint, options)
             shape = (1, *options.input_size, 3)
             self._host = self._pinned(shape, torch.uint8)
             self._image = torch.zeros(shape, dtype=torch.uint8, device=self.device)
             self._pixels = self._host[0].numpy()
-        except RuntimeError as error:  # out of memory is one
+        except Exception as error:  # of a library that is not as expected: `auto` goes on
             raise self._failed(error) from error
         # What fails at its first image is passed over as well.
         self.segment(np.zeros((*options.input_size, 3), np.uint8))
@@ -121,12 +178,18 @@ class DeviceEngine(Engine):
     def build(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
         """Make what `network` needs; raises RuntimeError, or EngineError with a sentence."""
 
-    def _failed(self, error: RuntimeError) -> EngineError:
+    def _failed(self, error: Exception) -> EngineError:
         if isinstance(error, EngineError):
             return error
-        if isinstance(error, torch.cuda.OutOfMemoryError):
+        if _out_of_memory(error):
+            with suppress(RuntimeError):
+                free_reserve()
             return EngineError(f'The GPU has not enough free memory for the engine {self.name}; '
                                'close what else uses it, or choose a smaller network or input.')
+        if self.device == 'cuda' and _is_lost():
+            return DeviceLostError(
+                f'The engine {self.name} failed ({one_line(error)}), and the GPU cannot be used '
+                'any more in this process; start it again.')
         return EngineError(f'The engine {self.name} failed: {one_line(error)}.')
 
     def _pinned(self, shape: tuple[int, ...], kind: torch.dtype) -> torch.Tensor:
@@ -153,15 +216,24 @@ class DeviceEngine(Engine):
         return plan
 
     def _capture(self, plan: _Plan) -> None:
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
+        self._stream.wait_stream(torch.cuda.current_stream())
+        # In the thread that captures: what libraries set up for each thread is illegal in there.
+        with torch.cuda.stream(self._stream):
             for _ in range(_WARM_UP):
                 self._chain(plan)
-        stream.synchronize()
+        self._stream.synchronize()
         plan.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(plan.graph, stream=stream):
+        with _CAPTURING, torch.cuda.graph(plan.graph, pool=self._pool, stream=self._stream,
+                                          capture_error_mode='thread_local'):
             self._chain(plan)
+
+    def _run(self, plan: _Plan) -> None:
+        if plan.graph is None:
+            self._chain(plan)
+            return
+        with torch.cuda.stream(self._stream):
+            plan.graph.replay()
+        self._stream.synchronize()
 
     @torch.inference_mode()
     def segment(self, image: np.ndarray) -> Segmentation:
@@ -171,18 +243,12 @@ class DeviceEngine(Engine):
             start = perf_counter()
             processing.to_network(image, plan.fit, self._pixels)
             ready = perf_counter()
-            if plan.graph is not None:
-                plan.graph.replay()
-            else:
-                self._chain(plan)
-            if self.device == 'cuda':
-                torch.cuda.synchronize()
+            self._run(plan)
             done = perf_counter()
         except RuntimeError as error:
             raise self._failed(error) from error
         if not bool(plan.finite):
-            raise EngineError('The network returned values that are not finite; its weights do '
-                              'not suit this image or precision.')
+            raise NotFiniteError
         mask = plan.mask.numpy().copy()
         stages = {'preprocess': ready - start, 'inference': done - ready,
                   'postprocess': perf_counter() - done}
@@ -190,5 +256,7 @@ class DeviceEngine(Engine):
                                   plan.fit)
 
     def close(self) -> None:
-        """Free the device's memory."""
+        """Free the device's memory, for other programs too."""
         self._plans.clear()
+        if self.device == 'cuda':
+            free_reserve()

@@ -59,6 +59,7 @@ class OpenvinoEngine(HostEngine):
     """
 
     name = 'openvino'
+    libraries = ('openvino', 'torch')
     precisions = ('float32', 'float16' if platform.machine() in ('aarch64', 'arm64')
                   else 'bfloat16', 'int8')
 

@@ -11,25 +11,47 @@ that no unpickling reads.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, redirect_stdout
 import importlib
-from importlib.metadata import PackageNotFoundError, version
+import io
 import logging
+from pathlib import Path
+import re
+import tempfile
 from types import ModuleType
+from typing import Any
 
 from eunet_ros.model.checkpoint import Checkpoint
 from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.deploy import deploy_image
-from eunet_ros.model.engines.base import EngineError, EngineOptions
-from eunet_ros.model.engines.cache import engine_key, EngineCache
+from eunet_ros.model.engines.base import EngineError, EngineOptions, installed_version
+from eunet_ros.model.engines.cache import default_folder, engine_key, EngineCache
 from eunet_ros.model.engines.calibration import no_calibration
-from eunet_ros.model.engines.device import check_gpu, DeviceEngine
+from eunet_ros.model.engines.device import check_gpu, DeviceEngine, free_reserve, on_orin
 from eunet_ros.model.engines.tensorrt_int8 import export_mode, quantised
 import numpy as np
 import torch
 
 # Of what is computed in floating point.
 DTYPES = {'float16': torch.float16, 'float32': torch.float32, 'int8': torch.float16}
+_OLDEST = (2, 8)              # release of Torch-TensorRT
+_SHARED_WORKSPACE = 1 << 30   # bytes, where the system needs the same memory
+
+
+def _release(text: str) -> tuple[int, ...]:
+    """Return the first two numbers of a version."""
+    return tuple(map(int, re.findall(r'\d+', text)[:2]))
+
+
+def _how_to_install() -> str:
+    if on_orin():
+        return ('install the one that NVIDIA builds for your JetPack, see docs/engines.md: the '
+                'one of the package index is for servers and replaces your PyTorch.')
+    release = _release(torch.__version__)
+    if release < _OLDEST:
+        return 'install PyTorch {}.{} or later first.'.format(*_OLDEST)
+    return "install the release for your PyTorch: pip install 'torch-tensorrt=={}.{}.*'.".format(
+        *release)
 
 
 def _runtime() -> ModuleType:
@@ -37,17 +59,41 @@ def _runtime() -> ModuleType:
     for name in ('tensorrt', 'tensorrt_rtx'):
         try:
             return importlib.import_module(name)
-        except ImportError as error:
+        except Exception as error:  # as of Torch-TensorRT
             failure = error
     raise EngineError(f'The engine tensorrt needs the TensorRT library ({one_line(failure)}); '
-                      'JetPack has it, elsewhere: pip install tensorrt.')
+                      + ('install it with: sudo apt install nvidia-jetpack.' if on_orin()
+                         else _how_to_install()))
 
 
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ''
+class _FirstError(logging.Handler):
+    """Keeps the first error that Torch-TensorRT or TensorRT logs while it is entered."""
+
+    _LOGS = ('torch_tensorrt', 'torch_tensorrt [TensorRT Conversion Context]')
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.reason = ''
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep what was raised, or what is said where nothing was."""
+        raised = str(record.exc_info[1]) if record.exc_info else ''
+        self.reason = self.reason or raised or record.getMessage()
+
+    def __enter__(self) -> _FirstError:
+        self._before = [(log, log.level, log.propagate) for log in map(
+            logging.getLogger, self._LOGS)]
+        for log, _, _ in self._before:
+            log.addHandler(self)
+            log.setLevel(logging.ERROR)
+            log.propagate = False  # what fails is in the error that is raised
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for log, level, propagate in self._before:
+            log.removeHandler(self)
+            log.setLevel(level)
+            log.propagate = propagate
 
 
 def build(checkpoint: Checkpoint, size: tuple[int, int], precision: str,
@@ -59,31 +105,50 @@ def build(checkpoint: Checkpoint, size: tuple[int, int], precision: str,
     int8. Raises EngineError where that fails.
     """
     import torch_tensorrt
-    logging.getLogger('torch_tensorrt').setLevel(logging.CRITICAL)  # what fails is raised
     network = deploy_image(checkpoint.network, checkpoint.mean, checkpoint.std).cuda()
     int8 = precision == 'int8'
     if int8:
         network = quantised(network, calibration, size)
     network = network.to(DTYPES[precision])
     example = torch.zeros((1, *size, 3), dtype=torch.uint8).cuda()
-    try:
-        with (torch.inference_mode(False), torch.no_grad(),
-              export_mode() if int8 else nullcontext()):
-            exported = torch.export.export(network, (example,))
-            return bytes(torch_tensorrt.dynamo.convert_exported_program_to_serialized_trt_engine(
-                exported, arg_inputs=(example,), require_full_compilation=True,
-                min_block_size=1, disable_tf32=True,
-                # Until 2.10 the types of the graph would not be those of the engine without it.
-                use_explicit_typing=True))
-    except Exception as error:  # until 2.11 a failure leaves as an UnboundLocalError
-        raise EngineError('Torch-TensorRT could not build the engine: '
-                          f'{one_line(error)}.') from error
+    free_reserve()  # TensorRT does not ask PyTorch for memory
+    shared = torch.cuda.get_device_properties(0).is_integrated
+    with _FirstError() as logged, tempfile.TemporaryDirectory(prefix='eunet_ros_') as folder:
+        try:
+            with (torch.inference_mode(False), torch.no_grad(),
+                  export_mode() if int8 else nullcontext()):
+                exported = torch.export.export(network, (example,))
+                converted = torch_tensorrt.dynamo.convert_exported_program_to_serialized_trt_engine
+                return bytes(converted(
+                    exported, arg_inputs=(example,), require_full_compilation=True,
+                    min_block_size=1, disable_tf32=True,
+                    workspace_size=_SHARED_WORKSPACE if shared else 0,  # 0: all there is
+                    # By default one file for all users, which another one may have written.
+                    timing_cache_path=str(Path(folder) / 'timing.bin'),
+                    # Until 2.10 the types of the graph would not be the engine's without it.
+                    use_explicit_typing=True))
+        except Exception as error:  # until 2.11 an UnboundLocalError, whatever the reason
+            reason = logged.reason or str(error) or type(error).__name__
+            first = reason.strip().partition('\n')[0]  # below it stands the whole graph
+            raise EngineError('Torch-TensorRT could not build the engine: '
+                              f'{one_line(first)}.') from error
+
+
+def _type_of(trt: ModuleType, kind: Any) -> torch.dtype:
+    """Return PyTorch's name of a type of TensorRT's; raises EngineError for one not expected."""
+    kinds = {trt.DataType.HALF: torch.float16, trt.DataType.FLOAT: torch.float32,
+             trt.DataType.INT32: torch.int32}
+    if kind not in kinds:
+        raise EngineError(f'The TensorRT engine gives {kind}, expected a type of logits; delete '
+                          f'the kept engines in {default_folder()}.')
+    return kinds[kind]
 
 
 class TensorrtEngine(DeviceEngine):
     """TensorRT, by default in half precision; int8 is quantised with images to calibrate by."""
 
     name = 'tensorrt'
+    libraries = ('torch', 'torch-tensorrt', 'torch-tensorrt-rtx', 'tensorrt')
     precisions = ('float16', 'float32', 'int8')
 
     @classmethod
@@ -91,21 +156,29 @@ class TensorrtEngine(DeviceEngine):
         """Raise EngineError where the GPU or a library is missing."""
         check_gpu(cls.name)
         try:
-            importlib.import_module('torch_tensorrt')
-        except (ImportError, OSError) as error:  # the latter where a library of it is missing
+            with redirect_stdout(io.StringIO()):  # it prints what it raises
+                found = importlib.import_module('torch_tensorrt').__version__
+        except Exception as error:  # a plain one from 2.9 on, where TensorRT is missing
             raise EngineError(
                 f'The engine tensorrt needs the Torch-TensorRT library ({one_line(error)}); '
-                'install the one for your PyTorch: pip install torch-tensorrt.') from error
+                f'{_how_to_install()}') from error
+        if _release(found) < _OLDEST:
+            raise EngineError('The engine tensorrt needs Torch-TensorRT {}.{} or later, '
+                              'found {}; {}'.format(*_OLDEST, found, _how_to_install()))
         _runtime()
 
     def build(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
         """Load the engine from the cache, or build it."""
-        trt = _runtime()
+        trt, gpu = _runtime(), torch.cuda.get_device_properties(0)
         key = engine_key(
             checkpoint, engine=self.name, size=str(options.input_size), precision=self.precision,
             gpu=torch.cuda.get_device_name(), capability=str(torch.cuda.get_device_capability()),
+            # Jetsons of one family share the two above.
+            multiprocessors=str(gpu.multi_processor_count),
+            memory_gib=str(round(gpu.total_memory / 2 ** 30)),
             tensorrt=f'{trt.__name__} {trt.__version__}', torch=torch.__version__,
-            torch_tensorrt=_version('torch-tensorrt') or _version('torch-tensorrt-rtx'))
+            torch_tensorrt=(installed_version('torch-tensorrt')
+                            or installed_version('torch-tensorrt-rtx')))
 
         int8 = self.precision == 'int8'
 
@@ -126,9 +199,10 @@ class TensorrtEngine(DeviceEngine):
         else:
             raise EngineError('TensorRT refuses the engine that it has just built.')
         self._context = self._engine.create_execution_context()
+        if self._context is None:
+            raise EngineError('TensorRT could not prepare the engine; most often the GPU has not '
+                              'enough free memory. Close what else uses it.')
         self._outputs: dict[str, torch.Tensor] = {}
-        kinds = {trt.DataType.HALF: torch.float16, trt.DataType.FLOAT: torch.float32,
-                 trt.DataType.INT32: torch.int32}
         for k in range(self._engine.num_io_tensors):
             name = self._engine.get_tensor_name(k)
             if self._engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT:
@@ -136,9 +210,13 @@ class TensorrtEngine(DeviceEngine):
                 continue
             self._outputs[name] = torch.empty(
                 tuple(self._engine.get_tensor_shape(name)), device=self.device,
-                dtype=kinds[self._engine.get_tensor_dtype(name)])
+                dtype=_type_of(trt, self._engine.get_tensor_dtype(name)))
             self._context.set_tensor_address(name, self._outputs[name].data_ptr())
-        self._logits = next(t for t in self._outputs.values() if t.is_floating_point())
+        logits = [t for t in self._outputs.values() if t.is_floating_point()]
+        if not logits:
+            raise EngineError('The TensorRT engine gives no logits; delete the kept engines in '
+                              f'{default_folder()}.')
+        self._logits = logits[0]
 
     def network(self, image: torch.Tensor) -> torch.Tensor:
         """Map (1, H, W, 3) uint8 BGR to logits (1, C, H, W), both on the device."""
@@ -149,5 +227,6 @@ class TensorrtEngine(DeviceEngine):
 
     def close(self) -> None:
         """Free the device's memory."""
+        self._context = self._engine = self._logits = None
+        self._outputs.clear()
         super().close()
-        self._context = self._engine = None

@@ -7,7 +7,7 @@ from itertools import product
 from eunet_ros.model.blocks import ATTENTIONS, GATES, NORMS
 from eunet_ros.model.checkpoint import random_checkpoint
 from eunet_ros.model.common.classes import cone_classes
-from eunet_ros.model.deploy import deploy, deploy_image
+from eunet_ros.model.deploy import deploy, deploy_image, Hardswish
 from eunet_ros.model.engines.image_network import ImageNetwork
 from eunet_ros.model.eunet import EUnet, Variant, VARIANTS
 import pytest
@@ -62,6 +62,21 @@ def test_from_the_image_on(name):
         expected = ImageNetwork(checkpoint).eval()(image)
         found = deploy_image(checkpoint.network, checkpoint.mean, checkpoint.std)(image)
     assert (expected - found).abs().max() < 1e-4 * expected.abs().max().clamp(min=1)
+
+
+@pytest.mark.parametrize('kind', [torch.float32, torch.float16, torch.bfloat16])
+def test_hardswish(kind):
+    x = torch.cat((torch.linspace(-8, 8, 4001), torch.tensor([-6e4, -2e4, 2e4, 6e4]))).to(kind)
+    expected, found = nn.Hardswish()(x.double()), Hardswish()(x).double()
+    # Two roundings, of the gate and of the product; up to the largest numbers of the type.
+    assert ((expected - found).abs() <= 2 * torch.finfo(kind).eps * x.double().abs()).all()
+    assert (found[-2:] == x[-2:].double()).all() and (found[-4:-2] == 0).all()
+
+
+def test_no_activation_is_left_that_tensorrt_has_not():
+    deployed = deploy(EUnet(6, VARIANTS['eunet_n']).eval())
+    assert not any(isinstance(module, nn.Hardswish) for module in deployed.modules())
+    assert sum(isinstance(module, Hardswish) for module in deployed.modules()) == 18
 
 
 def test_shipped_weights():

@@ -3,7 +3,8 @@
 """
 Every variant becomes one TensorRT engine, which needs no GPU to see.
 
-TENSORRT_PYTHON names an interpreter of the environment that tensorrt_environment.sh makes.
+TENSORRT_PYTHON names interpreters of environments that tensorrt_environment.sh makes, separated by
+colons.
 """
 import json
 import os
@@ -12,6 +13,7 @@ import subprocess
 import sys
 
 import cv2
+from eunet_ros.model import export_onnx
 from eunet_ros.model.checkpoint import load_checkpoint
 from eunet_ros.model.deploy import deploy_image
 from eunet_ros.model.engines.base import EngineError
@@ -23,16 +25,19 @@ from torch import nn
 
 pytestmark = pytest.mark.process
 
-PYTHON = os.environ.get('TENSORRT_PYTHON')
+PYTHONS = list(filter(None, os.environ.get('TENSORRT_PYTHON', '').split(':')))
 needs_tensorrt = pytest.mark.skipif(
-    not PYTHON, reason='TENSORRT_PYTHON names no interpreter with Torch-TensorRT (6.2 GB)')
+    not PYTHONS, reason='TENSORRT_PYTHON names no interpreter with Torch-TensorRT (6.2 GB)')
+# Of eunet_n, eunet_s and eunet, in either precision; more are a conversion that became worse.
+MOST_LAYERS, MOST_CASTS = 150, 3
 
 
-def run(script, tmp_path, *arguments):
+def run(script, tmp_path, *arguments, python=None):
     """Return what a script beside this one prints as JSON, run where TensorRT is."""
     here = Path(__file__).resolve()
+    python = python or PYTHONS[0]
     done = subprocess.run(
-        [PYTHON, str(here.with_name(script)), *arguments], text=True, capture_output=True,
+        [python, str(here.with_name(script)), *arguments], text=True, capture_output=True,
         timeout=900, env={**os.environ, 'PYTHONPATH': str(here.parents[2]),
                           'XDG_CACHE_HOME': str(tmp_path)})
     assert done.returncode == 0, done.stderr[-2000:]
@@ -42,13 +47,28 @@ def run(script, tmp_path, *arguments):
 @needs_tensorrt
 @pytest.mark.parametrize('precision', ['float16', 'float32'])
 @pytest.mark.parametrize('variant', VARIANTS)
-def test_a_variant_is_one_engine(variant, precision, tmp_path):
+@pytest.mark.parametrize('python', PYTHONS or [''])
+def test_a_variant_is_one_engine(python, variant, precision, tmp_path):
     engine = run('tensorrt_conversion.py', tmp_path, '--variant', variant, '--height', '384',
-                 '--width', '640', '--precision', precision)
+                 '--width', '640', '--precision', precision, python=python)
+    print(python, variant, precision, engine)
     kind = {'float16': 'half', 'float32': 'float'}[precision]
     assert engine['inputs'] == [['uint8', [1, 384, 640, 3]]]
     assert engine['outputs'] == [[kind, [1, 6, 384, 640]]]
     assert 1e6 < engine['bytes'] < 1e8 and not engine['quantised']
+    assert engine['layers'] <= MOST_LAYERS and engine['casts'] <= MOST_CASTS
+
+
+@needs_tensorrt
+def test_tensorrt_reads_the_onnx_file(tmp_path):
+    pytest.importorskip('onnxruntime', reason='ONNX Runtime is not installed')
+    path = tmp_path / 'network.onnx'
+    assert export_onnx.main(['--height', '384', '--width', '640', '--output', str(path)]) == 0
+    engine = run('tensorrt_conversion.py', tmp_path, '--onnx', str(path))
+    print(engine)
+    assert engine['inputs'] == [['uint8', [1, 384, 640, 3]]]
+    assert engine['outputs'] == [['float', [1, 6, 384, 640]]]
+    assert engine['layers'] <= MOST_LAYERS and engine['bytes'] > 1e6
 
 
 @needs_tensorrt

@@ -4,7 +4,7 @@
 import threading
 from types import SimpleNamespace
 
-from eunet_ros.model.engines import EngineError
+from eunet_ros.model.engines import DeviceLostError, EngineError, NotFiniteError
 from eunet_ros.node.engine_failover import EngineGuard, order_after
 import numpy as np
 import pytest
@@ -18,27 +18,31 @@ class Workshop:
 
     def __init__(self, retry_s=0.0):
         self.broken, self.unbuildable, self.built, self.closed = {}, set(), [], []
+        self.overflows = set()
         self.said, self.now = [], 0.0
         self.guard = EngineGuard(self.build('fast'), self.build, self.said.append, retry_s, ORDER,
                                  lambda: self.now)
 
-    def build(self, name):
-        if name in self.unbuildable:
+    def build(self, name, precision='float16'):
+        if name in self.unbuildable or f'{name} {precision}' in self.unbuildable:
             raise EngineError(f'No {name} here.')
         self.built.append(name)
 
         def segment(image, horizon=None):
             if not isinstance(image, np.ndarray):
                 raise ValueError('Expected a BGR image.')
+            if f'{name} {precision}' in self.overflows:
+                raise NotFiniteError
             left = self.broken.get(name, 0)
             if left:
                 self.broken[name] = left - 1
                 raise {0: EngineError('The device was lost.'), 1: MemoryError()}[left % 2]
             return name
         return SimpleNamespace(
-            engine=SimpleNamespace(name=name), classes=None, checkpoint=None, input_size=(4, 6),
-            strip_size=None,
-            segment=segment, describe=lambda: name, close=lambda: self.closed.append(name))
+            engine=SimpleNamespace(name=name, precision=precision), classes=None,
+            checkpoint=None, input_size=(4, 6), strip_size=None,
+            segment=segment, describe=lambda: name,
+            close=lambda: self.closed.append(name))
 
 
 @pytest.fixture(autouse=True)
@@ -96,6 +100,34 @@ def test_where_none_works_it_is_said_and_tried_again_with_a_pause(shop):
     assert shop.guard.segment(IMAGE) == 'fast'
     assert not shop.guard.state.no_engine and not shop.guard.state.fallback
     assert 'fast works again' in shop.said[-1]
+
+
+def test_values_that_are_not_finite_are_computed_in_float32_by_the_same_engine(shop):
+    shop.overflows = {'fast float16'}
+    assert shop.guard.segment(IMAGE) == 'fast'
+    assert shop.guard.engine.precision == 'float32' and shop.built == ['fast'] * 2
+    assert not shop.guard.state.fallback and 'building fast in float32' in shop.said[-1]
+    shop.broken = dict.fromkeys(ORDER, 2)     # all fail, and come back
+    with pytest.raises(EngineError, match='No engine works'):
+        shop.guard.segment(IMAGE)
+    shop.now += 1
+    assert shop.guard.segment(IMAGE) == 'fast' and shop.guard.engine.precision == 'float32'
+
+
+@pytest.mark.parametrize('unbuildable', [set(), {'fast float32'}])
+def test_where_float32_does_not_help_the_next_engine_takes_over(shop, unbuildable):
+    shop.overflows, shop.unbuildable = {'fast float16', 'fast float32'}, unbuildable
+    assert shop.guard.segment(IMAGE) == 'slow'
+    assert shop.guard.state.fallback.startswith('the engine slow stands in for fast (')
+
+
+def test_a_gpu_that_is_lost_is_passed_on_at_once(shop):
+    def lost(image):
+        raise DeviceLostError('The GPU cannot be used any more.')
+    shop.guard._segmenter.segment = lost
+    with pytest.raises(DeviceLostError):
+        shop.guard.segment(IMAGE)
+    assert shop.built == ['fast'] and not shop.said
 
 
 def test_every_failure_is_said(shop):

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node in a process of its own: start, images over DDS, signals, exit codes."""
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -88,3 +90,27 @@ def test_shipped_parameter_file_is_accepted(start, tiny_weights):
                     '-p', f'weights:={tiny_weights}', '-p', 'autostart:=false')
     assert process.state() == State.PRIMARY_STATE_UNCONFIGURED
     assert process.end(signal.SIGTERM)[0] == 0
+
+
+def test_a_gpu_that_is_lost_ends_the_process(ros, tiny_weights):
+    """Only a new process can use it: the node ends with an error, so that launch respawns it."""
+    code = """
+import sys, threading
+from eunet_ros.model.engines import DeviceLostError
+from eunet_ros.node.segmentation_node import _Frame, run_node, SegmentationNode
+start = SegmentationNode.start
+def lost(self):
+    error = DeviceLostError('The GPU cannot be used any more.')
+    worker = threading.Thread(target=self._on_error, args=(_Frame(b'', 0, 0.0), error))
+    self.create_timer(0.01, lambda: worker.is_alive() or worker.ident or worker.start())
+    return start(self)
+SegmentationNode.start = lost
+run_node()
+"""
+    done = subprocess.run(
+        [sys.executable, '-c', code, '--ros-args', '-p', f'weights:={tiny_weights}', '-p',
+         'engine:=torch'], text=True, capture_output=True, timeout=60, check=False)
+    output = done.stdout + done.stderr
+    assert done.returncode == 1, output
+    assert 'cannot be used any more. The node ends; respawn:=true' in output
+    assert 'Traceback' not in output

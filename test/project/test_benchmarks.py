@@ -10,6 +10,7 @@ import sys
 
 from eunet_ros.model import load_checkpoint
 import pytest
+import torch
 
 FOLDER = Path(__file__).resolve().parents[2] / 'benchmarks'
 KEYS = {'name', 'engine', 'variant', 'precision', 'height', 'width', 'baseline', 'p50_ms',
@@ -111,7 +112,6 @@ def test_contenders_are_trained_alike_and_scored(tmp_path, monkeypatch, cache):
 def test_baseline_networks(monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
     networks = pytest.importorskip('_baseline_networks')
-    import torch
     x = torch.rand(1, 3, 64, 96)
     for network in (networks.PlainUNet(6, 2), networks.FastSCNN(6),
                     networks.without_attention(6, 'eunet_n'), networks.without_spd(6, 'eunet_n')):
@@ -214,3 +214,20 @@ def test_cones(tmp_path):
     assert done.returncode == 1 and 'a.png exists: choose another file' in done.stderr
     done = run(tmp_path, '--weights', '', '--tracking', script='cones.py')
     assert done.returncode == 1 and done.stderr.count('\n') == 1
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='this machine has a GPU')
+def test_gpu(tmp_path):
+    done = run(tmp_path, script='gpu.py')
+    assert done.returncode == 1 and not done.stdout
+    assert 'finds no GPU here' in done.stderr and done.stderr.count('\n') == 1
+    done = run(tmp_path, '--dry-run', '--json', 'gpu.json', '--only', 'engines', 'camera',
+               'formats', 'threads', script='gpu.py')
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads((tmp_path / 'gpu.json').read_text())
+    assert [row['way'] for row in found['engines']] == [
+        'torch float32', 'eager float32', 'eager 16 bit']
+    assert all(row['agreement'] > 0.99 and row['p50_ms'] > 0 for row in found['engines'])
+    assert found['camera']['torch']['inference'] > 0 and len(found['formats']['eunet_n']) == 3
+    assert 'a dry run' in found['device'] and not found['failures']
+    assert ', 0 errors.' in done.stdout and done.stdout.endswith('\n0 failures.\n')

@@ -14,8 +14,9 @@ ROOT = Path(eunet_ros.__file__).resolve().parent.parent
 PARTS = {'model': 'eunet_ros.model', 'training': 'eunet_ros.training', 'eunet_ros': 'eunet_ros'}
 ROS = {'rclpy', 'rclcpp', 'rcl_interfaces', 'lifecycle_msgs', 'builtin_interfaces', 'cv_bridge',
        'ament_index_python', 'launch', 'launch_ros', 'tf2_ros', 'image_transport'}
-# Besides, an engine imports its own.
-MODEL_LIBRARIES = {'cv2', 'filelock', 'numpy', 'safetensors', 'torch', 'yaml'}
+# Besides, an engine imports its own, and so does what writes files for others.
+MODEL_LIBRARIES = {'cv2', 'filelock', 'numpy', 'onnx', 'onnxruntime', 'safetensors', 'torch',
+                   'yaml'}
 
 
 def sources(part):
