@@ -22,7 +22,6 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 import cv2
-from eunet_ros.model.checkpoint import load_checkpoint, random_checkpoint
 from eunet_ros.model.common.classes import cone_classes
 from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.common.resources import DEFAULT_WEIGHTS
@@ -57,6 +56,7 @@ def add_network(parser: argparse.ArgumentParser) -> None:
 
 def network_of(options: argparse.Namespace) -> tuple[Checkpoint, tuple[int, int] | None]:
     """Return what `add_network` asks for, and the size where one is given; raises ValueError."""
+    from eunet_ros.model.checkpoint import load_checkpoint, random_checkpoint
     import torch
     if (options.height is None) != (options.width is None):
         raise ValueError('--height and --width go together: give both or neither.')
@@ -83,7 +83,10 @@ def build(options: argparse.Namespace) -> None:
     """Build; raises ValueError or EngineError, in a sentence."""
     from eunet_ros.model.segmenter import Segmenter
     checkpoint, size = network_of(options)
-    calibration, held_out = _images(options, size or checkpoint.input_size)
+    largest = size or checkpoint.input_size
+    if checkpoint.strip_size and not size:  # it covers the width at a higher resolution
+        largest = 2 * checkpoint.strip_size[1], checkpoint.strip_size[1]
+    calibration, held_out = _images(options, largest)
     began = perf_counter()
     segmenter = Segmenter(checkpoint, options.engine, size, precision=options.precision, say=_say,
                           calibration=calibration)
@@ -91,12 +94,12 @@ def build(options: argparse.Namespace) -> None:
     for failure in segmenter.failures:
         _say(f'Passed over: {failure}')
     height, width = segmenter.input_size
-    image = np.full((height, width, 3), PADDING_BGR, np.uint8)
-    segmenter.segment(image)
+    scale = 1 if segmenter.strip_size is None else segmenter.strip_size[1] / width
+    image = np.full((round(scale * height), round(scale * width), 3), PADDING_BGR, np.uint8)
     times = []
-    for _ in range(20):
+    for _ in range(21):   # the first is slow
         began = perf_counter()
-        segmenter.segment(image)
+        segmenter.segment(image, len(image) / 2)
         times.append(perf_counter() - began)
     _say(f'Ready in {took:.1f} s: {segmenter.describe()}; about {1e3 * min(times):.1f} ms an '
          'image.')

@@ -122,7 +122,7 @@ def test_where_float32_does_not_help_the_next_engine_takes_over(shop, unbuildabl
 
 
 def test_a_gpu_that_is_lost_is_passed_on_at_once(shop):
-    def lost(image):
+    def lost(image, horizon=None):
         raise DeviceLostError('The GPU cannot be used any more.')
     shop.guard._segmenter.segment = lost
     with pytest.raises(DeviceLostError):
