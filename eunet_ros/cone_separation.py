@@ -18,15 +18,16 @@ from dataclasses import dataclass, replace
 from eunet_ros.cone_runs import bounds, Runs
 import numpy as np
 
-_LARGE_ORANGE, _LARGE = 4, 0.505 / 0.325   # its height against the others'
+_LARGE_ORANGE = 4
+_LARGE, _LARGE_WIDE = 0.505 / 0.325, 0.285 / 0.228  # its height and width by the others'
 _PLATE, _PLATE_WIDTH = 0.14, 1.0   # height of the plate, as a share of the cone's; its width
 _FOOT_WIDTH, _TIP_WIDTH = 0.86, 0.2        # of the cone above it, as shares of the plate's
 _ASPECT = 0.7         # width of a plate's picture by a cone's height, where no cone shows it
 _SMALL = 8            # pixels of height; below, an outline says nothing of what touches
-_ROUGH = 0.22         # share of its pixels that the outline of a single cone leaves unexplained
+_ROUGH = 0.25         # share of its pixels that the outline of a single cone leaves unexplained
 _WORTH = 0.1          # share of its outline that each further cone must explain in addition
-_SPREADS = 2.0        # a height is off where it differs by more than so many spreads
-_LEAN = 0.3           # sideways distance of tip and foot, as a share of the height, at most
+_SPREADS = 2.5        # a height is off where it differs by more than so many spreads
+_LEAN = 0.2           # sideways distance of tip and foot, as a share of the height, at most
 _LEDGE = 0.15         # of a cone's height that its outline jumps inwards below its plate
 _MOST = 16            # outlines that are compared in a piece
 _SAMPLES = 50         # rows of an outline that its area is summed over
@@ -75,6 +76,11 @@ class _Outlines:
 
 def _size(kind: np.ndarray) -> np.ndarray:
     return np.where(kind == _LARGE_ORANGE, _LARGE, 1.0)
+
+
+def _aspect(kind: np.ndarray) -> np.ndarray:
+    """Return width by height of classes, as multiples of those of small cones."""
+    return np.where(kind == _LARGE_ORANGE, _LARGE_WIDE / _LARGE, 1.0)
 
 
 def _half_width(up: np.ndarray) -> np.ndarray:
@@ -181,7 +187,8 @@ def _fit_scale(pieces: _Pieces, shape: tuple[int, int]) -> _Scale | None:
         of_leaning = 1.48 * _median(_off(leaning, u, v, h))
         if of_leaning < spread and 0.02 < leaning[0] < 0.9:
             line, spread = leaning, of_leaning
-    return _Scale(*line, max(spread, 0.03), _median(pieces.width[good] / high),
+    return _Scale(*line, max(spread, 0.03),
+                  _median(pieces.width[good] / high / _aspect(pieces.kind[good])),
                   _median(pieces.lean[good] / high))
 
 
@@ -278,14 +285,14 @@ def _suggested(runs: Runs, pieces: _Pieces, scale: _Scale | None) -> _Outlines:
     middle, wide = 0.5 * (runs.start + runs.stop), runs.stop - runs.start
     aspect, lean = (_ASPECT, 0.0) if scale is None else (scale.aspect, scale.lean)
     size = _size(runs.value)
-    expected = wide / aspect if scale is None else size * scale.height(middle, runs.row)
+    expected = wide / aspect / _aspect(runs.value) if scale is None else size * scale.height(middle, runs.row)
     jump = np.maximum(_LEDGE * expected, 2)
     ledge = ~runs.is_foot & (np.maximum(runs.left, runs.right) >= jump)
     feet, tips = np.flatnonzero(runs.is_foot | ledge), np.flatnonzero(runs.is_tip)
     h = expected[feet]
     # Where it jumps at one side only, the plate's middle is half a plate from there; a plate that
     # stands on a corner has its middle in that of its rows.
-    plate = aspect * h
+    plate = aspect * _aspect(runs.value[feet]) * h
     rows, label = runs.row[feet, None], runs.label[feet, None]
     near = ((label == runs.label) & (runs.row <= rows) & (runs.row >= rows - 1 - 0.2 * h[:, None])
             & (np.abs(middle - middle[feet, None]) < plate[:, None] + 0.5 * wide))
@@ -324,9 +331,11 @@ def _suggested(runs: Runs, pieces: _Pieces, scale: _Scale | None) -> _Outlines:
     out = np.maximum(base - pieces.bottom[label], pieces.top[label] - (base - h))
     keep = np.flatnonzero((h >= 4) & (out < 0.5 * h))
     keep = keep[np.argsort(label[keep], kind='stable')]
-    surprise = 0 * h if scale is None else scale.surprise(
+    which, label, tip, foot, base, h, expected = (
+        values[keep] for values in (which, label, tip, foot, base, h, expected))
+    surprise = np.zeros(len(h)) if scale is None else scale.surprise(
         np.maximum(h, expected), np.minimum(h, expected))
-    return _Outlines(label, runs.value[which], tip, foot, base, h, surprise).select(keep)
+    return _Outlines(label, runs.value[which], tip, foot, base, h, surprise)
 
 
 def _explain(runs: Runs, outlines: _Outlines, aspect: float, shape: tuple[int, int],
@@ -336,9 +345,11 @@ def _explain(runs: Runs, outlines: _Outlines, aspect: float, shape: tuple[int, i
 
     These two are by run, (k, n): columns within the run, where both are of one piece.
     """
+    wide = aspect * _aspect(outlines.kind) * outlines.height
+
     def edges(up: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         centre = outlines.foot[:, None] + (outlines.tip - outlines.foot)[:, None] * up
-        half = _half_width(up) * (aspect * outlines.height)[:, None]
+        half = _half_width(up) * wide[:, None]
         return centre - half, centre + half
     base, high = outlines.base[:, None], outlines.height[:, None]
     begin, end = edges((base - 0.5 - runs.row) / high)
@@ -404,7 +415,7 @@ def _assigned(row: np.ndarray, start: np.ndarray, stop: np.ndarray, value: np.nd
             outlines.kind, outlines.tip, outlines.foot, outlines.base, outlines.height))
     up = (base - np.float32(0.5) - row.astype(np.float32)) / high
     outside = (np.maximum(np.maximum(-up, up - 1), 0) + np.float32(0.3) * (value != kind)) * high
-    half = _half_width(np.clip(up, 0, 1)) * np.float32(aspect) * high
+    half = _half_width(np.clip(up, 0, 1)) * (aspect * _aspect(kind) * high).astype(np.float32)
     off = np.abs(u.astype(np.float32) + np.float32(0.5)
                  - np.repeat(foot + (tip - foot) * up, size, axis=1))
     off -= np.repeat(half, size, axis=1)
