@@ -23,7 +23,7 @@ class HardDrive(Drive):
     """
     A drive whose cones do not fit one straight line of height against base row.
 
-    Cones and car stand on hills; the ground is drawn flat. The lens is equidistant (r = f * angle),
+    Cones and car stand on hills; the ground is drawn flat. The lens is equidistant (r = f * a),
     made from the pinhole image: corners that it does not show stay black.
     """
 

@@ -13,49 +13,29 @@ below the horizon.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
-from eunet_ros.cone_runs import bounds, Runs
+from eunet_ros.cone_runs import Runs
+from eunet_ros.cone_scale import (
+    aspect_of,
+    describe,
+    fit_scale,
+    half_width,
+    Pieces,
+    Scale,
+    size_of,
+    SMALL,
+)
 import numpy as np
 
-_LARGE_ORANGE = 4
-_LARGE, _LARGE_WIDE = 0.505 / 0.325, 0.285 / 0.228  # its height and width by the others'
-_PLATE, _PLATE_WIDTH = 0.14, 1.0   # height of the plate, as a share of the cone's; its width
-_FOOT_WIDTH, _TIP_WIDTH = 0.86, 0.2        # of the cone above it, as shares of the plate's
 _ASPECT = 0.7         # width of a plate's picture by a cone's height, where no cone shows it
-_SMALL = 8            # pixels of height; below, an outline says nothing of what touches
-_ROUGH = 0.25         # share of its pixels that the outline of a single cone leaves unexplained
+_ROUGH = 0.25         # share of a piece that may be unexplained: masks of single cones are rough
 _WORTH = 0.1          # share of its outline that each further cone must explain in addition
-_SPREADS = 2.5        # a height is off where it differs by more than so many spreads
 _LEAN = 0.2           # sideways distance of tip and foot, as a share of the height, at most
-_LEDGE = 0.15         # of a cone's height that its outline jumps inwards below its plate
-_MOST = 16            # outlines that are compared in a piece
+_OFF = 0.2            # surprise at the height of a tip and a foot of one cone, at most
+_LEDGE = 0.12         # of a cone's height that its outline jumps inwards below its plate
+_MOST = 32            # outlines that are compared in a piece
 _SAMPLES = 50         # rows of an outline that its area is summed over
-
-
-@dataclass(frozen=True)
-class _Scale:
-    """
-    What the cones of an image look like.
-
-    Height of a small cone's picture: along * v + across * u + offset; v of its lowest row.
-    spread: standard deviation of the height as a share, beyond the pixel that any may be off.
-    aspect: width by height. lean: sideways distance of tip from foot as a share of the height.
-    """
-
-    along: float
-    across: float
-    offset: float
-    spread: float
-    aspect: float
-    lean: float
-
-    def height(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-        return np.maximum(self.along * v + self.across * u + self.offset, 1)
-
-    def surprise(self, high: np.ndarray, expected: np.ndarray) -> np.ndarray:
-        """Return by how much heights differ from the expected ones, as a logarithm; 0 or more."""
-        return np.maximum(np.log(np.maximum(high - 1, 1) / expected) - _SPREADS * self.spread, 0)
 
 
 @dataclass(frozen=True)
@@ -68,138 +48,10 @@ class _Outlines:
     foot: np.ndarray      # column of the middle of the plate
     base: np.ndarray      # row of the lower edge
     height: np.ndarray
-    surprise: np.ndarray  # see `_Scale.surprise`
+    surprise: np.ndarray  # see `Scale.surprise`
 
     def select(self, which: np.ndarray) -> _Outlines:
-        return _Outlines(*(getattr(self, name)[which] for name in self.__dataclass_fields__))
-
-
-def _size(kind: np.ndarray) -> np.ndarray:
-    return np.where(kind == _LARGE_ORANGE, _LARGE, 1.0)
-
-
-def _aspect(kind: np.ndarray) -> np.ndarray:
-    """Return width by height of classes, as multiples of those of small cones."""
-    return np.where(kind == _LARGE_ORANGE, _LARGE_WIDE / _LARGE, 1.0)
-
-
-def _half_width(up: np.ndarray) -> np.ndarray:
-    """Return half the width by that of the plate, at `up` of the height; 0 outside of 0 to 1."""
-    half = 0.5 * (_FOOT_WIDTH - (_FOOT_WIDTH - _TIP_WIDTH) * up)
-    half[up < _PLATE] = 0.5 * _PLATE_WIDTH
-    half[(up < 0) | (up > 1)] = 0
-    return half
-
-
-@dataclass(frozen=True)
-class _Pieces:
-    """
-    Connected pieces as single cones; arrays of one row each, in pixels.
-
-    left, right, top, bottom: as `bounds`. pixels: their number. kind: class id of most.
-    width: of the plate, lean: column of the tip less that of the foot, of the outline that fits
-    best. unexplained: pixels that are of another class or on one side of that outline only.
-    """
-
-    left: np.ndarray
-    right: np.ndarray
-    top: np.ndarray
-    bottom: np.ndarray
-    pixels: np.ndarray
-    kind: np.ndarray
-    width: np.ndarray
-    lean: np.ndarray
-    unexplained: np.ndarray
-
-    @property
-    def height(self) -> np.ndarray:
-        return self.bottom - self.top
-
-    def is_cut(self, shape: tuple[int, int]) -> np.ndarray:
-        return ((self.left == 0) | (self.top == 0) | (self.right == shape[1])
-                | (self.bottom == shape[0]))
-
-
-def _describe(runs: Runs, order: np.ndarray) -> _Pieces:
-    """Fit one cone to each piece; order: of the runs, by their label."""
-    count = runs.count
-    left, right, top, bottom = bounds(runs, runs.label, count)
-    label, row, start, stop = (
-        values[order] for values in (runs.label, runs.row, runs.start, runs.stop))
-    is_first = np.ones(len(label), bool)   # of its row and piece
-    is_first[1:] = (label[1:] != label[:-1]) | (row[1:] != row[:-1])
-    first = np.flatnonzero(is_first)
-    of_row = label[first]
-    begin, end = start[first], stop[np.append(first[1:], len(label)) - 1]
-    high = bottom - top
-
-    def total(values: np.ndarray) -> np.ndarray:
-        return np.bincount(of_row, values, minlength=count)
-    up = (bottom[of_row] - 0.5 - row[first]) / high[of_row]
-    half = _half_width(up)
-    middle = 0.5 * (begin + end)
-    middles = total(middle) / high
-    away = up - (total(up) / high)[of_row]
-    lean = total(away * middle) / np.maximum(total(away * away), 1e-9)  # least squares
-    width = total((end - begin) * half) / total(2 * half * half)
-    centre = middles[of_row] + lean[of_row] * away
-    half *= width[of_row]
-    of_run = np.cumsum(is_first) - 1
-    shared = np.minimum(stop, (centre + half)[of_run]) - np.maximum(
-        start, (centre - half)[of_run])
-    size = stop - start
-    votes = np.bincount(label * 256 + runs.value[order], size, minlength=256 * count)
-    votes = votes.reshape(count, 256)
-    pixels = votes.sum(1)
-    unexplained = (2 * pixels - votes.max(1) + total(2 * half)
-                   - 2 * np.bincount(label, np.maximum(shared, 0), minlength=count))
-    return _Pieces(left, right, top, bottom, pixels, votes.argmax(1), width, lean, unexplained)
-
-
-def _fit_scale(pieces: _Pieces, shape: tuple[int, int]) -> _Scale | None:
-    """Fit the look of cones to the pieces that are single ones; None for too few."""
-    high = pieces.height
-    good = np.flatnonzero(
-        (high >= _SMALL) & (pieces.unexplained < 0.3 * pieces.pixels) & ~pieces.is_cut(shape)
-        & (pieces.width > 0.4 * high) & (pieces.width < 1.2 * high))
-    if len(good) < 3:
-        return None
-    high = high[good]
-    h = high / _size(pieces.kind[good])
-    v, u = pieces.bottom[good] - 1.0, 0.5 * (pieces.left + pieces.right)[good]
-    dv = v[:, None] - v
-    apart = dv >= 4
-    if not apart.any():
-        return None
-    along = _median((h[:, None] - h)[apart] / dv[apart])  # Theil-Sen
-    if not 0.02 < along < 0.9:
-        return None
-    line = (along, 0.0, _median(h - along * v))
-    off = _off(line, u, v, h)
-    spread = 1.48 * _median(off)    # the standard deviation of a normal distribution
-    fits = off < 2.5 * spread + 0.05
-    if fits.sum() >= 6:  # the horizon may lean
-        rows = np.stack([v[fits], u[fits], np.ones(int(fits.sum()))]) / h[fits]
-        try:
-            leaning = tuple(np.linalg.solve(rows @ rows.T, rows.sum(axis=1)).tolist())
-        except np.linalg.LinAlgError:
-            leaning = line
-        of_leaning = 1.48 * _median(_off(leaning, u, v, h))
-        if of_leaning < spread and 0.02 < leaning[0] < 0.9:
-            line, spread = leaning, of_leaning
-    return _Scale(*line, max(spread, 0.03),
-                  _median(pieces.width[good] / high / _aspect(pieces.kind[good])),
-                  _median(pieces.lean[good] / high))
-
-
-def _off(line: tuple[float, ...], u: np.ndarray, v: np.ndarray, h: np.ndarray) -> np.ndarray:
-    """Return how far heights are off a line, as a share, beyond the pixel that masks are."""
-    return np.maximum(np.abs(line[0] * v + line[1] * u + line[2] - h) - 1, 0) / h
-
-
-def _median(values: np.ndarray) -> float:
-    middle = len(values) // 2  # np.median takes five times as long for so few
-    return float(np.partition(values, middle)[middle])
+        return _Outlines(*(getattr(self, f.name)[which] for f in fields(self)))
 
 
 def separate(runs: Runs, shape: tuple[int, int]) -> tuple[Runs, np.ndarray, np.ndarray]:
@@ -212,19 +64,18 @@ def separate(runs: Runs, shape: tuple[int, int]) -> tuple[Runs, np.ndarray, np.n
     count = runs.count
     hidden, middle = [np.zeros(count, bool)], [np.full(count, np.nan)]
     order = np.argsort(runs.label, kind='stable')
-    pieces = _describe(runs, order)
-    scale = _fit_scale(pieces, shape)
+    pieces = describe(runs, order)
+    scale = fit_scale(pieces, shape)
     unexplained = pieces.unexplained
     if scale is not None:  # higher than a cone is there
-        expected = _size(pieces.kind) * scale.height(
+        expected = size_of(pieces.kind) * scale.height(
             0.5 * (pieces.left + pieces.right), pieces.bottom - 1)
         unexplained = unexplained + pieces.pixels * scale.surprise(pieces.height, expected)
-    suspect = (pieces.height >= _SMALL) & (unexplained > _ROUGH * pieces.pixels)
+    suspect = (pieces.height >= SMALL) & (unexplained > _ROUGH * pieces.pixels)
     own = order[suspect[runs.label[order]]]
     if not len(own):
         return runs, hidden[0], middle[0]
-    part = Runs(*(getattr(runs, name)[own] if name != 'count' else count
-                  for name in runs.__dataclass_fields__))
+    part = runs.select(own)
     outlines = _suggested(part, pieces, scale)
     aspect = _ASPECT if scale is None else scale.aspect
     explained, area, begin, stop = _explain(part, outlines, aspect, shape)
@@ -274,7 +125,7 @@ def _with_pixels(runs: Runs, gone: np.ndarray, new: list[tuple[np.ndarray, ...]]
         label=both(runs.label, label[starts]), count=count)
 
 
-def _suggested(runs: Runs, pieces: _Pieces, scale: _Scale | None) -> _Outlines:
+def _suggested(runs: Runs, pieces: Pieces, scale: Scale | None) -> _Outlines:
     """
     Return the outlines that the tips and feet of some pieces' runs suggest, by their label.
 
@@ -284,17 +135,19 @@ def _suggested(runs: Runs, pieces: _Pieces, scale: _Scale | None) -> _Outlines:
     """
     middle, wide = 0.5 * (runs.start + runs.stop), runs.stop - runs.start
     aspect, lean = (_ASPECT, 0.0) if scale is None else (scale.aspect, scale.lean)
-    size = _size(runs.value)
-    expected = wide / aspect / _aspect(runs.value) if scale is None else size * scale.height(middle, runs.row)
+    size = size_of(runs.value)
+    expected = (wide / (aspect * aspect_of(runs.value)) if scale is None
+                else size * scale.height(middle, runs.row))
     jump = np.maximum(_LEDGE * expected, 2)
     ledge = ~runs.is_foot & (np.maximum(runs.left, runs.right) >= jump)
     feet, tips = np.flatnonzero(runs.is_foot | ledge), np.flatnonzero(runs.is_tip)
     h = expected[feet]
     # Where it jumps at one side only, the plate's middle is half a plate from there; a plate that
     # stands on a corner has its middle in that of its rows.
-    plate = aspect * _aspect(runs.value[feet]) * h
-    rows, label = runs.row[feet, None], runs.label[feet, None]
-    near = ((label == runs.label) & (runs.row <= rows) & (runs.row >= rows - 1 - 0.2 * h[:, None])
+    plate = aspect * aspect_of(runs.value[feet]) * h
+    rows = runs.row[feet, None]
+    near = ((runs.label[feet, None] == runs.label)
+            & (runs.row <= rows) & (runs.row >= rows - 1 - 0.2 * h[:, None])
             & (np.abs(middle - middle[feet, None]) < plate[:, None] + 0.5 * wide))
     begin = np.where(near, runs.start, 1 << 30).min(1)
     end = np.where(near, runs.stop, 0).max(1)
@@ -312,7 +165,7 @@ def _suggested(runs: Runs, pieces: _Pieces, scale: _Scale | None) -> _Outlines:
     if scale is None:
         fits &= (high > 0.6 * h) & (high < 1.6 * h)
     else:
-        fits &= np.abs(high - h) <= (0.15 + _SPREADS * scale.spread) * h + 1.5
+        fits &= scale.surprise(np.maximum(high, h), np.maximum(np.minimum(high, h), 1)) < _OFF
     i, j = np.nonzero(fits)
     tip = middle[tips[i]]
     found = [(tips[i], tip, np.where(ledge[feet[j]], tip - lean * high[i, j], column[j]),
@@ -345,11 +198,11 @@ def _explain(runs: Runs, outlines: _Outlines, aspect: float, shape: tuple[int, i
 
     These two are by run, (k, n): columns within the run, where both are of one piece.
     """
-    wide = aspect * _aspect(outlines.kind) * outlines.height
+    wide = aspect * aspect_of(outlines.kind) * outlines.height
 
     def edges(up: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         centre = outlines.foot[:, None] + (outlines.tip - outlines.foot)[:, None] * up
-        half = _half_width(up) * wide[:, None]
+        half = half_width(up) * wide[:, None]
         return centre - half, centre + half
     base, high = outlines.base[:, None], outlines.height[:, None]
     begin, end = edges((base - 0.5 - runs.row) / high)
@@ -415,7 +268,7 @@ def _assigned(row: np.ndarray, start: np.ndarray, stop: np.ndarray, value: np.nd
             outlines.kind, outlines.tip, outlines.foot, outlines.base, outlines.height))
     up = (base - np.float32(0.5) - row.astype(np.float32)) / high
     outside = (np.maximum(np.maximum(-up, up - 1), 0) + np.float32(0.3) * (value != kind)) * high
-    half = _half_width(np.clip(up, 0, 1)) * (aspect * _aspect(kind) * high).astype(np.float32)
+    half = half_width(np.clip(up, 0, 1)) * (aspect * aspect_of(kind) * high).astype(np.float32)
     off = np.abs(u.astype(np.float32) + np.float32(0.5)
                  - np.repeat(foot + (tip - foot) * up, size, axis=1))
     off -= np.repeat(half, size, axis=1)
