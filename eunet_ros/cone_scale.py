@@ -12,6 +12,7 @@ from eunet_ros.cone_runs import bounds, Runs
 import numpy as np
 
 SMALL = 8             # pixels of height; below, an outline says nothing
+UNLIKELY = 0.25       # the greatest surprise: a height alone is no evidence of two cones
 _LARGE_ORANGE = 4
 _LARGE, _LARGE_WIDE = 0.505 / 0.325, 0.285 / 0.228  # its height and width by the others'
 _PLATE = 0.14         # height of the plate's picture as a share of a cone's
@@ -61,8 +62,9 @@ class Scale:
         return np.maximum(self.along * v + self.across * u + self.offset, 1)
 
     def surprise(self, high: np.ndarray, expected: np.ndarray) -> np.ndarray:
-        """Return by how much heights differ from the expected ones, as a logarithm; 0 or more."""
-        return np.maximum(np.log(np.maximum(high - 1, 1) / expected) - _SPREADS * self.spread, 0)
+        """Return by how much heights exceed the expected ones, as a logarithm, 0 to UNLIKELY."""
+        off = np.log(np.maximum(high - 1, 1) / expected) - _SPREADS * self.spread
+        return np.clip(off, 0, UNLIKELY)
 
 
 @dataclass(frozen=True)

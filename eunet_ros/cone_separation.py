@@ -25,6 +25,7 @@ from eunet_ros.cone_scale import (
     Scale,
     size_of,
     SMALL,
+    UNLIKELY,
 )
 import numpy as np
 
@@ -32,7 +33,6 @@ _ASPECT = 0.7         # width of a plate's picture by a cone's height, where no 
 _ROUGH = 0.25         # share of a piece that may be unexplained: masks of single cones are rough
 _WORTH = 0.1          # share of its outline that each further cone must explain in addition
 _LEAN = 0.2           # sideways distance of tip and foot, as a share of the height, at most
-_OFF = 0.2            # surprise at the height of a tip and a foot of one cone, at most
 _LEDGE = 0.12         # of a cone's height that its outline jumps inwards below its plate
 _MOST = 32            # outlines that are compared in a piece
 _SAMPLES = 50         # rows of an outline that its area is summed over
@@ -165,7 +165,7 @@ def _suggested(runs: Runs, pieces: Pieces, scale: Scale | None) -> _Outlines:
     if scale is None:
         fits &= (high > 0.6 * h) & (high < 1.6 * h)
     else:
-        fits &= scale.surprise(np.maximum(high, h), np.maximum(np.minimum(high, h), 1)) < _OFF
+        fits &= scale.surprise(np.maximum(high, h), np.maximum(np.minimum(high, h), 1)) < UNLIKELY
     i, j = np.nonzero(fits)
     tip = middle[tips[i]]
     found = [(tips[i], tip, np.where(ledge[feet[j]], tip - lean * high[i, j], column[j]),
