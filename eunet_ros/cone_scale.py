@@ -34,11 +34,8 @@ def aspect_of(kind: np.ndarray) -> np.ndarray:
 
 
 def half_width(up: np.ndarray) -> np.ndarray:
-    """Return half the width by that of the plate, at `up` of the height; 0 outside of 0 to 1."""
-    half = 0.5 * (_FOOT_WIDTH - (_FOOT_WIDTH - _TIP_WIDTH) * up)
-    half[up < _PLATE] = 0.5
-    half[(up < 0) | (up > 1)] = 0
-    return half
+    """Return half the width by that of the plate, at `up` of the height, 0 to 1."""
+    return np.where(up < _PLATE, 0.5, 0.5 * _FOOT_WIDTH - 0.5 * (_FOOT_WIDTH - _TIP_WIDTH) * up)
 
 
 @dataclass(frozen=True)

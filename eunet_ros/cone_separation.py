@@ -78,19 +78,24 @@ def separate(runs: Runs, shape: tuple[int, int]) -> tuple[Runs, np.ndarray, np.n
     part = runs.select(own)
     outlines = _suggested(part, pieces, scale)
     aspect = _ASPECT if scale is None else scale.aspect
-    explained, area, begin, stop = _explain(part, outlines, aspect, shape)
     ends = np.searchsorted(part.label, np.arange(count + 1))
     of = np.searchsorted(outlines.label, np.arange(count + 1))
+    pairs = np.append(0, np.cumsum(np.diff(of) * np.diff(ends)))
+    explained, area, values = _explain(part, ends, outlines, aspect, shape)
     new, gone = [], []
     for k in np.flatnonzero(suspect & (np.diff(of) > 1)).tolist():
         of_k, own_k = slice(of[k], of[k + 1]), slice(ends[k], ends[k + 1])
-        chosen = _best_set(explained[of_k], area[of_k], begin[of_k, own_k], stop[of_k, own_k],
-                           (part.value[own_k] == outlines.kind[of_k, None]),
+        begin, end, *where = values[:, pairs[k]:pairs[k + 1]].reshape(
+            5, of[k + 1] - of[k], ends[k + 1] - ends[k])
+        same = part.value[own_k] == outlines.kind[of_k, None]
+        chosen = _best_set(explained[of_k], area[of_k], begin, end, same,
                            pieces.pixels[k] - unexplained[k])
         if len(chosen) < 2:
             continue
+        chosen = np.array(chosen)[np.argsort(-outlines.base[of_k][chosen], kind='stable')]
         found = _assigned(part.row[own_k], part.start[own_k], part.stop[own_k],
-                          part.value[own_k], outlines.select(np.array(chosen) + of[k]), aspect)
+                          part.value[own_k], outlines.select(chosen + of[k]), same[chosen],
+                          *(some[chosen] for some in where))
         if found is None:
             continue
         (v, u, cls, share), is_hidden, columns = found
@@ -191,31 +196,39 @@ def _suggested(runs: Runs, pieces: Pieces, scale: Scale | None) -> _Outlines:
     return _Outlines(label, runs.value[which], tip, foot, base, h, surprise)
 
 
-def _explain(runs: Runs, outlines: _Outlines, aspect: float, shape: tuple[int, int],
-             ) -> tuple[np.ndarray, ...]:
+def _explain(runs: Runs, ends: np.ndarray, outlines: _Outlines, aspect: float,
+             shape: tuple[int, int]) -> tuple[np.ndarray, ...]:
     """
-    Return how many pixels each outline (k) explains, its area, and where it begins and ends.
+    Return how many pixels each outline (k) explains, its area, and five values by pair.
 
-    These two are by run, (k, n): columns within the run, where both are of one piece.
+    Pairs are those of each outline, one by one, with each run of its piece; their values (5, n)
+    are where the outline begins and ends within the run, its middle, half its width, and how far
+    the run is above or below it. ends: where the runs of each piece begin.
     """
+    first = ends[outlines.label]
+    count = ends[outlines.label + 1] - first
+    pair = np.repeat(np.arange(len(count)), count)
+    run = np.arange(len(pair)) + np.repeat(first - np.cumsum(count) + count, count)
     wide = aspect * aspect_of(outlines.kind) * outlines.height
-
-    def edges(up: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        centre = outlines.foot[:, None] + (outlines.tip - outlines.foot)[:, None] * up
-        half = half_width(up) * wide[:, None]
-        return centre - half, centre + half
-    base, high = outlines.base[:, None], outlines.height[:, None]
-    begin, end = edges((base - 0.5 - runs.row) / high)
-    begin, end = np.maximum(begin, runs.start), np.minimum(end, runs.stop)
-    end = np.where(outlines.label[:, None] == runs.label, np.maximum(begin, end), begin)
-    within = end - begin
-    up = np.broadcast_to((np.arange(_SAMPLES) + 0.5) / _SAMPLES, (len(base), _SAMPLES))
-    row = base - up * high
-    left, right = (np.clip(edge, 0, shape[1]) for edge in edges(up))
-    area = ((right - left) * ((row > 0) & (row < shape[0]))).sum(1) * high[:, 0] / _SAMPLES
-    own = (within * (runs.value == outlines.kind[:, None])).sum(1)
-    explained = own + within.sum(1) - area * (1 + outlines.surprise)
-    return explained, area, begin, end
+    slope = outlines.tip - outlines.foot
+    up = (outlines.base[pair] - 0.5 - runs.row[run]) / outlines.height[pair]
+    within = np.minimum(np.maximum(up, 0), 1)
+    beyond = np.abs(up - within)
+    centre, half = outlines.foot[pair] + slope[pair] * up, half_width(within) * wide[pair]
+    begin = np.maximum(centre - half, runs.start[run])
+    end = np.maximum(np.where(beyond, 0, np.minimum(centre + half, runs.stop[run])), begin)
+    inside = (end - begin) * (1 + (runs.value[run] == outlines.kind[pair]))
+    inside = np.bincount(pair, inside, minlength=len(count))
+    values = np.stack([begin, end, centre, half, beyond * outlines.height[pair]])
+    # What of the outlines is in the image.
+    up = (np.arange(_SAMPLES) + 0.5) / _SAMPLES
+    row = outlines.base[:, None] - up * outlines.height[:, None]
+    centre = outlines.foot[:, None] + slope[:, None] * up
+    half = half_width(up) * wide[:, None]
+    across = np.minimum(centre + half, shape[1]) - np.maximum(centre - half, 0)
+    across[(row < 0) | (row > shape[0])] = 0
+    area = np.maximum(across, 0).sum(1) * outlines.height / _SAMPLES
+    return inside - area * (1 + outlines.surprise), area, values
 
 
 def _best_set(explained: np.ndarray, area: np.ndarray, begin: np.ndarray, end: np.ndarray,
@@ -226,6 +239,8 @@ def _best_set(explained: np.ndarray, area: np.ndarray, begin: np.ndarray, end: n
     begin, end: see `_explain`, (k, n) of the piece alone. same: whether a run is of its class.
     """
     good = np.flatnonzero(explained > 0)
+    if len(good) < 2 or explained[good].sum() <= least:
+        return []
     if len(good) > _MOST:
         good = np.sort(good[np.argsort(-explained[good])[:_MOST]])
     begin, end = begin[good], end[good]
@@ -249,37 +264,32 @@ def _best_set(explained: np.ndarray, area: np.ndarray, begin: np.ndarray, end: n
 
 
 def _assigned(row: np.ndarray, start: np.ndarray, stop: np.ndarray, value: np.ndarray,
-              outlines: _Outlines, aspect: float,
+              outlines: _Outlines, same: np.ndarray, centre: np.ndarray, half: np.ndarray,
+              beyond: np.ndarray,
               ) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray] | None:
     """
-    Give each pixel of a piece's runs to one of several cones.
+    Give each pixel of a piece's runs to one of several cones, the nearest first.
 
-    Returns pixels as (row, column, class id, part), and two arrays by part, which count from 0,
-    the nearest cone first: whether its base is hidden, and its column. None where all are of one.
+    same, centre, half, beyond: of each outline and run, (k, n), see `_explain`.
+    Returns pixels as (row, column, class id, part), and two arrays by part, which count from 0:
+    whether its base is hidden, and its column. None where all are of one.
     """
-    outlines = outlines.select(np.argsort(-outlines.base, kind='stable'))
     size = stop - start
     ends = np.cumsum(size)
     u = np.arange(ends[-1]) + np.repeat(start - ends + size, size)
     v, cls = np.repeat(row, size), np.repeat(value, size)
     # From the nearest: what lies within its outline is its own; the rest goes to the closest.
-    kind, tip, foot, base, high = (
-        np.asarray(values, np.float32)[:, None] for values in (
-            outlines.kind, outlines.tip, outlines.foot, outlines.base, outlines.height))
-    up = (base - np.float32(0.5) - row.astype(np.float32)) / high
-    outside = (np.maximum(np.maximum(-up, up - 1), 0) + np.float32(0.3) * (value != kind)) * high
-    half = half_width(np.clip(up, 0, 1)) * (aspect * aspect_of(kind) * high).astype(np.float32)
-    off = np.abs(u.astype(np.float32) + np.float32(0.5)
-                 - np.repeat(foot + (tip - foot) * up, size, axis=1))
+    beyond = beyond + 0.3 * outlines.height[:, None] * ~same
+    off = np.abs(np.repeat(centre, size, axis=1) - (u + 0.5))
     off -= np.repeat(half, size, axis=1)
     np.maximum(off, 0, out=off)
-    off += np.repeat(outside, size, axis=1)
+    off += np.repeat(beyond, size, axis=1)
     part = off.argmin(0)   # the first of several zeros is the nearest
-    counts = np.bincount(part, minlength=len(base))
+    counts = np.bincount(part, minlength=len(centre))
     which = np.flatnonzero(counts)
     if len(which) < 2:
         return None
-    if len(which) < len(base):
+    if len(which) < len(centre):
         part = (np.cumsum(counts > 0) - 1)[part]
     last = len(part) - 1   # rows ascend
     low = np.array([v[last - (part[::-1] == k).argmax()] for k in range(len(which))])
