@@ -1,8 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-What single cones look like in a mask: the outline of one, its fit to connected pieces, and the
-height that cones of an image have in each of its places; NumPy only.
+What single cones look like in a mask; NumPy only.
+
+The outline of a cone, its fit to connected pieces, and the height that the cones of an image have
+at each place in it.
 """
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ below the horizon.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 from eunet_ros.cone_runs import Runs
 from eunet_ros.cone_scale import (
@@ -50,9 +50,6 @@ class _Outlines:
     height: np.ndarray
     surprise: np.ndarray  # see `Scale.surprise`
 
-    def select(self, which: np.ndarray) -> _Outlines:
-        return _Outlines(*(getattr(self, f.name)[which] for f in fields(self)))
-
 
 def separate(runs: Runs, shape: tuple[int, int]) -> tuple[Runs, np.ndarray, np.ndarray]:
     """
@@ -80,10 +77,12 @@ def separate(runs: Runs, shape: tuple[int, int]) -> tuple[Runs, np.ndarray, np.n
     aspect = _ASPECT if scale is None else scale.aspect
     ends = np.searchsorted(part.label, np.arange(count + 1))
     of = np.searchsorted(outlines.label, np.arange(count + 1))
-    pairs = np.append(0, np.cumsum(np.diff(of) * np.diff(ends)))
     explained, area, values = _explain(part, ends, outlines, aspect, shape)
+    pairs = np.append(0, np.cumsum(np.diff(of) * np.diff(ends))).tolist()
+    several = np.flatnonzero(suspect & (np.diff(of) > 1)).tolist()
+    of, ends = of.tolist(), ends.tolist()
     new, gone = [], []
-    for k in np.flatnonzero(suspect & (np.diff(of) > 1)).tolist():
+    for k in several:
         of_k, own_k = slice(of[k], of[k + 1]), slice(ends[k], ends[k + 1])
         begin, end, *where = values[:, pairs[k]:pairs[k + 1]].reshape(
             5, of[k + 1] - of[k], ends[k + 1] - ends[k])
@@ -92,9 +91,11 @@ def separate(runs: Runs, shape: tuple[int, int]) -> tuple[Runs, np.ndarray, np.n
                            pieces.pixels[k] - unexplained[k])
         if len(chosen) < 2:
             continue
-        chosen = np.array(chosen)[np.argsort(-outlines.base[of_k][chosen], kind='stable')]
+        base = outlines.base[of_k]
+        chosen.sort(key=lambda j: -base[j])
         found = _assigned(part.row[own_k], part.start[own_k], part.stop[own_k],
-                          part.value[own_k], outlines.select(chosen + of[k]), same[chosen],
+                          part.value[own_k], outlines.foot[of_k][chosen], base[chosen],
+                          outlines.height[of_k][chosen], same[chosen],
                           *(some[chosen] for some in where))
         if found is None:
             continue
@@ -264,13 +265,14 @@ def _best_set(explained: np.ndarray, area: np.ndarray, begin: np.ndarray, end: n
 
 
 def _assigned(row: np.ndarray, start: np.ndarray, stop: np.ndarray, value: np.ndarray,
-              outlines: _Outlines, same: np.ndarray, centre: np.ndarray, half: np.ndarray,
-              beyond: np.ndarray,
+              foot: np.ndarray, base: np.ndarray, height: np.ndarray, same: np.ndarray,
+              centre: np.ndarray, half: np.ndarray, beyond: np.ndarray,
               ) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray] | None:
     """
     Give each pixel of a piece's runs to one of several cones, the nearest first.
 
-    same, centre, half, beyond: of each outline and run, (k, n), see `_explain`.
+    foot, base, height: of the outlines, (k,). same, centre, half, beyond: of each outline and run,
+    (k, n), see `_explain`.
     Returns pixels as (row, column, class id, part), and two arrays by part, which count from 0:
     whether its base is hidden, and its column. None where all are of one.
     """
@@ -279,7 +281,7 @@ def _assigned(row: np.ndarray, start: np.ndarray, stop: np.ndarray, value: np.nd
     u = np.arange(ends[-1]) + np.repeat(start - ends + size, size)
     v, cls = np.repeat(row, size), np.repeat(value, size)
     # From the nearest: what lies within its outline is its own; the rest goes to the closest.
-    beyond = beyond + 0.3 * outlines.height[:, None] * ~same
+    beyond = beyond + 0.3 * height[:, None] * ~same
     off = np.abs(np.repeat(centre, size, axis=1) - (u + 0.5))
     off -= np.repeat(half, size, axis=1)
     np.maximum(off, 0, out=off)
@@ -293,5 +295,5 @@ def _assigned(row: np.ndarray, start: np.ndarray, stop: np.ndarray, value: np.nd
         part = (np.cumsum(counts > 0) - 1)[part]
     last = len(part) - 1   # rows ascend
     low = np.array([v[last - (part[::-1] == k).argmax()] for k in range(len(which))])
-    hidden = low + 1 < outlines.base[which] - np.maximum(1.5, 0.15 * outlines.height[which])
-    return (v, u, cls, part), hidden, outlines.foot[which] - 0.5
+    hidden = low + 1 < base[which] - np.maximum(1.5, 0.15 * height[which])
+    return (v, u, cls, part), hidden, foot[which] - 0.5
