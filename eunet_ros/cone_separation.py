@@ -73,9 +73,9 @@ def separate(runs: Runs, shape: tuple[int, int]) -> tuple[Runs, np.ndarray, np.n
     if not len(own):
         return runs, hidden[0], middle[0]
     part = runs.select(own)
-    outlines = _suggested(part, pieces, scale)
-    aspect = _ASPECT if scale is None else scale.aspect
     ends = np.searchsorted(part.label, np.arange(count + 1))
+    outlines = _suggested(part, ends, pieces, scale)
+    aspect = _ASPECT if scale is None else scale.aspect
     of = np.searchsorted(outlines.label, np.arange(count + 1))
     explained, area, values = _explain(part, ends, outlines, aspect, shape)
     pairs = np.append(0, np.cumsum(np.diff(of) * np.diff(ends))).tolist()
@@ -131,13 +131,15 @@ def _with_pixels(runs: Runs, gone: np.ndarray, new: list[tuple[np.ndarray, ...]]
         label=both(runs.label, label[starts]), count=count)
 
 
-def _suggested(runs: Runs, pieces: Pieces, scale: Scale | None) -> _Outlines:
+def _suggested(runs: Runs, ends: np.ndarray, pieces: Pieces, scale: Scale | None,
+               ) -> _Outlines:
     """
     Return the outlines that the tips and feet of some pieces' runs suggest, by their label.
 
     A foot is the lowest row of a plate: nothing of its class is below it, or the outline jumps
     inwards there. Of a tip and a foot that fit each other both are known; of the others, the
-    height is that of the scale, or comes from the width where there is none.
+    height is that of the scale, or comes from the width where there is none. ends: where the runs
+    of each piece begin.
     """
     middle, wide = 0.5 * (runs.start + runs.stop), runs.stop - runs.start
     aspect, lean = (_ASPECT, 0.0) if scale is None else (scale.aspect, scale.lean)
@@ -151,12 +153,12 @@ def _suggested(runs: Runs, pieces: Pieces, scale: Scale | None) -> _Outlines:
     # Where it jumps at one side only, the plate's middle is half a plate from there; a plate that
     # stands on a corner has its middle in that of its rows.
     plate = aspect * aspect_of(runs.value[feet]) * h
-    rows = runs.row[feet, None]
-    near = ((runs.label[feet, None] == runs.label)
-            & (runs.row <= rows) & (runs.row >= rows - 1 - 0.2 * h[:, None])
-            & (np.abs(middle - middle[feet, None]) < plate[:, None] + 0.5 * wide))
-    begin = np.where(near, runs.start, 1 << 30).min(1)
-    end = np.where(near, runs.stop, 0).max(1)
+    pair, run, first = _pairs(runs.label[feet], ends)
+    above = runs.row[feet][pair] - runs.row[run]
+    near = ((above >= 0) & (above <= (1 + 0.2 * h)[pair])
+            & (np.abs(middle[run] - middle[feet][pair]) < plate[pair] + 0.5 * wide[run]))
+    begin = np.minimum.reduceat(np.where(near, runs.start[run], 1 << 30), first)
+    end = np.maximum.reduceat(np.where(near, runs.stop[run], 0), first)
     column = np.where(end - begin < 1.3 * plate + 2, 0.5 * (begin + end), middle[feet])
     left, right = runs.left[feet] < jump[feet], runs.right[feet] < jump[feet]
     column = np.where(ledge[feet] & left, runs.stop[feet] - 0.5 * plate,
@@ -197,6 +199,20 @@ def _suggested(runs: Runs, pieces: Pieces, scale: Scale | None) -> _Outlines:
     return _Outlines(label, runs.value[which], tip, foot, base, h, surprise)
 
 
+def _pairs(label: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """
+    Pair things, by the piece that each is of, with all runs of that piece.
+
+    Returns which thing and which run each pair is of, and where the pairs of each thing begin.
+    ends: where the runs of each piece begin.
+    """
+    first = ends[label]
+    count = ends[label + 1] - first
+    begin = np.cumsum(count) - count
+    thing = np.repeat(np.arange(len(count)), count)
+    return thing, np.arange(len(thing)) + np.repeat(first - begin, count), begin
+
+
 def _explain(runs: Runs, ends: np.ndarray, outlines: _Outlines, aspect: float,
              shape: tuple[int, int]) -> tuple[np.ndarray, ...]:
     """
@@ -206,10 +222,7 @@ def _explain(runs: Runs, ends: np.ndarray, outlines: _Outlines, aspect: float,
     are where the outline begins and ends within the run, its middle, half its width, and how far
     the run is above or below it. ends: where the runs of each piece begin.
     """
-    first = ends[outlines.label]
-    count = ends[outlines.label + 1] - first
-    pair = np.repeat(np.arange(len(count)), count)
-    run = np.arange(len(pair)) + np.repeat(first - np.cumsum(count) + count, count)
+    pair, run, _ = _pairs(outlines.label, ends)
     wide = aspect * aspect_of(outlines.kind) * outlines.height
     slope = outlines.tip - outlines.foot
     up = (outlines.base[pair] - 0.5 - runs.row[run]) / outlines.height[pair]
@@ -219,7 +232,7 @@ def _explain(runs: Runs, ends: np.ndarray, outlines: _Outlines, aspect: float,
     begin = np.maximum(centre - half, runs.start[run])
     end = np.maximum(np.where(beyond, 0, np.minimum(centre + half, runs.stop[run])), begin)
     inside = (end - begin) * (1 + (runs.value[run] == outlines.kind[pair]))
-    inside = np.bincount(pair, inside, minlength=len(count))
+    inside = np.bincount(pair, inside, minlength=len(slope))
     values = np.stack([begin, end, centre, half, beyond * outlines.height[pair]])
     # What of the outlines is in the image.
     up = (np.arange(_SAMPLES) + 0.5) / _SAMPLES
