@@ -154,7 +154,7 @@ def show(name: str, report: dict[str, Any]) -> None:
     row = report['over_15_px_within_20_m']
     print(f'{"15 px, within 20 m":<22}{row["cones"]:>8}{_percent(row["found"]):>10}'
           f'{_percent(row["found_and_right"]):>11}')
-    print(f'Touching pairs taken apart: {_percent(report["touching_pairs_separated"])} of '
+    print(f'Touching pairs separated: {_percent(report["touching_pairs_separated"])} of '
           f'{report["touching_pairs"]}. Cut: {report["cut"]} of '
           f'{report["pieces_of_one_cone"]} pieces of one cone. Found where no cone is: '
           f'{report["found_where_no_cone_is"]} of {report["found"]}.')
