@@ -162,9 +162,8 @@ def fit_scale(pieces: Pieces, shape: tuple[int, int]) -> Scale | None:
         of_leaning = 1.48 * _median(_off(leaning, u, v, h))
         if of_leaning < spread and 0.02 < leaning[0] < 0.9:
             line, spread = leaning, of_leaning
-    return Scale(*line, max(spread, _LEAST_SPREAD),
-                  _median(pieces.width[good] / high / aspect_of(pieces.kind[good])),
-                  _median(pieces.lean[good] / high))
+    aspect = _median(pieces.width[good] / high / aspect_of(pieces.kind[good]))
+    return Scale(*line, max(spread, _LEAST_SPREAD), aspect, _median(pieces.lean[good] / high))
 
 
 def _off(line: tuple[float, ...], u: np.ndarray, v: np.ndarray, h: np.ndarray) -> np.ndarray:
