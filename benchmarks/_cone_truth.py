@@ -11,12 +11,13 @@ from typing import Any
 
 import cv2
 from eunet_ros.cones.camera_model import CameraModel
-from eunet_ros.cones.detection import Cones
+from eunet_ros.cones.detection import Cones, find_cones
 from eunet_ros.cones.ground import Ground, mounted
 import numpy as np
 
 MATCH = 0.5                       # overlap (IoU) of two boxes that are of one cone
 STEADY_MATCH = 0.25               # the same for steadiness: a box that wavers does not flicker
+SINGLE = 8                        # pixels of height from which a piece may be cut
 VISIBLE = 0.3                     # share of a cone that must show for it to count
 HEIGHTS = ((6, 10), (10, 15), (15, 20), (20, 40), (40, 10_000))  # pixels, high excluded
 RANGES = ((0, 5), (5, 10), (10, 15), (15, 20), (20, 30))         # metres, far excluded
@@ -70,6 +71,28 @@ def touch(instances: np.ndarray, a: Any, b: Any, first: int, second: int) -> boo
     return bool((grown.astype(bool) & (window == second)).any())
 
 
+def cut_pieces(scene: Any, cones: Cones, mask: np.ndarray) -> tuple[int, int]:
+    """
+    Return how many connected pieces of a mask are of one cone, and how many of them are cut.
+
+    Counted are pieces from SINGLE pixels of height that no other piece's box touches; a piece is
+    cut where two found cones or more have their middle in its box.
+    """
+    _, labels, boxes, _ = cv2.connectedComponentsWithStats((mask > 0).astype(np.uint8))
+    boxes = boxes[1:, [0, 1, 0, 1]] + np.pad(boxes[1:, 2:4], ((0, 0), (2, 0)))
+    grown = boxes + (-1, -1, 1, 1)
+    middle = 0.5 * (cones.box[:, :2] + cones.box[:, 2:])
+    counts = [0, 0]
+    for k, (box, (u0, v0, u1, v1)) in enumerate(zip(grown, boxes), start=1):
+        if v1 - v0 < SINGLE or (overlaps(box[None], boxes) > 0).sum() > 1:
+            continue
+        of = np.bincount(scene.instances[v0:v1, u0:u1][labels[v0:v1, u0:u1] == k])[1:]
+        if of.any() and of.sum() < 1.05 * of.max():
+            inside = ((middle >= (u0, v0)) & (middle <= (u1, v1))).all(axis=1).sum()
+            counts = [counts[0] + 1, counts[1] + int(inside > 1)]
+    return counts[0], counts[1]
+
+
 @dataclass
 class Tally:
     """Counts over frames: found and rightly named by height and by distance, pairs, errors."""
@@ -80,12 +103,15 @@ class Tally:
         default_factory=lambda: {r: np.zeros(3, int) for r in RANGES})
     asked: np.ndarray = field(default_factory=lambda: np.zeros(3, int))  # 15 px, 20 m
     pairs: np.ndarray = field(default_factory=lambda: np.zeros(2, int))
+    pieces: np.ndarray = field(default_factory=lambda: np.zeros(2, int))
     found: int = 0
     invented: int = 0
     errors: dict[float, list[tuple[float, float]]] = field(default_factory=dict)
 
-    def add(self, scene: Any, cones: Cones, pitch_errors: Iterable[float]) -> None:
-        """Count a frame; pitch_errors: of the mounting [rad]."""
+    def add(self, scene: Any, mask: np.ndarray, pitch_errors: Iterable[float]) -> None:
+        """Count what is found in a mask of a frame; pitch_errors: of the mounting [rad]."""
+        cones = find_cones(mask)
+        self.pieces += cut_pieces(scene, cones, mask)
         pairs = match(scene.cones, cones)
         counted = []
         for k, cone in enumerate(scene.cones):
@@ -140,6 +166,7 @@ class Tally:
                 'touching_pairs': int(self.pairs[0]),
                 'touching_pairs_separated': (float(self.pairs[1] / self.pairs[0])
                                              if self.pairs[0] else None),
+                'pieces_of_one_cone': int(self.pieces[0]), 'cut': int(self.pieces[1]),
                 'found': self.found, 'found_where_no_cone_is': self.invented,
                 'positions': positions}
 

@@ -5,6 +5,7 @@ Measure what is found of the cones of rendered drives, where, and in which time.
 
     python benchmarks/cones.py                         # on true masks, and on those of eunet_n
     python benchmarks/cones.py --weights '' --frames 10
+    python benchmarks/cones.py --hard                  # drives that are less ideal
     python benchmarks/cones.py --tracking              # what the tracker does for steadiness
     python benchmarks/cones.py --picture cones.png     # one frame and the ground from above
 
@@ -24,6 +25,7 @@ from typing import Any
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # a checkout need not be installed
 
 from _cone_truth import busy_mask, ground_of, match, STEADY_MATCH, Tally  # noqa: E402
+from _hard_drive import HardDrive  # noqa: E402
 from _machine import machine_lines  # noqa: E402
 import cv2  # noqa: E402
 from eunet_ros.cones.detection import find_cones  # noqa: E402
@@ -43,22 +45,24 @@ SEED = 600            # of the first drive; no other benchmark and no bundled dr
 BUSY = 60             # cones in the mask that is timed
 _PITCH_ERRORS = (0.0, np.radians(0.5), -np.radians(0.5))
 _RUNS = 300
+_SMALL_INPUT = (384, 640)  # its masks of small cones are ragged, and parts are missing
 
 
-def scores(o: argparse.Namespace, segmenter: Any) -> dict[str, Any]:
-    """Return the tallies of true masks and of the network's, and the times."""
+def scores(o: argparse.Namespace, segmenters: Sequence[Any]) -> dict[str, Any]:
+    """Return the tallies of true masks and of the networks', and the times."""
     tallies = {'true masks': Tally()}
-    if segmenter:
-        tallies[f'masks of {o.weights}'] = Tally()
+    for segmenter in segmenters:
+        height, width = segmenter.input_size
+        tallies[f'masks of {o.weights} at {height}x{width}'] = Tally()
     busiest: list[Any] = []
     for drive in range(o.drives):
-        for scene in Drive(SEED + drive, *o.size).frames(o.frames, o.hz):
+        seed = SEED + drive
+        views = HardDrive(seed, *o.size) if o.hard else Drive(seed, *o.size)
+        for scene in views.frames(o.frames, o.hz):
             busiest = sorted([*busiest, scene], key=lambda s: -len(s.cones))[:12]
-            masks = [scene.mask]
-            if segmenter:
-                masks.append(segmenter(scene.image))
+            masks = [scene.mask, *(segmenter(scene.image) for segmenter in segmenters)]
             for tally, mask in zip(tallies.values(), masks):
-                tally.add(scene, find_cones(mask), _PITCH_ERRORS)
+                tally.add(scene, mask, () if o.hard else _PITCH_ERRORS)
     report: dict[str, Any] = {name: tally.report() for name, tally in tallies.items()}
     report['time'] = times(busiest)
     return report
@@ -151,9 +155,12 @@ def show(name: str, report: dict[str, Any]) -> None:
     row = report['over_15_px_within_20_m']
     print(f'{"15 px, within 20 m":<22}{row["cones"]:>8}{_percent(row["found"]):>10}'
           f'{_percent(row["found_and_right"]):>11}')
-    print(f'Touching pairs taken apart: {_percent(report["touching_pairs_separated"])} of '
-          f'{report["touching_pairs"]}. Found where no cone is: '
+    print(f'Touching pairs separated: {_percent(report["touching_pairs_separated"])} of '
+          f'{report["touching_pairs"]}. Cut: {report["cut"]} of '
+          f'{report["pieces_of_one_cone"]} pieces of one cone. Found where no cone is: '
           f'{report["found_where_no_cone_is"]} of {report["found"]}.')
+    if not report['positions']:
+        return
     print(f'{"position error":<22}' + ''.join(f'{f"pitch {e:+.1f}°":>22}' for e in (0, 0.5, -0.5)))
     for low, high in sorted({tuple(r['metres']) for r in report['positions']}):
         rows = [r for r in report['positions'] if r['metres'] == [low, high]]
@@ -173,6 +180,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--hz', type=float, help='frames a second, at 8 m/s; without: 1.5, and '
                         '30 with --tracking')
     parser.add_argument('--size', type=int, nargs=2, default=(720, 1280), metavar=('H', 'W'))
+    parser.add_argument('--hard', action='store_true', help='fisheye lens, leaning camera, uneven '
+                        'ground, and masks of a small input as well; no positions')
     parser.add_argument('--tracking', action='store_true', help='measure steadiness instead')
     parser.add_argument('--picture', type=Path, help='write a picture instead')
     parser.add_argument('--time', type=float, default=2.0, help='of the drive, of the picture [s]')
@@ -194,18 +203,19 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure from the command line; returns the exit code."""
-    segmenter = None
+    segmenters: list[Any] = []
     try:
         o = parse(arguments)
         if o.weights:
             from eunet_ros.model import Segmenter
-            segmenter = Segmenter(o.weights)
+            for input_size in (None, _SMALL_INPUT) if o.hard else (None,):
+                segmenters.append(Segmenter(o.weights, input_size=input_size))
         if o.picture:
-            picture(o.picture, o, segmenter)
+            picture(o.picture, o, segmenters[0] if segmenters else None)
             return 0
         print(f'Machine\n{machine_lines()}\n{o.drives} drives of {o.frames} frames, '
               f'{o.size[1]}x{o.size[0]}, {o.hz:g} Hz')
-        report = steadiness(o, segmenter) if o.tracking else scores(o, segmenter)
+        report = steadiness(o, segmenters[0]) if o.tracking else scores(o, segmenters)
         if o.json:
             write_json(o.json, report)
     except (ValueError, OSError, EngineError) as error:
@@ -215,7 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print('cones: interrupted, nothing was written.', file=sys.stderr)
         return 130
     finally:
-        if segmenter:
+        for segmenter in segmenters:
             segmenter.close()
     for name, part in report.items():
         if o.tracking:

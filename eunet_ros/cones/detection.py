@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 
 from eunet_ros.cones.runs import bounds, find_runs, Runs
 from eunet_ros.cones.separation import separate
+from eunet_ros.model.common.classes import ClassTable, cone_classes
 import numpy as np
 
 _FOOT = 0.12          # share of a cone's height that its base point is averaged over
@@ -53,13 +54,15 @@ class Cones:
 
 
 def find_cones(mask: np.ndarray, confidence: np.ndarray | None = None, min_pixels: int = 10,
-               min_height: int = 4, region: slice | None = None) -> Cones:
+               min_height: int = 4, region: slice | None = None,
+               classes: ClassTable | None = None) -> Cones:
     """
     Find the cones in a mask.
 
     mask: (h, w) uint8 class ids, 0 is background. confidence: (h, w) uint8, 255 = certain.
     min_pixels, min_height: what is smaller is left out [px]. region: the rows that were segmented,
-    where not all were. Raises ValueError for other arrays.
+    where not all were. classes: of the mask, by default those of config/classes.yaml; the sizes of
+    their cones tell touching ones apart. Raises ValueError for other arrays.
     """
     if mask.ndim != 2 or mask.dtype != np.uint8:
         raise ValueError('Expected a mask of class ids, (h, w) uint8, found '
@@ -71,7 +74,7 @@ def find_cones(mask: np.ndarray, confidence: np.ndarray | None = None, min_pixel
     runs = find_runs(mask)
     if runs is None:
         return _none()
-    runs, hidden, middle = separate(runs, mask.shape)
+    runs, hidden, middle = separate(runs, mask.shape, classes or cone_classes())
     label, kept = _joined(runs)
     rows = (0, mask.shape[0]) if region is None else (region.start, region.stop)
     found = _describe(runs, label, len(kept), mask.shape[1], rows, hidden[kept], middle[kept],

@@ -60,7 +60,8 @@ class ConeLocator:
         region = None
         if p.region != (0.0, 1.0):
             region = region_rows(p.region, len(mask))
-        cones = find_cones(mask, confidence, p.cone_min_pixels, p.cone_min_height, region)
+        cones = find_cones(mask, confidence, p.cone_min_pixels, p.cone_min_height, region,
+                           self._classes)
         if not p.cone_tracking:
             self._tracker = None
             return Seen(cones)

@@ -8,7 +8,7 @@ instead of a million.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
@@ -36,6 +36,11 @@ class Runs:
     is_foot: np.ndarray
     left: np.ndarray
     right: np.ndarray
+
+    def select(self, which: np.ndarray) -> Runs:
+        """Return some of the runs, by their indices; of as many pieces."""
+        return Runs(**{f.name: getattr(self, f.name) if f.name == 'count'
+                       else getattr(self, f.name)[which] for f in fields(self)})
 
 
 def find_runs(mask: np.ndarray) -> Runs | None:

@@ -1,313 +1,314 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Takes cones that touch or overlap in a mask apart; NumPy only.
+Separates cones that touch or overlap in a mask; NumPy only.
 
-On flat ground the height of a cone's picture is proportional to how far its base is below the
-horizon. That line is fitted to the cones of the same mask that stand alone, so that each tip and
-each foot in a cluster says where a whole cone would be. Those whose outline the cluster fills are
-cones, and each pixel goes to the nearest of them, the one whose base is lowest.
+A connected piece is one cone unless several cones describe it better. All descriptions are made of
+one outline, a cone on its plate, and compared by the pixels that they explain: those of the piece
+within an outline of their class, less the pixels of the outlines that are background.
+The description by one cone has the height, width and lean of the piece itself. The others consist
+of outlines that the tips and feet in the piece suggest, where they are of about the height that
+the other cones of the image suggest: on flat ground it is proportional to the distance of the base
+below the horizon.
 """
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from eunet_ros.cones.runs import bounds, Runs
+from eunet_ros.cones.runs import Runs
+from eunet_ros.cones.scale import (
+    aspect_of,
+    describe,
+    fit_scale,
+    half_width,
+    Pieces,
+    Scale,
+    size_of,
+    SMALL,
+    UNLIKELY,
+)
+from eunet_ros.model.common.classes import ClassTable
 import numpy as np
 
-_LARGE_ORANGE, _LARGE = 4, 0.505 / 0.325   # its height against the others'
-_SMALL = 8            # pixels of height; below, an outline says nothing of what touches
-_PLATE = 0.14         # height of the plate's picture as a share of a cone's
-_FILLED = 0.47         # of a whole cone's outline that a cluster covers where there is one
-_OWN = 0.1            # of it that no other cone claims, at least
-_OWN_OF_LEDGE = 0.2   # the same of one that only a ledge tells of
-_WIDTH = 0.7          # of a cone's picture, its plate's, as a share of its height
-_AREA = 0.6           # of the outline, as a share of height times width
-_LEDGE = 0.15         # of a cone's height that its outline jumps inwards below its plate
-_MOST = 16            # cones in a cluster
-_ENOUGH = 24          # cones that the scale is fitted to
+_ASPECT = 0.7         # width of a plate's picture by a cone's height, where no cone shows it
+_ROUGH = 0.25         # share of a piece that may be unexplained: masks of single cones are rough
+_WORTH = 0.1          # share of its outline that each further cone must explain in addition
+_LEAN = 0.2           # sideways distance of tip and foot, as a share of the height, at most
+_LEDGE = 0.12         # of a cone's height that its outline jumps inwards below its plate
+_MOST = 32            # outlines that are compared in a piece
+_SAMPLES = 50         # rows of an outline that its area is summed over
 
 
 @dataclass(frozen=True)
-class _Scale:
-    """Height of a small cone's picture: along * v + across * u + offset; v of its lowest row."""
+class _Outlines:
+    """Outlines of upright cones, one row each; columns and rows of edges of pixels."""
 
-    along: float
-    across: float
-    offset: float
-
-    def height(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-        return self.along * v + self.across * u + self.offset
-
-    def foot(self, u: np.ndarray, v: np.ndarray, size: np.ndarray) -> np.ndarray:
-        """Return the lowest row of a cone whose tip is at u, v; size: 1, or what it is larger."""
-        return (v - 1 + size * (self.across * u + self.offset)) / (1 - size * self.along)
+    label: np.ndarray     # of the piece
+    kind: np.ndarray      # class id
+    tip: np.ndarray       # column of the tip
+    foot: np.ndarray      # column of the middle of the plate
+    base: np.ndarray      # row of the lower edge
+    height: np.ndarray
+    surprise: np.ndarray  # see `Scale.surprise`
 
 
-def separate(runs: Runs, shape: tuple[int, int]) -> tuple[Runs, np.ndarray, np.ndarray]:
+def separate(runs: Runs, shape: tuple[int, int], classes: ClassTable,
+             ) -> tuple[Runs, np.ndarray, np.ndarray]:
     """
     Return runs whose labels are cones, some of them split, and two arrays by label.
 
     These are whether its base is hidden, and the column of its base, NaN where nothing covers a
-    part of it. shape: of the image (h, w).
+    part of it. shape: of the image (h, w). classes: of the runs, with the sizes of their cones.
     """
-    left, right, top, bottom = bounds(runs, runs.label, runs.count)
-    hidden, middle = np.zeros(runs.count, bool), np.full(runs.count, np.nan)
-    tips = np.bincount(runs.label[runs.is_tip], minlength=runs.count)
-    feet = np.bincount(runs.label[runs.is_foot], minlength=runs.count)
-    high, wide = bottom - top, right - left
-    alone = (tips == 1) & (feet == 1)
-    scale = _fit_scale(runs, alone, (left, right, top, bottom), shape)
-    suspect = (high >= _SMALL) & ~alone
-    if scale is not None:
-        expected = np.maximum(scale.height(0.5 * (left + right), bottom - 1), 1)
-        suspect |= (high >= _SMALL) & ((high > 1.2 * expected) | (wide > 1.2 * expected))
-    suspects = np.flatnonzero(suspect)
-    if not len(suspects):
-        return runs, hidden, middle
-    # The runs of suspects, one suspect after the other.
-    own = np.flatnonzero(suspect[runs.label])
-    own = own[np.argsort(runs.label[own], kind='stable')]
-    firsts = np.append(np.searchsorted(runs.label[own], suspects), len(own)).tolist()
-    cut = (left == 0) | (top == 0) | (right == shape[1]) | (bottom == shape[0])
-    count, new_hidden, new_middle, pieces, gone = runs.count, [hidden], [middle], [], []
-    tip_hints = _Hints(runs, own[runs.is_tip[own]], True, scale, top, bottom)
-    foot_hints = ledge_hints = None
-    if scale:
-        foot_hints = _Hints(runs, own[runs.is_foot[own]], False, scale, top, bottom)
-        ledges = own[np.maximum(runs.left[own], runs.right[own]) >= 2]
-        ledge_hints = _Hints(runs, ledges, False, scale, top, bottom)
-        ledge_hints.keep_ledges(runs)
-    for k, first, last in zip(suspects.tolist(), firsts, firsts[1:]):
-        cones = _hypotheses(runs, own[first:last], tip_hints.of(k),
-                            foot_hints and foot_hints.of(k), ledge_hints and ledge_hints.of(k))
-        found = _take_apart(runs, own[first:last], cones, bool(cut[k])) if (
-            len(cones) > 1) else None
+    count = runs.count
+    hidden, middle = [np.zeros(count, bool)], [np.full(count, np.nan)]
+    order = np.argsort(runs.label, kind='stable')
+    pieces = describe(runs, order)
+    scale = fit_scale(pieces, shape, classes)
+    unexplained = pieces.unexplained
+    if scale is not None:  # higher than a cone is there
+        expected = size_of(pieces.kind, classes) * scale.height(
+            0.5 * (pieces.left + pieces.right), pieces.bottom - 1)
+        unexplained = unexplained + pieces.pixels * scale.surprise(pieces.height, expected)
+    suspect = (pieces.height >= SMALL) & (unexplained > _ROUGH * pieces.pixels)
+    own = order[suspect[runs.label[order]]]
+    if not len(own):
+        return runs, hidden[0], middle[0]
+    part = runs.select(own)
+    ends = np.searchsorted(part.label, np.arange(count + 1))
+    outlines = _suggested(part, ends, pieces, scale, classes)
+    aspect = _ASPECT if scale is None else scale.aspect
+    of = np.searchsorted(outlines.label, np.arange(count + 1))
+    explained, area, values = _explain(part, ends, outlines, aspect, shape, classes)
+    pairs = np.append(0, np.cumsum(np.diff(of) * np.diff(ends))).tolist()
+    several = np.flatnonzero(suspect & (np.diff(of) > 1)).tolist()
+    of, ends = of.tolist(), ends.tolist()
+    new, gone = [], []
+    for k in several:
+        of_k, own_k = slice(of[k], of[k + 1]), slice(ends[k], ends[k + 1])
+        begin, end, *where = values[:, pairs[k]:pairs[k + 1]].reshape(
+            5, of[k + 1] - of[k], ends[k + 1] - ends[k])
+        same = part.value[own_k] == outlines.kind[of_k, None]
+        chosen = _best_set(explained[of_k], area[of_k], begin, end, same,
+                           pieces.pixels[k] - unexplained[k])
+        if len(chosen) < 2:
+            continue
+        base = outlines.base[of_k]
+        chosen.sort(key=lambda j: -base[j])
+        found = _assigned(part.row[own_k], part.start[own_k], part.stop[own_k],
+                          part.value[own_k], outlines.foot[of_k][chosen], base[chosen],
+                          outlines.height[of_k][chosen], same[chosen],
+                          *(some[chosen] for some in where))
         if found is None:
             continue
-        (v, u, cls, part), is_hidden, columns = found
-        hidden[k], middle[k] = is_hidden[0], columns[0]
-        new_hidden.append(is_hidden[1:])
-        new_middle.append(columns[1:])
-        pieces.append((v, u, cls, np.where(part == 0, k, count - 1 + part)))
-        gone.append(own[first:last])
+        (v, u, cls, share), is_hidden, columns = found
+        hidden[0][k], middle[0][k] = is_hidden[0], columns[0]
+        hidden.append(is_hidden[1:])
+        middle.append(columns[1:])
+        new.append((v, u, cls, np.where(share == 0, k, count - 1 + share)))
+        gone.append(own[own_k])
         count += len(is_hidden) - 1
-    if not pieces:
-        return runs, hidden, middle
-    # Pixels become runs again.
-    v, u, cls, parts = (np.concatenate(arrays) for arrays in zip(*pieces))
-    begins = np.empty(len(u), bool)
-    begins[0] = True
-    begins[1:] = ((parts[1:] != parts[:-1]) | (u[1:] != u[:-1] + 1) | (cls[1:] != cls[:-1])
+    if new:
+        runs = _with_pixels(runs, np.concatenate(gone), new, count)
+    return runs, np.concatenate(hidden), np.concatenate(middle)
+
+
+def _with_pixels(runs: Runs, gone: np.ndarray, new: list[tuple[np.ndarray, ...]],
+                 count: int) -> Runs:
+    """Return runs with pixels (row, column, class id, label) instead of those that are gone."""
+    v, u, cls, label = (np.concatenate(arrays) for arrays in zip(*new))
+    begins = np.ones(len(u), bool)
+    begins[1:] = ((label[1:] != label[:-1]) | (u[1:] != u[:-1] + 1) | (cls[1:] != cls[:-1])
                   | (v[1:] != v[:-1]))
     starts = np.flatnonzero(begins)
     stops = np.append(starts[1:], len(u)) - 1
     rest = np.ones(len(runs.row), bool)
-    rest[np.concatenate(gone)] = False
+    rest[gone] = False
 
-    def both(old: np.ndarray, new: np.ndarray) -> np.ndarray:
-        return np.concatenate([old[rest], new])
+    def both(old: np.ndarray, added: np.ndarray) -> np.ndarray:
+        return np.concatenate([old[rest], added])
     return replace(
         runs, row=both(runs.row, v[starts]), start=both(runs.start, u[starts]),
         stop=both(runs.stop, u[stops] + 1), value=both(runs.value, cls[starts]),
-        label=both(runs.label, parts[starts]), count=count), (
-            np.concatenate(new_hidden)), np.concatenate(new_middle)
+        label=both(runs.label, label[starts]), count=count)
 
 
-def _fit_scale(runs: Runs, alone: np.ndarray, box: tuple[np.ndarray, ...],
-               shape: tuple[int, int]) -> _Scale | None:
-    """Fit the height of cones in the image to those that stand alone; None for too few."""
-    left, right, top, bottom = box
-    high, wide = bottom - top, right - left
-    good = np.flatnonzero(alone & (high >= _SMALL) & (wide > 0.45 * high) & (wide < 1.12 * high)
-                          & (left > 0) & (right < shape[1]) & (top > 0) & (bottom < shape[0]))
-    if len(good) < 3:
-        return None
-    if len(good) > _ENOUGH:  # every so many from the farthest to the nearest
-        good = good[np.argsort(bottom[good])[np.linspace(0, len(good) - 1, _ENOUGH).astype(int)]]
-    large = np.bincount(runs.label[runs.value == _LARGE_ORANGE], minlength=runs.count)[good] > 0
-    h = high[good] / np.where(large, _LARGE, 1.0)
-    v, u = bottom[good] - 1.0, 0.5 * (left + right - 1)[good]
-    dv = v[:, None] - v
-    apart = dv >= 4
-    if not apart.any():
-        return None
-    along = _median((h[:, None] - h)[apart] / dv[apart])  # Theil-Sen
-    if not 0.02 < along < 0.9:
-        return None
-    offset = _median(h - along * v)
-    fits = np.abs(along * v + offset - h) < 0.08 * h + 1
-    if fits.sum() >= 6:  # the horizon may lean
-        rows = np.stack([v[fits], u[fits], np.ones(int(fits.sum()))]) / h[fits]
-        try:
-            solved = np.linalg.solve(rows @ rows.T, rows.sum(axis=1)).tolist()
-        except np.linalg.LinAlgError:
-            return _Scale(along, 0.0, offset)
-        if abs(solved[1]) < 0.03 and 0.02 < solved[0] < 0.9:
-            return _Scale(*solved)
-    return _Scale(along, 0.0, offset)
-
-
-def _median(values: np.ndarray) -> float:
-    middle = len(values) // 2  # np.median takes five times as long for so few
-    return float(np.partition(values, middle)[middle])
-
-
-class _Hints:
-    """What the tips and feet of clusters say of whole cones; arrays of one row each."""
-
-    def __init__(self, runs: Runs, which: np.ndarray, is_tip: bool, scale: _Scale | None,
-                 top: np.ndarray, bottom: np.ndarray) -> None:
-        self.runs = which
-        self.label, self.cls = runs.label[which], runs.value[which]
-        self.column = 0.5 * (runs.start[which] + runs.stop[which] - 1)
-        row = runs.row[which].astype(float)
-        size = np.where(self.cls == _LARGE_ORANGE, _LARGE, 1.0)
-        top, bottom = top[self.label], bottom[self.label]
-        if is_tip:
-            self.lowest = bottom - 1.0 if scale is None else scale.foot(self.column, row, size)
-            self.height = self.lowest - row + 1
-            out = self.lowest - bottom
-        else:
-            self.lowest = row
-            self.height = size * scale.height(self.column, row)
-            out = top - row + self.height
-        # A cone that sticks out of the cluster by much is none.
-        self._labels = np.arange(runs.count + 1)
-        self._keep((self.height >= 4) & (out < 0.5 * self.height))
-
-    def _keep(self, good: np.ndarray) -> None:
-        for name in ('runs', 'label', 'cls', 'column', 'lowest', 'height'):
-            setattr(self, name, getattr(self, name)[good])
-        self.first = np.searchsorted(self.label, self._labels)
-
-    def keep_ledges(self, runs: Runs) -> None:
-        """Keep where the outline jumps inwards, as below a plate whose middle is hidden."""
-        left, right = runs.left[self.runs], runs.right[self.runs]
-        jump = _LEDGE * self.height
-        # Where it jumps at one side only, the plate's middle is half a plate from there.
-        half = 0.5 * _WIDTH * self.height
-        self.column = np.where(left < jump, runs.stop[self.runs] - 1 - half, np.where(
-            right < jump, runs.start[self.runs] + half, self.column))
-        self._keep(np.maximum(left, right) >= jump)
-
-    def of(self, label: int) -> tuple[np.ndarray, ...]:
-        """Return runs, column, lowest row, height and class of one cluster's."""
-        own = slice(self.first[label], self.first[label + 1])
-        return (self.runs[own], self.column[own], self.lowest[own], self.height[own],
-                self.cls[own])
-
-
-def _take_apart(runs: Runs, own: np.ndarray, cones: np.ndarray, cut: bool,
-                ) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray] | None:
+def _suggested(runs: Runs, ends: np.ndarray, pieces: Pieces, scale: Scale | None,
+               classes: ClassTable) -> _Outlines:
     """
-    Return the pixels of a cluster as (row, column, class id, part), and two arrays by part.
+    Return the outlines that the tips and feet of some pieces' runs suggest, by their label.
 
-    own: its runs. cones: see `_hypotheses`. Parts count from 0; of each, whether its base is
-    hidden, and in which column it is. None where it is one cone.
+    A foot is the lowest row of a plate: nothing of its class is below it, or the outline jumps
+    inwards there. Of a tip and a foot that fit each other both are known; of the others, the
+    height is that of the scale, or comes from the width where there is none. ends: where the runs
+    of each piece begin.
     """
-    row, start, stop, value = runs.row[own], runs.start[own], runs.stop[own], runs.value[own]
-    hu, hb, hh, hc, own_share = cones.T[:, :, None]  # (k, 1)
-    # How much of each run (n) is within each outline (k).
-    up = (hb - row) / hh
-    half = _half_width(up) * hh + 0.5
-    half[(up < 0) | (up > 1)] = -1e6
-    low, high = np.maximum(start, hu - half), np.minimum(stop, hu + half + 1)
-    within = np.maximum(high - low, 0)
-    area = (_AREA * _WIDTH * hh * hh + hh)[:, 0]
-    enough = within.sum(1) >= (0.35 if cut else _FILLED) * area
-    within *= value == hc
-    chosen: list[int] = []
-    for k in np.flatnonzero(enough).tolist():
-        left = within[k]
-        for j in chosen:
-            left = left - np.maximum(np.minimum(high[k], high[j]) - np.maximum(low[k], low[j]), 0)
-        if np.maximum(left, 0).sum() >= own_share[k, 0] * area[k]:
-            chosen.append(k)
-    if len(chosen) < 2:
-        return None
-    chosen.sort(key=lambda k: -cones[k, 1])
-    return _assigned(row, start, stop, value, cones[chosen, :4])
-
-
-def _half_width(up: np.ndarray) -> np.ndarray:
-    """Return half the width of a cone's outline by its height, at `up` of it from the base."""
-    return np.where(up < _PLATE, up.dtype.type(0.5 * _WIDTH),
-                    up.dtype.type(0.43 * _WIDTH) - up.dtype.type(0.33 * _WIDTH) * up)
-
-
-def _hypotheses(runs: Runs, own: np.ndarray, tips: tuple[np.ndarray, ...],
-                feet: tuple[np.ndarray, ...] | None,
-                ledges: tuple[np.ndarray, ...] | None) -> np.ndarray:
-    """
-    Return cones that may be in a cluster, (k, 5).
-
-    Columns: column, lowest row, height, class id, and the share of its outline that no other cone
-    may claim. own: its runs. tips, feet, ledges: what they say, see `_Hints.of`. First come those
-    of which a tip and a foot say the same, then those of a tip, of a foot, and of a ledge alone;
-    each kind from the nearest.
-    """
-    found = []
-    _, tu, tb, th, tc = tips
-    if feet is None:
-        agree = np.zeros((len(tu), 0), bool)
+    middle, wide = 0.5 * (runs.start + runs.stop), runs.stop - runs.start
+    aspect, lean = (_ASPECT, 0.0) if scale is None else (scale.aspect, scale.lean)
+    size = size_of(runs.value, classes)
+    expected = (wide / (aspect * aspect_of(runs.value, classes)) if scale is None
+                else size * scale.height(middle, runs.row))
+    jump = np.maximum(_LEDGE * expected, 2)
+    ledge = ~runs.is_foot & (np.maximum(runs.left, runs.right) >= jump)
+    feet, tips = np.flatnonzero(runs.is_foot | ledge), np.flatnonzero(runs.is_tip)
+    h = expected[feet]
+    # Where it jumps at one side only, the plate's middle is half a plate from there; a plate that
+    # stands on a corner has its middle in that of its rows.
+    plate = aspect * aspect_of(runs.value[feet], classes) * h
+    pair, run, first = _pairs(runs.label[feet], ends)
+    above = runs.row[feet][pair] - runs.row[run]
+    near = ((above >= 0) & (above <= (1 + 0.2 * h)[pair])
+            & (np.abs(middle[run] - middle[feet][pair]) < plate[pair] + 0.5 * wide[run]))
+    begin = np.minimum.reduceat(np.where(near, runs.start[run], 1 << 30), first)
+    end = np.maximum.reduceat(np.where(near, runs.stop[run], 0), first)
+    column = np.where(end - begin < 1.3 * plate + 2, 0.5 * (begin + end), middle[feet])
+    left, right = runs.left[feet] < jump[feet], runs.right[feet] < jump[feet]
+    column = np.where(ledge[feet] & left, runs.stop[feet] - 0.5 * plate,
+                      np.where(ledge[feet] & right, runs.start[feet] + 0.5 * plate,
+                               np.where(ledge[feet], middle[feet], column)))
+    base = runs.row[feet] + 1.0
+    # Pairs of a tip and a foot.
+    high = base - runs.row[tips, None]
+    fits = ((runs.label[tips, None] == runs.label[feet])
+            & (runs.value[tips, None] == runs.value[feet]) & (high >= 4)
+            & (np.abs(middle[tips, None] - column - lean * high) <= _LEAN * high))
+    if scale is None:
+        fits &= (high > 0.6 * h) & (high < 1.6 * h)
     else:
-        foot_runs, fu, fb, fh, fc = feet
-        agree = ((np.abs(fu - tu[:, None]) < 0.3 * th[:, None])
-                 & (np.abs(fb - tb[:, None]) < 0.15 * th[:, None] + 1.5) & (fc == tc[:, None]))
-    for k, (column, lowest, height, kind) in enumerate(zip(
-            tu.tolist(), tb.tolist(), th.tolist(), tc.tolist())):
-        same = np.flatnonzero(agree[k]) if agree.size else ()
-        if len(same):
-            foot = float(fb[same[np.abs(fb[same] - lowest).argmin()]])
-            found.append((0, column, foot, foot - lowest + height, kind))
-        else:
-            found.append((1, column, lowest, height, kind))
-    alone = np.flatnonzero(~agree.any(axis=0)).tolist()
-    if alone:
-        row, start, stop = runs.row[own], runs.start[own], runs.stop[own]
-    for k in alone:
-        # A plate may stand on a corner that is not in its middle: its widest row tells.
-        foot, height = foot_runs[k], fh[k]
-        near = np.flatnonzero((row <= fb[k]) & (row >= fb[k] - _PLATE * height - 1)
-                              & (stop > runs.start[foot]) & (start < runs.stop[foot]))
-        wide = stop[near] - start[near]
-        wide[wide > 1.05 * height] = 0
-        widest = int(wide.argmax())
-        column = (0.5 * (start[near[widest]] + stop[near[widest]] - 1) if wide[widest]
-                  else fu[k])
-        found.append((2, float(column), float(fb[k]), float(height), int(fc[k])))
-    if ledges is not None:
-        found += [(3, *cone) for cone in zip(*(values.tolist() for values in ledges[1:]))]
-    found.sort(key=lambda cone: (cone[0], -cone[2]))
-    return np.array([(*cone[1:], _OWN_OF_LEDGE if cone[0] == 3 else _OWN)
-                     for cone in found[:_MOST]], float).reshape(-1, 5)
+        fits &= scale.surprise(np.maximum(high, h), np.maximum(np.minimum(high, h), 1)) < UNLIKELY
+    i, j = np.nonzero(fits)
+    tip = middle[tips[i]]
+    found = [(tips[i], tip, np.where(ledge[feet[j]], tip - lean * high[i, j], column[j]),
+              base[j], high[i, j], h[j])]
+    # A foot alone, and a tip alone.
+    found.append((feet, column + lean * h, column, base, h, h))
+    if scale is not None:
+        u, s = middle[tips], size[tips]
+        ground = (runs.row[tips] + s * (scale.across * u + scale.offset - scale.along)) / (
+            1 - s * scale.along)
+        h = ground - runs.row[tips]
+        found.append((tips, u, u - lean * h, ground, h, h))
+    which, tip, foot, base, h, expected = (np.concatenate(values) for values in zip(*found))
+    label = runs.label[which]
+    # What sticks out of its piece by much is no cone.
+    out = np.maximum(base - pieces.bottom[label], pieces.top[label] - (base - h))
+    keep = np.flatnonzero((h >= 4) & (out < 0.5 * h))
+    keep = keep[np.argsort(label[keep], kind='stable')]
+    which, label, tip, foot, base, h, expected = (
+        values[keep] for values in (which, label, tip, foot, base, h, expected))
+    surprise = np.zeros(len(h)) if scale is None else scale.surprise(
+        np.maximum(h, expected), np.minimum(h, expected))
+    return _Outlines(label, runs.value[which], tip, foot, base, h, surprise)
+
+
+def _pairs(label: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """
+    Pair things, by the piece that each is of, with all runs of that piece.
+
+    Returns which thing and which run each pair is of, and where the pairs of each thing begin.
+    ends: where the runs of each piece begin.
+    """
+    first = ends[label]
+    count = ends[label + 1] - first
+    begin = np.cumsum(count) - count
+    thing = np.repeat(np.arange(len(count)), count)
+    return thing, np.arange(len(thing)) + np.repeat(first - begin, count), begin
+
+
+def _explain(runs: Runs, ends: np.ndarray, outlines: _Outlines, aspect: float,
+             shape: tuple[int, int], classes: ClassTable) -> tuple[np.ndarray, ...]:
+    """
+    Return how many pixels each outline (k) explains, its area, and five values by pair.
+
+    Pairs are those of each outline, one by one, with each run of its piece; their values (5, n)
+    are where the outline begins and ends within the run, its middle, half its width, and how far
+    the run is above or below it. ends: where the runs of each piece begin.
+    """
+    pair, run, _ = _pairs(outlines.label, ends)
+    wide = aspect * aspect_of(outlines.kind, classes) * outlines.height
+    slope = outlines.tip - outlines.foot
+    up = (outlines.base[pair] - 0.5 - runs.row[run]) / outlines.height[pair]
+    within = np.minimum(np.maximum(up, 0), 1)
+    beyond = np.abs(up - within)
+    centre, half = outlines.foot[pair] + slope[pair] * up, half_width(within) * wide[pair]
+    begin = np.maximum(centre - half, runs.start[run])
+    end = np.maximum(np.where(beyond, 0, np.minimum(centre + half, runs.stop[run])), begin)
+    inside = (end - begin) * (1 + (runs.value[run] == outlines.kind[pair]))
+    inside = np.bincount(pair, inside, minlength=len(slope))
+    values = np.stack([begin, end, centre, half, beyond * outlines.height[pair]])
+    # What of the outlines is in the image.
+    up = (np.arange(_SAMPLES) + 0.5) / _SAMPLES
+    row = outlines.base[:, None] - up * outlines.height[:, None]
+    centre = outlines.foot[:, None] + slope[:, None] * up
+    half = half_width(up) * wide[:, None]
+    across = np.minimum(centre + half, shape[1]) - np.maximum(centre - half, 0)
+    across[(row < 0) | (row > shape[0])] = 0
+    area = np.maximum(across, 0).sum(1) * outlines.height / _SAMPLES
+    return inside - area * (1 + outlines.surprise), area, values
+
+
+def _best_set(explained: np.ndarray, area: np.ndarray, begin: np.ndarray, end: np.ndarray,
+              same: np.ndarray, least: float) -> list[int]:
+    """
+    Return the outlines (k) that explain most of a piece together; none if not more than `least`.
+
+    begin, end: see `_explain`, (k, n) of the piece alone. same: whether a run is of its class.
+    """
+    good = np.flatnonzero(explained > 0)
+    if len(good) < 2 or explained[good].sum() <= least:
+        return []
+    if len(good) > _MOST:
+        good = np.sort(good[np.argsort(-explained[good])[:_MOST]])
+    begin, end = begin[good], end[good]
+    shared = np.minimum(end[:, None], end) - np.maximum(begin[:, None], begin)
+    lost = (np.maximum(shared, 0) * same[good]).sum(2).tolist()  # of the second to the first
+    alone, further = explained[good].tolist(), (explained - _WORTH * area)[good].tolist()
+    best: list[int] = []
+    for seed, score in enumerate(alone):
+        chosen, left = [seed], further
+        while True:
+            left = [value - less for value, less in zip(left, lost[chosen[-1]])]
+            left[chosen[-1]] = 0
+            most = max(left)
+            if most <= 0:
+                break
+            score += most
+            chosen.append(left.index(most))
+        if score > least:
+            best, least = chosen, score
+    return [int(good[k]) for k in best]
 
 
 def _assigned(row: np.ndarray, start: np.ndarray, stop: np.ndarray, value: np.ndarray,
-              cones: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray] | None:
-    """Give each pixel of runs to one of several cones (k, 4), nearest first; see `_take_apart`."""
+              foot: np.ndarray, base: np.ndarray, height: np.ndarray, same: np.ndarray,
+              centre: np.ndarray, half: np.ndarray, beyond: np.ndarray,
+              ) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray] | None:
+    """
+    Give each pixel of a piece's runs to one of several cones, the nearest first.
+
+    foot, base, height: of the outlines, (k,). same, centre, half, beyond: of each outline and run,
+    (k, n), see `_explain`.
+    Returns pixels as (row, column, class id, part), and two arrays by part, which count from 0:
+    whether its base is hidden, and its column. None where all are of one.
+    """
     size = stop - start
     ends = np.cumsum(size)
     u = np.arange(ends[-1]) + np.repeat(start - ends + size, size)
     v, cls = np.repeat(row, size), np.repeat(value, size)
     # From the nearest: what lies within its outline is its own; the rest goes to the closest.
-    hu, hb, hh, hc = cones.astype(np.float32).T[:, :, None]
-    up = (hb - row.astype(np.float32)) / hh
-    outside = (np.maximum(np.maximum(-up, up - 1), 0) + np.float32(0.3) * (value != hc)) * hh
-    half = _half_width(up) * hh
-    off = np.abs(u.astype(np.float32) - hu)
+    beyond = beyond + 0.3 * height[:, None] * ~same
+    off = np.abs(np.repeat(centre, size, axis=1) - (u + 0.5))
     off -= np.repeat(half, size, axis=1)
     np.maximum(off, 0, out=off)
-    off += np.repeat(outside, size, axis=1)
+    off += np.repeat(beyond, size, axis=1)
     part = off.argmin(0)   # the first of several zeros is the nearest
-    counts = np.bincount(part, minlength=len(cones))
+    counts = np.bincount(part, minlength=len(centre))
     which = np.flatnonzero(counts)
     if len(which) < 2:
         return None
-    if len(which) < len(cones):
+    if len(which) < len(centre):
         part = (np.cumsum(counts > 0) - 1)[part]
     last = len(part) - 1   # rows ascend
     low = np.array([v[last - (part[::-1] == k).argmax()] for k in range(len(which))])
-    hidden = low < cones[which, 1] - np.maximum(1.5, 0.15 * cones[which, 2])
-    return (v, u, cls, part), hidden, cones[which, 0]
+    hidden = low + 1 < base[which] - np.maximum(1.5, 0.15 * height[which])
+    return (v, u, cls, part), hidden, foot[which] - 0.5

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +68,13 @@ class ClassTable:
 
         Ids that are no class have the size of a small cone.
         """
-        table = np.tile(np.array(SMALL_CONE), (256, 1))
-        table[:len(self.sizes)] = self.sizes
-        return table[class_id, 0], table[class_id, 1]
+        return self._size_table[0][class_id], self._size_table[1][class_id]
+
+    @cached_property
+    def _size_table(self) -> np.ndarray:
+        table = np.tile(np.array(SMALL_CONE)[:, None], 256)
+        table[:, :len(self.sizes)] = np.transpose(self.sizes)
+        return table
 
     def id_of(self, name: str) -> int:
         """Return the id of a class; raises ValueError for an unknown name."""

@@ -83,6 +83,132 @@ def test_a_base_that_another_cone_hides_a_part_of_is_still_below_its_tip():
     assert abs(cones.base[behind, 0] - 300) <= 2
 
 
+def shape(picture, kind=1, zoom=1):
+    """Return a mask from a drawing: a dot is background, a digit a class, # is `kind`."""
+    rows = [line.strip() for line in picture.split()]
+    mask = np.array([[0 if c == '.' else kind if c == '#' else int(c) for c in row]
+                     for row in rows], np.uint8)
+    return mask.repeat(zoom, 0).repeat(zoom, 1)
+
+
+def stamp(mask, u, v, picture):
+    """Put a drawing into a mask, its lower left corner at (u, v)."""
+    high, wide = picture.shape
+    window = mask[v - high + 1:v + 1, u:u + wide]
+    np.copyto(window, picture, where=picture > 0)
+
+
+def others(mask, box):
+    """Return the cones of a mask whose middle is in a box."""
+    cones = find_cones(mask)
+    middle = 0.5 * (cones.box[:, :2] + cones.box[:, 2:])
+    return cones.select(((middle >= box[:2]) & (middle <= box[2:])).all(axis=1))
+
+
+RAGGED = """
+....##......
+...####.....
+..####......
+..######....
+..#######...
+.#######....
+.########...
+##########..
+.#########..
+.####.##.#.."""
+TOPLESS = """
+.....#######......
+...#.########.....
+...###########....
+..############....
+.##############...
+.################.
+################..
+..####......####.."""
+LEANING = """
+.......###..
+......####..
+......####..
+.....#####..
+.....#####..
+....######..
+...#######..
+...#######..
+..#########.
+.##########.
+.###########
+..##########"""
+MIXED = """
+.....11.....
+....1121....
+....2111....
+....1222....
+...112221...
+...111222...
+..1111122...
+..11111111..
+.1111115511.
+.1111115511.
+111111111111"""
+
+
+@pytest.mark.parametrize('picture, zoom', [
+    (RAGGED, 1), (RAGGED, 4), (TOPLESS, 1), (TOPLESS, 3), (LEANING, 1), (LEANING, 4), (MIXED, 1),
+    (MIXED, 4)])
+@pytest.mark.parametrize('v', [170, 230, 330])
+def test_a_rough_piece_is_one_cone(picture, zoom, v):
+    mask, _ = scene()
+    picture = shape(picture, zoom=zoom)
+    stamp(mask, 300, v, picture)
+    found = others(mask, (295, 100, 375, 345))
+    assert found.class_id.tolist() == [1]
+    assert found.pixels.tolist() == [np.count_nonzero(picture)]
+
+
+@pytest.mark.parametrize('size', [0.6, 0.8, 1.25, 1.5])
+@pytest.mark.parametrize('v', [180, 240, 300])
+def test_a_cone_of_another_height_than_the_scale_expects_is_one(size, v):
+    mask, _ = scene()
+    box = draw(mask, 330, v, size=size)
+    assert others(mask, (250, 0, 400, 360)).box.tolist() == [list(box)]
+
+
+def leaning_scene(slope):
+    """Return a mask in which the horizon leans, and the row of a base for a column and a size."""
+    mask = np.zeros((480, 640), np.uint8)
+    for u, v in ((60, 60), (160, 130), (260, 90), (420, 60), (500, 110), (580, 40), (350, 150)):
+        high = round(SLOPE * v)
+        lower = round(HORIZON + v + slope * (u - 320))
+        draw(mask, u, HORIZON + v)
+        block = mask[HORIZON + v - high:HORIZON + v + 1, u - high:u + high].copy()
+        mask[HORIZON + v - high:HORIZON + v + 1, u - high:u + high] = 0
+        mask[lower - high:lower + 1, u - high:u + high] |= block
+    return mask
+
+
+@pytest.mark.parametrize('slope', [-0.15, 0.1, 0.15])
+def test_a_leaning_horizon_cuts_nothing(slope):
+    assert len(find_cones(leaning_scene(slope))) == 7
+
+
+@pytest.mark.parametrize('seed', range(4))
+def test_heights_that_scatter_cut_nothing(seed):
+    mask = np.zeros((360, 640), np.uint8)
+    sizes = np.random.default_rng(seed).uniform(0.75, 1.3, 8)  # as on uneven ground
+    for k, size in enumerate(sizes):
+        draw(mask, 45 + 78 * k, 150 + 25 * (k * 5 % 8), size=size)
+    assert len(find_cones(mask)) == len(sizes)
+
+
+def test_two_touching_cones_without_others_are_two():
+    mask = np.zeros((360, 640), np.uint8)  # nothing tells how high cones are here
+    left, right = draw(mask, 300, 300), draw(mask, 340, 296, kind=2)
+    cones = find_cones(mask)
+    assert sorted(cones.class_id.tolist()) == [1, 2]
+    for box in (left, right):
+        assert max(overlap(box, found) for found in cones.box.tolist()) > 0.6
+
+
 def test_a_stripe_that_was_missed_does_not_make_two():
     mask = np.zeros((360, 640), np.uint8)
     box = draw(mask, 300, 320)
