@@ -124,6 +124,39 @@ def test_yuv_422(encoding, order, pad):
     np.testing.assert_allclose(got, np.array([expected] * 2), atol=2)
 
 
+@pytest.mark.parametrize(('encoding', 'planes'), [
+    ('nv12', 'uv'), ('nv21', 'vu'), ('i420', 'u v'), ('yuv420', 'u v'), ('nv24', 'uv')])
+@pytest.mark.parametrize(('pad', 'cut'), [(0, False), (4, False), (4, True)])
+def test_yuv_in_planes(encoding, planes, pad, cut):
+    values = {'u': np.array([[90, 128, 200], [128, 90, 60]], np.uint8),
+              'v': np.array([[200, 128, 90], [60, 128, 128]], np.uint8)}
+    luma = np.arange(60, 180, 5, dtype=np.uint8).reshape(4, 6)
+    full = {k: v.repeat(2, 0).repeat(2, 1) for k, v in values.items()}
+    if encoding == 'nv24':
+        values = full
+    rows = [np.pad(luma, ((0, 0), (0, pad)))]
+    width = values['u'].shape[1] * (2 if ' ' not in planes else 1)
+    stride = (6 + pad) * width // 6  # of chroma
+    for group in planes.split():
+        plane = np.stack([values[k] for k in group], -1).reshape(-1, width)
+        rows.append(np.pad(plane, ((0, 0), (0, stride - width)), constant_values=0xEE))
+    data = b''.join(r.tobytes() for r in rows)
+    data = data[:len(data) - (stride - width) * cut]
+    got = image_to_bgr(image(encoding, 4, 6, 6 + pad, data))
+    np.testing.assert_allclose(got, np.moveaxis(yuv_to_bgr(
+        luma.astype(float), full['u'].astype(float), full['v'].astype(float)), 0, -1), atol=2)
+    if not cut:  # as depthai-ros counts: all bytes over the height
+        again = image_to_bgr(image(encoding, 4, 6, len(data) // 4, data))
+        np.testing.assert_array_equal(again, got)
+
+
+@pytest.mark.parametrize('name', ['RGB8', 'rgb8 ', ' Rgb8\0'])
+def test_capitals_and_spaces_in_an_encoding_are_forgiven(name):
+    stored = np.ascontiguousarray(BGR[..., ::-1])
+    np.testing.assert_array_equal(image_to_bgr(padded(stored, 0, name)), BGR)
+    np.testing.assert_array_equal(image_to_mask(padded(GREY, 1, 'MONO8')), GREY)
+
+
 @pytest.mark.parametrize('kind', [
     bytes, bytearray, memoryview, list, lambda b: array.array('B', b),
     lambda b: np.frombuffer(b, np.uint8)])
@@ -161,11 +194,17 @@ def test_last_row_may_lack_its_padding():
     ({'data': 'text'}, 'found str'),
     ({'data': [256] * 12}, 'found list'),
     ({'data': np.zeros(12, np.int8)}, 'array of int8'),
-    ({'encoding': 'BGR8'}, "'BGR8'"),
+    ({'encoding': 'BGR88'}, "'BGR88', did you mean bgr8"),
+    ({'encoding': 'rgb'}, "'rgb', did you mean rgb8"),
+    ({'encoding': 'bayer-rggb8'}, 'did you mean bayer_rggb8'),
     ({'encoding': ''}, "''"),
-    ({'encoding': '32FC1', 'step': 8, 'data': bytes(16)}, "'32FC1'.*bgr8, .*mono16"),
-    ({'encoding': '16UC1', 'data': bytes(12)}, "'16UC1'"),
-    ({'encoding': 'nv21'}, "'nv21'"),
+    ({'encoding': '32FC1', 'step': 8, 'data': bytes(16)}, "'32FC1'(?!, did).*bgr8, .*mono16"),
+    ({'encoding': '16UC1', 'data': bytes(12)}, "'16UC1'(?!, did)"),
+    ({'encoding': 'nv21', 'step': 1}, 'at least 2 bytes.*nv21.*found 1'),
+    ({'encoding': 'nv12', 'step': 2}, 'expected 6 bytes.*found 12'),
+    ({'encoding': 'nv12', 'width': 3, 'step': 3}, 'even width and height.*found 3x2'),
+    ({'encoding': 'i420', 'height': 3, 'step': 4}, 'even width and height.*found 2x3'),
+    ({'encoding': 'nv24', 'step': 4, 'data': bytes(19)}, 'expected 24 bytes.*found 19'),
     ({'encoding': 'yuv422', 'width': 1}, 'even width for encoding yuv422, found 1x2'),
     ({'encoding': 'bayer_rggb8'}, 'at least 4 .*found 2x2'),
     ({'encoding': 'bayer_rggb16', 'width': 5, 'height': 4}, 'even width and height.*found 5x4'),
@@ -182,16 +221,16 @@ def test_other_encodings_go_to_cv_bridge(monkeypatch):
     answer = {'array': BGR}
     bridge = SimpleNamespace(imgmsg_to_cv2=lambda msg, encoding: answer[encoding and 'array'])
     monkeypatch.setitem(sys.modules, 'cv_bridge', SimpleNamespace(CvBridge=lambda: bridge))
-    msg = image('nv21', 2, 2, 2, bytes(6))
+    msg = image('xyz9', 2, 2, 2, bytes(6))
     assert image_to_bgr(msg) is BGR
     answer['array'] = GREY
-    with pytest.raises(ConversionError, match=r"\(2, 2, 3\).*'nv21'.*\(2, 3\)"):
+    with pytest.raises(ConversionError, match=r"\(2, 2, 3\).*'xyz9'.*\(2, 3\)"):
         image_to_bgr(msg)
     answer.clear()
-    with pytest.raises(ConversionError, match=r"'nv21', which cv_bridge cannot.*KeyError"):
+    with pytest.raises(ConversionError, match=r"'xyz9', which cv_bridge cannot.*KeyError"):
         image_to_bgr(msg)
     monkeypatch.setitem(sys.modules, 'cv_bridge', None)
-    with pytest.raises(ConversionError, match=r"'nv21'.*bgr8.*install ros-<distro>-cv-bridge"):
+    with pytest.raises(ConversionError, match=r"'xyz9'.*bgr8.*install ros-<distro>-cv-bridge"):
         image_to_bgr(msg)
 
 
@@ -246,6 +285,38 @@ def test_compressed_grey_has_three_channels():
     np.testing.assert_allclose(picture.astype(int), np.dstack([RAMP[..., 1]] * 3), atol=4)
 
 
+def mosaic_of(picture, pattern):
+    """Keep of each pixel the colour that a Bayer pattern has there."""
+    out = np.empty(picture.shape[:2], picture.dtype)
+    for letter, (y, x) in zip(pattern, [(0, 0), (0, 1), (1, 0), (1, 1)], strict=True):
+        out[y::2, x::2] = picture[y::2, x::2, 'bgr'.index(letter)]
+    return out
+
+
+@pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
+@pytest.mark.parametrize(('name', 'extension', 'tolerance'), [
+    ('bayer_{}8; jpeg compressed ', '.jpg', 25), ('bayer_{}8; png compressed ', '.png', 1),
+    ('BAYER_{}8; png compressed bayer_{}8', '.png', 1), ('bayer_{}8', '.png', 1),
+    ('bayer_{}16; png compressed ', '.png', 1)])
+def test_a_compressed_bayer_pattern_is_made_colours(name, extension, tolerance, pattern):
+    pixels = mosaic_of(RAMP, pattern)
+    if '16' in name:
+        pixels = pixels.astype(np.uint16) * 257
+    data = encode(extension, pixels, *[cv2.IMWRITE_JPEG_QUALITY, 95] * (extension == '.jpg'))
+    picture = compressed_to_bgr(compressed(data, name.replace('{}', pattern)))
+    assert picture.dtype == np.uint8
+    difference = np.abs(picture.astype(int) - RAMP)[1:-1, 1:-1]
+    assert difference.max() <= tolerance and difference.mean() < tolerance / 3
+
+
+@pytest.mark.parametrize('name', [
+    'bayer_rggb8; jpeg compressed bgr8', 'uyvy; jpeg compressed bgr8',
+    'yuv422; jpeg compressed yuv422', '8UC3; jpeg compressed ', 'nv21; jpeg compressed bgr8'])
+def test_what_the_publisher_made_colours_is_taken_so(name):
+    np.testing.assert_allclose(compressed_to_bgr(compressed(JPEG, name)).astype(int), RAMP,
+                               atol=12)
+
+
 def test_exif_orientation_is_ignored():
     # APP1 with one tag, 0x0112 = 6: 'rotate by 90 degrees to view'.
     tiff = b'MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0'
@@ -272,6 +343,15 @@ THUMBNAIL = b'\xff\xd8\xff\xe1\0\x06\xff\xd9\xff\xd9' + JPEG[2:-2]  # its own en
     ('jpeg', b'\0' * 50, "JPEG, PNG or WebP.*starting with '00000000'"),
     ('h264', b'\0\0\0\1' * 9, 'h264'),
     ('16UC1; compressedDepth png', bytes(12) + PNG, 'depth'),
+    ('16UC1; png compressed ', encode('.png', WIDE), 'colour topic'),
+    ('32FC1; tiff compressed ', b'II*\0' + bytes(20), 'colour topic'),
+    ('bgr8; tiff compressed ', b'II*\0' + bytes(20), 'JPEG, PNG or WebP'),
+    ('bayer_rggb8; jpeg compressed mono8', encode('.jpg', RAMP[..., 0]), 'grey.*png'),
+    ('bayer_rggb16; jpeg compressed ', encode('.jpg', RAMP[..., 0]), '16 bits.*png'),
+    ('mono16; jpeg compressed ', encode('.jpg', RAMP[..., 0]), '16 bits.*png'),
+    ('bayer_rggb8; png compressed ', encode('.png', RAMP[:23, :, 0]), 'even width and height'),
+    ('nv12; jpeg compressed mono8', encode('.jpg', RAMP[..., 0]), 'in colour.*bgr8'),
+    ('yuv422; png compressed ', encode('.png', RAMP[..., 0]), 'in colour.*bgr8'),
     ('jpeg', JPEG[:3], 'damaged'),
     ('jpeg', JPEG[:200], 'truncated|damaged'),
     ('jpeg', JPEG[:-2], 'truncated'),
