@@ -51,12 +51,13 @@ class Frame(NamedTuple):
 
 
 class FrameSource(Protocol):
-    """Images in order: base topic, message type and how many there are."""
+    """Images in order: base topic, message type, how many there are, what is odd about them."""
 
     topic: str
     msgtype: str
     count: int
     has_camera_info: bool
+    warning: str
 
     def frames(self) -> Iterator[Frame]:
         """Read the images from the start."""
@@ -66,14 +67,15 @@ class BagSource:
     """
     The camera of a bag, with its camera_info.
 
-    image_topic: see `find_image_topic`. Raises BagError.
+    image_topic: see `find_image_topic`. warning: see `Bag`. Raises BagError.
     """
 
     def __init__(self, path: str | Path, image_topic: str = '') -> None:
         self.path = Path(path).expanduser()
         with Bag(self.path) as bag:
-            self._image = find_image_topic(bag.topics.values(), image_topic)
+            self._image = find_image_topic(bag.topics.values(), image_topic, bag.encoding)
             self._info = find_camera_info(bag.topics.values(), self._image)
+            self.warning = bag.warning
         self.bag_topic = self._image.name
         self.topic, self.msgtype, self.count = (
             self._image.base, self._image.msgtype, self._image.count)
@@ -100,7 +102,7 @@ class FolderSource:
     SourceError.
     """
 
-    topic, msgtype, has_camera_info = FOLDER_TOPIC, COMPRESSED_IMAGE, False
+    topic, msgtype, has_camera_info, warning = FOLDER_TOPIC, COMPRESSED_IMAGE, False, ''
 
     def __init__(self, folder: str | Path, hz: float = DEFAULT_HZ) -> None:
         self.path, self.hz = Path(folder).expanduser(), hz

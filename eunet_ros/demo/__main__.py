@@ -92,6 +92,8 @@ def run(o: argparse.Namespace, display: Display) -> tuple[dict[str, Any], Path |
     check_ros()
     source = open_source(None if o.images else o.bag or _sample_bag(), o.images, o.image_topic,
                          o.hz)
+    if source.warning:
+        display.complain(f'demo: {source.warning}')
     check_output(o.output)
     o.output.parent.mkdir(parents=True, exist_ok=True)
     # Beside its place, so that what is there stays until all is written.

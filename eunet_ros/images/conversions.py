@@ -27,7 +27,6 @@ from eunet_ros.images.encodings import (
 from eunet_ros.model.common.image_header import fits, MAX_PIXELS, MAX_SIDE, PNG, read_header
 import numpy as np
 
-
 _MASK_ENCODINGS = ('mono8', '8UC1')
 
 

@@ -240,6 +240,8 @@ def main(args: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         source = open_source(o.bag, o.images, o.image_topic, o.hz)
+        if source.warning:
+            print(f'player: {source.warning}', file=sys.stderr)
         rclpy.init(args=['play_bag', *given], signal_handler_options=SignalHandlerOptions.NO)
         player = Player(o.publish_as or source.topic, source.msgtype, source.has_camera_info)
         if o.wait_for_subscribers:

@@ -42,8 +42,8 @@ def whole(folder):
 
 
 @pytest.mark.parametrize(('make', 'arguments', 'words'), [
-    (truncated('sqlite3'), [], 'copy it again, or repair it with ros2 bag reindex'),
-    (truncated('mcap'), [], 'copy it again, or repair it with ros2 bag reindex'),
+    (truncated('sqlite3'), [], 'copy it again, or save what is whole with the .recover'),
+    (truncated('mcap'), [], 'copy it again, or save what is whole with mcap recover'),
     (without_metadata, [], 'it has no metadata.yaml: give '),
     (spoilt_metadata, [], "Compression format 'brotli' is not supported): write it again with"),
     (whole, ['--image-topic', '/front'], 'image topics in it: /camera/image_raw/compressed'),

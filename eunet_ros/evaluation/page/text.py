@@ -66,7 +66,7 @@ def result_lines(report: dict[str, Any], folder: Path) -> list[str]:
 
 def bag_notes(bag: dict[str, Any]) -> list[str]:
     """Return a sentence of each thing that is amiss in a bag."""
-    label, notes = bag['label'], []
+    label, notes = bag['label'], [bag['warning']] if bag.get('warning') else []
     for key, words in (
             ('images_lost_in_recording', 'images are missing between the stamps'),
             ('recorded_late', 'images were recorded more than half a second after their stamp'),

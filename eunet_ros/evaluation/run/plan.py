@@ -23,7 +23,8 @@ class BagPlan:
 
     label: unique among the bags. image_topic, msgtype: of the camera. recording: in mode
     RECORDED, the bag with the node's masks. content: what tells its files from others. mounting:
-    the node's parameters that say how its camera was mounted, where they are known.
+    the node's parameters that say how its camera was mounted, where they are known. warning: of
+    the bag, see `Bag`.
     """
 
     label: str
@@ -34,6 +35,7 @@ class BagPlan:
     content: str
     recording: str = ''
     mounting: dict[str, Any] = field(default_factory=dict)
+    warning: str = ''
 
 
 @dataclass

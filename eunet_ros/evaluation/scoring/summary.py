@@ -210,6 +210,7 @@ class BagSummary:
             'images_lost_in_recording': self.monitor.lost,
             'recorded_late': self.monitor.late, 'stamps_going_back': self.back,
             'images_without_stamp': self.unstamped, 'sizes': dict(self.sizes),
+            'warning': self.plan.warning,
             'errors': self.errors.to_report(), 'positions_withheld': self.withheld.to_report(),
             'truth': None}
         if truth:
