@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from eunet_ros.bags.messages import CAMERA_INFO, COMPRESSED_IMAGE, deserialise, IMAGE
 from eunet_ros.bags.storage import BagError, Storage, words_of
-from eunet_ros.images.encodings import no_picture
+from eunet_ros.images.image_encodings import no_picture
 
 GROUND_TRUTH = '/ground_truth/mask'
 _COMPRESSED = '/compressed'

@@ -30,15 +30,15 @@ from eunet_ros.cones.drawing import draw_cones, draw_from_above
 from eunet_ros.demo.cones import DemoCones
 from eunet_ros.evaluation.page.frame_pictures import draw_mask, draw_sheet
 from eunet_ros.evaluation.scoring.pixel_scores import Confusion, IGNORE
+from eunet_ros.evaluation.scoring.truth import check_ids
 from eunet_ros.images.conversions import (
     compressed_to_bgr,
     compressed_to_mask,
-    ConversionError,
     image_to_bgr,
     image_to_mask,
 )
 from eunet_ros.images.video import letterbox, open_video
-from eunet_ros.model.common.classes import ClassTable
+from eunet_ros.model.common.classes import ClassTable, cone_classes
 from eunet_ros.replay.drive import DemoError, DriveRecord
 import numpy as np
 
@@ -100,7 +100,9 @@ class RecordedDrive:
                     try:
                         mask = (compressed_to_mask if hasattr(msg, 'format')
                                 else image_to_mask)(msg)
-                    except ConversionError as error:
+                        check_ids(mask, cone_classes() if len(self.classes.names) == 2
+                                  else self.classes)
+                    except ValueError as error:  # ConversionError, TruthError
                         raise BagError(f'Ground truth on {topic.name}: {error}') from error
                     yield self.sent_of[stamp], self._as_binary(mask)
 
@@ -112,13 +114,21 @@ class RecordedDrive:
 
 
 def score(drive: RecordedDrive) -> dict[str, Any]:
-    """Return dice, iou and miou, all None without ground truth; raises ValueError (BagError)."""
+    """
+    Return dice, iou and miou, all None without ground truth; raises ValueError (BagError).
+
+    The IoU of a class that the truth does not contain is None, too: miou leaves it out.
+    """
     confusion = Confusion(len(drive.classes.names))
     for sent, truth in drive.truths():
         mask = drive.mask(sent)
         if mask is not None:
             confusion.add(truth, mask)
-    return confusion.report(drive.classes.names)
+    scores = confusion.report(drive.classes.names)
+    for name, true in zip(drive.classes.names[1:], confusion.counts.sum(1)[1:]):
+        if not true:
+            scores['iou'][name] = None
+    return scores
 
 
 def write_recordings(folder: Path, drive: RecordedDrive, hz: float,

@@ -185,8 +185,9 @@ def _bag_plans(o: argparse.Namespace, paths: list[Path]) -> tuple[list[BagPlan],
     for path in paths:
         try:
             with Bag(path) as bag:
-                topic = find_image_topic(bag.topics.values(), o.image_topic, bag.encoding)
-                find_truth_topic(bag, o.truth_topic)
+                truth = find_truth_topic(bag, o.truth_topic)
+                others = [t for t in bag.topics.values() if t != truth or t.name == o.image_topic]
+                topic = find_image_topic(others, o.image_topic, bag.encoding)
                 warning = bag.warning
             mounting = read_mounting(o.mounting) if o.mounting else find_mounting(path)
             if mounting:  # of this very bag, whatever the parameter file says

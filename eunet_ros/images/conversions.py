@@ -12,7 +12,8 @@ import array
 from typing import Any
 
 import cv2
-from eunet_ros.images.encodings import (
+from eunet_ros.images.id_images import as_stored
+from eunet_ros.images.image_encodings import (
     check_size,
     ConversionError,
     known_name,
@@ -99,12 +100,14 @@ def compressed_to_bgr(msg: Any) -> np.ndarray:
             "bits off at 255: set the publisher's format to png")
     if source.startswith('bayer_'):
         return _mosaic_to_bgr(msg, source, stored)
+    flat = _bytes(msg.data)
     planar = source in PLANES or (layout is not None and layout.channels == 2)
-    if planar and not stored.startswith('bgr') and _decode(msg, cv2.IMREAD_UNCHANGED).ndim < 3:
+    if (planar and not stored.startswith('bgr')
+            and _decode(flat, msg.format, cv2.IMREAD_UNCHANGED).ndim < 3):
         raise ConversionError(
             f'expected a picture in colour, found one channel of format {msg.format!r}: let the '
             'publisher convert to bgr8 before it compresses')
-    image = _decode(msg, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    image = _decode(flat, msg.format, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     colour = source.startswith(('bgr', 'rgb')) or (planar and stored.startswith('rgb'))
     if separator and colour and not stored.startswith('bgr'):
         image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
@@ -115,18 +118,20 @@ def compressed_to_mask(msg: Any) -> np.ndarray:
     """
     Return the class ids of a PNG sensor_msgs/CompressedImage as (H, W) uint8.
 
-    One 8-bit channel, lossless: a JPEG invents classes at every edge. Raises ConversionError.
+    One channel of up to 8 bits, or a palette's numbers; lossless: a JPEG invents classes at every
+    edge. Raises ConversionError.
     """
-    if _bytes(msg.data)[:8].tobytes() != PNG:
+    flat, factor = as_stored(_bytes(msg.data))
+    if flat[:8].tobytes() != PNG:
         raise ConversionError(
             f'expected a class mask as PNG, found format {msg.format!r}: lossy codecs change '
             'class ids, so compress masks as PNG')
-    image = _decode(msg, cv2.IMREAD_UNCHANGED)
+    image = _decode(flat, msg.format, cv2.IMREAD_UNCHANGED)
     if image.ndim != 2 or image.dtype != np.uint8:
         raise ConversionError(
             f'expected a class mask of one 8-bit channel, found {image.dtype} of shape '
             f'{image.shape}: write class ids, not colours')
-    return image
+    return image if factor == 1 else image // factor
 
 
 def fill_image(msg: Any, pixels: np.ndarray, encoding: str, header: Any = None) -> Any:
@@ -276,7 +281,7 @@ def _view(msg: Any, encoding: str, layout: Layout) -> np.ndarray:
 
 def _mosaic_to_bgr(msg: Any, encoding: str, stored: str) -> np.ndarray:
     """Decode a Bayer pattern that was compressed as it is, or what was made of it before."""
-    image = _decode(msg, cv2.IMREAD_UNCHANGED)
+    image = _decode(_bytes(msg.data), msg.format, cv2.IMREAD_UNCHANGED)
     if image.ndim == 2:
         if stored not in ('', encoding):
             raise ConversionError(
@@ -314,22 +319,21 @@ def _through_cv_bridge(msg: Any) -> np.ndarray:
     return image
 
 
-def _decode(msg: Any, flags: int) -> np.ndarray:
-    """Decode a CompressedImage after its header has been checked."""
-    flat = _bytes(msg.data)
-    if 'compressedDepth' in msg.format:
+def _decode(flat: np.ndarray, named: str, flags: int) -> np.ndarray:
+    """Decode a CompressedImage's data after its header has been checked; named: its format."""
+    if 'compressedDepth' in named:
         raise ConversionError(
-            f'expected a compressed colour image, found format {msg.format!r}: subscribe to the '
+            f'expected a compressed colour image, found format {named!r}: subscribe to the '
             "camera's colour topic instead of its depth topic")
     header = read_header(flat)
     if header is None:
         raise ConversionError(
-            f'expected JPEG, PNG or WebP data, found {flat.size} bytes of format {msg.format!r} '
+            f'expected JPEG, PNG or WebP data, found {flat.size} bytes of format {named!r} '
             f'starting with {flat[:4].tobytes().hex()!r}: set the publisher to jpeg or png')
     size, end = header
     if size is None:
         raise ConversionError(
-            f'expected a complete image header, found {flat.size} bytes of damaged {msg.format!r} '
+            f'expected a complete image header, found {flat.size} bytes of damaged {named!r} '
             'data: check the camera and its cable')
     width, height = size
     if not fits(width, height):
@@ -349,5 +353,5 @@ def _decode(msg: Any, flags: int) -> np.ndarray:
     if image is None or image.shape[:2] != (height, width):
         raise ConversionError(
             f'expected an image that OpenCV can decode to {width}x{height}, found damaged data of '
-            f'format {msg.format!r}: check the camera and its cable')
+            f'format {named!r}: check the camera and its cable')
     return image

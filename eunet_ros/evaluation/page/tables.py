@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eunet_ros.evaluation.page import charts
-from eunet_ros.evaluation.page.text import bag_notes
+from eunet_ros.evaluation.page.text import bag_notes, iou_in_truth
 from eunet_ros.evaluation.run.plan import Plan
 
 
@@ -79,7 +79,8 @@ def classes_section(plan: Plan, report: dict[str, Any]) -> str:
         def cell(key: str, digits: int = 3, found: Sequence[Any] = found) -> str:
             return both([number(f[key] if f else None, digits) for f in found])
         label = color_key(name, colors[name])
-        pixels.append([label, cell('iou'), cell('precision'), cell('recall')])
+        iou = both([number(iou_in_truth(f)) for f in found])
+        pixels.append([label, iou, cell('precision'), cell('recall')])
         if name != scored[0]['classes'][0]:
             cones.append([label, cell('cones', 0), cell('cones_found'),
                           cell('cones_right_class'), cell('false_cones', 0)])

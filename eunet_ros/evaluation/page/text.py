@@ -13,6 +13,11 @@ def number(value: float | None, digits: int = 3) -> str:
     return '-' if value is None else f'{value:.{digits}f}'
 
 
+def iou_in_truth(scores: dict[str, Any] | None) -> float | None:
+    """Return the IoU of a class; None where the truth has none of it, as mIoU leaves it out."""
+    return scores['iou'] if scores and scores['true_pixels'] else None
+
+
 def result_lines(report: dict[str, Any], folder: Path) -> list[str]:
     """Return the main figures, one column for each weights, and where the rest is."""
     rows = [['', *(f'{w["label"]}: {Path(w["weights"]).stem}' for w in report['weights'])]]
@@ -25,8 +30,9 @@ def result_lines(report: dict[str, Any], folder: Path) -> list[str]:
         add('mIoU', *(number(s.get('miou'), 4) for s in scores))
         names = dict.fromkeys(n for w in report['weights'] for n in w['classes'][1:])
         for name in names:
-            values = [s.get('classes', {}).get(name, {}).get('iou') for s in scores]
-            if any(v is not None for v in values):
+            found = [s.get('classes', {}).get(name) for s in scores]
+            if any(f and f['iou'] is not None for f in found):
+                values = [iou_in_truth(f) for f in found]
                 add(f'IoU {name}', *(number(v, 4) for v in values))
         add('cones found', *(number(s.get('recall')) for s in scores))
         add('false cones an image', *(number(s.get('false_cones_per_image')) for s in scores))
@@ -100,6 +106,9 @@ def truth_notes(truth: dict[str, Any] | None) -> list[str]:
     if truth['files_without_stamp']:
         notes.append(f'{truth["files_without_stamp"]} files of the ground truth have no stamp in '
                      'their name')
+    if truth['only_ignored']:
+        notes.append('the ground truth has no cone, only 0 and 255, which means ignore: if 255 is '
+                     'where the cones are, write the id of their class instead')
     if not truth['frames_with_truth'] and truth['nearest_ms']:
         notes.append(f'the nearest mask is {truth["nearest_ms"]:g} ms away from its image in the '
                      'median: --truth-tolerance says how far is still the same')

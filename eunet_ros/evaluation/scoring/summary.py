@@ -164,6 +164,7 @@ class BagSummary:
     def __init__(self, plan: BagPlan) -> None:
         self.plan = plan
         self.frames = self.masked = self.back = self.unstamped = self.truths = 0
+        self.coneless = self.only_ignored = 0
         self.sizes: Counter[str] = Counter()
         self.errors, self.truth_errors, self.withheld = Sentences(), Sentences(), Sentences()
         self.truth_stamps: set[int] = set()
@@ -193,6 +194,8 @@ class BagSummary:
             self.truth_errors.add(row['n'])
         elif 'ts' in row:
             self.truths += 1
+            self.coneless += not any(row.get('tc', ())[1:])
+            self.only_ignored += row.get('z', 0)
         if 'ts' in row:
             self.truth_stamps.add(row['ts'])
         return self.monitor.lost - lost
@@ -219,6 +222,7 @@ class BagSummary:
                 **truth, 'frames_with_truth': self.truths,
                 'frames_without_truth': self.frames - self.truths,
                 'masks_of_no_frame': max(0, truth['masks'] - len(self.truth_stamps)),
+                'only_ignored': self.coneless == self.truths and self.only_ignored > 0,
                 'nearest_ms': round(near[len(near) // 2] / 1e6, 3) if near else None,
                 'errors': self.truth_errors.to_report()}
         return report
