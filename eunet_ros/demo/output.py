@@ -44,7 +44,8 @@ import numpy as np
 
 REPORT, BAG, VIDEO, PICTURE = 'report.json', 'bag', 'overlay.mp4', 'overlay.png'
 CONES = 'cones.png'  # the same image and the ground from above
-_CONTENT = {REPORT, BAG, VIDEO, PICTURE, CONES}
+OVERLAYS = 'overlays'  # of a folder's pictures, each under its name
+_CONTENT = {REPORT, BAG, VIDEO, PICTURE, CONES, OVERLAYS}
 _MASK_TOPIC, _OVERLAY_TOPIC = '/eunet/mask', '/eunet/overlay/compressed'
 _CONES_TOPIC = '/eunet/cones'
 _JPEG_QUALITY = 85
@@ -136,7 +137,8 @@ def write_recordings(folder: Path, drive: RecordedDrive, hz: float,
     """
     Write the bag and the video; done() is called after each frame. Raises OSError, BagError.
 
-    The bag holds images as sent, masks without loss, overlays as JPEG. hz: of the video.
+    The bag holds images as sent, masks without loss, overlays as JPEG. hz: of the video. Of a
+    folder of pictures each overlay is also a file of its own.
     """
     source, table = drive.source, drive.classes.table_bgr
     topic = f'{source.topic}/compressed' if source.msgtype == COMPRESSED_IMAGE else source.topic
@@ -175,6 +177,8 @@ def write_recordings(folder: Path, drive: RecordedDrive, hz: float,
                           serialise(mono_image(sent, frame_id, mask)))
                 bag.write(_OVERLAY_TOPIC, arrivals[sent], serialise(compressed_image(
                     sent, frame_id, 'bgr8; jpeg compressed bgr8', jpeg.tobytes())))
+                if isinstance(source, FolderSource):
+                    _write_overlay(folder / OVERLAYS, source.files, frame.index, jpeg.tobytes())
             if video is None:
                 size = (image.shape[1] // 2 * 2, image.shape[0] // 2 * 2)
                 video = open_video(folder / VIDEO, hz, size)
@@ -182,6 +186,14 @@ def write_recordings(folder: Path, drive: RecordedDrive, hz: float,
             done()
     if video is not None:
         video.release()
+
+
+def _write_overlay(folder: Path, files: list[Path], index: int, jpeg: bytes) -> None:
+    """Write a picture's overlay: a.jpg of a.png, or a.png.jpg where there is an a.jpg, too."""
+    file = files[index]
+    alone = sum(other.stem == file.stem for other in files) == 1
+    folder.mkdir(exist_ok=True)
+    (folder / f'{file.stem if alone else file.name}.jpg').write_bytes(jpeg)
 
 
 def write_picture(path: Path, drive: RecordedDrive, title: str, note: str) -> bool:

@@ -33,7 +33,7 @@ def in_order(name: str) -> tuple[Any, ...]:
     >>> sorted(['b1', 'a10', 'a2'], key=in_order)
     ['a2', 'a10', 'b1']
     """
-    parts = re.split(r'(\d+)', name)
+    parts = re.split(r'(\d+)', name.lower())
     return tuple((int(p), p) if i % 2 else p for i, p in enumerate(parts)), name
 
 

@@ -55,9 +55,9 @@ def test_palettes_and_few_bits_are_read_as_the_ids_they_are(tmp_path, depth, pal
 def test_ids_that_no_class_has_are_named():
     names = cone_classes()
     check_ids(np.array([[0, 5, 255]], np.uint8), names)
-    with pytest.raises(TruthError, match='0 to 5 and 255 .*found 6, 17, 254: '):
+    with pytest.raises(TruthError, match=r'0 to 5 and 255 .*found 6, 17, 254: '):
         check_ids(np.array([[0, 6, 17, 254, 255, 1]], np.uint8), names)
-    with pytest.raises(TruthError, match='0 to 1 and 255 .*found 2'):
+    with pytest.raises(TruthError, match=r'0 to 1 and 255 .*found 2'):
         check_ids(np.array([[2]], np.uint8), BINARY_CLASSES)
     with pytest.raises(TruthError, match=r'found 6, 7, 8, 9, 10, 11 \N{HORIZONTAL ELLIPSIS}:'):
         check_ids(np.arange(99, dtype=np.uint8)[None], names)

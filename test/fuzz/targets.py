@@ -35,7 +35,7 @@ from eunet_ros.model.common import (
 )
 from eunet_ros.model.engines.cache import EngineCache  # noqa: E402
 from eunet_ros.training import config  # noqa: E402
-from eunet_ros.training.data import coco, fsoco  # noqa: E402
+from eunet_ros.training.data import coco  # noqa: E402
 import message_targets  # noqa: E402
 import numpy as np  # noqa: E402
 
@@ -51,7 +51,7 @@ def _folder() -> Path:
 
 def lower_limits() -> None:
     """Check the same at smaller sizes: else most of the time goes into clearing memory."""
-    for module in (image_header, supervisely, cone_annotations, fsoco):
+    for module in (image_header, supervisely, cone_annotations):
         module.MAX_PIXELS = 2 ** 20
 
 

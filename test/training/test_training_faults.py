@@ -65,7 +65,7 @@ def test_broken_images_are_left_out_and_counted(tmp_path, cache, broken):
 
 
 @pytest.mark.parametrize('options, said', [
-    ({'data': '{tmp}/missing'}, 'does not exist. FSOCO may not be passed on: request it'),
+    ({'data': '{tmp}/missing'}, 'does not exist. Download the segmentation part of FSOCO'),
     ({'weights': '{tmp}/w.safetensors'}, 'There is no weights file'),
     ({'split': '{tmp}/none.json', 'data': '{project}'}, 'none.json'),
     ({'on_error': 'ignore'}, "on_error must be raise or skip, found 'ignore'"),

@@ -34,7 +34,8 @@ class TrainingSets:
     """
     Images as (count, H, W, 4) uint8 BGR and class ids, and what a checkpoint says of them.
 
-    split: of a project; None where scenes are rendered.
+    split: of a project; None where scenes are rendered. left_out: a sentence of each kind of data
+    that is not used.
     """
 
     train: np.ndarray | CocoImages | RenderedScenes | Joined
@@ -42,6 +43,7 @@ class TrainingSets:
     classes: ClassTable
     description: dict[str, Any]
     split: Split | None = None
+    left_out: tuple[str, ...] = ()
 
 
 def _rendered(config: TrainConfig, first_seed: int, count: int, size: tuple[int, int]) -> Any:
@@ -78,8 +80,11 @@ def open_sets(config: TrainConfig) -> TrainingSets:
                             config.coco_annotations) for part, limit in (
             ('train', config.images), ('val', config.validation_images))]
         return TrainingSets(*parts, parts[0].classes, {
-            'data': 'COCO 2017', 'binary': config.binary, 'train': {'images': len(parts[0])},
-            'val': {'images': len(parts[1])}})
+            'data': 'COCO 2017', 'binary': config.binary,
+            **{name: {'images': len(part), 'objects without a mask': part.without_mask}
+               for name, part in zip(('train', 'val'), parts)}}, left_out=tuple(
+            f'{part.without_mask} objects of {part.folder} have a box but no mask: passed over.'
+            for part in parts if part.without_mask))
     project = FsocoProject(config.data)
     split = (load_split(config.split, project.samples) if config.split
              else make_split(project.samples, _RANDOM if config.split_by == 'random' else None,
@@ -101,4 +106,7 @@ def open_sets(config: TrainConfig) -> TrainingSets:
                        'sources': sorted({s.source for s in parts[name]})}
     description = {'data': 'an FSOCO project (Supervisely format)', 'split by': split.by,
                    'border': border, **notes}
-    return TrainingSets(*sets, classes, description, split)
+    return TrainingSets(*sets, classes, description, split, tuple(
+        f'{len(names)} {what}, such as {names[0]}: passed over.' for names, what in (
+            (project.without_annotation, 'images have no annotation'),
+            (project.without_image, 'annotations have no image')) if names))
