@@ -53,13 +53,13 @@ class Storage:
         self._files: list[Any] = []
         self.connections: list[Any] = []
         self.warning = ''
-        files, told = _files_of(path)
+        files, told, renamed = _files_of(path)
         try:
             for file in files:
                 self._files.append(self._opened(file))
             self.connections = [c for f in self._files for c in f.connections if _is_ros(c)]
             if told is not None:
-                self._compare(_described(told))
+                self._compare(_described(told), [renamed] if renamed else [])
         except BaseException:
             self.close()
             raise
@@ -106,9 +106,8 @@ class Storage:
         plugin = type(self._files[0]).__name__ if self._files else ''
         return cure_of(self._path, error, 'mcap' if 'Mcap' in plugin else 'sqlite3')
 
-    def _compare(self, told: dict[str, _Described]) -> None:
+    def _compare(self, told: dict[str, _Described], differences: list[str]) -> None:
         """Note what metadata.yaml says otherwise, and take from it what only it knows."""
-        differences = []
         for name in sorted({*told, *(c.topic for c in self.connections)}, key=str):
             mine = [c for c in self.connections if c.topic == name]
             its = told.get(name, _Described(set(), 0, '', []))
@@ -140,8 +139,12 @@ class Storage:
         return any(c.topic == name for f in self._files for c in f.connections)
 
 
-def _files_of(path: Path) -> tuple[list[Path], Any]:
-    """Return the files of a bag, in order, and what its metadata.yaml says; raises BagError."""
+def _files_of(path: Path) -> tuple[list[Path], Any, str]:
+    """
+    Return the files of a bag, in order, what its metadata.yaml says, and how it calls others.
+
+    Raises BagError.
+    """
     try:
         typestore()
     except ImportError as error:
@@ -153,7 +156,7 @@ def _files_of(path: Path) -> tuple[list[Path], Any]:
     if not path.is_dir():
         if path.suffix not in _PLUGINS:
             raise BagError(f'{path} is not a rosbag2: give its folder, a .mcap or a .db3 file.')
-        return [path], None
+        return [path], None, ''
     there = [p for p in visible(path) if {*p.suffixes} & {*_PLUGINS} and p.is_file()]
     alone = f'give {there[0]} itself' if len(there) == 1 else 'give one of its files itself'
     if not (path / _METADATA).is_file():
@@ -175,12 +178,12 @@ def _files_of(path: Path) -> tuple[list[Path], Any]:
                        'ros2 bag convert.')
     missing = [p.name for p in listed if not p.is_file()]
     if missing and len(missing) == len(listed) and there:
-        return there, told  # renamed
+        return there, told, f'it lists {missing[0]}'
     if missing or not listed:
         raise BagError(f'{path} cannot be read as a rosbag2 ({_METADATA} lists '
                        f'{", ".join(missing) or "no file"}, the folder holds '
                        f'{", ".join(p.name for p in there) or "none"}): copy it again.')
-    return listed, told
+    return listed, told, ''
 
 
 def _yaml(text: str) -> Any:

@@ -266,7 +266,8 @@ def _made_by_demo(folder: Path) -> bool:
     """Return whether a folder is empty, or holds the demo's report and nothing of others."""
     if not folder.is_dir():
         return False
-    names = {entry.name for entry in folder.iterdir()}
+    names = {entry.name for entry in folder.iterdir() if not entry.name.startswith('._')}
+    names -= {'.DS_Store', 'Thumbs.db'}  # of those who looked at it
     if not names:
         return True
     try:

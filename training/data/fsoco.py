@@ -4,8 +4,9 @@
 FSOCO's segmentation images, read from a Supervisely export that the user has downloaded.
 
 meta.json stands in the root; images and annotations in <team>/img and <team>/ann, in
-<project>/<dataset>/img and ann or deeper, as nested datasets are, or in img and ann (images and segmentation in FSOCO's sample of
-ten images) of the root itself. An annotation is named <image file name>.json or <stem>.json.
+<project>/<dataset>/img and ann or deeper, as nested datasets are, or in img and ann (images and
+segmentation in FSOCO's sample of ten images) of the root itself. An annotation is named
+<image file name>.json or <stem>.json.
 """
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from eunet_ros.model.common.classes import ClassTable, cone_classes
-from eunet_ros.model.common.files import write_json
+from eunet_ros.model.common.files import visible, write_json
 
 PLAN_FILE = 'plan.json'
 OFFLINE, LIVE, RECORDED = 'offline', 'live', 'recorded'
@@ -122,7 +122,7 @@ class Plan:
 
 def content_of(path: Path) -> str:
     """Return a hash of the names, sizes and times of change of a bag's files."""
-    files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+    files = [p for p in visible(path) if p.is_file()] if path.is_dir() else [path]
     told = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
