@@ -23,12 +23,12 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # what tests share
 import cv2  # noqa: E402
 from eunet_ros import parameters  # noqa: E402
 from eunet_ros.bags import frame_source  # noqa: E402
-from eunet_ros.bags import reader as bags
+from eunet_ros.bags import reader as bags  # noqa: E402
 from eunet_ros.bags.mask_store import MaskReader, MaskWriter  # noqa: E402
 from eunet_ros.model.common import (  # noqa: E402
     classes as class_files,
 )
-from eunet_ros.model.common import (
+from eunet_ros.model.common import (  # noqa: E402
     cone_annotations,
     image_header,
     supervisely,

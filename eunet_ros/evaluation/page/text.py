@@ -106,7 +106,7 @@ def truth_notes(truth: dict[str, Any] | None) -> list[str]:
     if truth['files_without_stamp']:
         notes.append(f'{truth["files_without_stamp"]} files of the ground truth have no stamp in '
                      'their name')
-    if truth['only_ignored']:
+    if truth.get('only_ignored'):
         notes.append('the ground truth has no cone, only 0 and 255, which means ignore: if 255 is '
                      'where the cones are, write the id of their class instead')
     if not truth['frames_with_truth'] and truth['nearest_ms']:
