@@ -80,7 +80,8 @@ def suggestion(encoding: str) -> str:
     """Return ', did you mean X?' for an unknown encoding; '' where none is near."""
     if no_picture(encoding):  # of 16UC1, which is depth, 8UC1 is near by its letters alone
         return ''
-    near = get_close_matches(encoding.strip().lower(), _BY_LOWER, 1)
+    name = encoding.strip().lower().replace('gray', 'mono').replace('grey', 'mono')
+    near = get_close_matches(name, _BY_LOWER, 1)
     return f', did you mean {_BY_LOWER[near[0]]}?' if near else ''
 
 

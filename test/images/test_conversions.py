@@ -127,6 +127,7 @@ def test_last_row_may_lack_its_padding():
     ({'data': [256] * 12}, 'found list'),
     ({'data': np.zeros(12, np.int8)}, 'array of int8'),
     ({'encoding': 'BGR88'}, "'BGR88', did you mean bgr8"),
+    ({'encoding': 'gray8'}, 'did you mean mono8'),
     ({'encoding': 'rgb'}, "'rgb', did you mean rgb8"),
     ({'encoding': 'bayer-rggb8'}, 'did you mean bayer_rggb8'),
     ({'encoding': ''}, "''"),
