@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import cv2
 from eunet_ros.model.common.classes import cone_classes
 from eunet_ros.model.common.errors import one_line
+from eunet_ros.model.common.files import visible
 from eunet_ros.model.common.resources import DEFAULT_WEIGHTS
 from eunet_ros.model.engines import AUTO, engine_class, EngineError, ENGINES, PRECISIONS
 from eunet_ros.model.processing import fit, PADDING_BGR
@@ -124,7 +125,7 @@ def _images(options: argparse.Namespace,
         return [], []
     if not options.calibrate.is_dir():
         raise ValueError(f'{options.calibrate} is no folder: name one with images of the camera.')
-    paths = sorted(p for p in options.calibrate.rglob('*') if p.suffix.lower() in _SUFFIXES)
+    paths = [p for p in visible(options.calibrate, True) if p.suffix.lower() in _SUFFIXES]
     step = max(1, -(-len(paths) // _MOST_IMAGES))
     found = []
     for path in paths[::step]:

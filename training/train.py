@@ -136,6 +136,8 @@ def _train(config: TrainConfig) -> Path | None:
     trainer = make_trainer(config, folder, wait, first)
     if first:
         print(f'Training {config.variant} on {_devices(trainer)} in {folder}')
+        for sentence in sets.left_out:
+            print(sentence)
     try:
         with quiet_threads():
             trainer.fit(task, *loaders, ckpt_path=resume, weights_only=True if resume else None)

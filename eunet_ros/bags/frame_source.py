@@ -21,6 +21,10 @@ from eunet_ros.bags.messages import (
     typestore,
 )
 from eunet_ros.bags.reader import Bag, BagError, find_camera_info, find_image_topic
+from eunet_ros.model.common.files import visible
+from eunet_ros.model.common.image_header import read_header
+from eunet_ros.model.common.pictures import is_turned, read_file, read_picture
+from eunet_ros.model.common.supervisely import DataError
 
 DEFAULT_HZ = 15.0                  # of a folder's images
 FOLDER_TOPIC = '/camera/image_raw'
@@ -51,12 +55,13 @@ class Frame(NamedTuple):
 
 
 class FrameSource(Protocol):
-    """Images in order: base topic, message type and how many there are."""
+    """Images in order: base topic, message type, how many there are, what is odd about them."""
 
     topic: str
     msgtype: str
     count: int
     has_camera_info: bool
+    warning: str
 
     def frames(self) -> Iterator[Frame]:
         """Read the images from the start."""
@@ -66,14 +71,15 @@ class BagSource:
     """
     The camera of a bag, with its camera_info.
 
-    image_topic: see `find_image_topic`. Raises BagError.
+    image_topic: see `find_image_topic`. warning: see `Bag`. Raises BagError.
     """
 
     def __init__(self, path: str | Path, image_topic: str = '') -> None:
         self.path = Path(path).expanduser()
         with Bag(self.path) as bag:
-            self._image = find_image_topic(bag.topics.values(), image_topic)
+            self._image = find_image_topic(bag.topics.values(), image_topic, bag.encoding)
             self._info = find_camera_info(bag.topics.values(), self._image)
+            self.warning = bag.warning
         self.bag_topic = self._image.name
         self.topic, self.msgtype, self.count = (
             self._image.base, self._image.msgtype, self._image.count)
@@ -96,11 +102,12 @@ class FolderSource:
     """
     The images of a folder in the order of their names, sent as CompressedImage.
 
-    JPEG, PNG and WebP files are sent as they are, others are made JPEG. hz: their rate. Raises
-    SourceError.
+    frame2 comes before frame10; hidden files are passed over. JPEG, PNG and WebP files are sent as
+    they are, unless their EXIF orientation turns them; others are made JPEG. hz: their rate.
+    Raises SourceError.
     """
 
-    topic, msgtype, has_camera_info = FOLDER_TOPIC, COMPRESSED_IMAGE, False
+    topic, msgtype, has_camera_info, warning = FOLDER_TOPIC, COMPRESSED_IMAGE, False, ''
 
     def __init__(self, folder: str | Path, hz: float = DEFAULT_HZ) -> None:
         self.path, self.hz = Path(folder).expanduser(), hz
@@ -111,13 +118,19 @@ class FolderSource:
         if not self.path.is_dir():
             raise SourceError(f'There is no folder {self.path}: give a folder of images.')
         known = (*_STORED, *_ENCODED)
-        self.files = sorted(p for p in self.path.iterdir() if p.suffix.lower() in known)
+        self.files = [p for p in visible(self.path) if p.suffix.lower() in known]
         if not self.files:
             raise SourceError(f'{self.path} holds no images: expected files that end in '
                               f'{", ".join(known)}.')
         for file in self.files:
             if not file.stat().st_size:
                 raise SourceError(f'{file} is empty: remove it.')
+            if file.suffix.lower() in _STORED:  # now, not when half of them are played
+                try:
+                    if read_header(read_file(file)) is None:
+                        raise SourceError(f'{file} is not an image that can be read: remove it.')
+                except DataError as error:
+                    raise SourceError(str(error)) from error
         self.count = len(self.files)
 
     def frames(self) -> Iterator[Frame]:
@@ -256,15 +269,15 @@ def _stamp(bag: Bag, raw: bytes) -> int:
 
 
 def _encoded(file: Path) -> tuple[str, bytes]:
-    """Return (codec, bytes) of an image file."""
+    """Return (codec, bytes) of an image file, turned as its EXIF orientation says."""
     try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise SourceError(f'{file} cannot be read ({error.strerror}).') from error
-    if file.suffix.lower() in _STORED:
-        return _STORED[file.suffix.lower()], data
-    image = cv2.imread(str(file), cv2.IMREAD_COLOR)
-    if image is None:
-        raise SourceError(f'{file} is not an image that OpenCV can read: remove it.')
+        data, name = read_file(file), _STORED.get(file.suffix.lower())
+        if name and not is_turned(file, data):
+            return name, data.tobytes()
+        image = read_picture(file)
+    except DataError as error:
+        raise SourceError(str(error)) from error
+    if name == 'png':
+        return 'png', cv2.imencode('.png', image)[1].tobytes()
     return 'jpeg', cv2.imencode(
         '.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()

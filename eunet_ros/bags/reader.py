@@ -7,22 +7,21 @@ Every error is a BagError of one sentence.
 """
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from eunet_ros.bags.limits import limit_chunks
-from eunet_ros.bags.messages import CAMERA_INFO, COMPRESSED_IMAGE, deserialise, IMAGE, typestore
+from eunet_ros.bags.messages import CAMERA_INFO, COMPRESSED_IMAGE, deserialise, IMAGE
+from eunet_ros.bags.storage import BagError, Storage, words_of
+from eunet_ros.images.image_encodings import no_picture
 
 GROUND_TRUTH = '/ground_truth/mask'
 _COMPRESSED = '/compressed'
-# Not a camera: what the node itself publishes, ground truth, and depth.
-_OTHERS = ('/ground_truth/', '/eunet/')
+# Not a camera: what the node itself publishes, in any namespace, ground truth, and maps.
+_OUTPUTS = ('mask', 'overlay', 'color_mask', 'confidence')
+_FOLDERS = ('ground_truth', 'eunet', 'eunet_b')
+_MAPS = ('depth', 'confidence', 'disparity')
 _IMAGES = (IMAGE, COMPRESSED_IMAGE)
-
-
-class BagError(ValueError):
-    """A bag that cannot be used: missing, damaged, empty, or without what was asked for."""
 
 
 class Topic(NamedTuple):
@@ -42,21 +41,22 @@ class Bag:
     """
     An open rosbag2: a folder, or a single .mcap or .db3 file.
 
+    warning: a sentence where metadata.yaml says something else than the files, which count; ''.
     Raises BagError. Use it in a `with` block; one iteration at a time.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).expanduser()
-        self._reader = _open(self.path)
+        self._storage: Storage | None = Storage(self.path)
+        self.warning = self._storage.warning
         topics: dict[str, Topic] = {}
-        for connection in self._reader.connections:
+        for connection in self._storage.connections:
             # rosbags hands on what stands in the file, whatever it is.
             if not (isinstance(connection.topic, str) and isinstance(connection.msgtype, str)
                     and isinstance(connection.msgcount, int)):
                 self.close()
                 raise BagError(f'{self.path} describes a topic with {connection.topic!r} of type '
-                               f'{connection.msgtype!r}, expected names: copy it again, or repair '
-                               'it with ros2 bag reindex.')
+                               f'{connection.msgtype!r}, expected names: copy it again.')
             count = connection.msgcount + getattr(topics.get(connection.topic), 'count', 0)
             topics[connection.topic] = Topic(connection.topic, connection.msgtype, count)
         self.topics: Mapping[str, Topic] = topics
@@ -72,9 +72,9 @@ class Bag:
 
     def close(self) -> None:
         """Close the files."""
-        reader, self._reader = self._reader, None
-        if reader:
-            reader.close()
+        storage, self._storage = self._storage, None
+        if storage:
+            storage.close()
 
     def raw(self, topic: Topic, start: int | None = None,
             stop: int | None = None) -> Iterator[tuple[int, bytes]]:
@@ -89,23 +89,26 @@ class Bag:
     def raw_of(self, names: Collection[str], start: int | None = None,
                stop: int | None = None) -> Iterator[tuple[str, int, bytes]]:
         """Yield (topic, time of recording in ns, CDR bytes) of several topics, in order."""
-        connections = [c for c in self._reader.connections if c.topic in names]
-        if not connections:
-            return
+        storage = self._storage
         try:
-            for connection, time, data in self._reader.messages(connections, start, stop):
-                yield connection.topic, time, bytes(data)
+            yield from storage.messages(names, start, stop)
         except GeneratorExit:
             raise
         except Exception as error:  # whatever rosbags meets in a damaged file
             topic = f'topic {", ".join(names)}' if len(names) == 1 else 'some topic'
-            raise BagError(f'{self.path} is damaged on {topic} ({_words(error)}): copy '
-                           'it again, or repair it with ros2 bag reindex.') from error
+            raise BagError(f'{self.path} is damaged on {topic} ({words_of(error)}): '
+                           f'{storage.cure(error)}.') from error
 
     def definition(self, name: str) -> tuple[str, str]:
         """Return the text that defines a topic's type and the type's hash, '' for unknown ones."""
-        found = next(c for c in self._reader.connections if c.topic == name)
+        found = next(c for c in self._storage.connections if c.topic == name)
         return found.msgdef.data, found.digest
+
+    def encoding(self, topic: Topic) -> str:
+        """Return the encoding that the first message of an image topic names."""
+        for _, message in self.messages(topic):
+            return getattr(message, 'encoding', '') or message.format.partition(';')[0]
+        return ''
 
     def messages(self, topic: Topic) -> Iterator[tuple[int, Any]]:
         """Yield (time of recording in ns, message) of a topic, in order."""
@@ -116,16 +119,25 @@ class Bag:
                 raise BagError(f'{self.path}, topic {topic.name}: {error}') from error
 
 
-def find_image_topic(topics: Iterable[Topic], wanted: str = '') -> Topic:
+def _may_be_camera(topic: Topic) -> bool:
+    *folders, last = topic.base.split('/')
+    return (topic.msgtype in _IMAGES and topic.count > 0 and last not in _OUTPUTS
+            and not {*folders} & {*_FOLDERS} and not any(m in topic.name.lower() for m in _MAPS))
+
+
+def find_image_topic(topics: Iterable[Topic], wanted: str = '',
+                     encoding_of: Callable[[Topic], str] | None = None) -> Topic:
     """
     Return the camera's topic: the one named, or the only one that is no ground truth.
 
     wanted: '' or a name; of a camera that was recorded compressed the plain name does too. Of
-    one camera recorded both ways the raw images are taken. Raises BagError naming what is there.
+    one camera recorded both ways the raw images are taken. encoding_of: asked where several are
+    left: one of numbers such as depths is no camera. Raises BagError naming what is there.
     """
     topics = {topic.name: topic for topic in topics}
-    cameras = [t for t in topics.values() if t.msgtype in _IMAGES and t.count
-               and not t.name.startswith(_OTHERS) and 'depth' not in t.name.lower()]
+    cameras = [t for t in topics.values() if _may_be_camera(t)]
+    if not wanted and encoding_of and len({camera.base for camera in cameras}) > 1:
+        cameras = [c for c in cameras if not no_picture(encoding_of(c))]
     choice = ', '.join(t.name for t in cameras) or 'none'
     if wanted:
         found = topics.get(wanted)
@@ -167,39 +179,3 @@ def find_ground_truth(topics: Iterable[Topic]) -> Topic | None:
                                f'{names[topic.name]}: record the ground truth as that.')
             return topic
     return None
-
-
-def _open(path: Path) -> Any:
-    try:
-        typestore()
-        from rosbags.rosbag2 import Reader
-    except ImportError as error:
-        raise BagError(str(error)) from error
-    if not path.exists():
-        raise BagError(f'There is no bag at {path}: give a rosbag2 folder, .mcap or .db3 file.')
-    if path.suffix == '.bag' and path.is_file():
-        raise BagError(f'{path} is a bag of ROS 1: convert it with rosbags-convert.')
-    if path.is_dir() and not (path / 'metadata.yaml').is_file():
-        inside = sorted(p.name for p in path.iterdir() if p.suffix in ('.mcap', '.db3'))
-        hint = (f'give {path / inside[0]}, or run ros2 bag reindex' if inside
-                else 'give the folder that ros2 bag record made')
-        raise BagError(f'{path} is not a rosbag2, it has no metadata.yaml: {hint}.')
-    if path.is_file() and path.suffix not in ('.mcap', '.db3'):
-        raise BagError(f'{path} is not a rosbag2: give its folder, a .mcap or a .db3 file.')
-    limit_chunks()
-    try:
-        # Not AnyReader: it refuses a whole bag where one foreign type's definition is odd.
-        reader = Reader(path)
-        reader.open()
-    except Exception as error:  # a damaged file makes rosbags raise nearly anything
-        cure = ('write it again with zstd or without compression, with ros2 bag convert'
-                if 'ompression' in str(error)
-                else 'copy it again, or repair it with ros2 bag reindex')
-        raise BagError(f'{path} cannot be read as a rosbag2 ({_words(error)}): {cure}.') from error
-    return reader
-
-
-def _words(error: Exception) -> str:
-    """Return an error of a library as part of a sentence, on one line."""
-    text = ' '.join(str(error).split()).rstrip('.')
-    return (text[:200] or type(error).__name__)

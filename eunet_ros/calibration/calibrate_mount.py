@@ -94,7 +94,7 @@ def read_image(path: Path) -> np.ndarray:
 def read_bag(path: Path, topic: str) -> tuple[list[np.ndarray], Any]:
     """Return up to ten images of a bag, and its first camera_info or None; raises BagError."""
     with Bag(path) as bag:
-        chosen = find_image_topic(bag.topics.values(), topic)
+        chosen = find_image_topic(bag.topics.values(), topic, bag.encoding)
         info_topic = find_camera_info(bag.topics.values(), chosen)
         info = next(bag.messages(info_topic))[1] if info_topic else None
         wanted = set(np.linspace(0, chosen.count - 1, _MOST_FRAMES).astype(int).tolist())

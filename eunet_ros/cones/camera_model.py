@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 MODELS = {'plumb_bob': (0, 4, 5), 'rational_polynomial': (0, 8, 12, 14), 'equidistant': (0, 4)}
+_PERFECT = ('', 'none', 'pinhole')  # what simulators and drivers call a lens that bends nothing
 _STEPS = 25
 _CLOSE = 1e-11        # of what the lens bends, at unit depth: far below a pixel
 _WIDEST = math.tan(math.radians(85.0))  # of a lens that is not a fisheye, at unit depth
@@ -136,19 +137,24 @@ def camera_model(info: Any, height: int, width: int, rectified: bool = False) ->
 
 
 def _lens(info: Any) -> tuple[str, tuple[float, ...]]:
-    model, given = info.distortion_model, [float(x) for x in info.d]
+    named, given = info.distortion_model, [float(x) for x in info.d]
+    model = '_'.join(named.lower().replace('-', ' ').split())
     if not np.isfinite(given).all():
         raise ValueError('D of camera_info holds numbers that are not finite: calibrate the '
                          'camera again')
-    if model == '' and not any(given):  # what simulators publish for a perfect lens
+    if model in _PERFECT and not any(given):
         return 'plumb_bob', (0.0,) * 8
     if model not in MODELS:
-        raise ValueError(f'camera_info has the distortion model {model!r}, expected one of '
+        raise ValueError(f'camera_info has the distortion model {named!r}, expected one of '
                          f'{", ".join(MODELS)}: rectify the image, or calibrate with one of them')
-    if len(given) not in MODELS[model]:
-        counts = ' or '.join(str(n) for n in MODELS[model] if n)
-        raise ValueError(f'camera_info has {len(given)} coefficients in D, expected {counts} for '
-                         f'{model}: calibrate the camera again')
+    counts = MODELS[model]
+    # Drivers fill D up to the length of another model: zeros that this one does not have.
+    while len(given) not in counts and len(given) > min(counts[1:]) and not given[-1]:
+        given.pop()
+    if len(given) not in counts and any(given):
+        raise ValueError(f'camera_info has {len(info.d)} coefficients in D, expected '
+                         f'{" or ".join(str(n) for n in counts if n)} for {model}: calibrate the '
+                         'camera again')
     if any(given[8:]):
         raise ValueError('camera_info has thin prism or tilt coefficients in D (the 9th and '
                          'later), which are not supported: calibrate without them')

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from eunet_ros.demo.display import Display
 
 SAMPLE_BAG = 'test/data/sample_drive'
+_MASK_TOPIC = '/eunet/mask'
 _INTERRUPTED = 130
 
 
@@ -92,6 +93,8 @@ def run(o: argparse.Namespace, display: Display) -> tuple[dict[str, Any], Path |
     check_ros()
     source = open_source(None if o.images else o.bag or _sample_bag(), o.images, o.image_topic,
                          o.hz)
+    if source.warning:
+        display.complain(f'demo: {source.warning}')
     check_output(o.output)
     o.output.parent.mkdir(parents=True, exist_ok=True)
     # Beside its place, so that what is there stays until all is written.
@@ -113,7 +116,9 @@ def _drive(o: argparse.Namespace, source: BagSource | FolderSource, work: Path, 
     parameters = {'weights': _weights(o.weights), 'variant': o.variant, 'engine': o.engine,
                   **(mounting or {})}
     compressed = source.msgtype == COMPRESSED_IMAGE
-    played = ['--images', str(source.path), '--hz', str(o.hz)] if o.images else [
+    # Pictures are no camera: each waits for the mask of the one before, however long it takes.
+    played = ['--images', str(source.path), '--hz', str(o.hz), '--wait-for-mask', _MASK_TOPIC,
+              '--delay', '0.5'] if o.images else [
         str(source.path), '--image-topic', source.bag_topic]
     record = LiveDrive(
         work, node_arguments(source.topic, compressed, parameters, work),
@@ -200,7 +205,7 @@ def _arguments(args: list[str] | None) -> argparse.Namespace:
     what.add_argument('--images', type=Path, metavar='FOLDER', help='a folder of images')
     parser.add_argument('--image-topic', default='', help='where the bag has several cameras')
     parser.add_argument('--hz', type=float, default=DEFAULT_HZ,
-                        help=f"a folder's images a second (default: {DEFAULT_HZ:g})")
+                        help=f"a folder's images a second, at most (default: {DEFAULT_HZ:g})")
     parser.add_argument('--mounting', type=Path, metavar='YAML',
                         help='how the camera is mounted, as calibrate_mount writes it (default: '
                              f"{MOUNTING} in the bag's folder, where there is one)")

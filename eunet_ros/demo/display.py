@@ -72,6 +72,5 @@ def result_table(report: Mapping[str, Any]) -> Table:
         table.add_row('Dice, cone or not', number(report['dice']))
         table.add_row('mIoU', number(report['miou']))
         for name, value in report['iou'].items():
-            if value is not None:
-                table.add_row(f'IoU {name}', number(value))
+            table.add_row(f'IoU {name}', number(value))
     return table

@@ -29,16 +29,15 @@ from eunet_ros.bags.writer import BagWriter
 from eunet_ros.cones.drawing import draw_cones, draw_from_above
 from eunet_ros.demo.cones import DemoCones
 from eunet_ros.evaluation.page.frame_pictures import draw_mask, draw_sheet
-from eunet_ros.evaluation.scoring.truth import as_binary
+from eunet_ros.evaluation.scoring.truth import as_binary, check_ids
 from eunet_ros.images.conversions import (
     compressed_to_bgr,
     compressed_to_mask,
-    ConversionError,
     image_to_bgr,
     image_to_mask,
 )
 from eunet_ros.images.video import letterbox, open_video
-from eunet_ros.model.common.classes import ClassTable
+from eunet_ros.model.common.classes import ClassTable, cone_classes
 from eunet_ros.model.common.files import rounded
 from eunet_ros.model.common.metrics.pixels import confusion_matrix, pixel_scores
 from eunet_ros.replay.drive import DemoError, DriveRecord
@@ -46,7 +45,8 @@ import numpy as np
 
 REPORT, BAG, VIDEO, PICTURE = 'report.json', 'bag', 'overlay.mp4', 'overlay.png'
 CONES = 'cones.png'  # the same image and the ground from above
-_CONTENT = {REPORT, BAG, VIDEO, PICTURE, CONES}
+OVERLAYS = 'overlays'  # of a folder's pictures, each under its name
+_CONTENT = {REPORT, BAG, VIDEO, PICTURE, CONES, OVERLAYS}
 _MASK_TOPIC, _OVERLAY_TOPIC = '/eunet/mask', '/eunet/overlay/compressed'
 _CONES_TOPIC = '/eunet/cones'
 _JPEG_QUALITY = 85
@@ -102,7 +102,9 @@ class RecordedDrive:
                     try:
                         mask = (compressed_to_mask if hasattr(msg, 'format')
                                 else image_to_mask)(msg)
-                    except ConversionError as error:
+                        check_ids(mask, cone_classes() if len(self.classes.names) == 2
+                                  else self.classes)
+                    except ValueError as error:  # ConversionError, TruthError
                         raise BagError(f'Ground truth on {topic.name}: {error}') from error
                     yield self.sent_of[stamp], (
                         as_binary(mask) if len(self.classes.names) == 2 else mask)
@@ -124,7 +126,8 @@ def write_recordings(folder: Path, drive: RecordedDrive, hz: float,
     """
     Write the bag and the video; done() is called after each frame. Raises OSError, BagError.
 
-    The bag holds images as sent, masks without loss, overlays as JPEG. hz: of the video.
+    The bag holds images as sent, masks without loss, overlays as JPEG. hz: of the video. Of a
+    folder of pictures each overlay is also a file of its own.
     """
     source, table = drive.source, drive.classes.table_bgr
     topic = f'{source.topic}/compressed' if source.msgtype == COMPRESSED_IMAGE else source.topic
@@ -163,6 +166,8 @@ def write_recordings(folder: Path, drive: RecordedDrive, hz: float,
                           serialise(mono_image(sent, frame_id, mask)))
                 bag.write(_OVERLAY_TOPIC, arrivals[sent], serialise(compressed_image(
                     sent, frame_id, 'bgr8; jpeg compressed bgr8', jpeg.tobytes())))
+                if isinstance(source, FolderSource):
+                    _write_overlay(folder / OVERLAYS, source.files, frame.index, jpeg.tobytes())
             if video is None:
                 size = (image.shape[1] // 2 * 2, image.shape[0] // 2 * 2)
                 video = open_video(folder / VIDEO, hz, size)
@@ -170,6 +175,14 @@ def write_recordings(folder: Path, drive: RecordedDrive, hz: float,
             done()
     if video is not None:
         video.release()
+
+
+def _write_overlay(folder: Path, files: list[Path], index: int, jpeg: bytes) -> None:
+    """Write a picture's overlay: a.jpg of a.png, or a.png.jpg where there is an a.jpg, too."""
+    file = files[index]
+    alone = sum(other.stem == file.stem for other in files) == 1
+    folder.mkdir(exist_ok=True)
+    (folder / f'{file.stem if alone else file.name}.jpg').write_bytes(jpeg)
 
 
 def write_picture(path: Path, drive: RecordedDrive, title: str, note: str) -> bool:
@@ -242,7 +255,8 @@ def _made_by_demo(folder: Path) -> bool:
     """Return whether a folder is empty, or holds the demo's report and nothing of others."""
     if not folder.is_dir():
         return False
-    names = {entry.name for entry in folder.iterdir()}
+    names = {entry.name for entry in folder.iterdir() if not entry.name.startswith('._')}
+    names -= {'.DS_Store', 'Thumbs.db'}  # of those who looked at it
     if not names:
         return True
     try:

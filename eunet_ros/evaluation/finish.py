@@ -13,6 +13,7 @@ from eunet_ros.evaluation.page.page import write_page
 from eunet_ros.evaluation.page.pictures import worst_frames
 from eunet_ros.evaluation.page.recordings import recordings_of
 from eunet_ros.evaluation.page.report import make_report, write_metrics
+from eunet_ros.evaluation.page.text import truth_notes
 from eunet_ros.evaluation.run.folder import METRICS, OutputFolder, PAGE, REPORT
 from eunet_ros.evaluation.run.journal import Row
 from eunet_ros.evaluation.run.live import live_figures
@@ -70,6 +71,19 @@ def _truth(plan: Plan, number: int) -> dict[str, Any] | None:
             'error': getattr(truth, 'broken', '')}
 
 
+def _truth_of_none(plan: Plan, bags: list[dict[str, Any]]) -> list[str]:
+    """Return a sentence where there should be ground truth, and no image can be scored by it."""
+    truths = [bag['truth'] for bag in bags if bag['truth'] and bag['frames_masked']]
+    asked = plan.truth.get('folder') or plan.truth.get('topic')
+    unusable = asked or any(t['errors'] or t['error'] for t in truths)
+    if not truths or not unusable or any(
+            t['frames_with_truth'] and not t['only_ignored'] for t in truths):
+        return []
+    why = next((note for t in truths for note in reversed(truth_notes(t))), 'no stamp is equal')
+    return [f'No image is scored by ground truth{", which was asked for" if asked else ""}: {why}'
+            + ('' if why.endswith('.') else '.')]
+
+
 def _missing(plan: Plan, bags: list[dict[str, Any]], ends: list[Row], errors: list[str],
              refused: list[str], interrupted: bool) -> tuple[list[str], bool]:
     """Return sentences of what is missing, and whether going on can bring it."""
@@ -78,6 +92,7 @@ def _missing(plan: Plan, bags: list[dict[str, Any]], ends: list[Row], errors: li
     if interrupted:
         told.append('It was interrupted.')
     told += errors
+    told += _truth_of_none(plan, bags)
     for bag, end in zip(bags, ends):
         if bag['error'] and bag['error'] not in errors:
             told.append(f'{bag["label"]}: {bag["error"]}')

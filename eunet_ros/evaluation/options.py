@@ -22,7 +22,7 @@ from eunet_ros.evaluation.run.plan import (
 )
 from eunet_ros.evaluation.scoring.metric_table import metrics_of
 from eunet_ros.evaluation.scoring.truth import find_truth_topic, open_truth
-from eunet_ros.model.common.files import read_yaml
+from eunet_ros.model.common.files import read_yaml, visible
 from eunet_ros.model.engines import AUTO, ENGINES, PRECISIONS
 from eunet_ros.parameters import check_names, NodeParameters
 
@@ -122,7 +122,7 @@ def find_bags(paths: list[Path]) -> list[Path]:
     for path in (p.expanduser() for p in paths):
         inside = []
         if path.is_dir() and not (path / 'metadata.yaml').exists():
-            inside = sorted(p for p in path.iterdir() if (p / 'metadata.yaml').is_file())
+            inside = [p for p in visible(path) if (p / 'metadata.yaml').is_file()]
         found += inside or [path]
     return found
 
@@ -187,13 +187,15 @@ def _bag_plans(o: argparse.Namespace, paths: list[Path]) -> tuple[list[BagPlan],
     for path in paths:
         try:
             with Bag(path) as bag:
-                topic = find_image_topic(bag.topics.values(), o.image_topic)
-                find_truth_topic(bag, o.truth_topic)
+                truth = find_truth_topic(bag, o.truth_topic)
+                others = [t for t in bag.topics.values() if t != truth or t.name == o.image_topic]
+                topic = find_image_topic(others, o.image_topic, bag.encoding)
+                warning = bag.warning
             mounting = read_mounting(o.mounting) if o.mounting else find_mounting(path)
             if mounting:  # of this very bag, whatever the parameter file says
                 mounting = {'mounting': 'parameters', **mounting}
             plans.append(BagPlan('', str(path.absolute()), topic.name, topic.msgtype, topic.count,
-                                 content_of(path), mounting=mounting))
+                                 content_of(path), mounting=mounting, warning=warning))
         except BagError as error:
             if len(paths) == 1:
                 raise

@@ -9,44 +9,25 @@ Neither rclpy nor sensor_msgs is imported: rclpy's own messages work, and those 
 from __future__ import annotations
 
 import array
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
+from eunet_ros.images.id_images import as_stored
+from eunet_ros.images.image_encodings import (
+    check_size,
+    ConversionError,
+    known_name,
+    Layout,
+    LAYOUTS,
+    no_picture,
+    PLANES,
+    planes_to_bgr,
+    suggestion,
+    SUPPORTED_ENCODINGS,
+)
 from eunet_ros.model.common.image_header import fits, MAX_PIXELS, MAX_SIDE, PNG, read_header
 import numpy as np
 
-
-class ConversionError(ValueError):
-    """What a message holds is not what its fields say, or is not supported."""
-
-
-class _Layout(NamedTuple):
-    channels: int
-    code: int | None  # cv2.cvtColor to BGR; None where the pixels are BGR already
-    itemsize: int = 1  # bytes
-    multiple: int = 1  # of which the width (of a Bayer pattern, the height too) is
-
-
-# OpenCV names a Bayer pattern by its second row's second and third pixel, ROS by the first two of
-# rows one and two: rggb is OpenCV's BG. COLOR_BayerRGGB2BGR is new in OpenCV 4.6; Humble has 4.5.
-_BAYER = {'rggb': cv2.COLOR_BayerBG2BGR, 'bggr': cv2.COLOR_BayerRG2BGR,
-          'gbrg': cv2.COLOR_BayerGR2BGR, 'grbg': cv2.COLOR_BayerGB2BGR}
-_UYVY = _Layout(2, cv2.COLOR_YUV2BGR_UYVY, multiple=2)
-_YUYV = _Layout(2, cv2.COLOR_YUV2BGR_YUY2, multiple=2)
-_LAYOUTS = {
-    'bgr8': _Layout(3, None), '8UC3': _Layout(3, None),
-    'rgb8': _Layout(3, cv2.COLOR_RGB2BGR),
-    'mono8': _Layout(1, cv2.COLOR_GRAY2BGR), '8UC1': _Layout(1, cv2.COLOR_GRAY2BGR),
-    'bgra8': _Layout(4, cv2.COLOR_BGRA2BGR), '8UC4': _Layout(4, cv2.COLOR_BGRA2BGR),
-    'rgba8': _Layout(4, cv2.COLOR_RGBA2BGR),
-    **{f'bayer_{name}8': _Layout(1, code, multiple=2) for name, code in _BAYER.items()},
-    'uyvy': _UYVY, 'yuv422': _UYVY, 'yuyv': _YUYV, 'yuv422_yuy2': _YUYV, 'yuy2': _YUYV,
-    'mono16': _Layout(1, cv2.COLOR_GRAY2BGR, 2),
-    'bgr16': _Layout(3, None, 2), 'rgb16': _Layout(3, cv2.COLOR_RGB2BGR, 2),
-    'bgra16': _Layout(4, cv2.COLOR_BGRA2BGR, 2), 'rgba16': _Layout(4, cv2.COLOR_RGBA2BGR, 2),
-    **{f'bayer_{name}16': _Layout(1, code, 2, 2) for name, code in _BAYER.items()},
-}
-SUPPORTED_ENCODINGS = tuple(_LAYOUTS)
 _MASK_ENCODINGS = ('mono8', '8UC1')
 
 
@@ -57,14 +38,18 @@ def image_to_bgr(msg: Any) -> np.ndarray:
     bgr8 and 8UC3 come back as a view of the message's memory, with the message's row stride: treat
     it as read-only, it lives as long as the message. Every other encoding gives a new array.
 
-    The 16-bit encodings are scaled by 255/65535 and the 4:2:2 ones read as BT.601 with limited
-    range, both as the official cv_bridge does. SUPPORTED_ENCODINGS lists what is done here; any
-    other is handed to cv_bridge where one is installed. Raises ConversionError.
+    The 16-bit encodings are scaled by 255/65535 and the YUV ones read as BT.601 with limited
+    range, both as the official cv_bridge does. SUPPORTED_ENCODINGS lists what is done here,
+    whatever their capitals; any other is handed to cv_bridge where one is installed. Raises
+    ConversionError.
     """
-    layout = _LAYOUTS.get(msg.encoding)
+    encoding = known_name(msg.encoding)
+    if encoding in PLANES:
+        return planes_to_bgr(_bytes(msg.data), msg.height, msg.width, msg.step, encoding)
+    layout = LAYOUTS.get(encoding)
     if layout is None:
         return _through_cv_bridge(msg)
-    pixels = _view(msg, layout)  # (H, W) or (H, W, C)
+    pixels = _view(msg, encoding, layout)  # (H, W) or (H, W, C)
     if layout.itemsize == 2:
         # An odd step leaves uint16 unaligned, which OpenCV refuses.
         pixels = np.require(pixels, np.uint16, 'CA')
@@ -82,28 +67,49 @@ def image_to_mask(msg: Any) -> np.ndarray:
     The view has the message's row stride and lives as long as the message: treat it as read-only.
     Raises ConversionError.
     """
-    if msg.encoding not in _MASK_ENCODINGS:
+    encoding = known_name(msg.encoding)
+    if encoding not in _MASK_ENCODINGS:
         raise ConversionError(
             f'expected a class mask with encoding {" or ".join(_MASK_ENCODINGS)}, found '
             f'{msg.encoding!r}: subscribe to the mask topic, not to a picture')
-    return _view(msg, _LAYOUTS[msg.encoding])
+    return _view(msg, encoding, LAYOUTS[encoding])
 
 
 def compressed_to_bgr(msg: Any) -> np.ndarray:
     """
     Return the picture of a sensor_msgs/CompressedImage as (H, W, 3) uint8 BGR.
 
-    JPEG, PNG and WebP, recognised by their first bytes. The size in the header is checked before
-    decoding (MAX_SIDE, MAX_PIXELS) and an image cut short is refused; an EXIF orientation is
-    ignored. Damage inside a JPEG that keeps its end marker cannot be told from a picture.
+    JPEG, PNG and WebP, recognised by their first bytes. What `format` says of the image before it
+    was compressed is honoured: a Bayer pattern is made colours. The size in the header is checked
+    before decoding (MAX_SIDE, MAX_PIXELS) and an image cut short is refused; an EXIF orientation
+    is ignored. Damage inside a JPEG that keeps its end marker cannot be told from a picture.
     Raises ConversionError.
     """
-    image = _decode(msg, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     # image_transport: '<encoding>; <codec> compressed <encoding stored>'. A colour image stored
     # as anything but bgr has red and blue swapped in the file, and its subscriber swaps them back.
-    source, separator, stored = msg.format.partition(';')
-    colour = source.strip().startswith(('bgr', 'rgb'))
-    if separator and colour and 'compressed bgr' not in stored:
+    name, separator, how = msg.format.partition(';')
+    source, stored = known_name(name), known_name(how.rpartition('compressed')[2]).strip()
+    layout = LAYOUTS.get(source)
+    if no_picture(source):
+        raise ConversionError(
+            f'expected a compressed picture, found numbers such as depths, format {msg.format!r}: '
+            "subscribe to the camera's colour topic")
+    if layout and layout.itemsize == 2 and 'jpeg' in how and not stored:
+        raise ConversionError(
+            f'expected 8 bits in a JPEG, found format {msg.format!r}, whose encoder cut the 16 '
+            "bits off at 255: set the publisher's format to png")
+    if source.startswith('bayer_'):
+        return _mosaic_to_bgr(msg, source, stored)
+    flat = _bytes(msg.data)
+    planar = source in PLANES or (layout is not None and layout.channels == 2)
+    if (planar and not stored.startswith('bgr')
+            and _decode(flat, msg.format, cv2.IMREAD_UNCHANGED).ndim < 3):
+        raise ConversionError(
+            f'expected a picture in colour, found one channel of format {msg.format!r}: let the '
+            'publisher convert to bgr8 before it compresses')
+    image = _decode(flat, msg.format, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    colour = source.startswith(('bgr', 'rgb')) or (planar and stored.startswith('rgb'))
+    if separator and colour and not stored.startswith('bgr'):
         image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     return image
 
@@ -112,18 +118,20 @@ def compressed_to_mask(msg: Any) -> np.ndarray:
     """
     Return the class ids of a PNG sensor_msgs/CompressedImage as (H, W) uint8.
 
-    One 8-bit channel, lossless: a JPEG invents classes at every edge. Raises ConversionError.
+    One channel of up to 8 bits, or a palette's numbers; lossless: a JPEG invents classes at every
+    edge. Raises ConversionError.
     """
-    if _bytes(msg.data)[:8].tobytes() != PNG:
+    flat, factor = as_stored(_bytes(msg.data))
+    if flat[:8].tobytes() != PNG:
         raise ConversionError(
             f'expected a class mask as PNG, found format {msg.format!r}: lossy codecs change '
             'class ids, so compress masks as PNG')
-    image = _decode(msg, cv2.IMREAD_UNCHANGED)
+    image = _decode(flat, msg.format, cv2.IMREAD_UNCHANGED)
     if image.ndim != 2 or image.dtype != np.uint8:
         raise ConversionError(
             f'expected a class mask of one 8-bit channel, found {image.dtype} of shape '
             f'{image.shape}: write class ids, not colours')
-    return image
+    return image if factor == 1 else image // factor
 
 
 def fill_image(msg: Any, pixels: np.ndarray, encoding: str, header: Any = None) -> Any:
@@ -133,7 +141,7 @@ def fill_image(msg: Any, pixels: np.ndarray, encoding: str, header: Any = None) 
     The pixels are copied once. A header given is shared with the message, not copied. Raises
     ConversionError if the pixels do not fit the encoding.
     """
-    layout = _LAYOUTS.get(encoding)
+    layout = LAYOUTS.get(encoding)
     if layout is None or layout.itemsize != 1 or layout.multiple != 1:
         raise ConversionError(
             f'expected an encoding such as mono8, bgr8 or rgb8, found {encoding!r}: convert first')
@@ -247,20 +255,10 @@ def _set_data(msg: Any, pixels: np.ndarray) -> None:
     msg.data = data
 
 
-def _view(msg: Any, layout: _Layout) -> np.ndarray:
+def _view(msg: Any, encoding: str, layout: Layout) -> np.ndarray:
     """Return a checked strided view of an Image's pixels: (H, W) or (H, W, C), uint8 or uint16."""
-    height, width, step, encoding = msg.height, msg.width, msg.step, msg.encoding
-    if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
-        raise ConversionError(
-            f'expected an image of 1 to {MAX_SIDE} pixels a side, found {width}x{height}: check '
-            'width and height in the camera driver')
-    bayer = encoding.startswith('bayer_')
-    # Of a pattern two pixels wide or high, OpenCV makes a black image.
-    if width % layout.multiple or (bayer and (height % 2 or min(height, width) < 4)):
-        wanted = 'an even width and height of at least 4' if bayer else 'an even width'
-        raise ConversionError(
-            f'expected {wanted} for encoding {encoding}, found {width}x{height}: check width and '
-            'height in the camera driver')
+    height, width, step = msg.height, msg.width, msg.step
+    check_size(height, width, encoding)
     pixel = layout.channels * layout.itemsize
     if step < width * pixel:
         raise ConversionError(
@@ -281,21 +279,38 @@ def _view(msg: Any, layout: _Layout) -> np.ndarray:
     return np.ndarray(shape, dtype, flat, strides=strides)
 
 
+def _mosaic_to_bgr(msg: Any, encoding: str, stored: str) -> np.ndarray:
+    """Decode a Bayer pattern that was compressed as it is, or what was made of it before."""
+    image = _decode(_bytes(msg.data), msg.format, cv2.IMREAD_UNCHANGED)
+    if image.ndim == 2:
+        if stored not in ('', encoding):
+            raise ConversionError(
+                f'expected colours, found format {msg.format!r}: the publisher made the Bayer '
+                'image grey; set its format to png, or publish the debayered image')
+        check_size(*image.shape, encoding)
+        image = cv2.cvtColor(image, LAYOUTS[encoding].code)
+    elif image.shape[2] == 4 or stored.startswith('rgb'):
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR if stored.startswith('rgb')
+                             else cv2.COLOR_BGRA2BGR)
+    return cv2.convertScaleAbs(image, alpha=255 / 65535) if image.dtype != np.uint8 else image
+
+
 def _through_cv_bridge(msg: Any) -> np.ndarray:
     """Convert an encoding not known here; imported late, as few machines without ROS have it."""
+    found = f'{msg.encoding!r}{suggestion(msg.encoding)}'
     known = f'publish one of {", ".join(SUPPORTED_ENCODINGS)}'
     # Whatever a foreign library raises must not end the node: all of it becomes one error.
     try:
         from cv_bridge import CvBridge
     except Exception as error:
         raise ConversionError(
-            f'expected a known image encoding, found {msg.encoding!r}: {known}, or install '
+            f'expected a known image encoding, found {found}: {known}, or install '
             'ros-<distro>-cv-bridge, which is asked for any other') from error
     try:
         image = CvBridge().imgmsg_to_cv2(msg, 'bgr8')
     except Exception as error:
         raise ConversionError(
-            f'expected a known image encoding, found {msg.encoding!r}, which cv_bridge cannot '
+            f'expected a known image encoding, found {found}, which cv_bridge cannot '
             f'make bgr8 ({type(error).__name__}: {error}): {known}') from error
     if image.dtype != np.uint8 or image.shape != (msg.height, msg.width, 3):
         raise ConversionError(
@@ -304,22 +319,21 @@ def _through_cv_bridge(msg: Any) -> np.ndarray:
     return image
 
 
-def _decode(msg: Any, flags: int) -> np.ndarray:
-    """Decode a CompressedImage after its header has been checked."""
-    flat = _bytes(msg.data)
-    if 'compressedDepth' in msg.format:
+def _decode(flat: np.ndarray, named: str, flags: int) -> np.ndarray:
+    """Decode a CompressedImage's data after its header has been checked; named: its format."""
+    if 'compressedDepth' in named:
         raise ConversionError(
-            f'expected a compressed colour image, found format {msg.format!r}: subscribe to the '
+            f'expected a compressed colour image, found format {named!r}: subscribe to the '
             "camera's colour topic instead of its depth topic")
     header = read_header(flat)
     if header is None:
         raise ConversionError(
-            f'expected JPEG, PNG or WebP data, found {flat.size} bytes of format {msg.format!r} '
+            f'expected JPEG, PNG or WebP data, found {flat.size} bytes of format {named!r} '
             f'starting with {flat[:4].tobytes().hex()!r}: set the publisher to jpeg or png')
     size, end = header
     if size is None:
         raise ConversionError(
-            f'expected a complete image header, found {flat.size} bytes of damaged {msg.format!r} '
+            f'expected a complete image header, found {flat.size} bytes of damaged {named!r} '
             'data: check the camera and its cable')
     width, height = size
     if not fits(width, height):
@@ -339,5 +353,5 @@ def _decode(msg: Any, flags: int) -> np.ndarray:
     if image is None or image.shape[:2] != (height, width):
         raise ConversionError(
             f'expected an image that OpenCV can decode to {width}x{height}, found damaged data of '
-            f'format {msg.format!r}: check the camera and its cable')
+            f'format {named!r}: check the camera and its cable')
     return image

@@ -23,7 +23,7 @@ import time
 from typing import Any, NoReturn, TextIO
 
 from eunet_ros.bags.frame_source import DEFAULT_HZ, Frame, open_source, Pacer, part_of, prefetch
-from eunet_ros.bags.messages import COMPRESSED_IMAGE, NS, with_stamp
+from eunet_ros.bags.messages import COMPRESSED_IMAGE, NS, stamp_of, with_stamp
 from eunet_ros.ros.process import run, shut_down
 import rclpy
 from rclpy.clock import Clock as RosClock
@@ -43,13 +43,20 @@ _AHEAD = 8           # frames read ahead: half a second of 15 Hz, 22 MB of raw 7
 _POLL_S = 0.01
 _ACK_TIMEOUT_S = 2.0
 _LINGER_S = 0.5
+_MASK_TIMEOUT_S = 30.0  # of an image that the node cannot use there is none
 
 
 class Player(Node):
     """Publishes frames on a base topic, or on /compressed below it, and their camera_info."""
 
-    def __init__(self, topic: str, msgtype: str, with_info: bool) -> None:
+    def __init__(self, topic: str, msgtype: str, with_info: bool, mask_topic: str = '') -> None:
         super().__init__('eunet_player')
+        self._returned: set[int] = set()   # stamps of masks
+        self._mask_came = threading.Condition()
+        self.waits = bool(mask_topic)
+        if mask_topic:
+            self.create_subscription(Image, mask_topic, self._on_mask,
+                                     QoSProfile(depth=10), raw=True)
         compressed = msgtype == COMPRESSED_IMAGE
         # Reliable offers fit reliable and best-effort subscribers alike.
         qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
@@ -90,6 +97,17 @@ class Player(Node):
             self._infos.publish(info)
         self._images.publish(image)
         return stamp
+
+    def _on_mask(self, raw: bytes) -> None:
+        with self._mask_came:
+            self._returned.add(stamp_of(raw))
+            self._mask_came.notify_all()
+
+    def wait_for_mask(self, stamp: int) -> None:
+        """Wait until the mask of the image with that stamp is there, or long enough."""
+        with self._mask_came:
+            self._mask_came.wait_for(lambda: stamp in self._returned, _MASK_TIMEOUT_S)
+            self._returned.clear()
 
     def finish(self) -> None:
         """Wait until subscribers have everything: reliable ones tell, others get a moment."""
@@ -178,6 +196,8 @@ def play(player: Player, frames: Iterator[tuple[int, Frame]], controls: Controls
                                   'bag_stamp': frame.stamp, 'sent_stamp': stamp,
                                   'at': at, 'late_ms': round(late * 1e3, 3)}),
                       file=log, flush=True)
+            if player.waits:
+                player.wait_for_mask(stamp)
     player.finish()
     return sent
 
@@ -210,6 +230,9 @@ def _arguments(args: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--wait-for-recorder-of', default='', metavar='TOPIC',
                         help='within that time wait for a subscriber of this topic, too: of what '
                              'the node publishes, which nobody may be there yet to record')
+    parser.add_argument('--wait-for-mask', default='', metavar='TOPIC',
+                        help='send an image only when the mask of the one before is back: for '
+                             'pictures, each of which shall be segmented')
     parser.add_argument('--delay', type=float, default=0.0, metavar='S',
                         help='then wait so long, for the node to find its recorder')
     options = parser.parse_args(args)
@@ -240,8 +263,11 @@ def main(args: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         source = open_source(o.bag, o.images, o.image_topic, o.hz)
+        if source.warning:
+            print(f'player: {source.warning}', file=sys.stderr)
         rclpy.init(args=['play_bag', *given], signal_handler_options=SignalHandlerOptions.NO)
-        player = Player(o.publish_as or source.topic, source.msgtype, source.has_camera_info)
+        player = Player(o.publish_as or source.topic, source.msgtype, source.has_camera_info,
+                        o.wait_for_mask)
         if o.wait_for_subscribers:
             player.wait_for_subscribers(o.wait_for_subscribers, o.wait_for_recorder_of)
         time.sleep(o.delay)

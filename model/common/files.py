@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import json
 import os
 from pathlib import Path
+import re
 from typing import Any
 
 from eunet_ros.model.common.errors import one_line
@@ -16,6 +17,36 @@ import yaml
 
 MAX_YAML_BYTES = 2 ** 20  # of a file that a person writes
 _MAX_DEPTH = 20
+
+# What systems put beside a user's files; all else of the kind begins with a dot.
+_COMPANIONS = {'__macosx', 'thumbs.db', 'desktop.ini', '$recycle.bin', 'system volume information'}
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether a file or folder is hidden (.DS_Store, ._a.png) or a system's (Thumbs.db)."""
+    return name.startswith('.') or name.lower() in _COMPANIONS
+
+
+def in_order(name: str) -> tuple[Any, ...]:
+    """
+    Return a key to sort names by as people count: frame2.png before frame10.png.
+
+    >>> sorted(['b1', 'a10', 'a2'], key=in_order)
+    ['a2', 'a10', 'b1']
+    """
+    parts = re.split(r'(\d+)', name.lower())
+    return tuple((int(p), p) if i % 2 else p for i, p in enumerate(parts)), name
+
+
+def visible(folder: Path, everything_below: bool = False) -> list[Path]:
+    """
+    Return what a folder holds in the order of people, without hidden files; see `is_hidden`.
+
+    everything_below: also what its folders hold, at any depth. Raises OSError.
+    """
+    found = folder.rglob('*') if everything_below else folder.iterdir()
+    return sorted((p for p in found if not any(map(is_hidden, p.relative_to(folder).parts))),
+                  key=lambda p: in_order(str(p.relative_to(folder))))
 
 
 def say_where(error: OSError, path: Path) -> None:

@@ -5,7 +5,7 @@
 import random
 import sys
 
-from bag_making import header, make_bag, START, TYPES, write_bag
+from bag_making import header, image_message, make_bag, START, TYPES, write_bag
 from eunet_ros.bags import messages as bag_messages
 from eunet_ros.bags.messages import (
     COMPRESSED_IMAGE,
@@ -69,6 +69,10 @@ DEPTH = Topic('/cam/depth/image_rect', IMAGE, 5)
 @pytest.mark.parametrize(('topics', 'wanted', 'expected'), [
     ([RAW, TRUTH, TEXT, SILENT, MASK, DEPTH], '', RAW),
     ([JPEG, TRUTH], '', JPEG),
+    ([RAW, *(Topic(name, IMAGE, 5) for name in (
+        '/car/eunet/mask', '/car/eunet/overlay/compressed', '/left/color_mask', '/eunet_b/mask',
+        '/car/ground_truth/mask', '/zed/confidence/confidence_map', '/zed/disparity/x'))],
+     '', RAW),
     ([JPEG, RAW], '', RAW),
     ([JPEG, RAW], '/cam/image_raw/compressed', JPEG),
     ([JPEG, OTHER], '/cam/image_raw', JPEG),
@@ -86,6 +90,18 @@ def test_find_image_topic(topics, wanted, expected):
     else:
         with pytest.raises(BagError, match=expected):
             find_image_topic(topics, wanted)
+
+
+def test_maps_of_numbers_are_no_cameras(tmp_path):
+    depths = TYPES['sensor_msgs/msg/Image'](
+        header(START), 2, 2, '32FC1', 0, 8, np.zeros(16, np.uint8))
+    bag = write_bag(tmp_path / 'bag', [
+        ('/front/image', START, image_message(0, START, False)), ('/front/range', START, depths)])
+    with Bag(bag) as opened:
+        topics = opened.topics.values()
+        assert find_image_topic(topics, '', opened.encoding).name == '/front/image'
+        with pytest.raises(BagError, match='several image topics'):
+            find_image_topic(topics)
 
 
 def test_find_others():
@@ -145,10 +161,10 @@ def bad_bag(kind, folder):
     ('garbage.mcap', 'cannot be read'),
     ('zero.mcap', 'cannot be read'),
     ('garbage.db3', 'cannot be read'),
-    ('broken metadata', 'cannot be read'),
-    ('other yaml', 'cannot be read'),
-    ('no database', 'cannot be read'),
-    ('cut mcap', 'cannot be read'),
+    ('broken metadata', r'metadata.yaml: .*give .*bag.db3 itself, or .* ros2 bag reindex'),
+    ('other yaml', 'ros2 bag reindex'),
+    ('no database', 'lists bag.db3, the folder holds none.*copy it again'),
+    ('cut mcap', 'cannot be read.*mcap recover'),
     ('no messages', 'holds no messages'),
 ])
 def test_bad_bags(tmp_path, kind, words):

@@ -19,6 +19,7 @@ from eunet_ros.bags.frame_source import (
 from eunet_ros.bags.messages import COMPRESSED_IMAGE, deserialise, stamp_of
 from eunet_ros.bags.reader import BagError
 from eunet_ros.images.conversions import compressed_to_bgr
+from eunet_ros.training.data.fsoco import read_image
 import numpy as np
 import pytest
 
@@ -68,6 +69,38 @@ def test_folder(tmp_path):
         compressed_to_bgr(deserialise(frames[1].image, source.msgtype)), picture(1, (20, 30)))
 
 
+def exif(jpeg, orientation):
+    """Put an EXIF orientation into a JPEG, PNG or WebP."""
+    tiff = b'MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0' + bytes(
+        [orientation]) + b'\0\0\0\0\0\0'
+    body = b'Exif\0\0' + tiff
+    return jpeg[:2] + b'\xff\xe1' + (len(body) + 2).to_bytes(2, 'big') + body + jpeg[2:]
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+def test_pictures_are_turned_as_viewers_and_training_show_them(tmp_path, orientation):
+    image = picture(3, (40, 64))
+    jpeg = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+    (tmp_path / 'a.jpg').write_bytes(exif(jpeg, orientation))
+    [frame] = FolderSource(tmp_path).frames()
+    message = deserialise(frame.image, COMPRESSED_IMAGE)
+    sent = compressed_to_bgr(message)
+    shown = read_image(tmp_path / 'a.jpg')
+    assert sent.shape == shown.shape == ((64, 40, 3) if orientation > 4 else (40, 64, 3))
+    assert np.abs(sent.astype(int) - shown).mean() < 1  # once more JPEG, of sharp edges
+    if orientation == 1:  # what lies right is sent as it is
+        assert bytes(message.data) == (tmp_path / 'a.jpg').read_bytes()
+
+
+def test_the_order_of_people_and_no_hidden_files(tmp_path):
+    for name in ('frame10.jpg', 'frame2.jpg', 'Frame1.png'):
+        cv2.imwrite(str(tmp_path / name), picture(1))
+    for name in ('._frame2.jpg', '.hidden.png', 'Thumbs.db', '.DS_Store'):
+        (tmp_path / name).write_bytes(b'\0\5\x16\7' * 25)
+    names = [p.name for p in FolderSource(tmp_path).files]
+    assert names == ['Frame1.png', 'frame2.jpg', 'frame10.jpg']
+
+
 def test_bad_folders(tmp_path):
     with pytest.raises(SourceError, match='no folder'):
         FolderSource(tmp_path / 'nothing')
@@ -79,6 +112,12 @@ def test_bad_folders(tmp_path):
     (tmp_path / 'a.bmp').write_bytes(b'no image')
     with pytest.raises(SourceError, match=r'a.bmp is not an image'):
         list(FolderSource(tmp_path).frames())
+    (tmp_path / 'b.jpg').write_bytes(b'no image')
+    with pytest.raises(SourceError, match=r'b.jpg is not an image'):
+        FolderSource(tmp_path)
+    (tmp_path / 'b.jpg').write_bytes(cv2.imencode('.jpg', picture(1))[1].tobytes()[:-9])
+    with pytest.raises(SourceError, match=r'b.jpg is damaged or cut short'):
+        FolderSource(tmp_path)
 
 
 @pytest.mark.parametrize(('rate', 'expected'), [(1.0, [0, 0.1, 0.25]), (2.0, [0, 0.05, 0.125])])

@@ -98,7 +98,26 @@ def make_info(**changes):
     return SimpleNamespace(**{**values, **changes})
 
 
+@pytest.mark.parametrize('model, d, kept', [
+    ('plumb_bob', (-0.03, 0.03, 0, 0, -0.01, 0, 0, 0), (-0.03, 0.03, 0, 0, -0.01)),
+    ('plumb_bob', (-0.03, 0.03, 0, 0, 0, 0, 0, 0), (-0.03, 0.03)),
+    ('plumb bob', (0.0,) * 12, ()), ('Plumb-Bob', (0.1,) * 5, (0.1,) * 5),
+    ('equidistant', (-0.03, 0.01, 0, 0, 0), (-0.03, 0.01)),
+    ('equidistant', (-0.03, 0.01, 0.1, 0.2) + (0,) * 4, (-0.03, 0.01, 0.1, 0.2)),
+    ('rational_polynomial', (0.1,) * 8 + (0.0,) * 7, (0.1,) * 8),
+    ('none', (), ()), ('pinhole', (0.0,) * 5, ()), ('', (0.0,) * 5, ())])
+def test_zeros_that_a_model_does_not_have_change_nothing(model, d, kept):
+    camera = camera_model(make_info(distortion_model=model, d=d), HEIGHT, WIDTH)
+    size = 4 if model == 'equidistant' else 8
+    assert camera.model == {'equidistant': model, 'rational_polynomial': model}.get(
+        model, 'plumb_bob')
+    assert camera.distortion == (*kept, *[0.0] * (size - len(kept)))
+
+
 @pytest.mark.parametrize('changes, said', [
+    ({'d': (-0.03, 0.03, 0, 0, -0.01, 0, 0, 0.1)}, '8 coefficients in D, expected 4 or 5'),
+    ({'distortion_model': 'equidistant', 'd': (0.1,) * 5}, '5 coefficients in D, expected 4 for'),
+    ({'distortion_model': 'pinhole', 'd': (0.1,) * 5}, "model 'pinhole', expected one of"),
     ({'k': (0.0,) * 9}, 'K of camera_info has no focal length .* calibrate it'),
     ({'k': (float('nan'),) * 9}, 'no focal length'),
     ({'height': 480}, 'images of 1280x480, the image has 1280x720'),

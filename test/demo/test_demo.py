@@ -72,6 +72,27 @@ def test_folder_without_ground_truth(tmp_path, tiny_weights):
 
 
 @pytest.mark.process
+def test_each_picture_gets_its_mask_and_an_overlay(tmp_path, tiny_weights):
+    # Far faster than they can be segmented: the next one waits for the mask of the last.
+    (tmp_path / 'images').mkdir()
+    names = [f'frame{i}.jpg' for i in range(12)]
+    for i, name in enumerate(names):
+        cv2.imwrite(str(tmp_path / 'images' / name), picture(i, (480, 640)))
+        (tmp_path / 'images' / f'._{name}').write_bytes(b'\0\5\x16\7' * 25)
+    cv2.imwrite(str(tmp_path / 'images' / 'frame3.png'), picture(3))
+    code, _, err = run_demo(tmp_path, '--images', tmp_path / 'images', '--hz', 1000, '--weights',
+                            tiny_weights, '--engine', 'torch')
+    assert code == 0, err
+    report = json.loads((tmp_path / 'out' / 'report.json').read_text())
+    assert (report['frames_sent'], report['frames_masked']) == (13, 13)
+    overlays = {p.name for p in (tmp_path / 'out' / 'overlays').iterdir()}
+    assert overlays == {*names, 'frame3.jpg.jpg', 'frame3.png.jpg'} - {'frame3.jpg'}
+    assert cv2.imread(str(tmp_path / 'out' / 'overlays' / 'frame10.jpg')).shape == (480, 640, 3)
+    # Its own output is kept when it is made again.
+    demo.check_output(tmp_path / 'out')
+
+
+@pytest.mark.process
 @pytest.mark.parametrize(('arguments', 'code', 'words'), [
     (['--bag', '{tmp}/nothing'], 1, 'demo: There is no bag at'),
     (['--bag', '{bag}', '--image-topic', '/front'], 1, r'demo: The bag has no images on /front'),

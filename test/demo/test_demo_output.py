@@ -91,7 +91,8 @@ def test_scores(tmp_path):
     assert (scores['dice'], scores['miou'], scores['iou']['blue_cone']) == (1.0, 1.0, 1.0)
     assert scores['iou']['yellow_cone'] is None
     wrong = score(recorded(tmp_path, source, [as_mask(i) * 2 for i in range(4)]))
-    assert (wrong['dice'], wrong['miou'], wrong['iou']['yellow_cone']) == (1.0, 0.0, 0.0)
+    assert (wrong['dice'], wrong['miou'], wrong['iou']['blue_cone']) == (1.0, 0.0, 0.0)
+    assert wrong['iou']['yellow_cone'] is None  # not in the truth: mIoU leaves it out, too
     shifted = score(recorded(tmp_path, source, [as_mask(i + 5) for i in range(4)]))
     assert shifted['dice'] == pytest.approx(0.5)
     # A dropped frame does not count, and the others keep their own truth.

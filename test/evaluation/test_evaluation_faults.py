@@ -42,8 +42,8 @@ def whole(folder):
 
 
 @pytest.mark.parametrize(('make', 'arguments', 'words'), [
-    (truncated('sqlite3'), [], 'ros2 bag reindex'),
-    (truncated('mcap'), [], 'ros2 bag reindex'),
+    (truncated('sqlite3'), [], '.recover'),
+    (truncated('mcap'), [], 'mcap recover'),
     (without_metadata, [], 'it has no metadata.yaml'),
     (spoilt_metadata, [], "'brotli' is not supported"),
     (whole, ['--image-topic', '/front'], 'image topics in it: /camera/image_raw/compressed'),

@@ -23,19 +23,19 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # what tests share
 import cv2  # noqa: E402
 from eunet_ros import parameters  # noqa: E402
 from eunet_ros.bags import frame_source  # noqa: E402
-from eunet_ros.bags import reader as bags
+from eunet_ros.bags import reader as bags  # noqa: E402
 from eunet_ros.bags.mask_store import MaskReader, MaskWriter  # noqa: E402
 from eunet_ros.model.common import (  # noqa: E402
     classes as class_files,
 )
-from eunet_ros.model.common import (
+from eunet_ros.model.common import (  # noqa: E402
     cone_annotations,
     image_header,
     supervisely,
 )
 from eunet_ros.model.engines.cache import EngineCache  # noqa: E402
 from eunet_ros.training import config  # noqa: E402
-from eunet_ros.training.data import coco, fsoco  # noqa: E402
+from eunet_ros.training.data import coco  # noqa: E402
 import message_targets  # noqa: E402
 import numpy as np  # noqa: E402
 
@@ -51,7 +51,7 @@ def _folder() -> Path:
 
 def lower_limits() -> None:
     """Check the same at smaller sizes: else most of the time goes into clearing memory."""
-    for module in (image_header, supervisely, cone_annotations, fsoco):
+    for module in (image_header, supervisely, cone_annotations):
         module.MAX_PIXELS = 2 ** 20
 
 

@@ -18,35 +18,9 @@ from eunet_ros.images.conversions import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from image_making import compressed, encode, image, mosaic_of, padded, ramp, yuv_to_bgr
 import numpy as np
 import pytest
-
-
-def image(encoding, height, width, step, data, bigendian=0):
-    return SimpleNamespace(
-        header='h', encoding=encoding, height=height, width=width, step=step, data=data,
-        is_bigendian=bigendian)
-
-
-def padded(pixels, pad, encoding, bigendian=0):
-    """Make an image of a (H, W[, C]) array with pad bytes of rubbish after each row."""
-    rows = pixels.reshape(len(pixels), -1).view(np.uint8)  # (H, bytes)
-    rows = np.pad(rows, ((0, 0), (0, pad)), constant_values=0xEE)
-    height, width = pixels.shape[:2]
-    return image(encoding, height, width, rows.shape[1], array.array('B', rows.tobytes()),
-                 bigendian)
-
-
-def compressed(data, name='jpeg'):
-    return SimpleNamespace(header='h', format=name, data=data)
-
-
-def ramp(*shape):
-    """Make a smooth picture, which JPEG and demosaicing keep."""
-    y, x = np.mgrid[:shape[0], :shape[1]]
-    planes = [40 + 3 * x + y, 90 + 2 * y, 200 - 2 * x - y]
-    return np.stack(planes, -1).astype(np.uint8)  # (H, W, 3)
-
 
 BGR = np.array([[[10, 20, 30], [40, 50, 60]], [[70, 80, 90], [0, 128, 255]]], np.uint8)
 GREY = np.array([[0, 7, 255], [1, 2, 3]], np.uint8)
@@ -95,21 +69,12 @@ def test_16_bit_is_scaled_by_255_65535(encoding, stored, expected, bigendian, pa
 def test_bayer_has_the_right_colours(pattern, bits, pad):
     # ROS: the letters are the pixels of row 0, then of row 1.
     picture = ramp(12, 16)
-    mosaic = np.empty((12, 16), np.uint8)
-    for letter, (y, x) in zip(pattern, [(0, 0), (0, 1), (1, 0), (1, 1)], strict=True):
-        mosaic[y::2, x::2] = picture[y::2, x::2, 'bgr'.index(letter)]
+    mosaic = mosaic_of(picture, pattern)
     if bits == 16:
         mosaic = mosaic.astype('<u2') * 257
     got = image_to_bgr(padded(mosaic, pad, f'bayer_{pattern}{bits}'))
     # A ramp is interpolated exactly but for rounding; OpenCV repeats the outermost pixels.
     np.testing.assert_allclose(got[1:-1, 1:-1].astype(int), picture[1:-1, 1:-1], atol=1)
-
-
-def yuv_to_bgr(y, u, v):
-    """Convert by the definition of BT.601 with limited range."""
-    luma, cb, cr = 255 / 219 * (y - 16), 255 / 112 * (u - 128), 255 / 112 * (v - 128)
-    green = luma - 0.886 * 0.114 / 0.587 * cb - 0.701 * 0.299 / 0.587 * cr
-    return np.clip([luma + 0.886 * cb, green, luma + 0.701 * cr], 0, 255)
 
 
 @pytest.mark.parametrize(('encoding', 'order'), [
@@ -161,11 +126,18 @@ def test_last_row_may_lack_its_padding():
     ({'data': 'text'}, 'found str'),
     ({'data': [256] * 12}, 'found list'),
     ({'data': np.zeros(12, np.int8)}, 'array of int8'),
-    ({'encoding': 'BGR8'}, "'BGR8'"),
+    ({'encoding': 'BGR88'}, "'BGR88', did you mean bgr8"),
+    ({'encoding': 'gray8'}, 'did you mean mono8'),
+    ({'encoding': 'rgb'}, "'rgb', did you mean rgb8"),
+    ({'encoding': 'bayer-rggb8'}, 'did you mean bayer_rggb8'),
     ({'encoding': ''}, "''"),
-    ({'encoding': '32FC1', 'step': 8, 'data': bytes(16)}, "'32FC1'.*bgr8, .*mono16"),
-    ({'encoding': '16UC1', 'data': bytes(12)}, "'16UC1'"),
-    ({'encoding': 'nv21'}, "'nv21'"),
+    ({'encoding': '32FC1', 'step': 8, 'data': bytes(16)}, "'32FC1'(?!, did).*bgr8, .*mono16"),
+    ({'encoding': '16UC1', 'data': bytes(12)}, "'16UC1'(?!, did)"),
+    ({'encoding': 'nv21', 'step': 1}, 'at least 2 bytes.*nv21.*found 1'),
+    ({'encoding': 'nv12', 'step': 2}, 'expected 6 bytes.*found 12'),
+    ({'encoding': 'nv12', 'width': 3, 'step': 3}, 'even width and height.*found 3x2'),
+    ({'encoding': 'i420', 'height': 3, 'step': 4}, 'even width and height.*found 2x3'),
+    ({'encoding': 'nv24', 'step': 4, 'data': bytes(19)}, 'expected 24 bytes.*found 19'),
     ({'encoding': 'yuv422', 'width': 1}, 'even width for encoding yuv422, found 1x2'),
     ({'encoding': 'bayer_rggb8'}, 'at least 4 .*found 2x2'),
     ({'encoding': 'bayer_rggb16', 'width': 5, 'height': 4}, 'even width and height.*found 5x4'),
@@ -182,16 +154,16 @@ def test_other_encodings_go_to_cv_bridge(monkeypatch):
     answer = {'array': BGR}
     bridge = SimpleNamespace(imgmsg_to_cv2=lambda msg, encoding: answer[encoding and 'array'])
     monkeypatch.setitem(sys.modules, 'cv_bridge', SimpleNamespace(CvBridge=lambda: bridge))
-    msg = image('nv21', 2, 2, 2, bytes(6))
+    msg = image('xyz9', 2, 2, 2, bytes(6))
     assert image_to_bgr(msg) is BGR
     answer['array'] = GREY
-    with pytest.raises(ConversionError, match=r"\(2, 2, 3\).*'nv21'.*\(2, 3\)"):
+    with pytest.raises(ConversionError, match=r"\(2, 2, 3\).*'xyz9'.*\(2, 3\)"):
         image_to_bgr(msg)
     answer.clear()
-    with pytest.raises(ConversionError, match=r"'nv21', which cv_bridge cannot.*KeyError"):
+    with pytest.raises(ConversionError, match=r"'xyz9', which cv_bridge cannot.*KeyError"):
         image_to_bgr(msg)
     monkeypatch.setitem(sys.modules, 'cv_bridge', None)
-    with pytest.raises(ConversionError, match=r"'nv21'.*bgr8.*install ros-<distro>-cv-bridge"):
+    with pytest.raises(ConversionError, match=r"'xyz9'.*bgr8.*install ros-<distro>-cv-bridge"):
         image_to_bgr(msg)
 
 
@@ -207,10 +179,6 @@ def test_mask_is_a_view(encoding):
 def test_mask_must_be_one_channel():
     with pytest.raises(ConversionError, match=r"mono8.*found 'bgr8'"):
         image_to_mask(padded(BGR, 0, 'bgr8'))
-
-
-def encode(extension, picture, *options):
-    return cv2.imencode(extension, picture, list(options))[1].tobytes()
 
 
 RAMP = ramp(24, 32)

@@ -8,8 +8,9 @@ import subprocess
 import sys
 import time
 
-from bag_making import make_bag, START
+from bag_making import make_bag, picture, START
 from conftest import Driver
+import cv2
 from eunet_ros.bags.mask_store import MaskReader, MASKS_FILE
 from eunet_ros.images.conversions import compressed_to_bgr, fill_image
 import numpy as np
@@ -50,6 +51,29 @@ def listener(ros):
     listening = node.Node('listener')
     yield listening
     listening.destroy_node()
+
+
+def test_an_image_waits_for_the_mask_of_the_one_before(listener, tmp_path):
+    for i in range(4):
+        cv2.imwrite(str(tmp_path / f'{i}.png'), picture(i))
+    masks = listener.create_publisher(sensor.Image, '/eunet/mask', 10)
+    images = []
+    listener.create_subscription(sensor.CompressedImage, '/cam/compressed', images.append, 10)
+    driver = Driver(listener)
+    player = start('player', '--images', tmp_path, '--publish-as', '/cam', '--restamp', '--hz',
+                   1000, '--log', '-', '--wait-for-mask', '/eunet/mask', '--delay', 1)
+    answered = []
+    try:
+        driver.until(masks.get_subscription_count, 'the player as listener of masks')
+        for count in range(1, 5):
+            driver.until(lambda n=count: len(images) >= n, f'image {count}')
+            answered.append(time.time_ns())
+            masks.publish(sensor.Image(header=images[count - 1].header))
+    finally:
+        code, log, err = end(player)
+    assert code == 0, err
+    assert len(log) == 4
+    assert all(line['at'] >= at for line, at in zip(log[1:], answered))
 
 
 @pytest.mark.parametrize('reliability', ['BEST_EFFORT', 'RELIABLE'])

@@ -110,11 +110,63 @@ def test_things_and_stuff(panoptic):
 
 def test_missing_panoptic_data_is_a_sentence(panoptic):
     (panoptic / 'annotations/panoptic_train2017/a.png').unlink()
-    with pytest.raises(DataError, match=r'Cannot read the image .*a\.png'):
+    with pytest.raises(DataError, match=r'lists the image a\.png, .* in .*panoptic_train2017'):
         CocoImages(panoptic, 'train', (32, 48), annotations='panoptic')[0]
     (panoptic / 'annotations/panoptic_val2017.json').unlink()
     with pytest.raises(DataError, match='get panoptic_annotations_trainval2017'):
         CocoImages(panoptic, 'val', (32, 48), annotations='panoptic')
+
+
+def changed(root, change, part='train2017'):
+    """Apply change(content) to the instances of a part."""
+    path = root / 'annotations' / f'instances_{part}.json'
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize('mask', [[], [[]], None, {}, 'left out'])
+def test_objects_without_a_mask_are_passed_over_and_counted(coco, mask):
+    def change(content):
+        row = content['annotations'][0]
+        if mask == 'left out':
+            del row['segmentation']
+        else:
+            row['segmentation'] = mask
+    changed(coco, change)
+    images = CocoImages(coco, 'train', (32, 48))
+    assert images.without_mask == 1
+    ids = images[0][..., 3]
+    assert ids[5, 5] == 0 and ids[14, 14] == 1
+
+
+@pytest.mark.parametrize(('change', 'said'), [
+    ({'segmentation': [[1, 2, 3, 4]]}, 'a polygon of 4 numbers, expected x and y of three'),
+    ({'segmentation': [[1, 2, 3, 4, 5, 6, 7]]}, 'a polygon of 7 numbers'),
+    ({'segmentation': [['a'] * 6]}, 'neither polygons nor run lengths'),
+    ({'segmentation': 'text'}, 'neither polygons nor run lengths'),
+    ({'segmentation': [[1, 2, float('nan'), 4, 5, 6]]}, 'not finite'),
+    ({'segmentation': {'size': [9, 9], 'counts': [81]}}, r'size \[9, 9\], the image has \[32, 48'),
+    ({'segmentation': {'size': [32, 48]}}, 'has no counts'),
+    ({'category_id': 7}, 'the category 7, which is not listed'),
+    ({'image_id': '1'}, "of image '1', a text, where the image has 1")])
+def test_what_cannot_be_used_is_told_at_once(coco, change, said):
+    changed(coco, lambda content: content['annotations'][1].update(change))
+    with pytest.raises(DataError, match=rf'instances_train2017.json .*annotation 1 .*{said}'):
+        CocoImages(coco, 'train', (32, 48))
+
+
+def test_images_that_are_not_there_are_told_at_once(coco):
+    (coco / 'train2017' / 'b.jpg').unlink()
+    with pytest.raises(DataError, match=r'lists the image b.jpg, which is not in .*train2017'):
+        CocoImages(coco, 'train', (32, 48))
+
+
+def test_a_category_of_a_segment_that_is_not_listed(panoptic):
+    path = panoptic / 'annotations/panoptic_train2017.json'
+    path.write_text(path.read_text().replace('"category_id": 187', '"category_id": 188'))
+    with pytest.raises(DataError, match=r'a.jpg has the category 188, which is not listed'):
+        CocoImages(panoptic, 'train', (32, 48), annotations='panoptic')
 
 
 @pytest.mark.parametrize('spoil, said', [

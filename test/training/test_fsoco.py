@@ -233,6 +233,29 @@ def test_halves_are_left_out_and_listed(tmp_path):
     assert project.shapes == {'seg_blue_cone': 'bitmap', 'blue_cone': 'rectangle'}
 
 
+def test_datasets_in_a_dataset_are_found(tmp_path):
+    meta(tmp_path)
+    folders = ['day1', 'day1/datasets/morning', 'day1/datasets/evening/datasets/late', 'a/b/c/d']
+    for folder in folders:
+        add(tmp_path, [cone()], folder)
+    (tmp_path / 'day1' / 'again').symlink_to(tmp_path)  # round in a circle
+    found = FsocoProject(tmp_path).samples
+    assert sorted(s.name for s in found) == sorted(f'{f}/amz_00001.png' for f in folders)
+
+
+def test_what_systems_leave_beside_files_is_passed_over(tmp_path):
+    add(meta(tmp_path), [cone()])
+    for folder in ('__MACOSX/team', 'team'):
+        for part in ('img/._amz_00001.png', 'ann/._amz_00001.png.json', 'img/Thumbs.db',
+                     'img/.DS_Store'):
+            (tmp_path / folder / part).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / folder / part).write_bytes(b'\0\5\x16\7' * 25)
+    add(tmp_path, [cone()], '__MACOSX/other')
+    project = FsocoProject(tmp_path)
+    assert [s.name for s in project.samples] == ['team/amz_00001.png']
+    assert project.without_annotation == project.without_image == ()
+
+
 @pytest.mark.parametrize('name, source', [
     ('amz_00825.png', 'amz'), ('AMZ_1.png', 'amz'), ('cam00_00001.png', 'cam00'),
     ('tuw_left_2020-08-01_7.png', 'tuw'), ('00001361_skid-pad.png', 'skid-pad'),

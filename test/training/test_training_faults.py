@@ -68,7 +68,7 @@ def test_broken_images_are_left_out_and_counted(tmp_path, cache, broken):
 
 
 @pytest.mark.parametrize('options, said', [
-    ({'data': '{tmp}/missing'}, 'missing does not exist'),
+    ({'data': '{tmp}/missing'}, 'does not exist. Download the segmentation part of FSOCO'),
     ({'weights': '{tmp}/w.safetensors'}, 'There is no weights file'),
     ({'split': '{tmp}/none.json', 'data': '{project}'}, 'none.json'),
     ({'on_error': 'ignore'}, "on_error must be .* found 'ignore'"),

@@ -13,6 +13,8 @@ import colorsys
 from contextlib import redirect_stdout
 import io
 import json
+import math
+import os
 from pathlib import Path
 from typing import Any
 import zlib
@@ -95,9 +97,18 @@ def _panoptic_mask(png: np.ndarray, segments: list[dict[str, Any]],
     return out
 
 
+def _number(text: str) -> int | None:
+    return int(text) if text.strip().isdecimal() else None
+
+
 def _instances(root: Path, part: str) -> tuple[list[dict[str, Any]], dict, dict]:
     """Return the rows of images, their annotations by id, and the categories."""
     coco = _open(root, part)
+    path = root / 'annotations' / f'instances_{PARTS[part]}.json'
+    _refuse(path, [f'annotation {a.get("id")} is of image {a["image_id"]!r}, a text, where the '
+                   f'image has {image!r}' for a in coco.dataset['annotations']
+                   if isinstance(a['image_id'], str) and a['image_id'] not in coco.imgs
+                   and (image := _number(a['image_id'])) in coco.imgs])
     return [coco.imgs[i] for i in sorted(coco.imgs)], coco.imgToAnns, coco.cats
 
 
@@ -116,6 +127,47 @@ def _panoptic(root: Path, part: str) -> tuple[list[dict[str, Any]], dict, dict]:
         raise DataError(f'Cannot read {path}: {one_line(error)}; download it again.') from error
 
 
+def _fault(row: dict[str, Any], size: tuple[int, int], ids: dict[int, int]) -> str:
+    """Return what is wrong with an instance's annotation that has a mask, '' for nothing."""
+    if row.get('category_id') not in ids:
+        return f'has the category {row.get("category_id")!r}, which is not listed'
+    shape = row['segmentation']
+    if isinstance(shape, dict):
+        if list(shape.get('size') or ()) != list(size):
+            return f'has run lengths of size {shape.get("size")}, the image has {list(size)}'
+        return '' if isinstance(shape.get('counts'), (list, str)) else 'has no counts'
+    for polygon in shape if isinstance(shape, list) else [None]:
+        try:
+            if len(polygon) < 6 or len(polygon) % 2:
+                return (f'has a polygon of {len(polygon)} numbers, expected x and y of three '
+                        'points or more')
+            if not math.isfinite(sum(polygon)):
+                return 'has a polygon with numbers that are not finite'
+        except TypeError:
+            return 'has a mask that is neither polygons nor run lengths'
+    return ''
+
+
+def _has_mask(row: dict[str, Any]) -> bool:
+    """Return whether an instance has a mask; tools for boxes write an empty one, or none."""
+    shape = row.get('segmentation')
+    return bool(any(shape) if isinstance(shape, list) else shape)
+
+
+def _refuse(path: Path, faults: list[str]) -> None:
+    """Raise DataError for the first of the faults, with their number."""
+    if faults:
+        more = f' ({len(faults) - 1} more are like it)' if len(faults) > 1 else ''
+        raise DataError(f'{path} cannot be used: {faults[0]}{more}; correct or remove it.')
+
+
+def _check_files(path: Path, folder: Path, names: list[str]) -> None:
+    """Raise DataError where images that a file lists are not there."""
+    there = set(os.listdir(folder))  # one look, not one for each of 118,000
+    _refuse(path, [f'it lists the image {name}, which is not in {folder}' for name in names
+                   if name not in there and not (folder / name).is_file()])
+
+
 class CocoImages:
     """
     Images of a part, decoded when they are asked for: item i is (H, W, 4) uint8, BGR and ids.
@@ -124,7 +176,8 @@ class CocoImages:
     their aspect ratio kept; what is padded has the id 255. binary: every thing is class 1, the
     union of all instances; else the classes are COCO's: 80 of 'instances', 133 of 'panoptic'.
     limit: how many images, 0 for all, spread over the part. Images without instances stay: they
-    are background. Raises DataError.
+    are background. without_mask: how many objects are passed over, as they are boxes only. Raises
+    DataError, naming file and annotation, for what cannot be used.
     """
 
     def __init__(self, root: str | Path, part: str, size: tuple[int, int], binary: bool = True,
@@ -138,6 +191,7 @@ class CocoImages:
             rows = [rows[i * len(rows) // limit] for i in range(limit)]
         if not rows:
             raise DataError(f'COCO in {root} lists no image in {PARTS[part]}: {_HOW}.')
+        listed = root / 'annotations' / f'{annotations}_{PARTS[part]}.json'
         order = sorted(categories)
         self.ids = {category: i for i, category in enumerate(order, 1)}
         keys = ('segmentation', 'category_id', 'iscrowd', 'id')
@@ -145,12 +199,32 @@ class CocoImages:
             if binary:  # stuff is background
                 self.ids = {c: int(categories[c].get('isthing', 1)) for c in order}
             self.classes = _classes([categories[c]['name'] for c in order], binary)
+            names = [str(row['file_name']) for row in rows]
+            _check_files(listed, self.folder, names)
+            if self.segments:
+                _check_files(listed, self.segments,
+                             [str(Path(name).with_suffix('.png')) for name in names])
+            faults, self.without_mask = [], 0
+            for row in rows:
+                given, shape = objects[row['id']], (row['height'], row['width'])
+                kept = given if panoptic else [a for a in given if _has_mask(a)]
+                self.without_mask += len(given) - len(kept)
+                objects[row['id']] = kept
+                for a in kept:
+                    fault = '' if panoptic else _fault(a, shape, self.ids)
+                    if panoptic and a['category_id'] not in self.ids:
+                        fault = f'has the category {a["category_id"]!r}, which is not listed'
+                    if fault:
+                        faults.append(f'annotation {a.get("id")} of {row["file_name"]} {fault}')
+            _refuse(listed, faults)
             # Only what is needed goes to the processes that load.
             self.rows = [
                 (row['file_name'], (row['height'], row['width']), zlib.compress(json.dumps([
                     {k: a[k] for k in keys if k in a} for a in objects[row['id']]]).encode()))
                 for row in rows]
-        except (KeyError, TypeError, ValueError) as error:
+        except DataError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f'The {annotations} of COCO in {root} lack something: '
                             f'{one_line(error)}; download them again.') from error
 

@@ -4,8 +4,9 @@
 FSOCO's segmentation images, read from a Supervisely export that the user has downloaded.
 
 meta.json stands in the root; images and annotations in <team>/img and <team>/ann, in
-<project>/<dataset>/img and ann, or in img and ann (images and segmentation in FSOCO's sample of
-ten images) of the root itself. An annotation is named <image file name>.json or <stem>.json.
+<project>/<dataset>/img and ann or deeper, as nested datasets are, or in img and ann (images and
+segmentation in FSOCO's sample of ten images) of the root itself. An annotation is named
+<image file name>.json or <stem>.json.
 """
 from __future__ import annotations
 
@@ -15,20 +16,19 @@ import os
 from pathlib import Path
 import re
 
-import cv2
 from eunet_ros.model.common.classes import ClassTable
 from eunet_ros.model.common.cone_annotations import BORDER, paint_mask, read_annotation
-from eunet_ros.model.common.errors import one_line
-from eunet_ros.model.common.image_header import fits, MAX_PIXELS, read_header
+from eunet_ros.model.common.files import is_hidden
+from eunet_ros.model.common.pictures import read_picture
 from eunet_ros.model.common.supervisely import DataError, read_json
 import numpy as np
 
 TAGS = ('truncated', 'knocked_over', 'sticker_band_removed')
 _FOLDERS = (('img', 'ann'), ('images', 'segmentation'))
 _IMAGES = {'.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff'}
-_HOW = ('FSOCO may not be passed on: request it at fsoco-dataset.com, download the segmentation '
-        'export (Supervisely format), unpack it and name the folder that holds meta.json and one '
-        'folder with img and ann per team with --data')
+_HOW = ('Download the segmentation part of FSOCO (4 GB, 1,517 images, Supervisely format) from '
+        'fsoco-dataset.com, which asks for no contribution, unpack it and name the folder that '
+        'holds meta.json and one folder with img and ann per team with --data')
 _DARK = 16         # of 255: black after JPEG
 _DARK_SHARE = 0.6  # of each side: the rest is left for logos
 
@@ -68,8 +68,8 @@ def _names(folder: Path, want_folders: bool) -> list[str]:
     """Return the names of folders or files in a folder, sorted, without hidden ones."""
     try:
         with os.scandir(folder) as entries:
-            return sorted(e.name for e in entries if not e.name.startswith('.')
-                          and (e.is_dir() if want_folders else not e.is_dir()))
+            return sorted(e.name for e in entries
+                          if e.is_dir() == want_folders and not is_hidden(e.name))
     except OSError as error:
         raise DataError(f'Cannot list the folder {folder}: {error.strerror}.') from error
 
@@ -100,15 +100,16 @@ class FsocoProject:
         self.samples: tuple[Sample, ...] = tuple(sorted(samples, key=lambda s: s.name))
 
     def _folders(self) -> Iterator[tuple[Path, str]]:
-        """Yield the folders that may hold img and ann, down to two levels, and their names."""
+        """Yield the folders that may hold img and ann, and their names; datasets may be nested."""
         pairs = {name for pair in _FOLDERS for name in pair}
-        yield self.root, ''
-        for team in _names(self.root, True):
-            if team not in pairs:
-                yield self.root / team, team
-                for part in _names(self.root / team, True):
-                    if part not in pairs:
-                        yield self.root / team / part, f'{team}/{part}'
+        waiting, seen = [(self.root, '')], set()
+        for folder, prefix in waiting:
+            if folder.resolve() in seen:  # a link that leads round in a circle
+                continue
+            seen.add(folder.resolve())
+            yield folder, prefix
+            waiting += [(folder / name, f'{prefix}/{name}'.strip('/'))
+                        for name in _names(folder, True) if name not in pairs]
 
     def _list(self, folder: Path, prefix: str) -> Iterator[Sample]:
         for images, truths in _FOLDERS:
@@ -161,20 +162,7 @@ def read_image(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
 
     size: (h, w) that its annotation says.
     """
-    try:
-        data = np.fromfile(path, np.uint8)
-        header = read_header(data)
-        if header and header[0] and not fits(*header[0]):
-            raise DataError(f'{path} says that it has {header[0][0]}x{header[0][1]} pixels, '
-                            f'expected up to {MAX_PIXELS}; download it again.')
-        if header and not header[1]:
-            raise DataError(f'{path} is damaged or cut short; download it again.')
-        data = data[:header[1]] if header else data
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except (OSError, cv2.error) as error:
-        raise DataError(f'Cannot read the image {path}: {one_line(error)}.') from error
-    if image is None:
-        raise DataError(f'{path} is not an image that can be read; download it again.')
+    image = read_picture(path)
     if size and image.shape[:2] != size:
         raise DataError(f'{path} has {image.shape[0]}x{image.shape[1]} pixels (height x width) '
                         f'but its annotation says {size[0]}x{size[1]}: download both again.')

@@ -20,7 +20,7 @@ class TrainingSets:
     Images as (count, H, W, 4) uint8 BGR and class ids, and what a checkpoint says of them.
 
     train, validation: arrays, or what is indexed like them. split: of a project; None where
-    scenes are rendered.
+    scenes are rendered. left_out: a sentence of each kind of data that is not used.
     """
 
     train: Any
@@ -28,6 +28,7 @@ class TrainingSets:
     classes: ClassTable
     description: dict[str, Any]
     split: Split | None = None
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def result_lines(report: dict[str, Any], folder: Path) -> list[str]:
 
 def bag_notes(bag: dict[str, Any]) -> list[str]:
     """Return a sentence of each thing that is amiss in a bag."""
-    label, notes = bag['label'], []
+    label, notes = bag['label'], [bag['warning']] if bag.get('warning') else []
     for key, words in (
             ('images_lost_in_recording', 'images are missing between the stamps'),
             ('recorded_late', 'images were recorded more than half a second after their stamp'),
@@ -92,6 +92,9 @@ def truth_notes(truth: dict[str, Any] | None) -> list[str]:
     if truth['files_without_stamp']:
         notes.append(f'{truth["files_without_stamp"]} files of the ground truth have no stamp in '
                      'their name')
+    if truth.get('only_ignored'):
+        notes.append('the ground truth has no cone, only 0 and 255, which means ignore: if 255 is '
+                     'where the cones are, write the id of their class instead')
     if not truth['frames_with_truth'] and truth['nearest_ms']:
         notes.append(f'the nearest mask is {truth["nearest_ms"]:g} ms away from its image in the '
                      'median: --truth-tolerance says how far is still the same')

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from eunet_ros.model.common.classes import ClassTable, cone_classes
-from eunet_ros.model.common.files import write_json
+from eunet_ros.model.common.files import visible, write_json
 
 PLAN_FILE = 'plan.json'
 FORMAT = 2  # of journals and of report.json; it counts up where a metric is defined differently
@@ -24,7 +24,8 @@ class BagPlan:
 
     label: unique among the bags. image_topic, msgtype: of the camera. recording: in mode
     RECORDED, the bag with the node's masks. content: what tells its files from others. mounting:
-    the node's parameters that say how its camera was mounted, where they are known.
+    the node's parameters that say how its camera was mounted, where they are known. warning: of
+    the bag, see `Bag`.
     """
 
     label: str
@@ -35,6 +36,7 @@ class BagPlan:
     content: str
     recording: str = ''
     mounting: dict[str, Any] = field(default_factory=dict)
+    warning: str = ''
 
 
 @dataclass
@@ -125,7 +127,7 @@ class Plan:
 
 def content_of(path: Path) -> str:
     """Return a hash of the names, sizes and times of change of a bag's files."""
-    files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+    files = [p for p in visible(path) if p.is_file()] if path.is_dir() else [path]
     told = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 

@@ -22,7 +22,7 @@ from eunet_ros.evaluation.run.journal import Follower, Journal, Row
 from eunet_ros.evaluation.run.plan import bag_files, BagFiles, Plan
 from eunet_ros.evaluation.run.positions import distances_of, Places, position_errors
 from eunet_ros.evaluation.run.process import run_worker, Say
-from eunet_ros.evaluation.scoring.truth import as_binary, nearest, open_truth, Truth
+from eunet_ros.evaluation.scoring.truth import as_binary, nearest, only_ignored, open_truth, Truth
 from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.common.metrics.cones import boxed_cones, cone_outcomes
 from eunet_ros.model.common.metrics.false_cones import find_false_cones
@@ -93,7 +93,8 @@ def find_truth(truth: Truth | None, stamp: int, size: tuple[int, int],
     """
     Return the truth of an image, None where there is none, and what is to be said of it.
 
-    That is what `near_truth` says, and n: why the truth cannot be used.
+    That is what `near_truth` says, n: why the truth cannot be used, and z: it has
+    pixels to ignore and no cone.
     """
     said = near_truth(truth, stamp, tolerance)
     if truth is None or 'ts' not in said:
@@ -103,8 +104,8 @@ def find_truth(truth: Truth | None, stamp: int, size: tuple[int, int],
         if found.shape != size:
             raise ValueError(f'expected a mask of {size[1]}x{size[0]} like the image, found '
                              f'{found.shape[1]}x{found.shape[0]}')
-        return found, said
-    except ValueError as error:
+        return found, {**said, 'z': 1} if only_ignored(found) else said
+    except (ValueError, OSError) as error:
         return None, {**said, 'n': str(error)}
 
 

@@ -168,6 +168,7 @@ class BagSummary:
     def __init__(self, plan: BagPlan) -> None:
         self.plan = plan
         self.frames = self.masked = self.back = self.unstamped = self.truths = 0
+        self.coneless = self.only_ignored = 0
         self.sizes: Counter[str] = Counter()
         self.errors, self.truth_errors, self.withheld = Sentences(), Sentences(), Sentences()
         self.truth_stamps: set[int] = set()
@@ -197,6 +198,8 @@ class BagSummary:
             self.truth_errors.add(row['n'])
         elif 'ts' in row:
             self.truths += 1
+            self.coneless += not any(row.get('tc', ())[1:])
+            self.only_ignored += row.get('z', 0)
         if 'ts' in row:
             self.truth_stamps.add(row['ts'])
         return self.monitor.lost - lost
@@ -214,6 +217,7 @@ class BagSummary:
             'images_lost_in_recording': self.monitor.lost,
             'recorded_late': self.monitor.late, 'stamps_going_back': self.back,
             'images_without_stamp': self.unstamped, 'sizes': dict(self.sizes),
+            'warning': self.plan.warning,
             'errors': self.errors.to_report(), 'positions_withheld': self.withheld.to_report(),
             'truth': None}
         if truth:
@@ -222,6 +226,7 @@ class BagSummary:
                 **truth, 'frames_with_truth': self.truths,
                 'frames_without_truth': self.frames - self.truths,
                 'masks_of_no_frame': max(0, truth['masks'] - len(self.truth_stamps)),
+                'only_ignored': self.coneless == self.truths and self.only_ignored > 0,
                 'nearest_ms': round(near[len(near) // 2] / 1e6, 3) if near else None,
                 'errors': self.truth_errors.to_report()}
         return report

@@ -19,11 +19,14 @@ import cv2
 from eunet_ros.bags.messages import COMPRESSED_IMAGE, deserialise, IMAGE, stamp_of
 from eunet_ros.bags.reader import Bag, BagError, find_ground_truth, Topic
 from eunet_ros.images.conversions import compressed_to_mask, image_to_mask
-from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
+from eunet_ros.images.id_images import as_stored
+from eunet_ros.model.common.classes import ClassTable, cone_classes, IGNORE_ID
 from eunet_ros.model.common.cone_annotations import BORDER, paint_mask, read_annotation
+from eunet_ros.model.common.files import visible
 from eunet_ros.model.common.supervisely import DataError
 import numpy as np
 
+_MOST_TOLD = 6
 _KEPT = 64         # messages that were passed over while another one was looked for
 _MASKS = ('.png', '.bmp', '.tif', '.tiff', '.pgm')
 _ANNOTATIONS = ('ann', 'segmentation')
@@ -69,6 +72,24 @@ def nearest(stamps: list[int], stamp: int) -> int | None:
     return min(stamps[max(0, at - 1):at + 1], key=lambda s: abs(s - stamp), default=None)
 
 
+def check_ids(mask: np.ndarray, classes: ClassTable) -> np.ndarray:
+    """Return a mask as it is; raises TruthError where it holds ids that no class has."""
+    names = len(classes.names)
+    if not ((mask < names) | (mask == IGNORE_ID)).all():
+        found = [i for i in np.unique(mask).tolist() if i >= names and i != IGNORE_ID]
+        raise TruthError(
+            f'expected class ids, 0 to {names - 1} and {IGNORE_ID} for pixels to ignore, found '
+            f'{", ".join(map(str, found[:_MOST_TOLD]))}{" …" if len(found) > _MOST_TOLD else ""}: '
+            "write the ids of the weights' classes")
+    return mask
+
+
+def only_ignored(mask: np.ndarray) -> bool:
+    """Return whether a mask has pixels to ignore, and all others are background."""
+    found = set(np.unique(mask).tolist())
+    return IGNORE_ID in found and found <= {0, IGNORE_ID}
+
+
 def as_binary(truth: np.ndarray) -> np.ndarray:
     """Make all cones one class, for weights that know no more."""
     return np.where(truth == IGNORE_ID, IGNORE_ID, truth > 0).astype(np.uint8)
@@ -77,9 +98,9 @@ def as_binary(truth: np.ndarray) -> np.ndarray:
 class TopicTruth:
     """The masks of a topic of a bag; only some are kept in memory. Raises BagError."""
 
-    def __init__(self, path: Path, topic: Topic) -> None:
+    def __init__(self, path: Path, topic: Topic, classes: ClassTable) -> None:
         self.source = f'topic {topic.name}'
-        self._topic = topic
+        self._topic, self._classes = topic, classes
         self._bag = Bag(path)
         self._times: dict[int, int] = {}
         self.broken = ''
@@ -100,7 +121,8 @@ class TopicTruth:
     def mask(self, stamp: int, size: tuple[int, int]) -> np.ndarray:
         """Return a mask; see Truth."""
         msg = deserialise(self._raw(stamp), self._topic.msgtype)
-        return compressed_to_mask(msg) if hasattr(msg, 'format') else image_to_mask(msg)
+        return check_ids(compressed_to_mask(msg) if hasattr(msg, 'format') else image_to_mask(msg),
+                         self._classes)
 
     def _raw(self, stamp: int) -> bytes:
         """Return the message of a stamp: read on, or back where the order of stamps is another."""
@@ -146,22 +168,32 @@ class _FileTruth:
 
 
 class FolderTruth(_FileTruth):
-    """Masks as pictures of class ids, one channel of 8 bits, named by their stamps."""
+    """
+    Masks as pictures of class ids, one channel of up to 8 bits, named by their stamps.
 
-    def __init__(self, folder: Path) -> None:
-        files = sorted(p for p in folder.iterdir() if p.suffix.lower() in _MASKS)
+    A PNG's palette stands for its numbers, not for its colours. classes: of the ids, by default
+    the shipped ones.
+    """
+
+    def __init__(self, folder: Path, classes: ClassTable | None = None) -> None:
+        files = [p for p in visible(folder) if p.suffix.lower() in _MASKS]
         super().__init__(f'masks of {folder}', files, folder, 'masks')
+        self._classes = classes or cone_classes()
 
     def mask(self, stamp: int, size: tuple[int, int]) -> np.ndarray:
         """Return a mask; see Truth."""
         path = self._files[stamp]
-        mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        data, factor = as_stored(np.fromfile(path, np.uint8))
+        mask = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
         if mask is None:
             raise TruthError(f'{path} is not an image that OpenCV can read.')
         if mask.dtype != np.uint8 or mask.ndim != 2:
             raise TruthError(f'{path}: expected class ids as one channel of 8 bits, found '
                              f'{mask.dtype} of shape {mask.shape}.')
-        return mask
+        try:
+            return check_ids(mask if factor == 1 else mask // factor, self._classes)
+        except TruthError as error:
+            raise TruthError(f'{path}: {error}') from None
 
 
 class ProjectTruth(_FileTruth):
@@ -172,7 +204,8 @@ class ProjectTruth(_FileTruth):
     """
 
     def __init__(self, root: Path, classes: ClassTable) -> None:
-        files = sorted(p for name in _ANNOTATIONS for p in root.rglob(f'{name}/*.json'))
+        files = [p for p in visible(root, True)
+                 if p.suffix == '.json' and p.parent.name in _ANNOTATIONS]
         super().__init__(f'Supervisely project {root}', files, root, 'annotations')
         self._classes = classes
 
@@ -218,9 +251,9 @@ def open_truth(spec: dict[str, Any], bag_path: Path, classes: ClassTable) -> Tru
             if not root.is_dir():
                 raise TruthError(f'There is no folder {root}: give a folder of masks named by '
                                  'stamps, or a Supervisely project.')
-            return FolderTruth(root)
+            return FolderTruth(root, classes)
         except (OSError, DataError) as error:
             raise TruthError(f'Ground truth in {root} cannot be used: {error}') from error
     with Bag(bag_path) as bag:
         topic = find_truth_topic(bag, spec.get('topic', ''))
-    return TopicTruth(bag_path, topic) if topic else None
+    return TopicTruth(bag_path, topic, classes) if topic else None

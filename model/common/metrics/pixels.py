@@ -65,12 +65,13 @@ def binary_iou(counts: np.ndarray) -> np.ndarray:
 
 def iou(counts: np.ndarray, num_classes: int) -> np.ndarray:
     """
-    Return TP / (TP + FP + FN) of each class, (..., num_classes); NaN for a class in neither.
+    Return TP / (TP + FP + FN) of each class, (..., num_classes); NaN for one not in the truth.
 
     counts: see `dice`; rows and columns from num_classes on are of no class.
     """
-    hits = np.diagonal(counts, axis1=-2, axis2=-1)
-    return ratio(hits, counts.sum(-2) + counts.sum(-1) - hits)[..., :num_classes]
+    hits, true = np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(-1)
+    values = ratio(hits, counts.sum(-2) + true - hits)
+    return np.where(true > 0, values, np.nan)[..., :num_classes]
 
 
 def miou(counts: np.ndarray, num_classes: int) -> np.ndarray:

@@ -19,9 +19,13 @@ def open_sets(config: TrainConfig) -> TrainingSets:
         CocoImages(config.data, part, (config.height, config.width), config.binary, limit,
                    config.coco_annotations)
         for part, limit in (('train', config.images), ('val', config.validation_images)))
+    parts = {'train': train, 'val': validation}
     return TrainingSets(train, validation, train.classes, {
-        'data': 'COCO 2017', 'binary': config.binary, 'train': {'images': len(train)},
-        'val': {'images': len(validation)}})
+        'data': 'COCO 2017', 'binary': config.binary,
+        **{name: {'images': len(part), 'objects without a mask': part.without_mask}
+           for name, part in parts.items()}}, left_out=tuple(
+        f'{part.without_mask} objects of {part.folder} have a box but no mask: passed over.'
+        for part in parts.values() if part.without_mask))
 
 
 def labelled_images(options: argparse.Namespace, classes: ClassTable,

@@ -51,8 +51,11 @@ def open_sets(config: TrainConfig) -> TrainingSets:
                        'sources': sorted({s.source for s in parts[name]})}
     description = {'data': 'an FSOCO project (Supervisely format)', 'split by': split.by,
                    'border': border, **notes}
-    return TrainingSets(*sets, BINARY_CLASSES if config.binary else cone_classes(), description,
-                        split)
+    classes = BINARY_CLASSES if config.binary else cone_classes()
+    return TrainingSets(*sets, classes, description, split, tuple(
+        f'{len(names)} {what}, such as {names[0]}: passed over.' for names, what in (
+            (project.without_annotation, 'images have no annotation'),
+            (project.without_image, 'annotations have no image')) if names))
 
 
 def labelled_images(options: argparse.Namespace, classes: ClassTable,
