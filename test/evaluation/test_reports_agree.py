@@ -34,6 +34,7 @@ def image_and_truth(seed):
     return scene.image, truth
 
 
+@pytest.mark.process
 def test_the_same_images_score_the_same_in_both_reports(tmp_path):
     items, messages = [], []
     for k, seed in enumerate((3, 5, 8, 12)):

@@ -82,6 +82,7 @@ def drive(folder, value=1, topic=False):
     return write_bag(folder / 'bag', rows)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(('value', 'words'), [
     (255, 'only 0 and 255, which means ignore'), (77, 'expected class ids.*found 77')])
 def test_masks_that_are_no_ids_fail(tmp_path, tiny_weights, value, words):
@@ -95,6 +96,7 @@ def test_masks_that_are_no_ids_fail(tmp_path, tiny_weights, value, words):
     assert report['frames_done'] == 2
 
 
+@pytest.mark.process
 def test_truth_of_no_image_fails_and_hidden_files_are_no_truth(tmp_path, tiny_weights):
     bag = drive(tmp_path)
     arguments = [bag, '--weights', tiny_weights, '--no-video', '--bag-topics', 'none']

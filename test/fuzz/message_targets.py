@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import cv2
 from eunet_ros.bags import messages as bag_messages
 from eunet_ros.images import conversions
+from eunet_ros.images.image_encodings import LAYOUTS
 from eunet_ros.ros import raw_images
 import numpy as np
 
@@ -39,7 +40,7 @@ def image(data: bytes) -> None:
 def images() -> list[bytes]:
     found = []
     for name in ('bgr8', 'mono8', 'rgba8', 'bayer_rggb8', 'yuv422', 'mono16', 'bayer_gbrg16'):
-        layout = conversions._LAYOUTS[name]
+        layout = LAYOUTS[name]
         step = 8 * layout.channels * layout.itemsize
         found.append(_HEAD.pack(4, 8, step, _ENCODINGS.index(name), 2) + bytes(range(4 * step)))
     return found

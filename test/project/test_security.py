@@ -185,9 +185,9 @@ def test_the_policy_names_what_the_node_uses():
     def names(kind, item, access):
         return {e.text.strip() for group in profiles['eunet'].findall(kind)
                 if group.get(access) == 'ALLOW' for e in group.findall(item)}
-    from eunet_ros.node import segmentation_node
+    from eunet_ros.node.outputs import OUTPUTS
     assert names('topics', 'topic', 'publish') >= {
-        *(f'~/{name}' for name in segmentation_node._OUTPUTS), '~/status', 'diagnostics'}
+        output.topic.removeprefix('/') for output in OUTPUTS.values()}
     assert names('topics', 'topic', 'subscribe') >= {
         'camera/image_raw', 'camera/image_raw/compressed', 'camera/camera_info'}
     assert names('services', 'service', 'reply') >= {

@@ -39,7 +39,7 @@ def scene(*cones, size=(60, 60)):
     ([[0, 1, 2]], [[0, 1, 1]], 1.0, 1.0, 0.5, 0.0, 0.25),      # a cone is a cone for Dice
     ([[0, 0, 1, 1]], [[0, 1, 1, 0]], 0.5, 1 / 3, 1 / 3, None, 1 / 3),
     ([[0, 0]], [[0, 0]], None, None, None, None, None),         # no cone anywhere
-    ([[0, 0]], [[0, 2]], 0.0, 0.0, None, 0.0, None),            # invented: no class in the truth
+    ([[0, 0]], [[0, 2]], 0.0, 0.0, None, None, None),           # invented: no class in the truth
     ([[1, 1]], [[0, 0]], 0.0, 0.0, 0.0, None, 0.0),
     ([[1, 1]], [[1, 1]], 1.0, 1.0, 1.0, None, 1.0),             # nothing but cones
     ([[1, 255, 255]], [[1, 2, 0]], 1.0, 1.0, 1.0, None, 1.0),   # 255 is ignored
