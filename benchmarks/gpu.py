@@ -270,8 +270,11 @@ def threads(run: Run) -> None:
 
 def tests(run: Run) -> None:
     """Run the tests of engines and devices."""
-    run.start('tests', '-m', 'pytest', '-q', '-rs', '-p', 'no:cacheprovider',
-              'test/test_device_engine.py', 'test/test_engines.py',
+    names = 'test_device_engine.py', 'test_engines.py'
+    found = [str(path) for name in names for path in (ROOT / 'test').rglob(name)]
+    if len(found) != len(names):
+        raise FileNotFoundError(f'Expected {" and ".join(names)} below test/, found {found}.')
+    run.start('tests', '-m', 'pytest', '-q', '-rs', '-p', 'no:cacheprovider', *found,
               *(['-k', 'labels or unknown_precision'] if run.dry else []))
 
 

@@ -149,7 +149,8 @@ class EngineGuard:
         if self._place or self._clock() - self._taken_at > _STEADY * self._better_pause:
             self._better_pause = 0.0  # no sign that the chosen engine fails again and again
         start, name = self._place + 1, self.engine.name
-        if isinstance(error, NotFiniteError) and self.engine.precision != _EXACT:
+        if (isinstance(error, NotFiniteError) and self.engine.precision != _EXACT
+                and name not in self._exact):
             self._exact.add(name)
             start = self._place
         self._take_first(start, f'{name}: {one_line(error)}')
