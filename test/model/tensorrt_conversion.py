@@ -16,7 +16,7 @@ it is, nor what it computes.
 TensorRT-RTX has no convolution in int8, TensorRT has: here it stops before the engine is built,
 with `bytes` 0 and `quantised`, how many tensors are rounded to int8.
 
-    tensorrt-python test/tensorrt_conversion.py --onnx network.onnx
+    tensorrt-python test/model/tensorrt_conversion.py --onnx network.onnx
 
 TensorRT's parser reads a file that export_onnx wrote, and the engine is built of that.
 """
