@@ -14,7 +14,8 @@ import numpy as np
 _ENCODINGS = (*conversions.SUPPORTED_ENCODINGS, '32FC1', '', 'rgb7', 'bayer_xxxx8')
 _FORMATS = ('jpeg', 'png', 'rgb8; jpeg compressed bgr8', 'bgr8; png compressed rgb8', '',
             '16UC1; compressedDepth png', 'bgr8; webp compressed bgr8',
-            'bayer_rggb8; png compressed ', 'bayer_gbrg16; png compressed ', 'nv12; png compressed ')
+            'bayer_rggb8; png compressed ', 'bayer_gbrg16; png compressed ',
+            'nv12; png compressed ')
 _HEAD = struct.Struct('<IIIBB')  # height, width, step, encoding, order and kind of data
 
 
