@@ -14,7 +14,9 @@ import numpy as np
 
 _ENCODINGS = (*conversions.SUPPORTED_ENCODINGS, '32FC1', '', 'rgb7', 'bayer_xxxx8')
 _FORMATS = ('jpeg', 'png', 'rgb8; jpeg compressed bgr8', 'bgr8; png compressed rgb8', '',
-            '16UC1; compressedDepth png', 'bgr8; webp compressed bgr8')
+            '16UC1; compressedDepth png', 'bgr8; webp compressed bgr8',
+            'bayer_rggb8; png compressed ', 'bayer_gbrg16; png compressed ',
+            'nv12; png compressed ')
 _HEAD = struct.Struct('<IIIBB')  # height, width, step, encoding, order and kind of data
 
 
@@ -43,6 +45,8 @@ def images() -> list[bytes]:
         layout = LAYOUTS[name]
         step = 8 * layout.channels * layout.itemsize
         found.append(_HEAD.pack(4, 8, step, _ENCODINGS.index(name), 2) + bytes(range(4 * step)))
+    for name, rows in (('nv12', 6), ('i420', 6), ('nv24', 12)):
+        found.append(_HEAD.pack(4, 8, 8, _ENCODINGS.index(name), 2) + bytes(range(8 * rows)))
     return found
 
 

@@ -98,7 +98,7 @@ def _panoptic_mask(png: np.ndarray, segments: list[dict[str, Any]],
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.strip().isdecimal() else None
+    return int(text) if text.isdecimal() and len(text) < 20 else None
 
 
 def _instances(root: Path, part: str) -> tuple[list[dict[str, Any]], dict, dict]:
@@ -106,7 +106,7 @@ def _instances(root: Path, part: str) -> tuple[list[dict[str, Any]], dict, dict]
     coco = _open(root, part)
     path = root / 'annotations' / f'instances_{PARTS[part]}.json'
     _refuse(path, [f'annotation {a.get("id")} is of image {a["image_id"]!r}, a text, where the '
-                   f'image has {image!r}' for a in coco.dataset['annotations']
+                   f'image has {image!r}' for a in coco.dataset.get('annotations', ())
                    if isinstance(a['image_id'], str) and a['image_id'] not in coco.imgs
                    and (image := _number(a['image_id'])) in coco.imgs])
     return [coco.imgs[i] for i in sorted(coco.imgs)], coco.imgToAnns, coco.cats
@@ -224,7 +224,7 @@ class CocoImages:
                 for row in rows]
         except DataError:
             raise
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f'The {annotations} of COCO in {root} lack something: '
                             f'{one_line(error)}; download them again.') from error
 
