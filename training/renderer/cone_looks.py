@@ -132,7 +132,7 @@ def sample_look(rng: np.random.Generator, class_id: int, profile: Profile) -> Co
     glint = rng.uniform(0, profile.glint) if profile.glint else 0.0
     body = _aged(d[17:20], body, profile, _between(d[20], profile.fade) * d[21], hue)
     if profile.unlit and rng.random() < profile.unlit:
-        dark = rng.uniform(0.2, 0.75)
+        dark = rng.uniform(0.45, 0.85)
         body, tone = tuple(dark * channel for channel in body), tone * math.sqrt(dark)
     return ConeLook(
         class_id, height, base, plate, radius * base * _between(d[15], (0.36, 0.42)),

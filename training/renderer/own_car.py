@@ -69,6 +69,31 @@ def _disc(x: float, y: float, rx: float, ry: float, turn: float = 0.0) -> np.nda
     return np.stack([x + u * c - v * s, y + u * s + v * c], 1)
 
 
+def _round_tyre(
+    rng: np.random.Generator, x: float, y: float, wide: float, rim: Colour,
+) -> list[tuple[np.ndarray, Colour]]:
+    """Draw a whole tyre from behind and above, steered: tread lit on one side, flank, rim."""
+    tall, turn, side = wide * rng.uniform(1.6, 2.8), rng.normal(0, 0.12), 1 if x < 0.5 else -1
+    angle = np.linspace(0, 2 * np.pi, 28, endpoint=False)
+    c, s = (np.sign(f(angle)) * np.abs(f(angle)) ** rng.uniform(0.5, 0.9)
+            for f in (np.cos, np.sin))
+    dark, lit, shift = rng.uniform((14, 45, -0.14 * wide), (34, 120, 0.14 * wide))
+    y += tall / 2
+
+    def outline(u: float, grow_x: float, grow_y: float) -> np.ndarray:
+        return np.stack([x + u + 0.5 * wide * grow_x * c + 0.5 * tall * grow_y * s * turn,
+                         y + 0.5 * tall * grow_y * s], 1)
+    parts = []
+    for share in np.linspace(0, 1, 6):
+        tone = dark + (lit - dark) * share
+        parts.append((outline(share * shift, 1 - 0.6 * share, 1 - 0.25 * share),
+                      (tone + 2, tone, tone)))
+    flank = side * wide * rng.uniform(0.25, 0.45)
+    for grow, colour in ((1.0, (dark, dark, dark)), (0.6, tuple(0.4 * np.array(rim) + 15))):
+        parts.append((outline(flank, rng.uniform(0.2, 0.6) * grow, 0.9 * grow), colour))
+    return parts
+
+
 def _sample_cockpit(
     rng: np.random.Generator, centre: float, top: float, wide: float, body: Colour,
     stripe: Colour,
@@ -136,15 +161,23 @@ def _onboard_car(rng: np.random.Generator) -> OwnCar:
     gap = rng.uniform(0.02, 0.2)
     wheel_wide, wheel_top = rng.uniform(0.08, 0.2), top + rng.uniform(-0.01, 0.15)
     parts = []
+    whole = rng.random() < 0.7
     for side in (-1, 1):  # lettering on the tyres, covers and arms of the suspension
         x = centre + side * (wide / 2 + gap)
+        if whole:
+            for height, thick in rng.uniform((0.0, 0.004), (0.25, 0.02), (2, 2)):  # arms
+                y = wheel_top + height
+                parts.append((np.array([(centre, y), (x, y + 0.02), (x, y + 0.02 + thick),
+                                        (centre, y + thick)]),
+                              (38, 36, 36) if rng.random() < 0.8 else paint(rng, 0.4)))
+            parts += _round_tyre(rng, x, wheel_top, wheel_wide, paint(rng, 0.5))
         for _ in range(rng.integers(0, 5)):
             parts.append((_disc(x + rng.normal(0, 0.25) * wheel_wide, wheel_top + rng.uniform(
                 0.03, 0.25), rng.uniform(0.003, 0.03), rng.uniform(0.003, 0.02),
                 rng.uniform(-1, 1)), paint(rng, 0.8)))
     parts += _sample_cockpit(rng, centre, top, max(wide, 0.2), body, stripe)
     return OwnCar(
-        centre, top, wide, rng.uniform(0.05, 0.16), bool(rng.random() < 0.85), wheel_top,
+        centre, top, wide, rng.uniform(0.05, 0.16), not whole, wheel_top,
         wheel_wide, gap, body, stripe, rng.uniform(0.05, 0.5) * (rng.random() < 0.6),
         wing=rng.uniform(0.1, 0.35) if rng.random() < 0.2 else 0.0,
         stickers=_sample_stickers(rng) if rng.random() < 0.7 else (), parts=tuple(parts),
