@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 import sys
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING
 import cv2
 from eunet_ros.model.checkpoint import load_checkpoint, random_checkpoint
 from eunet_ros.model.common.classes import cone_classes
+from eunet_ros.model.common.files import user_path
 from eunet_ros.model.common.resources import DEFAULT_WEIGHTS
 from eunet_ros.model.engines import AUTO, EngineError, ENGINES, PRECISIONS
 from eunet_ros.model.eunet import VARIANTS
@@ -121,6 +121,7 @@ def _agreement(reference: Segmenter, segmenter: Segmenter, images: list[np.ndarr
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build from the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
+        'build_engine',
         description='Build an engine ahead of time, so that a node finds it in the cache.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     which = parser.add_mutually_exclusive_group()
@@ -132,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--height', type=int, help="of the network's input; without: the weights'")
     parser.add_argument('--width', type=int, help="of the network's input; without: the weights'")
     parser.add_argument('--precision', default='auto', choices=PRECISIONS)
-    parser.add_argument('--calibrate', type=Path, metavar='FOLDER',
+    parser.add_argument('--calibrate', type=user_path, metavar='FOLDER',
                         help='images of the camera, for int8; every fifth is kept to compare on')
     options = parser.parse_args(arguments)
     try:

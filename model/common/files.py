@@ -17,6 +17,11 @@ MAX_YAML_BYTES = 2 ** 20  # of a file that a person writes
 _MAX_DEPTH = 20
 
 
+def user_path(text: str) -> Path:
+    """Return the path of a command line or parameter, with ~ for the user's home."""
+    return Path(os.path.expanduser(text))
+
+
 def say_where(error: OSError, path: Path) -> None:
     """Name the file in an error of the system that does not, such as that of a full disk."""
     if error.errno is not None and error.filename is None:
@@ -54,7 +59,7 @@ def write_json(path: Path, content: Any, indent: int = 2) -> None:
                           encoding='utf-8')
 
 
-class _PlainLoader(yaml.SafeLoader):
+class PlainLoader(yaml.SafeLoader):
     """Without aliases, of which a few lines make a gigabyte, and not deep: PyYAML takes hours."""
 
     depth = 0
@@ -74,9 +79,11 @@ class _PlainLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def read_yaml(path: Path) -> Any:
+def read_yaml(path: Path, loader: type[PlainLoader] = PlainLoader) -> Any:
     """
     Return what a YAML file holds: numbers, text, lists and mappings, no other objects.
+
+    loader: what makes values of a file's words.
 
     Raises ValueError with a clause where it is too large, not YAML or not text, OSError where it
     cannot be read.
@@ -86,7 +93,7 @@ def read_yaml(path: Path) -> Any:
     if len(data) > MAX_YAML_BYTES:
         raise ValueError(f'it has more than {MAX_YAML_BYTES} bytes')
     try:
-        return yaml.load(data.decode('utf-8'), _PlainLoader)  # a SafeLoader
+        return yaml.load(data.decode('utf-8'), loader)  # a SafeLoader
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError,
             RecursionError) as error:
         # PyYAML lets errors of int, datetime and hash through.
