@@ -57,12 +57,12 @@ setup(
     zip_safe=False,
     entry_points={
         'console_scripts': [
-            'segmentation_node = eunet_ros.node.segmentation_node:run_node',
+            'segmentation_node = eunet_ros.node.segmentation_node:main',
             'build_engine = eunet_ros.model.build_engine:main',
             'calibrate_mount = eunet_ros.calibration.calibrate_mount:main',
-            'cone_bridge = eunet_ros.node.cone_bridge:run_bridge',
+            'cone_bridge = eunet_ros.node.cone_bridge:main',
             'evaluate_bag = eunet_ros.evaluate_bag:main',
-            'play_bag = eunet_ros.replay.player:run_player',
+            'play_bag = eunet_ros.play_bag:main',
         ],
     },
 )

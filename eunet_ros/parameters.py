@@ -7,6 +7,7 @@ No ROS here: the node declares what stands below, and a test holds config/segmen
 """
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, fields
 import difflib
 import os
@@ -15,6 +16,7 @@ from typing import Any
 from eunet_ros.model.common.resources import DEFAULT_WEIGHTS
 from eunet_ros.model.engines import AUTO, ENGINES, PRECISIONS
 
+NODE_NAME = 'eunet'
 TRANSPORTS = ('raw', 'compressed')
 RELIABILITIES = ('best_effort', 'reliable')
 LEVELS = ('ok', 'warn', 'error')   # of diagnostics, in the order of DiagnosticStatus
@@ -202,8 +204,8 @@ class NodeParameters:
         True, 'Configure and activate at start; false: a lifecycle manager does it.')
 
     def __post_init__(self) -> None:
-        for f in fields(self):
-            check_value(f.name, getattr(self, f.name))
+        for f in fields(self):  # frozen: no other way to set a field
+            object.__setattr__(self, f.name, checked(f.name, getattr(self, f.name)))
         for kind in ('input', 'strip'):
             height, width = (getattr(self, f'{kind}_{side}') for side in ('height', 'width'))
             if (height == 0) != (width == 0):
@@ -251,10 +253,16 @@ class NodeParameters:
 SPECS = {f.name: f for f in fields(NodeParameters)}
 
 
-def check_value(name: str, value: Any) -> None:
-    """Raise ValueError, saying what was expected, where a value is not allowed."""
+def checked(name: str, value: Any) -> Any:
+    """
+    Return a parameter's value; a whole number stands for a float.
+
+    Raises ValueError, saying what was expected, where the value is not allowed.
+    """
     spec = SPECS[name]
     meta, expected = spec.metadata, type(spec.default)
+    if expected is float and type(value) is int:
+        value = float(value)
     if type(value) is not expected:
         raise ValueError(f'Parameter {name} must be of type {expected.__name__}, found '
                          f'{value!r} of type {type(value).__name__}.')
@@ -266,11 +274,12 @@ def check_value(name: str, value: Any) -> None:
     if meta['minimum'] is not None and not meta['minimum'] <= value <= meta['maximum']:
         raise ValueError(f'Parameter {name} must be from {meta["minimum"]} to {meta["maximum"]}, '
                          f'found {value}.')
+    return value
 
 
-def check_names(names: set[str]) -> None:
+def check_names(names: Collection[str], known: Collection[str] = SPECS) -> None:
     """Raise ValueError, naming the nearest, where a name is no parameter of the node."""
-    for name in sorted(names - SPECS.keys()):
-        near = difflib.get_close_matches(name, SPECS, 1)
-        hint = f'did you mean {near[0]}?' if near else f'expected one of {", ".join(SPECS)}.'
+    for name in sorted(set(names) - set(known)):
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f'did you mean {near[0]}?' if near else f'expected one of {", ".join(known)}.'
         raise ValueError(f'The node has no parameter {name!r}; {hint}')

@@ -5,12 +5,16 @@ Play a bag into the node, record what it publishes, and report; `--show-args` li
 
 It needs ros2 bag; without, `ros2 run eunet_ros evaluate_bag BAG --live` does the same by itself.
 """
+from importlib.util import find_spec
 import os
 from pathlib import Path
+import shutil
 import signal
 import tempfile
 
 from ament_index_python.packages import get_package_share_directory
+from eunet_ros.ros import launch_arguments as read
+from eunet_ros.ros.camera_topic import compressed_topic, named_compressed
 from launch import LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
@@ -27,10 +31,6 @@ from launch.events.process import SignalProcess
 from launch_ros.actions import Node
 import yaml
 
-# Fast DDS took its new name after Iron.
-PROFILE_VARIABLE = ('FASTRTPS_DEFAULT_PROFILES_FILE'
-                    if os.environ.get('ROS_DISTRO') in ('humble', 'iron')
-                    else 'FASTDDS_DEFAULT_PROFILES_FILE')
 SHARE = Path(get_package_share_directory('eunet_ros'))
 LAST_MASKS_S = 3.0      # after the last image, for what is on the way
 SETTLE_S = 2.0          # for the node to find the recorder of its outputs
@@ -41,7 +41,7 @@ RECORDED = ('mask', 'camera_info', 'cones', 'cone_markers')
 ARGUMENTS = (
     ('bag', '', 'The rosbag2 to play: its folder.'),
     ('output', 'replay', 'Folder of the report; the recording goes to <output>_recording.'),
-    ('image_topic', '/camera/image_raw', "Topic of the camera's images (without /compressed)."),
+    ('image_topic', '/camera/image_raw', "Topic of the camera's images, also with /compressed."),
     ('image_transport', 'raw', 'raw, or compressed for a bag with <image_topic>/compressed.'),
     ('weights', '', 'Weights: path of a .safetensors file, or the name of shipped ones.'),
     ('engine', '', 'Engine that runs the network: auto or a name.'),
@@ -54,41 +54,14 @@ ARGUMENTS = (
     ('clock', 'true', 'true: publish /clock and let the node use it (use_sim_time).'),
     ('qos', str(SHARE / 'config' / 'replay_qos.yaml'), 'QoS overrides for ros2 bag.'),
     ('report', 'true', 'false: record only, and evaluate later with evaluate_bag --recording.'),
-    ('dds_profile', str(SHARE / 'config' / 'fastdds_large_images.xml'),
-     'Fast DDS profile that keeps large images from being lost; or none.'),
+    ('dds_profile', '',
+     'Fast DDS profile of yours; empty: the one that keeps large images from being lost.'),
 )
 TOPICS = ('/camera/image_raw', '/camera/camera_info')  # that the QoS file names
 
 
-def _boolean(name, text):
-    if text.lower() in ('true', '1'):
-        return True
-    if text.lower() in ('false', '0'):
-        return False
-    raise ValueError(f'The argument {name} must be true or false, found {text!r}.')
-
-
-def _number(name, text, low, high):
-    try:
-        if low <= float(text) <= high:
-            return float(text)
-    except ValueError:
-        pass
-    raise ValueError(f'The argument {name} must be a number from {low:g} to {high:g}, found '
-                     f'{text!r}.')
-
-
-def _choice(name, text, choices):
-    if text not in choices:
-        raise ValueError(f'The argument {name} must be one of {", ".join(choices)}, found '
-                         f'{text!r}.')
-    return text
-
-
 def _qos_file(path, image_topic, info_topic):
     """Return the path of the QoS overrides with the names of these topics in them."""
-    if (image_topic, info_topic) == TOPICS:
-        return path
     try:
         profiles = yaml.safe_load(Path(path).read_text())   # with aliases, as ros2 bag reads it
         if not isinstance(profiles, dict) or not all(isinstance(t, str) for t in profiles):
@@ -97,6 +70,8 @@ def _qos_file(path, image_topic, info_topic):
         words = ' '.join(str(error).split())
         raise ValueError(f'Expected a YAML file of QoS overrides for ros2 bag in {path}, but '
                          f'{words}.') from error
+    if (image_topic, info_topic) == TOPICS:
+        return path
     named = {}
     for topic, profile in profiles.items():
         for ours, theirs in zip(TOPICS, (image_topic, info_topic)):
@@ -112,6 +87,9 @@ def _qos_file(path, image_topic, info_topic):
 
 def _actions(context):
     given = {name: context.launch_configurations[name].strip() for name, _, _ in ARGUMENTS}
+    if not (shutil.which('ros2') and find_spec('ros2bag')):
+        raise ValueError('This launch file records with ros2 bag, which is not installed: install '
+                         'it, or use ros2 run eunet_ros evaluate_bag BAG --live, which needs none.')
     if not given['bag']:
         raise ValueError('Name the bag to play: bag:=/path/to/drive.')
     bag, output = (os.path.abspath(os.path.expanduser(given[n])) for n in ('bag', 'output'))
@@ -120,34 +98,32 @@ def _actions(context):
     recording = f'{output}_recording'
     if os.path.exists(recording):
         raise ValueError(f'{recording} exists: choose another output, or move it away.')
-    topic = given['image_topic']
-    compressed = _choice('image_transport', given['image_transport'],
-                         ('raw', 'compressed')) == 'compressed'
-    images = f'{topic}/compressed' if compressed else topic
+    topic = given['image_topic'].removesuffix('/compressed')
+    transport = read.choice('image_transport', given['image_transport'], ('raw', 'compressed'))
+    compressed = transport == 'compressed' or named_compressed(given['image_topic'])
+    images = compressed_topic(topic) if compressed else topic
     info = f'{topic.rpartition("/")[0]}/camera_info'
-    rate, start = _number('rate', given['rate'], 0.01, 100), _number(
+    rate, start = read.number('rate', given['rate'], 0.01, 100), read.number(
         'start', given['start'], 0, 1e9)
-    delay = _number('delay', given['delay'], 0, 3600)
-    clock = _boolean('clock', given['clock'])
-    qos = _qos_file(given['qos'], topic, info)
-    environment = {}
-    # The user's own wins.
-    if given['dds_profile'] not in ('', 'none') and PROFILE_VARIABLE not in os.environ:
-        environment[PROFILE_VARIABLE] = given['dds_profile']
-
-    overrides = {'image_transport': given['image_transport'], 'use_sim_time': clock}
+    delay = read.number('delay', given['delay'], 0, 3600)
+    clock = read.boolean('clock', given['clock'])
+    qos = _qos_file(read.file('qos', given['qos']), topic, info)
+    environment = read.dds_settings(given['dds_profile'])
+    params_file = read.file('params_file', given['params_file'])
+    with_report = read.boolean('report', given['report'])
+    overrides = {'image_transport': 'compressed' if compressed else 'raw', 'use_sim_time': clock}
     overrides.update({name: given[name] for name in ('weights', 'engine') if given[name]})
     node = Node(
         package='eunet_ros', executable='segmentation_node', name='eunet', output='screen',
-        additional_env=environment, parameters=[given['params_file'], overrides],
-        remappings=[('image', topic), ('image/compressed', f'{topic}/compressed'),
+        additional_env=environment, parameters=[params_file, overrides],
+        remappings=[('image', topic), ('image/compressed', compressed_topic(topic)),
                     ('camera_info', info)])
     wanted = '|'.join([f'/eunet/({"|".join(RECORDED)})', '/diagnostics', images, info])
     recorder = ExecuteProcess(
         cmd=['ros2', 'bag', 'record', '-o', recording, '--qos-profile-overrides-path', qos,
              '-e', f'^({wanted})$'],
         output='screen', additional_env=environment)
-    if _choice('player', given['player'], ('own', 'ros2')) == 'own':
+    if read.choice('player', given['player'], ('own', 'ros2')) == 'own':
         player = Node(
             package='eunet_ros', executable='play_bag', output='screen',
             additional_env=environment,
@@ -159,26 +135,51 @@ def _actions(context):
     else:
         player = ExecuteProcess(
             cmd=['ros2', 'bag', 'play', bag, '--rate', f'{rate:g}', '--start-offset',
-                 f'{start:g}', '--delay', f'{delay:g}', '--qos-profile-overrides-path', qos,
+                 f'{start:g}', *(['--delay', f'{delay:g}'] if delay else []),  # it refuses 0
+                 '--qos-profile-overrides-path', qos,
                  *(['--clock', '100'] if clock else []), '--topics', images, info],
             output='screen', additional_env=environment)
-    end = [Shutdown(reason='the replay is done')]
     report = ExecuteProcess(
         cmd=['ros2', 'run', 'eunet_ros', 'evaluate_bag', bag, '--recording', recording,
-             '--image-topic', images, '--output', output, '--params-file', given['params_file'],
+             '--image-topic', images, '--output', output, '--params-file', params_file,
              *(['--weights', given['weights']] if given['weights'] else [])],
         output='screen')
-    after = [report, RegisterEventHandler(OnProcessExit(target_action=report, on_exit=end))]
+    end = [Shutdown(reason='the replay is done')]
     stop = EmitEvent(event=SignalProcess(signal_number=signal.SIGINT,
                                          process_matcher=matches_action(recorder)))
-    return [
-        RegisterEventHandler(OnProcessExit(
-            target_action=player, on_exit=[TimerAction(period=LAST_MASKS_S, actions=[stop])])),
-        RegisterEventHandler(OnProcessExit(
-            target_action=recorder,
-            on_exit=after if _boolean('report', given['report']) else end)),
-        RegisterEventHandler(OnProcessExit(target_action=node, on_exit=end)),
-        recorder, node, player]
+    played = []
+
+    def on_player(event):
+        _expect(event.returncode == 0, 'The player failed', event)
+        played.append(True)
+        return [TimerAction(period=LAST_MASKS_S, actions=[stop])]
+
+    def on_recorder(event):
+        _expect(played, 'ros2 bag record ended before the player', event)
+        return [report] if with_report else end
+
+    def on_report(event):
+        _expect(event.returncode == 0, 'evaluate_bag failed', event)
+        return end
+
+    def on_node(event):
+        _expect(False, 'The node ended before the replay was done', event)
+    return [*(RegisterEventHandler(OnProcessExit(target_action=process,
+                                                 on_exit=_unless_shut_down(on_exit)))
+              for process, on_exit in ((player, on_player), (recorder, on_recorder),
+                                       (report, on_report), (node, on_node))),
+            recorder, node, player]
+
+
+def _expect(holds, otherwise, event):
+    """Raise RuntimeError, by which ros2 launch ends all processes, and itself with 1."""
+    if not holds:
+        raise RuntimeError(f'{otherwise}: exit code {event.returncode}.')
+
+
+def _unless_shut_down(handler):
+    """Return a handler that does nothing at the end of launch, which ends all processes."""
+    return lambda event, context: None if context.is_shutdown else handler(event)
 
 
 def generate_launch_description():

@@ -1,23 +1,21 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Start the node `eunet` on a camera; `--show-args` lists the arguments."""
-import os
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
+from eunet_ros.ros import launch_arguments as read
+from eunet_ros.ros.camera_topic import compressed_topic
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch_ros.actions import Node
 
-# Fast DDS took its new name after Iron.
-PROFILE_VARIABLE = ('FASTRTPS_DEFAULT_PROFILES_FILE'
-                    if os.environ.get('ROS_DISTRO') in ('humble', 'iron')
-                    else 'FASTDDS_DEFAULT_PROFILES_FILE')
 SHARE = Path(get_package_share_directory('eunet_ros'))
 
 # Name, default, description. An empty default leaves the value to the parameter file.
 ARGUMENTS = (
-    ('image_topic', '/camera/image_raw', "Topic of the camera's images (without /compressed)."),
+    ('image_topic', '/camera/image_raw',
+     "Topic of the camera's images; with compressed images any name that carries them."),
     ('image_transport', '', 'raw, or compressed to subscribe to <image_topic>/compressed.'),
     ('camera_info_topic', '',
      'Topic of the CameraInfo; empty: camera_info beside the image topic.'),
@@ -33,8 +31,8 @@ ARGUMENTS = (
     ('autostart', '', 'false: stay unconfigured until a lifecycle manager configures the node.'),
     ('respawn', 'false', 'true: start the node again a second after it ended by itself.'),
     ('rviz', 'false', 'true: also start RViz with the overlay and the mask.'),
-    ('dds_profile', str(SHARE / 'config' / 'fastdds_large_images.xml'),
-     'Fast DDS profile that keeps large images from being lost; or none.'),
+    ('dds_profile', '',
+     'Fast DDS profile of yours; empty: the one that keeps large images from being lost.'),
 )
 # Launch arguments that are parameters of the node, with their types.
 PARAMETERS = {
@@ -43,18 +41,10 @@ PARAMETERS = {
 }
 
 
-def _boolean(name, text):
-    if text.lower() in ('true', '1'):
-        return True
-    if text.lower() in ('false', '0'):
-        return False
-    raise ValueError(f'The argument {name} must be true or false, found {text!r}.')
-
-
 def _convert(name, text):
     kind = PARAMETERS[name]
     if kind is bool:
-        return _boolean(name, text)
+        return read.boolean(name, text)
     try:
         return kind(text)
     except ValueError as error:
@@ -64,27 +54,26 @@ def _convert(name, text):
 
 def _sibling(topic, name):
     """Return the topic `name` beside a topic: /camera/image_raw -> /camera/<name>."""
-    return f'{topic.rpartition("/")[0]}/{name}' if '/' in topic else name
+    space, slash, _ = topic.removesuffix('/compressed').rpartition('/')
+    return f'{space}{slash}{name}'
 
 
 def _nodes(context):
     given = {name: context.launch_configurations[name].strip() for name, _, _ in ARGUMENTS}
     topic = given['image_topic']
     overrides = {name: _convert(name, given[name]) for name in PARAMETERS if given[name]}
-    environment = {}
-    # The user's own wins.
-    if given['dds_profile'] not in ('', 'none') and PROFILE_VARIABLE not in os.environ:
-        environment[PROFILE_VARIABLE] = given['dds_profile']
+    environment = read.dds_settings(given['dds_profile'])
     nodes = [Node(
         package='eunet_ros', executable='segmentation_node', name='eunet',
         namespace=given['namespace'], output='screen', additional_env=environment,
-        parameters=[given['params_file']] + ([overrides] if overrides else []),
+        parameters=[read.file('params_file', given['params_file'])] + ([overrides] if overrides else []),
         remappings=[
-            ('image', topic), ('image/compressed', f'{topic}/compressed'),
+            ('image', topic),
+            ('image/compressed', compressed_topic(topic)),
             ('camera_info', given['camera_info_topic'] or _sibling(topic, 'camera_info'))],
-        respawn=_boolean('respawn', given['respawn']), respawn_delay=1.0,
+        respawn=read.boolean('respawn', given['respawn']), respawn_delay=1.0,
         ros_arguments=['--log-level', given['log_level']])]
-    if _boolean('rviz', given['rviz']):
+    if read.boolean('rviz', given['rviz']):
         nodes.append(Node(
             package='rviz2', executable='rviz2', output='screen', additional_env=environment,
             arguments=['-d', str(SHARE / 'config' / 'segmentation.rviz')]))

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 import sys
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING
 import cv2
 from eunet_ros.model.common.classes import cone_classes
 from eunet_ros.model.common.errors import one_line
-from eunet_ros.model.common.files import visible
+from eunet_ros.model.common.files import user_path, visible
 from eunet_ros.model.common.resources import DEFAULT_WEIGHTS
 from eunet_ros.model.engines import AUTO, engine_class, EngineError, ENGINES, PRECISIONS
 from eunet_ros.model.processing import fit, PADDING_BGR
@@ -154,6 +153,7 @@ def _agreement(reference: Segmenter, segmenter: Segmenter, images: list[np.ndarr
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build from the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
+        'build_engine',
         description='Build an engine ahead of time, so that a node finds it in the cache.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument('--check', action='store_true',
@@ -161,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_network(parser)
     parser.add_argument('--engine', default=AUTO, choices=(AUTO, *ENGINES))
     parser.add_argument('--precision', default='auto', choices=PRECISIONS)
-    parser.add_argument('--calibrate', type=Path, metavar='FOLDER',
+    parser.add_argument('--calibrate', type=user_path, metavar='FOLDER',
                         help='images of the camera, for int8; every fifth is kept to compare on')
     options = parser.parse_args(arguments)
     try:

@@ -29,7 +29,7 @@ from eunet_ros.cones.detection import find_cones
 from eunet_ros.images.conversions import compressed_to_bgr, image_to_bgr
 from eunet_ros.model.common.classes import ClassTable
 from eunet_ros.model.common.errors import one_line
-from eunet_ros.model.common.files import read_yaml, written_beside
+from eunet_ros.model.common.files import read_yaml, user_path, written_beside
 from eunet_ros.model.common.resources import DEFAULT_WEIGHTS
 from eunet_ros.model.engines import AUTO, EngineError, ENGINES
 import numpy as np
@@ -171,14 +171,15 @@ def calibrate(o: argparse.Namespace) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Calibrate from the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
+        'calibrate_mount',
         description='Estimate how the camera is mounted from cones at measured spots.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument('--image', type=Path, help='a picture of the cones')
-    parser.add_argument('--bag', type=Path, help='or a bag; the car stands still')
+    parser.add_argument('--image', type=user_path, help='a picture of the cones')
+    parser.add_argument('--bag', type=user_path, help='or a bag; the car stands still')
     parser.add_argument('--image-topic', default='', help='where the bag has several cameras')
-    parser.add_argument('--camera-info', type=Path, metavar='YAML',
+    parser.add_argument('--camera-info', type=user_path, metavar='YAML',
                         help="of the calibration; without: the bag's camera_info")
-    parser.add_argument('--cones', type=Path, required=True,
+    parser.add_argument('--cones', type=user_path, required=True,
                         help='text file: x y [class] a line, metres in base_link')
     parser.add_argument('--height', type=float, default=1.0, help='about, to begin with [m]')
     parser.add_argument('--x', type=float, default=0.0, help='of the camera in base_link [m]')
@@ -191,7 +192,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--base-frame', default='base_link')
     parser.add_argument('--weights', default=DEFAULT_WEIGHTS, metavar='NAME|PATH')
     parser.add_argument('--engine', default=AUTO, choices=(AUTO, *ENGINES))
-    parser.add_argument('--output', type=Path, help='parameter file to write, besides printing')
+    parser.add_argument('--output', type=user_path,
+                        help='parameter file to write, besides printing')
     o = parser.parse_args(arguments)
     try:
         if not 0.05 <= o.height <= 20:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from eunet_ros.model.common.errors import one_line
-from eunet_ros.model.common.files import read_yaml
-from eunet_ros.parameters import check_names, NodeParameters
+from eunet_ros.parameters import check_names, NODE_NAME, NodeParameters
+from eunet_ros.ros.parameter_file import read_values
 
 MOUNTING = 'mounting.yaml'  # beside the bag's metadata, with the node's parameters camera_*
 _NAMES = tuple(f.name for f in fields(NodeParameters)
@@ -23,11 +23,11 @@ def read_mounting(path: Path) -> dict[str, Any]:
 
     Raises ValueError, in a sentence, or OSError.
     """
+    def refuse(told: str) -> None:
+        raise ValueError(told)
     try:
-        content = read_yaml(path)
-        [node] = content.values()
-        values = dict(node['ros__parameters'])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        values = read_values(path, NODE_NAME, refuse)
+    except ValueError as error:
         raise ValueError(f'{path}: expected a parameter file as calibrate_mount writes it, found '
                          f'something else ({one_line(error)}).') from error
     try:
@@ -36,11 +36,12 @@ def read_mounting(path: Path) -> dict[str, Any]:
         if others:
             raise ValueError(f'expected parameters of the mounting and of cones, found '
                              f'{", ".join(others)}.')
-        if NodeParameters(**values).mounting == 'tf':
+        parameters = NodeParameters(**values)
+        if parameters.mounting == 'tf':
             raise ValueError('this file tells the mounting by camera_*, not by tf.')
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from error
-    return values
+    return {name: getattr(parameters, name) for name in values}
 
 
 def find_mounting(bag: Path) -> dict[str, Any]:

@@ -37,7 +37,7 @@ from eunet_ros.demo.output import (
     write_picture,
     write_recordings,
 )
-from eunet_ros.model.common.files import write_json
+from eunet_ros.model.common.files import user_path, write_json
 from eunet_ros.model.common.resources import DEFAULT_WEIGHTS, share_file
 from eunet_ros.model.engines import AUTO, ENGINES
 from eunet_ros.replay.drive import (
@@ -201,16 +201,16 @@ def _arguments(args: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         'eunet_ros.demo', description='Segment a recorded drive in real time and report.')
     what = parser.add_mutually_exclusive_group()
-    what.add_argument('--bag', type=Path, help='a rosbag2 (default: the sample drive)')
-    what.add_argument('--images', type=Path, metavar='FOLDER', help='a folder of images')
+    what.add_argument('--bag', type=user_path, help='a rosbag2 (default: the sample drive)')
+    what.add_argument('--images', type=user_path, metavar='FOLDER', help='a folder of images')
     parser.add_argument('--image-topic', default='', help='where the bag has several cameras')
     parser.add_argument('--hz', type=float, default=DEFAULT_HZ,
                         help=f"a folder's images a second, at most (default: {DEFAULT_HZ:g})")
-    parser.add_argument('--mounting', type=Path, metavar='YAML',
+    parser.add_argument('--mounting', type=user_path, metavar='YAML',
                         help='how the camera is mounted, as calibrate_mount writes it (default: '
                              f"{MOUNTING} in the bag's folder, where there is one)")
     parser.add_argument('--rate', type=float, default=1.0, help='speed (default: 1, real time)')
-    parser.add_argument('--output', type=Path, default=Path('demo_output'))
+    parser.add_argument('--output', type=user_path, default=Path('demo_output'))
     parser.add_argument('--weights', default=DEFAULT_WEIGHTS, metavar='NAME|PATH')
     parser.add_argument('--variant', default='', help='refuse weights of another variant')
     parser.add_argument('--engine', default=AUTO, choices=(AUTO, *ENGINES))

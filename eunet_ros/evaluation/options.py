@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from pathlib import Path
+import sys
 from typing import Any
 
 from eunet_ros.bags.reader import Bag, BagError, find_image_topic
@@ -22,9 +23,10 @@ from eunet_ros.evaluation.run.plan import (
 )
 from eunet_ros.evaluation.scoring.metric_table import metrics_of
 from eunet_ros.evaluation.scoring.truth import find_truth_topic, open_truth
-from eunet_ros.model.common.files import read_yaml, visible
+from eunet_ros.model.common.files import user_path, visible
 from eunet_ros.model.engines import AUTO, ENGINES, PRECISIONS
-from eunet_ros.parameters import check_names, NodeParameters
+from eunet_ros.parameters import check_names, NODE_NAME, NodeParameters
+from eunet_ros.ros.parameter_file import read_values
 
 _MOST_SHARDS = 4
 _BYTES_A_FRAME = 100_000   # of masks; as many of overlays, and of video
@@ -45,23 +47,23 @@ def parser() -> argparse.ArgumentParser:
         'evaluate_bag', formatter_class=argparse.RawDescriptionHelpFormatter, epilog=_EXAMPLES,
         description='Run weights over every frame of recorded drives: how good, how fast, and the '
                     'frames where they fail.')
-    p.add_argument('bags', nargs='+', type=Path, metavar='BAG',
+    p.add_argument('bags', nargs='+', type=user_path, metavar='BAG',
                    help='a rosbag2 folder, an .mcap or .db3 file, or a folder of bags')
     p.add_argument('--weights', action='append', default=None, metavar='NAME|PATH',
                    help='given twice, the second is compared with the first')
-    p.add_argument('--output', type=Path, default=Path('evaluation'), metavar='DIR',
+    p.add_argument('--output', type=user_path, default=Path('evaluation'), metavar='DIR',
                    help='folder to leave (default: evaluation)')
     p.add_argument('--image-topic', default='', metavar='TOPIC',
                    help='where a bag has several cameras')
     truth = p.add_argument_group(
         'ground truth (default: /ground_truth/mask, where the bag has it)')
     truth.add_argument('--truth-topic', default='', metavar='TOPIC', help='of masks in the bag')
-    truth.add_argument('--truth', type=Path, metavar='FOLDER',
+    truth.add_argument('--truth', type=user_path, metavar='FOLDER',
                        help='masks named by stamp, or a Supervisely (FSOCO) project')
     truth.add_argument('--truth-tolerance', type=float, default=0.0, metavar='S',
                        help='how far stamps may differ (default: 0)')
     node = p.add_argument_group('how frames are run (default: as the node does)')
-    node.add_argument('--params-file', type=Path, help="the node's parameter file")
+    node.add_argument('--params-file', type=user_path, help="the node's parameter file")
     node.add_argument('--engine', choices=(AUTO, *ENGINES))
     node.add_argument('--precision', choices=PRECISIONS)
     node.add_argument('--input-size', type=int, nargs=2, metavar=('H', 'W'))
@@ -70,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
     node.add_argument('--one-at-a-time', action='store_true',
                       help='decode and score nothing beside the engine: slower, with the '
                            'latencies of an idle machine')
-    node.add_argument('--mounting', type=Path, metavar='YAML',
+    node.add_argument('--mounting', type=user_path, metavar='YAML',
                       help='how the camera is mounted, as calibrate_mount writes it, which gives '
                            f"cones their places (default: {MOUNTING} in each bag's folder, else "
                            'the parameter file)')
@@ -85,12 +87,13 @@ def parser() -> argparse.ArgumentParser:
     gate = p.add_argument_group('gate (exit code 1 where it fails)')
     gate.add_argument('--fail-under', action='append', default=[], metavar='NAME=VALUE',
                       help=f'such as dice=0.9; the most it may be for {", ".join(most)}')
-    gate.add_argument('--baseline', type=Path, metavar='REPORT', help='report.json to hold up to')
+    gate.add_argument('--baseline', type=user_path, metavar='REPORT',
+                      help='report.json to hold up to')
     live = p.add_argument_group('live, through the running node')
     live.add_argument('--live', action='store_true',
                       help='play the bags into a node over DDS, in real time (needs ROS)')
     live.add_argument('--rate', type=float, default=1.0, help='speed of --live (default: 1)')
-    live.add_argument('--recording', type=Path, metavar='BAG',
+    live.add_argument('--recording', type=user_path, metavar='BAG',
                       help="score a bag that holds the node's masks, recorded while BAG played")
     return p
 
@@ -119,7 +122,7 @@ def parse(args: list[str] | None) -> argparse.Namespace:
 def find_bags(paths: list[Path]) -> list[Path]:
     """Return the bags that paths mean: a folder without metadata.yaml stands for those in it."""
     found: list[Path] = []
-    for path in (p.expanduser() for p in paths):
+    for path in paths:
         inside = []
         if path.is_dir() and not (path / 'metadata.yaml').exists():
             inside = [p for p in visible(path) if (p / 'metadata.yaml').is_file()]
@@ -131,13 +134,8 @@ def node_parameters(o: argparse.Namespace) -> dict[str, Any]:
     """Return the node's parameters: file, then command line; raises ValueError, OSError."""
     values: dict[str, Any] = {}
     if o.params_file:
-        try:
-            content = read_yaml(o.params_file)
-            for node in ('/**', '/eunet', 'eunet'):
-                values.update((content.get(node) or {}).get('ros__parameters') or {})
-        except (ValueError, TypeError, AttributeError) as error:
-            raise ValueError(f'{o.params_file} is not a parameter file of ROS: '
-                             f'{" ".join(str(error).split())}.') from error
+        values = read_values(o.params_file, NODE_NAME,
+                             lambda told: print(f'evaluate_bag: {told}', file=sys.stderr))
         check_names(values)
     for name in ('engine', 'precision'):
         if getattr(o, name):
@@ -170,7 +168,7 @@ def make_plan(o: argparse.Namespace, cores: int) -> tuple[Plan, list[str]]:
         'AB', o.weights or [node['weights']])]
     truth: dict[str, Any] = {'tolerance_ns': round(o.truth_tolerance * 1e9)}
     if o.truth:
-        truth['folder'] = str(o.truth.expanduser().absolute())
+        truth['folder'] = str(o.truth.absolute())
     if o.truth_topic:
         truth['topic'] = o.truth_topic
     workers = min(len(bags), o.processes or cores) if mode == OFFLINE else 1

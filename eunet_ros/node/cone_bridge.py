@@ -10,22 +10,35 @@ messages, and the parameter `config` names another file.
 """
 from __future__ import annotations
 
-from pathlib import Path
 import sys
-from typing import Any, NoReturn
+from typing import Any
 
 from eunet_ros.cones.messages import read_points
 from eunet_ros.model.common.classes import cone_classes
 from eunet_ros.model.common.errors import sentence
+from eunet_ros.model.common.files import user_path
 from eunet_ros.node.cone_publisher import LABELS
 from eunet_ros.node.cone_stacks import read_stacks, stack_message
+from eunet_ros.node.declared_parameters import refuse_unknown
 from eunet_ros.node.outputs import latched, OUTPUTS
 from eunet_ros.ros.message_classes import message_class
-from eunet_ros.ros.process import run, shut_down
+from eunet_ros.ros.process import (
+    begin_the_end,
+    check_arguments,
+    complain,
+    initialise,
+    run,
+    shut_down,
+    warn_of_unused_files,
+)
 import rclpy
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
+
+PARAMETERS = {'stack': "The stack whose messages are published. Default: 'fs_msgs'.",
+              'config': 'File of stacks; empty: config/cone_messages.yaml of this package.'}
 
 
 class ConeBridge(Node):
@@ -33,9 +46,10 @@ class ConeBridge(Node):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('cone_bridge', **kwargs)
+        refuse_unknown(self, PARAMETERS)
         name = self.declare_parameter('stack', 'fs_msgs').value
         path = self.declare_parameter('config', '').value
-        stacks = read_stacks(Path(path) if path else None)
+        stacks = read_stacks(user_path(path) if path else None)
         if name not in stacks:
             raise ValueError(f'The parameter stack must be one of {", ".join(stacks)}, found '
                              f'{name!r}.')
@@ -67,26 +81,26 @@ class ConeBridge(Node):
 def main(args: list[str] | None = None) -> int:
     """Run the bridge until SIGINT or SIGTERM; returns the exit code."""
     node = None
+    given = sys.argv if args is None else args
+    check_arguments(given, 'cone_bridge', 'Publish eunet/cones as the messages of a driverless '
+                    'stack on stack_cones.', PARAMETERS)
     try:
-        rclpy.init(args=args)
+        initialise(given)
         node = ConeBridge()
+        warn_of_unused_files(node, given)
         rclpy.spin(node)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except (ValueError, OSError) as error:
-        print(f'cone_bridge: {sentence(error)}', file=sys.stderr)
+    except (ValueError, OSError, ParameterException) as error:
+        complain(f'cone_bridge: {sentence(error)}')
         return 1
     finally:
+        begin_the_end()
         if node:
             node.destroy_node()
         shut_down()
     return 0
 
 
-def run_bridge() -> NoReturn:
-    """Run the bridge as this process: what `ros2 run` starts."""
-    run(main)
-
-
 if __name__ == '__main__':
-    run_bridge()
+    run(main)

@@ -3,13 +3,23 @@
 """The parameters of `parameters.py` as ROS parameters of a node."""
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import fields
 
-from eunet_ros.parameters import check_names, NodeParameters
+from eunet_ros.parameters import check_names, NodeParameters, SPECS
+from eunet_ros.ros.parameter_file import FOREIGN
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 
-_FOREIGN = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
+
+def refuse_unknown(node: Node, known: Collection[str]) -> None:
+    """
+    Raise ValueError, naming the nearest, where a given parameter is none of these.
+
+    ROS ignores values of undeclared parameters without a word: a typo would run with a default.
+    """
+    check_names({n for n in getattr(node, '_parameter_overrides', {})
+                 if not n.startswith(FOREIGN)}, known)
 
 
 def declare(node: Node) -> NodeParameters:
@@ -18,16 +28,14 @@ def declare(node: Node) -> NodeParameters:
 
     Raises ValueError or rclpy's ParameterException where one is unknown or wrong.
     """
-    # Overrides of undeclared parameters are silently ignored by ROS: a typo would run with a
-    # default.
-    given = {n for n in getattr(node, '_parameter_overrides', {})
-             if not n.startswith(_FOREIGN)}
-    check_names(given)
+    refuse_unknown(node, SPECS)
     values = {}
     for spec in fields(NodeParameters):
         meta = spec.metadata
         descriptor = ParameterDescriptor(
             description=meta['description'], read_only=not meta['live'],
+            # A whole number is of another type than a float: NodeParameters converts it.
+            dynamic_typing=isinstance(spec.default, float),
             additional_constraints=(
                 f'One of: {", ".join(meta["choices"])}' if meta['choices'] else ''))
         low, high = meta['minimum'], meta['maximum']

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 OK, WARN, ERROR, STALE = 0, 1, 2, 3   # diagnostic_msgs/DiagnosticStatus
 _ENOUGH = 5   # images, before a share of them means anything
 _LEASE_S = 21.0
-_TRANSPORT = ('start the camera driver with FASTDDS_DEFAULT_PROFILES_FILE set to '
-              'config/fastdds_large_images.xml of eunet_ros')
+_TRANSPORT = 'send smaller images or fewer, or compressed ones'
+_FEW_HZ = 5.0   # less than this, of a camera that is connected, is a fault of the way
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Situation:
     What the node is in, beside its figures.
 
     topic: the images' source. cameras: how many publish on it. Each other field is empty or a
-    sentence: no engine works; another engine than the chosen one runs; a processor is throttled.
+    sentence: no engine works; another engine than the chosen one runs; a processor is throttled;
+    source: why no image can come; loss: why large ones get lost, if they do, and what to do.
     """
 
     active: bool = True
@@ -36,6 +37,8 @@ class Situation:
     no_engine: str = ''
     fallback: str = ''
     throttled: str = ''
+    source: str = ''
+    loss: str = ''
 
 
 class SteadyCount:
@@ -98,20 +101,26 @@ def _images(state: Snapshot, where: Situation, p: NodeParameters) -> list[tuple[
     """Judge what comes in."""
     age, found = state.last_image_age_s, []
     if age is None:
-        found.append((_graded(state.active_s, p.image_timeout, p.image_timeout_error), (
-            f'no image has arrived on {where.topic}; check the topic, its type and the QoS '
-            'reliability of the publisher')))
+        text = where.source or where.loss or 'a camera is connected and sends nothing'
+        found.append((_graded(state.active_s, p.image_timeout, p.image_timeout_error),
+                      f'{text}; no image has arrived on {where.topic}'))
     else:
-        found.append((_graded(age, p.image_timeout, p.image_timeout_error),
-                      f'no image on {where.topic} for {age:.1f} s'))
+        text = f'no image on {where.topic} for {age:.1f} s'
+        few = state.counts.get('received', 0) < _FEW_HZ * state.active_s
+        if where.source:
+            text += f'; {where.source}'
+        elif where.loss and few:
+            text = f'{where.loss}; {text}'
+        found.append((_graded(age, p.image_timeout, p.image_timeout_error), text))
     recent = state.recent
     came, lost, late = (recent.get(k, 0) for k in ('in', 'lost', 'late'))
     transport = LEVELS.index(p.level_transport)
     if lost > p.transport_share * (came + lost) and lost >= 3:
-        found.append((transport, f'{lost} of the last {came + lost} images were lost on the way; '
-                                 f'{_TRANSPORT}'))
+        found.append((transport, f'{where.loss or _TRANSPORT}; {lost} of the last {came + lost} '
+                                 'images were lost on the way'))
     if late > p.transport_share * came and late >= 3:
-        found.append((transport, f'{late} of the last {came} images arrived late; {_TRANSPORT}'))
+        found.append((transport, f'{where.loss or _TRANSPORT}; {late} of the last {came} images '
+                                 'arrived late'))
     stamps = LEVELS.index(p.level_stamps)
     if where.cameras > 1:
         found.append((stamps, f'{where.cameras} publishers send images on {where.topic}; '

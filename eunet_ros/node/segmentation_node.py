@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 import sys
 import time
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from eunet_ros.images.conversions import ConversionError
 from eunet_ros.images.regions import region_rows
@@ -17,22 +17,33 @@ from eunet_ros.node import health
 from eunet_ros.node.declared_parameters import declare
 from eunet_ros.node.engine_failover import EngineGuard, GuardState
 from eunet_ros.node.frame_worker import LatestFrameWorker
-from eunet_ros.node.outputs import image_qos, ImageOutputs
+from eunet_ros.node.image_input import ImageInput
+from eunet_ros.node.outputs import ImageOutputs
 from eunet_ros.node.pipeline import FramePipeline, parse_classes
 from eunet_ros.node.process_memory import give_back, HoleTrimmer, share_arenas, transient
-from eunet_ros.node.statistics import NodeStatistics
+from eunet_ros.node.statistics import DROPPED, NodeStatistics
 from eunet_ros.node.status_publisher import StatusPublisher
 from eunet_ros.node.throttling import ThrottleWatch
-from eunet_ros.parameters import check_value, NodeParameters
+from eunet_ros.parameters import checked, NODE_NAME, SPECS
 from eunet_ros.ros import raw_images
-from eunet_ros.ros.process import complain, logging_arguments, run, shut_down
+from eunet_ros.ros.process import (
+    begin_the_end,
+    check_arguments,
+    complain,
+    initialise,
+    interrupted,
+    run,
+    shut_down,
+    warn_of_unused_files,
+)
 from rcl_interfaces.msg import SetParametersResult
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.logging import LoggingSeverity
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
@@ -61,6 +72,7 @@ class _Frame(NamedTuple):
     raw: bytes       # the message
     stamp: int       # ns
     arrived: float   # perf_counter
+    read: Callable[[bytes], Any]
 
 
 class SegmentationNode(LifecycleNode):
@@ -72,7 +84,7 @@ class SegmentationNode(LifecycleNode):
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__('eunet', **kwargs)
+        super().__init__(NODE_NAME, **kwargs)
         try:
             self.parameters = declare(self)
         except (ValueError, ParameterException):
@@ -87,11 +99,9 @@ class SegmentationNode(LifecycleNode):
         self._pipeline: FramePipeline | None = None
         self._camera_info: CameraInfo | None = None
         self._active = False
-        self._inputs: list[Any] = []
-        self._read: Callable[[bytes], Any] = raw_images.read_image
+        self._input: ImageInput | None = None
         self._outputs: ImageOutputs | None = None
         self._strip_rows: slice | None = None
-        self._image_topic = self._resolve_image_topic()
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self._service = self.create_service(SetBool, '~/set_enabled', self._on_set_enabled)
         self._status = StatusPublisher(
@@ -101,10 +111,8 @@ class SegmentationNode(LifecycleNode):
     # --- parameters -------------------------------------------------------------------------
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
-        known = {p.name: p.value for p in changes if p.name in NodeParameters.__annotations__}
         try:
-            for name, value in known.items():
-                check_value(name, value)
+            known = {p.name: checked(p.name, p.value) for p in changes if p.name in SPECS}
             changed = replace(self.parameters, **known)
             if self._pipeline and 'classes' in known:
                 self._pipeline.keep = parse_classes(
@@ -136,6 +144,8 @@ class SegmentationNode(LifecycleNode):
             from eunet_ros.model.segmenter import Segmenter  # here: torch takes seconds to import
             began = time.monotonic()
             self.get_logger().info(f'Building the engine ({p.engine}) for weights {p.weights} …')
+            changed = {n: v for n, v in asdict(p).items() if v != SPECS[n].default}
+            self.get_logger().debug(f'Parameters that are not at their defaults: {changed}')
             with transient():
                 segmenter = Segmenter(p.weights, p.engine, p.input_size, p.variant,
                                       p.engine_threads, p.precision, self.get_logger().info,
@@ -143,11 +153,13 @@ class SegmentationNode(LifecycleNode):
                 keep = parse_classes(p.classes, segmenter.classes)
                 rows = region_rows(p.region, WARM_UP_SIZE[0])
                 segmenter.warm_up(rows.stop - rows.start, WARM_UP_SIZE[1])
-        except ImportError as error:
-            self.get_logger().error(
-                f'A Python package is missing ({error}); install it for {sys.executable}.')
-            return FAILURE
         except Exception as error:  # rclpy would turn what is not foreseen into a silent failure
+            if interrupted():  # which a library may turn into any error
+                return FAILURE
+            if isinstance(error, ImportError):
+                self.get_logger().error(
+                    f'A Python package is missing ({error}); install it for {sys.executable}.')
+                return FAILURE
             self.get_logger().error(_sentence(error))
             if not isinstance(error, (ValueError, EngineError, OSError)):
                 self._unexpected.add('configuring', error)
@@ -176,18 +188,8 @@ class SegmentationNode(LifecycleNode):
         """Start the worker and subscribe."""
         self.statistics.reset(time.monotonic_ns())
         self._worker = LatestFrameWorker(self._process, self._on_error, self._on_drop)
-        p = self.parameters
-        kind, self._read = ((CompressedImage, raw_images.read_compressed)
-                            if p.image_transport == 'compressed'
-                            else (Image, raw_images.read_image))
-        qos = image_qos(p.image_reliability, p.image_depth)
-        self._inputs = [
-            # raw: bytes, of which a view is made, instead of three copies of an image.
-            self.create_subscription(kind, self._image_topic, self._on_image, qos, raw=True),
-            self.create_subscription(
-                CameraInfo, 'camera_info', self._on_camera_info, image_qos('best_effort', 1))]
+        self._input = ImageInput(self, self.parameters, self._on_image, self._on_camera_info)
         self._active = True
-        self.get_logger().info(f'Segmenting {self._image_topic} ({p.image_transport}).')
         activated = super().on_activate(state)
         self._outputs.publish_labels()
         self._status.look()
@@ -215,12 +217,11 @@ class SegmentationNode(LifecycleNode):
 
     def _stop(self) -> None:
         self._active = False
-        for subscription in self._inputs:
-            self.destroy_subscription(subscription)
-        self._inputs = []
+        if self._input:
+            self._input.close()
         if self._worker and not self._worker.stop():
             self.get_logger().error('The engine did not finish its image within 10 s.')
-        self._worker = self._camera_info = None
+        self._worker = self._camera_info = self._input = None
         give_back()  # the images that waited, in DDS and here
         if self.context.ok():
             self._status.look()  # at once: nobody drives on a mask that will not come
@@ -244,18 +245,9 @@ class SegmentationNode(LifecycleNode):
 
     # --- images -----------------------------------------------------------------------------
 
-    def _resolve_image_topic(self) -> str:
-        base = self.resolve_topic_name('image')
-        if self.parameters.image_transport == 'raw':
-            return base
-        # As image_transport does: the transport's name below the remapped base topic, unless
-        # image/compressed is remapped itself.
-        own = self.resolve_topic_name('image/compressed')
-        plain = self.resolve_topic_name('image/compressed', only_expand=True)
-        return own if own != plain else f'{base}/compressed'
-
     def _on_image(self, raw: bytes) -> None:
-        frame = _Frame(raw, raw_images.read_stamp(raw), time.perf_counter())
+        frame = _Frame(raw, raw_images.read_stamp(raw), time.perf_counter(),
+                       self._input.read)
         self.statistics.received(frame.stamp, self.get_clock().now().nanoseconds,
                                  time.monotonic_ns())
         if not self.parameters.enabled:
@@ -266,6 +258,9 @@ class SegmentationNode(LifecycleNode):
             self._on_drop(frame, 'stopped')
 
     def _on_drop(self, frame: _Frame, reason: str) -> None:
+        if self.get_logger().is_enabled_for(LoggingSeverity.DEBUG):
+            self.get_logger().debug(
+                f'Image of {frame.stamp / 1e9:.3f} s dropped: {DROPPED[reason]}.')
         self.statistics.dropped(reason, time.monotonic_ns(), frame.stamp)
 
     def _on_camera_info(self, msg: CameraInfo) -> None:
@@ -287,7 +282,7 @@ class SegmentationNode(LifecycleNode):
         if not subscribed:
             self._on_drop(frame, 'unwatched')
             return
-        msg = self._read(frame.raw)
+        msg = frame.read(frame.raw)
         products = self._pipeline.run(msg)
         ready, header = time.perf_counter(), _header(msg.header)
         if 'mask' in subscribed:  # first: it is what a car waits for
@@ -333,12 +328,15 @@ class SegmentationNode(LifecycleNode):
     def health(self) -> health.Health:
         """Return the node's health, as /diagnostics and ~/status tell it."""
         guard = self._pipeline.segmenter.state if self._pipeline else GuardState()
-        cameras = self._cameras.of(
-            self.count_publishers(self._image_topic) if self._active else 0)
+        images = self._input
+        where = health.Situation(active=self._active, no_engine=guard.no_engine,
+                                 fallback=guard.fallback, throttled=self.throttling.look())
+        if images:
+            cameras = self._cameras.of(self.count_publishers(images.topic))
+            where = replace(where, topic=images.topic, cameras=cameras, source=images.trouble,
+                            loss=images.loss())
         state = self.statistics.snapshot(time.monotonic_ns(), stages=False)
-        found = health.assess(
-            state, health.Situation(self._active, self._image_topic, cameras, guard.no_engine,
-                             guard.fallback, self.throttling.look()), self.parameters)
+        found = health.assess(state, where, self.parameters)
         return health.with_outputs(found, state,
                                    self._outputs.cones.reason if self._outputs else '')
 
@@ -357,29 +355,32 @@ class SegmentationNode(LifecycleNode):
 def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; returns the exit code."""
     node, executor, code = None, None, 0
+    given = sys.argv if args is None else args
+    check_arguments(given, 'segmentation_node', 'Segment the cones in the images of a camera.',
+                    {name: f'{spec.metadata["description"]} Default: {spec.default!r}.'
+                     for name, spec in SPECS.items()})
     share_arenas()
     try:
-        try:
-            rclpy.init(args=[*(sys.argv if args is None else args), *logging_arguments()])
-        except Exception as error:  # malformed --ros-args, a parameter file that is not there
-            complain(f'eunet: {sentence(error)}')
-            return 1
+        initialise(given)
         node = SegmentationNode()
+        warn_of_unused_files(node, given)
         if node.parameters.autostart and not node.start():
-            return 1 if rclpy.ok() else 0
+            return 0 if interrupted() or not rclpy.ok() else 1
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except (ValueError, ParameterException) as error:
-        complain(f'eunet: {sentence(error)}')
-        return 1
+        if not interrupted():
+            complain(f'eunet: {sentence(error)}')
+            return 1
     except Exception:
-        if rclpy.ok():
+        if rclpy.ok() and not interrupted():
             raise
         # else a signal ended the context under a callback that was about to publish
     finally:
+        begin_the_end()
         if node:
             code = node.exit_code
             node.close()
@@ -390,10 +391,5 @@ def main(args: list[str] | None = None) -> int:
     return code
 
 
-def run_node() -> NoReturn:
-    """Run the node as this process: what `ros2 run` and launch start."""
-    run(main)
-
-
 if __name__ == '__main__':
-    run_node()
+    run(main)

@@ -12,8 +12,12 @@ import threading
 import numpy as np
 
 WINDOW = 300            # frames over which the percentiles of stages are taken
-# Of a drop. internal: an error of this package.
-REASONS = ('newer', 'bad', 'engine', 'internal', 'unwatched', 'disabled', 'stopped')
+DROPPED = {   # why an image was dropped
+    'newer': 'a newer image came while it waited', 'bad': 'its message is damaged or of an '
+    'encoding that is not supported', 'engine': 'the engine failed',
+    'internal': 'an error of this package', 'unwatched': 'nobody subscribes to an output',
+    'disabled': 'the node is disabled', 'stopped': 'the node is stopping'}
+REASONS = tuple(DROPPED)
 _RATE_WINDOW_NS = 5_000_000_000
 _MIN_INTERVALS = 5      # before the camera's period is believed
 _SLOWER = 15            # even intervals, all too long: the camera has another rate now

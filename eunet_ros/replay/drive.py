@@ -19,7 +19,7 @@ import threading
 import time
 from typing import Any
 
-from eunet_ros.model.common.resources import share_file
+from eunet_ros.ros.dds_profile import profile_settings, TRANSPORTS_VARIABLE
 
 _STOP_S = (10.0, 3.0)     # to end after SIGINT, then after SIGTERM
 _READY_S = 30.0           # for the recorder to start, and for the player to find the node
@@ -54,7 +54,7 @@ def drive_environment(dds_profile: bool, base: Mapping[str, str]) -> dict[str, s
     """
     Return the environment of the processes: a domain of their own, on this machine alone.
 
-    dds_profile: whether Fast DDS gets shared memory for large images.
+    dds_profile: whether Fast DDS gets shared memory for large images, unless the user has chosen.
     """
     env = dict(base)
     others = {base.get('ROS_DOMAIN_ID', '0')}
@@ -69,10 +69,9 @@ def drive_environment(dds_profile: bool, base: Mapping[str, str]) -> dict[str, s
     env['RCUTILS_CONSOLE_OUTPUT_FORMAT'] = '[{severity}] {message}'
     env['PYTHONUNBUFFERED'] = '1'
     if dds_profile:
-        # Fast DDS took its new name after Iron; with both set it reads the file twice.
-        old = base.get('ROS_DISTRO') in ('humble', 'iron')
-        name = f'{"FASTRTPS" if old else "FASTDDS"}_DEFAULT_PROFILES_FILE'
-        env[name] = str(share_file('config/fastdds_large_images.xml'))
+        env.update(profile_settings(env))
+    else:
+        env.setdefault(TRANSPORTS_VARIABLE, 'DEFAULT')
     return env
 
 
@@ -187,14 +186,14 @@ class LiveDrive:
             # leave the first images alone, as nobody would see their masks.
             self._until(lambda: self.record.diagnostics.get('mask subscribers', '0') != '0',
                         self._start_timeout, 'The node was not ready')
-            self._start('player', 'eunet_ros.replay.player', [
+            self._start('play_bag', 'eunet_ros.play_bag', [
                 *self._player_args, '--log', '-', '--wait-for-subscribers', f'{_READY_S:g}'])
-            self._until(lambda: self.record.sent or 'player' in self._ended, 2 * _READY_S,
+            self._until(lambda: self.record.sent or 'play_bag' in self._ended, 2 * _READY_S,
                         'The player did not start')
-            self._until(lambda: 'player' in self._ended, None, '')
+            self._until(lambda: 'play_bag' in self._ended, None, '')
             self._finish()
         finally:
-            for name in ('player', 'eunet', 'recorder'):
+            for name in ('play_bag', 'eunet', 'recorder'):
                 if name in self._children:
                     self._children[name].stop()
         self._take_all()
@@ -209,7 +208,7 @@ class LiveDrive:
             self._take(0.2)
             for name in sorted(self._ended):
                 child = self._children[name]
-                if name != 'player' or child.exit_code:
+                if name != 'play_bag' or child.exit_code:
                     raise DemoError(child.sentence)
             if end and time.monotonic() > end:
                 last = list(self._children.values())[-1]   # the one that is waited for
@@ -260,7 +259,7 @@ class LiveDrive:
 def _message(line: str) -> str:
     """Strip what loggers put before a message."""
     for mark in ('[INFO] ', '[WARN] ', '[ERROR] ', '[FATAL] ',
-                 'eunet: ', 'player: ', 'recorder: '):
+                 'eunet: ', 'play_bag: ', 'recorder: '):
         line = line.removeprefix(mark)
     return line
 

@@ -3,7 +3,7 @@
 """
 Play the camera of a bag, or a folder of images, as ROS topics, without rosbag2 installed.
 
-    python -m eunet_ros.replay.player my_drive --publish-as /camera/image_raw --restamp
+    python -m eunet_ros.play_bag my_drive --publish-as /camera/image_raw --restamp
     ros2 run eunet_ros play_bag my_drive --loop --clock --rate 0.5
 
 Messages go out as the bytes that were recorded, each at its own time: they are not decoded, so
@@ -15,17 +15,33 @@ import argparse
 from collections.abc import Iterator
 from contextlib import closing, nullcontext, suppress
 import json
-from pathlib import Path
-import signal
 import sys
 import threading
 import time
-from typing import Any, NoReturn, TextIO
+from typing import Any, TextIO
 
-from eunet_ros.bags.frame_source import DEFAULT_HZ, Frame, open_source, Pacer, part_of, prefetch
+from eunet_ros.bags.frame_source import (
+    BagSource,
+    DEFAULT_HZ,
+    FolderSource,
+    Frame,
+    open_source,
+    Pacer,
+    part_of,
+    prefetch,
+)
 from eunet_ros.bags.messages import COMPRESSED_IMAGE, NS, stamp_of, with_stamp
-from eunet_ros.ros.process import run, shut_down
-import rclpy
+from eunet_ros.model.common.errors import sentence
+from eunet_ros.model.common.files import user_path
+from eunet_ros.ros.camera_topic import advice_to_subscribers, compressed_topic, ImageTopic
+from eunet_ros.ros.process import (
+    begin_the_end,
+    complain,
+    initialise,
+    own_arguments,
+    run,
+    shut_down,
+)
 from rclpy.clock import Clock as RosClock
 from rclpy.clock import ClockType
 from rclpy.duration import Duration
@@ -34,20 +50,20 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
-from rclpy.utilities import remove_ros_args
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_srvs.srv import SetBool
 
 CLOCK_HZ = 100.0     # of /clock
 _AHEAD = 8           # frames read ahead: half a second of 15 Hz, 22 MB of raw 720p
 _POLL_S = 0.01
+_LOOK_S = 0.05       # at who subscribes to what
 _ACK_TIMEOUT_S = 2.0
 _LINGER_S = 0.5
 _MASK_TIMEOUT_S = 30.0  # of an image that the node cannot use there is none
 
 
 class Player(Node):
-    """Publishes frames on a base topic, or on /compressed below it, and their camera_info."""
+    """Publishes frames on a topic, and their camera_info beside it."""
 
     def __init__(self, topic: str, msgtype: str, with_info: bool, mask_topic: str = '') -> None:
         super().__init__('eunet_player')
@@ -60,10 +76,10 @@ class Player(Node):
         compressed = msgtype == COMPRESSED_IMAGE
         # Reliable offers fit reliable and best-effort subscribers alike.
         qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
-        self.topic = f'{topic}/compressed' if compressed else topic
+        self.topic, self._msgtype = topic, msgtype
         self._images = self.create_publisher(
             CompressedImage if compressed else Image, self.topic, qos)
-        namespace = topic.rpartition('/')[0]
+        namespace = topic.removesuffix('/compressed').rpartition('/')[0]
         self._infos = self.create_publisher(
             CameraInfo, f'{namespace}/camera_info', qos) if with_info else None
 
@@ -74,13 +90,18 @@ class Player(Node):
         timeout: seconds. Raises ValueError where nobody does.
         """
         # Polled: rclpy of Humble has no event for a match.
-        end = time.monotonic() + timeout
+        end, advice = time.monotonic() + timeout, ''
         while not self._images.get_subscription_count():
+            seen = advice_to_subscribers(self, ImageTopic(self.topic, self._msgtype))
+            if seen and not advice:
+                complain(f'play_bag: {seen}.')
+            advice = seen
             if time.monotonic() > end:
-                raise ValueError(f'Nobody subscribed to {self.topic} within {timeout:g} s: start '
-                                 'the node first, with its image topic and ROS_DOMAIN_ID those '
-                                 'of the player.')
-            time.sleep(_POLL_S)
+                advice = advice or ('start the node first, with its image topic and '
+                                    'ROS_DOMAIN_ID those of the player')
+                raise ValueError(f'Nobody subscribed to {self.topic} within {timeout:g} s: '
+                                 f'{advice}.')
+            time.sleep(_LOOK_S)
         while result and not self.count_subscribers(result):
             if time.monotonic() > end:
                 raise ValueError(f'Nobody subscribed to {result} within {timeout:g} s: start '
@@ -204,13 +225,16 @@ def play(player: Player, frames: Iterator[tuple[int, Frame]], controls: Controls
 
 def _arguments(args: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        'eunet_ros.replay.player', description='Play the images of a bag or folder as ROS topics.')
+        'play_bag', description='Play the images of a bag or folder as ROS topics.')
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument('bag', nargs='?', help='a rosbag2: folder, .mcap or .db3 file')
-    what.add_argument('--images', metavar='FOLDER', help='a folder of images instead')
+    what.add_argument('bag', nargs='?', type=user_path,
+                      help='a rosbag2: folder, .mcap or .db3 file')
+    what.add_argument('--images', metavar='FOLDER', type=user_path,
+                      help='a folder of images instead')
     parser.add_argument('--image-topic', default='', help="the camera's topic in the bag")
     parser.add_argument('--publish-as', metavar='TOPIC', default='',
-                        help='base topic to publish on (default: as in the bag)')
+                        help='base topic to publish on, or one that ends in /compressed '
+                             '(default: as in the bag)')
     parser.add_argument('--rate', type=float, default=1.0, help='speed (default: 1, real time)')
     parser.add_argument('--hz', type=float, default=DEFAULT_HZ,
                         help=f"a folder's images a second (default: {DEFAULT_HZ:g})")
@@ -254,36 +278,43 @@ def _arguments(args: list[str] | None) -> argparse.Namespace:
     return options
 
 
+def _topic(publish_as: str, source: BagSource | FolderSource) -> str:
+    """Return the topic to publish images on: as given, else as in the bag."""
+    if publish_as:
+        return compressed_topic(publish_as) if source.msgtype == COMPRESSED_IMAGE else publish_as
+    return getattr(source, 'bag_topic', '') or compressed_topic(source.topic)
+
+
 def main(args: list[str] | None = None) -> int:
     """Play; returns the exit code, 0 also when interrupted."""
-    given = sys.argv[1:] if args is None else args
-    o = _arguments(remove_ros_args(['play_bag', *given])[1:])
+    given = ['play_bag', *(sys.argv[1:] if args is None else args)]
+    o = _arguments(own_arguments(given))
     player = controls = None
-    # Python's own handling, of SIGTERM too: sleeping ends at once, wherever the player is.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         source = open_source(o.bag, o.images, o.image_topic, o.hz)
         if source.warning:
             print(f'player: {source.warning}', file=sys.stderr)
-        rclpy.init(args=['play_bag', *given], signal_handler_options=SignalHandlerOptions.NO)
-        player = Player(o.publish_as or source.topic, source.msgtype, source.has_camera_info,
+        # Not rclpy's signals: sleeping ends at once, wherever the player is.
+        initialise(given, signal_handler_options=SignalHandlerOptions.NO)
+        player = Player(_topic(o.publish_as, source), source.msgtype, source.has_camera_info,
                         o.wait_for_mask)
         if o.wait_for_subscribers:
             player.wait_for_subscribers(o.wait_for_subscribers, o.wait_for_recorder_of)
         time.sleep(o.delay)
         stream = nullcontext(sys.stdout) if o.log == '-' else (
-            open(Path(o.log), 'w') if o.log else nullcontext())
+            open(user_path(o.log), 'w') if o.log else nullcontext())
         with stream as log:
             controls = Controls(player, Pacer(o.rate), o.clock, o.paused)
             frames = part_of(source, o.start, o.duration, o.loop)
             sent = play(player, frames, controls, o.restamp, log)
-        print(f'player: sent {sent} images on {player.topic}', file=sys.stderr)
+        complain(f'play_bag: sent {sent} images on {player.topic}')
     except KeyboardInterrupt:
         pass
     except (ValueError, OSError, NameValidationException) as error:
-        print(f'player: {" ".join(str(error).split())}', file=sys.stderr)
+        complain(f'play_bag: {sentence(error)}')
         return 1
     finally:
+        begin_the_end()
         if controls:
             controls.close()
         if player:
@@ -292,10 +323,5 @@ def main(args: list[str] | None = None) -> int:
     return 0
 
 
-def run_player() -> NoReturn:
-    """Play as a process of its own."""
-    run(main)
-
-
 if __name__ == '__main__':
-    run_player()
+    run(main)

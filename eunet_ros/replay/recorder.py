@@ -16,7 +16,6 @@ from functools import partial
 from importlib import import_module
 import json
 from pathlib import Path
-import signal
 import sys
 import time
 from typing import Any, TextIO
@@ -26,8 +25,8 @@ from eunet_ros.bags.mask_store import MASKS_FILE, MaskWriter
 from eunet_ros.bags.messages import deserialise, IMAGE
 from eunet_ros.bags.writer import BagWriter
 from eunet_ros.images.conversions import ConversionError, image_to_mask
-from eunet_ros.ros.process import run, shut_down
-import rclpy
+from eunet_ros.model.common.files import user_path
+from eunet_ros.ros.process import begin_the_end, initialise, run, shut_down
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -134,7 +133,8 @@ class Recorder(Node):
 
 def _arguments(args: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser('eunet_ros.replay.recorder', description='Record masks.')
-    parser.add_argument('folder', type=Path, help='where masks.bin is written; made if missing')
+    parser.add_argument('folder', type=user_path,
+                        help='where masks.bin is written; made if missing')
     parser.add_argument('--mask-topic', default='/eunet/mask')
     parser.add_argument('--diagnostics-topic', default='/diagnostics')
     parser.add_argument('--all-of', metavar='NODE', default='',
@@ -151,11 +151,10 @@ def main(args: list[str] | None = None) -> int:
     """Record until interrupted, --count or --idle; returns the exit code."""
     o = _arguments(args)
     masks = recorder = published = None
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         o.folder.mkdir(parents=True, exist_ok=True)
         masks = MaskWriter(o.folder / MASKS_FILE)
-        rclpy.init(args=None, signal_handler_options=SignalHandlerOptions.NO)
+        initialise(sys.argv[:1], signal_handler_options=SignalHandlerOptions.NO)
         with nullcontext(sys.stdout if o.log else None) as log:
             recorder = Recorder(masks, o.mask_topic, o.diagnostics_topic, log)
             executor = SingleThreadedExecutor()
@@ -172,10 +171,11 @@ def main(args: list[str] | None = None) -> int:
                     published.look()
     except KeyboardInterrupt:
         pass
-    except (ImportError, OSError) as error:
+    except (ImportError, OSError, ValueError) as error:
         print(f'recorder: {error}', file=sys.stderr)
         return 1
     finally:
+        begin_the_end()
         if masks:
             masks.close()
         if published:

@@ -1,18 +1,23 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How the package's processes end: what they made is freed in order, then they leave at once."""
+"""
+How the package's processes start and end.
+
+They start with the DDS profile for large images. At the first SIGINT or SIGTERM they free what they
+made in order, then leave at once. ROS is imported late: signals are handled before that.
+"""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-import gc
-import logging
+from importlib import import_module
+from itertools import pairwise
 import os
+from pathlib import Path
 import sys
-import tempfile
-from typing import NoReturn
+from typing import Any, NoReturn
 
-import rclpy
+from eunet_ros.ros.interrupts import interrupt
 
 
 def complain(text: str) -> None:
@@ -23,46 +28,144 @@ def complain(text: str) -> None:
 
 def logging_arguments() -> list[str]:
     """
-    Return what rclpy's arguments need where the log's folder cannot be written: no log file.
+    Return what rclpy's arguments need where no log can be written: no log file.
 
-    ROS would refuse to start: on a full or read-only disk the log is worth less than the node.
+    ROS would refuse to start: on a full or read-only disk, or in a service without $HOME, the log
+    is worth less than the node.
     """
-    home = os.environ.get('ROS_HOME') or os.path.expanduser('~/.ros')
-    folder = os.environ.get('ROS_LOG_DIR') or os.path.join(home, 'log')
+    import tempfile
+    folder = os.environ.get('ROS_LOG_DIR') or os.path.join(
+        os.environ.get('ROS_HOME') or '~/.ros', 'log')
+    home = os.environ.get('HOME')
+    if folder.startswith('~') and not home:
+        why = f'The log folder {folder} has no place: neither HOME nor ROS_LOG_DIR is set'
+    else:
+        folder = (home or '') + folder[1:] if folder.startswith('~') else folder
+        try:
+            os.makedirs(folder, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return []
+        except OSError as error:
+            why = f'The log folder {folder} cannot be written ({error.strerror})'
+    complain(f'{why}: no log file is kept.')
+    return ['--ros-args', '--disable-external-lib-logs']
+
+
+def own_arguments(args: Sequence[str]) -> list[str]:
+    """Return the arguments behind a program's name that are not between --ros-args and --."""
+    own, ros = [], False
+    for arg in args[1:]:
+        if arg == '--ros-args' or (ros and arg == '--'):
+            ros = arg == '--ros-args'
+        elif not ros:
+            own.append(arg)
+    return own
+
+
+def check_arguments(args: Sequence[str], name: str, description: str,
+                    parameters: Mapping[str, str]) -> None:
+    """
+    End the process where arguments are none of ROS, or with a help text at --help.
+
+    name: of the executable. parameters: their descriptions.
+    """
+    import argparse
+    lines = [f'  {key}: {text}' for key, text in parameters.items()]
+    argparse.ArgumentParser(
+        name, usage=f'ros2 run eunet_ros {name} [--ros-args -p NAME:=VALUE -r FROM:=TO '
+        '--params-file FILE …]', description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog='\n'.join(['parameters:', *lines])).parse_args(own_arguments(args))
+
+
+def parameter_files(args: Sequence[str]) -> list[str]:
+    """Return the parameter files that arguments name."""
+    return [path for flag, path in pairwise(args) if flag == '--params-file']
+
+
+def warn_of_unused_files(node: Any, args: Sequence[str]) -> None:
+    """Log a warning for each parameter file on a command line that has nothing for a node."""
+    from eunet_ros.ros.parameter_file import read_parameter_file, unused
+    for path in parameter_files(_expanded(args)):
+        with suppress(ValueError, OSError):   # rclpy has read it: its word counts
+            told = unused(Path(path), node.get_fully_qualified_name(),
+                          read_parameter_file(Path(path)))
+            if told:
+                node.get_logger().warning(told)
+
+
+def _expanded(args: Iterable[str]) -> list[str]:
+    """Return arguments with ~ for the home of the user in the paths of parameter files."""
+    expanded: list[str] = []
+    for arg in args:
+        after_flag = expanded and expanded[-1] == '--params-file'
+        expanded.append(os.path.expanduser(arg) if after_flag else arg)
+    return expanded
+
+
+def initialise(args: Iterable[str], **options: Any) -> None:
+    """
+    Initialise rclpy with a process's arguments, after the DDS profile.
+
+    options: of rclpy.init. Raises ValueError where the arguments are malformed, or name a
+    parameter file that is not there or is none.
+    """
+    from eunet_ros.ros.dds_profile import apply_profile
+    import rclpy
+    interrupt.made = True
+    told = apply_profile()
+    if told:
+        complain(told)
     try:
-        os.makedirs(folder, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return []
-    except OSError as error:
-        complain(f'The log folder {folder} cannot be written ({error.strerror}): no log file is '
-                 'kept.')
-        return ['--ros-args', '--disable-external-lib-logs']
+        rclpy.init(args=[*_expanded(args), *logging_arguments()], **options)
+    except Exception as error:  # of several types, by distribution
+        raise ValueError(str(error)) from error
 
 
 def shut_down() -> None:
     """Free what destroyed nodes left behind, then shut rclpy down; harmless when it is down."""
+    import gc
+
+    import rclpy
+
     # rclpy keeps the services of a lifecycle node in reference cycles, and with them its DDS
     # participant, whose threads would still run while the interpreter takes itself apart.
     gc.collect()
     rclpy.try_shutdown()
 
 
-def run(main: Callable[[], int]) -> NoReturn:
+def begin_the_end() -> None:
+    """From now on signals change nothing: call it before freeing what a process made."""
+    interrupt.ending = True
+
+
+def interrupted() -> bool:
+    """Return whether a signal came; whatever a process fails with then is no fault."""
+    return interrupt.came
+
+
+def run(main: Callable[[], int] | str) -> NoReturn:
     """
     Run a process's `main` and end with its exit code, once its output is written.
 
-    The destructors of C++ libraries are left out: Fast DDS keeps a thread of its shared memory
-    running beside them, and a crash there, as eProsima/Fast-DDS#6114 describes one, would turn a
-    clean end into a failed one.
+    main: the function, or the module that has it, which is imported here. SIGINT and SIGTERM: see
+    Interrupt. The destructors of C++ libraries are left out: Fast DDS keeps a thread
+    of its shared memory running beside them, and a crash there, as eProsima/Fast-DDS#6114
+    describes one, would turn a clean end into a failed one.
     """
+    interrupt.install()
     try:
-        code = main()
+        code = import_module(main).main() if isinstance(main, str) else main()
+    except KeyboardInterrupt:  # before or after main could catch it
+        code = 0
     except SystemExit as error:  # argparse: --help, or a wrong argument that it has explained
         code = error.code or 0
         if not isinstance(code, int):  # Python's own meaning: words to be said
             complain(str(code))
             code = 1
-    logging.shutdown()
+    begin_the_end()
+    if 'logging' in sys.modules:
+        sys.modules['logging'].shutdown()
     with suppress(OSError):  # whoever read it has gone
         sys.stdout.flush()
         sys.stderr.flush()

@@ -49,6 +49,11 @@ def visible(folder: Path, everything_below: bool = False) -> list[Path]:
                   key=lambda p: in_order(str(p.relative_to(folder))))
 
 
+def user_path(text: str) -> Path:
+    """Return the path of a command line or parameter, with ~ for the user's home."""
+    return Path(os.path.expanduser(text))
+
+
 def say_where(error: OSError, path: Path) -> None:
     """Name the file in an error of the system that does not, such as that of a full disk."""
     if error.errno is not None and error.filename is None:
@@ -101,7 +106,7 @@ def rounded(value: Any, digits: int) -> Any:
     return value
 
 
-class _PlainLoader(yaml.SafeLoader):
+class PlainLoader(yaml.SafeLoader):
     """Without aliases, of which a few lines make a gigabyte, and not deep: PyYAML takes hours."""
 
     depth = 0
@@ -121,9 +126,11 @@ class _PlainLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def read_yaml(path: Path) -> Any:
+def read_yaml(path: Path, loader: type[PlainLoader] = PlainLoader) -> Any:
     """
     Return what a YAML file holds: numbers, text, lists and mappings, no other objects.
+
+    loader: what makes values of a file's words.
 
     Raises ValueError with a clause where it is too large, not YAML or not text, OSError where it
     cannot be read.
@@ -133,7 +140,7 @@ def read_yaml(path: Path) -> Any:
     if len(data) > MAX_YAML_BYTES:
         raise ValueError(f'it has more than {MAX_YAML_BYTES} bytes')
     try:
-        return yaml.load(data.decode('utf-8'), _PlainLoader)  # a SafeLoader
+        return yaml.load(data.decode('utf-8'), loader)  # a SafeLoader
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError,
             RecursionError) as error:
         # PyYAML lets errors of int, datetime and hash through.

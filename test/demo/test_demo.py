@@ -135,13 +135,13 @@ def test_interrupted(tmp_path, monkeypatch, capsys):
     ('humble', 'ROS_LOCALHOST_ONLY', 'FASTRTPS_DEFAULT_PROFILES_FILE'),
     ('jazzy', 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'FASTDDS_DEFAULT_PROFILES_FILE')])
 def test_environment(distribution, local, profile):
-    base = {'ROS_DOMAIN_ID': '7', 'ROS_DISTRO': distribution, 'RMW_IMPLEMENTATION': 'rmw_x'}
+    base = {'ROS_DOMAIN_ID': '7', 'ROS_DISTRO': distribution, 'RMW_IMPLEMENTATION': 'rmw_fastrtps_dynamic_cpp'}
     for _ in range(200):
         env = drive_environment(True, base)
         assert 1 <= int(env['ROS_DOMAIN_ID']) <= 101
         assert env['ROS_DOMAIN_ID'] != '7'
     assert env[local] in ('1', 'LOCALHOST')
-    assert env['RMW_IMPLEMENTATION'] == 'rmw_x'
+    assert env['RMW_IMPLEMENTATION'] == 'rmw_fastrtps_dynamic_cpp'
     assert [v for v in env if v.endswith('PROFILES_FILE')] == [profile]
     assert os.path.isfile(env[profile])
     assert profile not in drive_environment(False, base)

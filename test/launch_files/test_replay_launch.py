@@ -42,7 +42,14 @@ def module(monkeypatch):
     spec = importlib.util.spec_from_file_location('replay_launch', PATH)
     loaded = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loaded)
+    monkeypatch.setattr(loaded, 'find_spec', lambda name: name)
+    monkeypatch.setattr(loaded.shutil, 'which', lambda name: name)
     return loaded
+
+
+def exited(code, shutdown=False):
+    """Return the event of a process that ended, and launch's context."""
+    return SimpleNamespace(returncode=code), SimpleNamespace(is_shutdown=shutdown)
 
 
 def actions(module, **given):
@@ -72,11 +79,12 @@ def test_the_player_feeds_the_node_and_ros2_bag_records(module, tmp_path):
     # The player's end stops the recorder, whose end begins the report, whose end ends all.
     ends = {id(h.positional[0].named['target_action']): h.positional[0].named['on_exit']
             for h in handlers}
-    [timer] = ends[id(player)]
+    [timer] = ends[id(player)](*exited(0))
     [stop] = timer.named['actions']
     assert stop.named['event'].named['process_matcher'] is recorder
-    report, last = ends[id(recorder)]
-    assert last.positional[0].named['target_action'] is report
+    [report] = ends[id(recorder)](*exited(-2))
+    [last] = ends[id(report)](*exited(0))
+    assert type(last).__name__ == 'Shutdown'
     # The command that it ends with is one that evaluate_bag understands.
     assert report.named['cmd'][:4] == ['ros2', 'run', 'eunet_ros', 'evaluate_bag']
     o = options.parse(report.named['cmd'][4:])
@@ -100,12 +108,51 @@ def test_ros2_bag_plays_other_topics_with_their_qos(module, tmp_path):
     Path(path).unlink()
 
 
+def ends(module, tmp_path, **given):
+    *handlers, recorder, node, player = actions(
+        module, bag=str(tmp_path), output=str(tmp_path / 'out'), **given)
+    return [h.positional[0].named['on_exit'] for h in handlers]
+
+
+def test_what_fails_is_an_error_of_launch(module, tmp_path):
+    """Launch ends with 1 where a handler raises; at its own end nothing is a failure."""
+    player, recorder, report, node = ends(module, tmp_path)
+    for handler, code, said in ((player, 1, 'player'), (recorder, 0, 'ros2 bag record'),
+                                (report, 1, 'evaluate_bag'), (node, 0, 'node')):
+        with pytest.raises(RuntimeError, match=f'{said}.* exit code {code}'):
+            handler(*exited(code))
+        handler(*exited(code, shutdown=True))
+
+
+def test_without_a_report(module, tmp_path):
+    player, recorder, *_ = ends(module, tmp_path, report='false')
+    player(*exited(0))
+    assert type(recorder(*exited(0))[0]).__name__ == 'Shutdown'
+
+
+def test_no_delay_is_none(module, tmp_path):
+    *_, player = actions(module, bag=str(tmp_path), output=str(tmp_path / 'out'), player='ros2',
+                         delay='0')
+    assert '--delay' not in player.named['cmd']
+
+
+@pytest.mark.parametrize('absent', ['find_spec', 'which'])
+def test_without_ros2_bag_another_way_is_named(module, tmp_path, monkeypatch, absent):
+    monkeypatch.setattr(*((module, 'find_spec') if absent == 'find_spec' else
+                          (module.shutil, 'which')), lambda name: None)
+    with pytest.raises(ValueError, match='evaluate_bag BAG --live'):
+        actions(module, bag=str(tmp_path))
+
+
 @pytest.mark.parametrize(('given', 'said'), [
+    ({'qos': '/nowhere.yaml'}, 'qos names /nowhere.yaml, which is no file'),
+    ({'params_file': '/nowhere.yaml'}, 'params_file names /nowhere.yaml, which is no file'),
+    ({'dds_profile': '/nowhere.xml'}, 'dds_profile names /nowhere.xml, which is no file'),
+    ({'delay': '-1'}, 'delay must be a number from 0 to 3600'),
     ({'bag': ''}, 'Name the bag to play'), ({'bag': '/nowhere'}, 'There is no bag at /nowhere'),
     ({'rate': 'fast'}, "rate must be .* 0.01 to 100, found 'fast'"),
     ({'player': 'vlc'}, "player must be .* found 'vlc'"),
     ({'clock': 'maybe'}, 'clock must be true or false'),
-    ({'image_topic': '/front', 'qos': '{tmp}/none.yaml'}, 'Expected a YAML file of QoS overrides'),
     ({'image_topic': '/front', 'qos': '{tmp}/list.yaml'}, 'it is no mapping of topics'),
     ({'image_topic': '/front', 'qos': '{tmp}/text.yaml'}, 'but while parsing'),
     ({'output': '{tmp}/old'}, 'old_recording exists')])

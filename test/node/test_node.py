@@ -180,7 +180,7 @@ def test_compressed_topic_follows_the_remapping(make_rig, rule, topic):
     rig = make_rig(cli=('-r', rule), image_transport='compressed', kind=CompressedImage,
                    topic=topic)
     rig.start()
-    assert rig.node._image_topic == topic
+    assert rig.node._input.topic == topic
 
 
 def test_remapping_and_namespace(make_rig):

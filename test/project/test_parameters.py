@@ -42,13 +42,19 @@ def test_the_page_lists_every_parameter():
 @pytest.mark.parametrize('values, said', [
     ({'engine': 'openvno'}, "found 'openvno'; did you mean openvino?"),
     ({'overlay_opacity': 1.5}, 'from 0.0 to 1.0, found 1.5'),
-    ({'overlay_opacity': 1}, 'type float, found 1 of type int'),
+    ({'overlay_opacity': True}, 'type float, found True of type bool'),
+    ({'image_depth': 5.0}, 'type int, found 5.0 of type float'),
     ({'enabled': 'yes'}, "type bool, found 'yes'"),
     ({'image_depth': 0}, 'from 1 to 1000'),
     ({'input_height': 64}, 'set both or neither')])
 def test_values_out_of_range_are_refused(values, said):
     with pytest.raises(ValueError, match=said.replace('?', r'\?')):
         NodeParameters(**values)
+
+
+def test_a_whole_number_stands_for_a_float():
+    value = NodeParameters(camera_height=1).camera_height
+    assert (value, type(value)) == (1.0, float)
 
 
 def test_unknown_names_are_refused_with_the_nearest():

@@ -208,11 +208,11 @@ def test_player_interrupted(listener, tmp_path, number):
 
 
 @pytest.mark.parametrize(('arguments', 'code', 'words'), [
-    (['{tmp}/nothing'], 1, 'player: There is no bag at'),
+    (['{tmp}/nothing'], 1, 'play_bag: There is no bag at'),
     (['--images', '{tmp}'], 1, 'holds no images'),
     (['{bag}', '--image-topic', '/front'], 1, 'no images on /front'),
     (['{bag}', '--wait-for-subscribers', '0.2'], 1, 'Nobody subscribed to /camera/image_raw/comp'),
-    (['{bag}', '--publish-as', 'a b'], 1, 'player: Invalid topic name'),
+    (['{bag}', '--publish-as', 'a b'], 1, 'play_bag: Invalid topic name'),
     (['{bag}', '--rate', '0'], 2, '--rate must be'),
     ([], 2, 'required'),
     (['{bag}', '--start', '99', '--wait-for-subscribers', '0'], 1, 'No frame lies at 99 s'),

@@ -1,0 +1,48 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+SIGINT and SIGTERM end a process in order, whenever and however often they come.
+
+Imports as little as possible: it is the first that a process imports, so that a signal while it
+imports the rest finds a handler.
+"""
+import os
+import signal
+import time
+
+_AGAIN_S = 1.0    # an interrupt that something swallowed is raised again at a signal after this
+
+
+class Interrupt:
+    """
+    The handler of both signals.
+
+    Until something is made that has to be freed the process ends at once: an exception in the
+    middle of an import becomes any other. Then KeyboardInterrupt is raised, once; while the
+    process ends, signals change nothing.
+    """
+
+    def __init__(self):
+        self.made = self.ending = self.came = False
+        self._raised = float('-inf')
+
+    def __call__(self, number, frame):
+        """Handle a signal; those that follow within a moment belong to the first."""
+        self.came = True
+        if self.ending:
+            return
+        if not self.made:
+            os._exit(0)
+        now = time.monotonic()
+        if now - self._raised > _AGAIN_S:
+            self._raised = now
+            raise KeyboardInterrupt
+
+    def install(self):
+        """Handle signals from now on; a SIGINT that the parent ignores stays ignored."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self)
+
+
+interrupt = Interrupt()
