@@ -32,7 +32,7 @@ import numpy as np
 
 _ASPECT = 0.7         # width of a plate's picture by a cone's height, where no cone shows it
 _ROUGH = 0.25         # share of a piece that may be unexplained: masks of single cones are rough
-_WORTH = 0.1          # share of its outline that each further cone must explain in addition
+_WORTH = 0.13        # share of its outline that each further cone must explain in addition
 _LEAN = 0.2           # sideways distance of tip and foot, as a share of the height, at most
 _LEDGE = 0.12         # of a cone's height that its outline jumps inwards below its plate
 _MOST = 32            # outlines that are compared in a piece
