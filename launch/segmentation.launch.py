@@ -27,13 +27,15 @@ ARGUMENTS = (
     ('input_width', '', "Width of the network's input [px]; set with input_height."),
     ('namespace', '', 'Namespace of the node; its outputs are <namespace>/eunet/…'),
     ('params_file', str(SHARE / 'config' / 'segmentation.yaml'), 'YAML file of parameters.'),
-    ('log_level', 'info', 'Level of the log: debug, info, warn, error or fatal.'),
+    ('log_level', 'info', "Level of the log: debug (the node's decisions), info, warn, error or fatal."),
     ('autostart', '', 'false: stay unconfigured until a lifecycle manager configures the node.'),
     ('respawn', 'false', 'true: start the node again a second after it ended by itself.'),
     ('rviz', 'false', 'true: also start RViz with the overlay and the mask.'),
     ('dds_profile', '',
      'Fast DDS profile of yours; empty: the one that keeps large images from being lost.'),
 )
+# Loggers that at level debug tell sixty things a second, between which the node's own are lost.
+QUIET = ('rcl:=info', 'rmw_fastrtps_cpp:=info')
 # Launch arguments that are parameters of the node, with their types.
 PARAMETERS = {
     'image_transport': str, 'weights': str, 'variant': str, 'engine': str,
@@ -72,7 +74,8 @@ def _nodes(context):
             ('image/compressed', compressed_topic(topic)),
             ('camera_info', given['camera_info_topic'] or _sibling(topic, 'camera_info'))],
         respawn=read.boolean('respawn', given['respawn']), respawn_delay=1.0,
-        ros_arguments=['--log-level', given['log_level']])]
+        ros_arguments=[part for level in (given['log_level'], *QUIET)
+                       for part in ('--log-level', level)])]
     if read.boolean('rviz', given['rviz']):
         nodes.append(Node(
             package='rviz2', executable='rviz2', output='screen', additional_env=environment,

@@ -93,7 +93,7 @@ class ImageInput:
                   f'{self._qos.depth}, and to {self._infos.topic_name}.')
 
     def _take_image(self, raw: bytes) -> None:
-        self._arrived, self._bytes = True, len(raw)
+        self._arrived, self._bytes, self.trouble = True, len(raw), ''
         self._on_image(raw)
 
     def _take_info(self, msg: CameraInfo) -> None:
@@ -103,7 +103,7 @@ class ImageInput:
     def _look(self) -> None:
         """Where no image comes, look whether a camera publishes elsewhere, or why none does."""
         if self._arrived:
-            self._arrived, self.trouble = False, ''
+            self._arrived = False
             return
         if self._camera.look():
             self._node.destroy_subscription(self._images)

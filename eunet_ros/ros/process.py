@@ -116,8 +116,11 @@ def initialise(args: Iterable[str], **options: Any) -> None:
     told = apply_profile()
     if told:
         complain(told)
+    given = [*_expanded(args), *logging_arguments()]
+    if os.path.expanduser('~') == '~':   # a user without one: libraries fail at their import
+        os.environ['HOME'] = '/'
     try:
-        rclpy.init(args=[*_expanded(args), *logging_arguments()], **options)
+        rclpy.init(args=given, **options)
     except Exception as error:  # of several types, by distribution
         raise ValueError(str(error)) from error
 

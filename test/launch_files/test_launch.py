@@ -167,6 +167,12 @@ def test_rviz_on_request(load):
     assert [n['package'] for n in nodes(load(), rviz='true')] == ['eunet_ros', 'rviz2']
 
 
+def test_debug_is_not_drowned(load):
+    [node] = nodes(load(), log_level='debug')
+    assert node['ros_arguments'][:2] == ['--log-level', 'debug']
+    assert 'rcl:=info' in node['ros_arguments']
+
+
 def test_respawn_on_request(load):
     assert [nodes(load(), respawn=text)[0]['respawn'] for text in ('false', 'true')] == [
         False, True]

@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from eunet_ros.images.conversions import fill_compressed  # noqa: E402,I100
+from rclpy.logging import LoggingSeverity  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 from test_node import BEST_EFFORT, image_message, make_rig, picture, RELIABLE  # noqa: E402,F401
@@ -96,6 +97,18 @@ def test_the_topic_is_chosen_again_when_the_camera_comes_later(make_rig, apart):
     rig.until(rig.camera.get_subscription_count, 'the node to subscribe')
     rig.until(lambda: rig.subscribers('mask'), 'the listener')
     assert rig.send(jpeg()).width == 64
+
+
+def test_debug_says_why_an_image_was_dropped(make_rig, capfd):  # noqa: F811
+    rig = make_rig().start()
+    level = rig.node.get_logger().get_effective_level()
+    rig.node.get_logger().set_level(LoggingSeverity.DEBUG)
+    try:
+        rig.camera.publish(image_message(picture(), sec=7))
+        rig.until(lambda: rig.counts().get('dropped_unwatched') == 1, 'the drop')
+    finally:
+        rig.node.get_logger().set_level(level)
+    assert 'Image of 7.000 s dropped: nobody subscribes to an output' in capfd.readouterr().err
 
 
 def test_a_topic_of_another_type(make_rig, apart):  # noqa: F811

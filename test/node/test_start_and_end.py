@@ -33,6 +33,12 @@ node.create_subscription(Image, '/eunet/mask', lambda raw: print('mask', flush=T
 rclpy.spin(node)
 """
 
+STACK = """
+stacks:
+  own: {type: geometry_msgs/msg/PoseArray, cone: geometry_msgs/msg/Pose, position: position,
+        list: poses}
+"""
+
 
 @pytest.fixture
 def light(tiny_weights):
@@ -169,11 +175,12 @@ def interrupted_twice(process, gap):
 
 @pytest.mark.parametrize('after', [0.0, 0.1, 0.3, 1.0])
 @pytest.mark.parametrize('module', ['segmentation_node', 'cone_bridge', 'play_bag'])
-def test_interrupted_twice_while_it_starts(ros, light, module, after):
-    arguments = {'segmentation_node': ['--ros-args', *light], 'cone_bridge': [],
+def test_interrupted_twice_while_it_starts(ros, light, tmp_path, module, after):
+    (tmp_path / 'stacks.yaml').write_text(STACK)
+    arguments = {'segmentation_node': ['--ros-args', *light],
+                 'cone_bridge': ['--ros-args', '-p', 'stack:=own', '-p',
+                                 f'config:={tmp_path / "stacks.yaml"}'],
                  'play_bag': [Path(__file__).parents[1] / 'data' / 'sample_drive']}[module]
-    if module == 'cone_bridge' and after > 0.3:
-        pytest.skip('without a stack it ends by itself')
     for _ in range(TIMES):
         process = started(module, *arguments)
         time.sleep(after)

@@ -192,6 +192,30 @@ def test_player_waits_for_a_recorder(listener, tmp_path):
     assert code == 0 and 'sent 2 images' in err, err
 
 
+@pytest.mark.parametrize(('compressed', 'other', 'kind', 'said'), [
+    (True, '/camera/image_raw', 'Image', 'image_transport:=compressed'),
+    (False, '/camera/image_raw/compressed', 'CompressedImage', 'image_transport:=raw')])
+def test_player_names_a_node_of_another_transport(listener, tmp_path, compressed, other, kind,
+                                                  said):
+    listener.create_subscription(getattr(sensor, kind), other, lambda m: None, 10)
+    code, _, err = end(start('player', make_bag(tmp_path / 'bag', 2, compressed=compressed),
+                             '--wait-for-subscribers', 3))
+    assert code == 1 and f'a node subscribes to {other}: start it with {said}' in err
+    assert len(err.splitlines()) == 2         # at once, and at the end
+
+
+@pytest.mark.parametrize('published', ['/pylon/image_compressed', '/cam/image/compressed'])
+def test_player_publishes_compressed_images_of_any_name(listener, tmp_path, published):
+    images = []
+    listener.create_subscription(sensor.CompressedImage, published, images.append, 10)
+    player = start('player', make_bag(tmp_path / 'bag', 2), '--publish-as', published)
+    try:
+        Driver(listener).until(lambda: images, 'an image')
+    finally:
+        code, _, err = end(player)
+    assert code == 0, err
+
+
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_player_interrupted(listener, tmp_path, number):
     images = []

@@ -34,6 +34,27 @@ def test_an_error_that_nobody_caught_is_shown():
     assert end.returncode == 1 and 'ZeroDivisionError' in end.stderr
 
 
+def test_a_user_without_a_home_gets_one_for_libraries():
+    """As in a container that runs under a number: some ask for it when they are imported."""
+    environment = {n: v for n, v in os.environ.items() if n not in ('HOME', 'ROS_LOG_DIR')}
+    end = ran('import os, pathlib, pwd\n'
+              'def unknown(*a): raise KeyError\n'
+              'pwd.getpwuid = unknown\n'
+              'from eunet_ros.ros.process import initialise\n'
+              'initialise(["node"])\nprint(pathlib.Path.home())\nrun(lambda: 0)',
+              env=environment)
+    assert (end.returncode, end.stdout) == (0, '/\n'), end.stderr
+    assert 'no log file is kept' in end.stderr
+
+
+@pytest.mark.parametrize('args, own', [
+    (['--help'], ['--help']), (['--ros-args', '-p', 'a:=1'], []),
+    (['x', '--ros-args', '-p', 'a:=1', '--', 'y'], ['x', 'y']), (['--', 'y'], ['--', 'y'])])
+def test_arguments_that_are_none_of_ros(args, own):
+    from eunet_ros.ros.process import own_arguments
+    assert own_arguments(['program', *args]) == own
+
+
 def dds_threads():
     names = (Path(f'/proc/self/task/{t}/comm').read_text() for t in os.listdir('/proc/self/task'))
     # The watchdog of the shared memory belongs to the process.
