@@ -3,8 +3,8 @@
 """
 How the package's processes start and end.
 
-They start with the DDS profile for large images. At the first SIGINT or SIGTERM they free what they
-made in order, then leave at once. ROS is imported late: signals are handled before that.
+They start with the DDS profile for large images. At the first SIGINT or SIGTERM they free in order
+what they made, then leave at once. ROS is imported late: signals are handled before that.
 """
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ import sys
 from typing import Any, NoReturn
 
 from eunet_ros.ros.interrupts import interrupt
+
 
 def complain(text: str) -> None:
     """Say something on stderr, which may be a file on a full disk."""
