@@ -166,6 +166,10 @@ def run(main: Callable[[], int] | str) -> NoReturn:
         if not isinstance(code, int):  # Python's own meaning: words to be said
             complain(str(code))
             code = 1
+    except Exception:
+        if not interrupted():   # else what failed is that rclpy was shut down meanwhile
+            raise
+        code = 0
     begin_the_end()
     if 'logging' in sys.modules:
         sys.modules['logging'].shutdown()

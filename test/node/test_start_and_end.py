@@ -36,7 +36,7 @@ rclpy.spin(node)
 STACK = """
 stacks:
   own: {type: geometry_msgs/msg/PoseArray, cone: geometry_msgs/msg/Pose, position: position,
-        list: poses}
+        list: poses, class_field: x, number: {blue_cone: 0}}
 """
 
 
