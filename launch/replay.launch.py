@@ -89,7 +89,7 @@ def _actions(context):
     given = {name: context.launch_configurations[name].strip() for name, _, _ in ARGUMENTS}
     if not (shutil.which('ros2') and find_spec('ros2bag')):
         raise ValueError('This launch file records with ros2 bag, which is not installed: install '
-                         'it, or use ros2 run eunet_ros evaluate_bag BAG --live, which needs none.')
+                         'it, or run ros2 run eunet_ros evaluate_bag BAG --live without it.')
     if not given['bag']:
         raise ValueError('Name the bag to play: bag:=/path/to/drive.')
     bag, output = (os.path.abspath(os.path.expanduser(given[n])) for n in ('bag', 'output'))

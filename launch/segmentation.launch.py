@@ -27,7 +27,8 @@ ARGUMENTS = (
     ('input_width', '', "Width of the network's input [px]; set with input_height."),
     ('namespace', '', 'Namespace of the node; its outputs are <namespace>/eunet/…'),
     ('params_file', str(SHARE / 'config' / 'segmentation.yaml'), 'YAML file of parameters.'),
-    ('log_level', 'info', "Level of the log: debug (the node's decisions), info, warn, error or fatal."),
+    ('log_level', 'info',
+     "Level of the log: debug (the node's decisions), info, warn, error or fatal."),
     ('autostart', '', 'false: stay unconfigured until a lifecycle manager configures the node.'),
     ('respawn', 'false', 'true: start the node again a second after it ended by itself.'),
     ('rviz', 'false', 'true: also start RViz with the overlay and the mask.'),
@@ -65,17 +66,18 @@ def _nodes(context):
     topic = given['image_topic']
     overrides = {name: _convert(name, given[name]) for name in PARAMETERS if given[name]}
     environment = read.dds_settings(given['dds_profile'])
+    parameters = [read.file('params_file', given['params_file'])]
+    levels = [given['log_level'], *(QUIET if given['log_level'] == 'debug' else ())]
     nodes = [Node(
         package='eunet_ros', executable='segmentation_node', name='eunet',
         namespace=given['namespace'], output='screen', additional_env=environment,
-        parameters=[read.file('params_file', given['params_file'])] + ([overrides] if overrides else []),
+        parameters=parameters + ([overrides] if overrides else []),
         remappings=[
             ('image', topic),
             ('image/compressed', compressed_topic(topic)),
             ('camera_info', given['camera_info_topic'] or _sibling(topic, 'camera_info'))],
         respawn=read.boolean('respawn', given['respawn']), respawn_delay=1.0,
-        ros_arguments=[part for level in (given['log_level'], *QUIET)
-                       for part in ('--log-level', level)])]
+        ros_arguments=[part for level in levels for part in ('--log-level', level)])]
     if read.boolean('rviz', given['rviz']):
         nodes.append(Node(
             package='rviz2', executable='rviz2', output='screen', additional_env=environment,

@@ -376,7 +376,7 @@ def main(args: list[str] | None = None) -> int:
             complain(f'eunet: {sentence(error)}')
             return 1
     except Exception:
-        if rclpy.ok() and not interrupted():
+        if rclpy.ok():
             raise
         # else a signal ended the context under a callback that was about to publish
     finally:

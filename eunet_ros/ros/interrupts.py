@@ -22,11 +22,11 @@ class Interrupt:
     process ends, signals change nothing.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.made = self.ending = self.came = False
         self._raised = float('-inf')
 
-    def __call__(self, number, frame):
+    def __call__(self, number: int, frame: object) -> None:
         """Handle a signal; those that follow within a moment belong to the first."""
         self.came = True
         if self.ending:
@@ -38,7 +38,7 @@ class Interrupt:
             self._raised = now
             raise KeyboardInterrupt
 
-    def install(self):
+    def install(self) -> None:
         """Handle signals from now on; a SIGINT that the parent ignores stays ignored."""
         for number in (signal.SIGINT, signal.SIGTERM):
             if signal.getsignal(number) is not signal.SIG_IGN:

@@ -3,8 +3,8 @@
 """
 How the package's processes start and end.
 
-They start with the DDS profile for large images. At the first SIGINT or SIGTERM they free what they
-made in order, then leave at once. ROS is imported late: signals are handled before that.
+They start with the DDS profile for large images. At the first SIGINT or SIGTERM they free in order
+what they made, then leave at once. ROS is imported late: signals are handled before that.
 """
 from __future__ import annotations
 
@@ -166,6 +166,10 @@ def run(main: Callable[[], int] | str) -> NoReturn:
         if not isinstance(code, int):  # Python's own meaning: words to be said
             complain(str(code))
             code = 1
+    except Exception:
+        if not interrupted():   # else what failed is that rclpy was shut down meanwhile
+            raise
+        code = 0
     begin_the_end()
     if 'logging' in sys.modules:
         sys.modules['logging'].shutdown()

@@ -135,7 +135,8 @@ def test_interrupted(tmp_path, monkeypatch, capsys):
     ('humble', 'ROS_LOCALHOST_ONLY', 'FASTRTPS_DEFAULT_PROFILES_FILE'),
     ('jazzy', 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'FASTDDS_DEFAULT_PROFILES_FILE')])
 def test_environment(distribution, local, profile):
-    base = {'ROS_DOMAIN_ID': '7', 'ROS_DISTRO': distribution, 'RMW_IMPLEMENTATION': 'rmw_fastrtps_dynamic_cpp'}
+    base = {'ROS_DOMAIN_ID': '7', 'ROS_DISTRO': distribution,
+            'RMW_IMPLEMENTATION': 'rmw_fastrtps_dynamic_cpp'}
     for _ in range(200):
         env = drive_environment(True, base)
         assert 1 <= int(env['ROS_DOMAIN_ID']) <= 101

@@ -171,6 +171,7 @@ def test_debug_is_not_drowned(load):
     [node] = nodes(load(), log_level='debug')
     assert node['ros_arguments'][:2] == ['--log-level', 'debug']
     assert 'rcl:=info' in node['ros_arguments']
+    assert nodes(load(), log_level='warn')[0]['ros_arguments'] == ['--log-level', 'warn']
 
 
 def test_respawn_on_request(load):

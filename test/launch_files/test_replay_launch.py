@@ -109,8 +109,7 @@ def test_ros2_bag_plays_other_topics_with_their_qos(module, tmp_path):
 
 
 def ends(module, tmp_path, **given):
-    *handlers, recorder, node, player = actions(
-        module, bag=str(tmp_path), output=str(tmp_path / 'out'), **given)
+    handlers = actions(module, bag=str(tmp_path), output=str(tmp_path / 'out'), **given)[:4]
     return [h.positional[0].named['on_exit'] for h in handlers]
 
 

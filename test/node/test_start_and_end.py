@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The executables as `ros2 run` starts them: DDS profile, files, home, help, and Ctrl-C at any time."""
+"""The executables as `ros2 run` starts them: DDS profile, files, home, help, Ctrl-C."""
 import os
 from pathlib import Path
 import signal
@@ -36,7 +36,7 @@ rclpy.spin(node)
 STACK = """
 stacks:
   own: {type: geometry_msgs/msg/PoseArray, cone: geometry_msgs/msg/Pose, position: position,
-        list: poses}
+        list: poses, class_field: x, number: {blue_cone: 0}}
 """
 
 
@@ -141,7 +141,8 @@ def test_debug_tells_decisions(ros, light):
     finally:
         process.close()
     assert code == 0 and camera
-    told = '\n'.join(line for line in output.splitlines() if '[DEBUG]' in line and 'eunet]' in line)
+    told = '\n'.join(line for line in output.splitlines()
+                     if '[DEBUG]' in line and 'eunet]' in line)
     assert 'not at their defaults' in told and 'Subscribed to /image, BEST_EFFORT' in told
 
 

@@ -55,7 +55,8 @@ def imported(text, package):
 
 # The rooms of eunet_ros and of training: each may import from those below it, never from above.
 ROOMS = {
-    'eunet_ros': ('segmentation_node', 'cone_bridge', 'play_bag', 'demo', 'evaluate_bag', 'evaluation', 'evaluation/page', 'evaluation/scoring',
+    'eunet_ros': ('segmentation_node', 'cone_bridge', 'play_bag', 'demo', 'evaluate_bag',
+                  'evaluation', 'evaluation/page', 'evaluation/scoring',
                   'evaluation/run', 'calibration', 'replay', 'node', 'bags', 'cones', 'ros',
                   'images', 'parameters'),
     'training': ('tools', '', 'data/formats', 'data', 'augmentation', 'renderer', 'config',
