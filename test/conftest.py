@@ -44,7 +44,8 @@ def tiers_of(item):
 
 def over_dds(item):
     """Tell whether messages of a test go over DDS, in this process or in others."""
-    files = ('test_demo.py', 'test_evaluation_live.py', 'test_player.py')
+    files = ('test_demo.py', 'test_evaluation_live.py', 'test_player.py',
+             'test_start_and_end.py')
     return {'ros', 'module_rig'} & set(item.fixturenames) or item.path.name in files
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import time
 from typing import TYPE_CHECKING
 
-from eunet_ros.node.statistics import REASONS, Snapshot
+from eunet_ros.node.stream_statistics import REASONS, Snapshot
 from eunet_ros.parameters import LEVELS, NodeParameters
 
 if TYPE_CHECKING:

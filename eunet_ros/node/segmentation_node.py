@@ -21,8 +21,8 @@ from eunet_ros.node.image_input import ImageInput
 from eunet_ros.node.outputs import ImageOutputs
 from eunet_ros.node.pipeline import FramePipeline, parse_classes
 from eunet_ros.node.process_memory import give_back, HoleTrimmer, share_arenas, transient
-from eunet_ros.node.statistics import DROPPED, NodeStatistics
 from eunet_ros.node.status_publisher import StatusPublisher
+from eunet_ros.node.stream_statistics import DROPPED, NodeStatistics
 from eunet_ros.node.throttling import ThrottleWatch
 from eunet_ros.parameters import checked, NODE_NAME, SPECS
 from eunet_ros.ros import raw_images

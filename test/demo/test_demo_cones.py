@@ -69,10 +69,10 @@ def test_the_sample_drive_knows_its_mounting():
 
 @pytest.mark.parametrize('text, said', [
     ('[', 'as calibrate_mount writes it'), ('a: 1', 'as calibrate_mount writes it'),
-    ('a: {ros__parameters: {camera_hight: 1.0}}', 'did you mean camera_height'),
-    ('a: {ros__parameters: {camera_height: 1}}', 'type float'),
-    ('a: {ros__parameters: {engine: torch}}', 'found engine'),
-    ('a: {ros__parameters: {mounting: tf}}', 'not by tf')])
+    ('/**: {ros__parameters: {camera_hight: 1.0}}', 'did you mean camera_height'),
+    ('/**: {ros__parameters: {camera_height: high}}', 'camera_height must be'),
+    ('/**: {ros__parameters: {engine: torch}}', 'found engine'),
+    ('/**: {ros__parameters: {mounting: tf}}', 'not by tf')])
 def test_mountings_that_cannot_be_used(tmp_path, text, said):
     path = tmp_path / 'mounting.yaml'
     path.write_text(text)

@@ -21,7 +21,7 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[2]))  # a checkout need 
 from eunet_ros.model import engines  # noqa: E402
 from eunet_ros.model.engines.base import EngineError, HostEngine  # noqa: E402
 from eunet_ros.node import segmentation_node  # noqa: E402
-from eunet_ros.node.statistics import NodeStatistics  # noqa: E402
+from eunet_ros.node.stream_statistics import NodeStatistics  # noqa: E402
 from eunet_ros.ros.process import run  # noqa: E402
 
 FOLDER = Path(os.environ['EUNET_TEST_FAULTS'])

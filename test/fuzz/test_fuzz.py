@@ -155,7 +155,7 @@ def test_masks_of_many_objects(monkeypatch, tmp_path):
     ('a: &a [x, x]\nb: &b [*a, *a]\nclasses: [*b, *b]', 'aliases'),
     ('x' * 2_000_000, 'more than 1048576 bytes'), ('[' * 500_000, 'nested more than'),
     ('steps: ' + '9' * 5000, 'integer|list of classes|something else'),
-    ('lr: 2026-99-99', 'month'),
+    ('lr: 2026-99-99', 'month|parameter file'),
     ('steps: !!python/object/apply:os.system [true]', 'could not determine a constructor')])
 def test_yaml_that_grows_or_runs(read, text, said, tmp_path):
     path = tmp_path / 'bomb.yaml'

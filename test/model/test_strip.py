@@ -21,8 +21,8 @@ def mask_of(*boxes, size=(100, 200)):
 
 
 @pytest.mark.parametrize('image, size, rows', [
-    ((720, 1280), (288, 1920), 192), ((1080, 1920), (288, 1920), 288), ((100, 1920), (288, 1920),
-                                                                         100)])
+    ((720, 1280), (288, 1920), 192), ((1080, 1920), (288, 1920), 288),
+    ((100, 1920), (288, 1920), 100)])
 def test_a_strip_fills_the_width(image, size, rows):
     assert strip.strip_height(image, size) == rows
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rates, percentiles, lost and late images, and what diagnostics say of them."""
 from eunet_ros.node import health
-from eunet_ros.node.statistics import NodeStatistics, Rate, REASONS, StreamMonitor
+from eunet_ros.node.stream_statistics import NodeStatistics, Rate, REASONS, StreamMonitor
 from eunet_ros.parameters import LEVELS, NodeParameters
 import pytest
 

@@ -13,6 +13,8 @@ from rclpy.node import Node  # noqa: E402
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 from test_node import BEST_EFFORT, image_message, make_rig, picture, RELIABLE  # noqa: E402,F401
 
+pytestmark = pytest.mark.ros
+
 
 @pytest.fixture
 def apart(ros):

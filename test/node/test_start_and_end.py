@@ -19,6 +19,8 @@ from node_process import Process  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from sensor_msgs.msg import CompressedImage  # noqa: E402
 
+pytestmark = pytest.mark.process
+
 TIMES = 10 if os.environ.get('EUNET_LONG') else 1
 PROFILES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 LISTENER = """

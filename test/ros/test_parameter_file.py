@@ -9,6 +9,8 @@ from eunet_ros.ros.parameter_file import (
 )
 import pytest
 
+pytestmark = pytest.mark.ros
+
 WORDS = """1 1.0 010 0x1F 1e3 -5 +5 .5 5. yes no on off Y n true TRUE tRue .inf -.Inf .nan '1'
 "yes" 2020-01-01 1_000 ~ null inf nan 0b1 1:30 9223372036854775807
 9223372036854775808 08 0x 1e 1e400 a,b '' 00 -0""".split()

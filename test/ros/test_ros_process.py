@@ -34,6 +34,7 @@ def test_an_error_that_nobody_caught_is_shown():
     assert end.returncode == 1 and 'ZeroDivisionError' in end.stderr
 
 
+@pytest.mark.process
 def test_a_user_without_a_home_gets_one_for_libraries():
     """As in a container that runs under a number: some ask for it when they are imported."""
     environment = {n: v for n, v in os.environ.items() if n not in ('HOME', 'ROS_LOG_DIR')}

@@ -31,7 +31,7 @@ from eunet_ros.model.common.metrics.pixels import (
     plain,
     ratio_or_none,
 )
-from eunet_ros.node.statistics import StreamMonitor
+from eunet_ros.node.stream_statistics import StreamMonitor
 import numpy as np
 
 _LATE_NS = 500_000_000

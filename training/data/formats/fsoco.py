@@ -79,7 +79,7 @@ def labelled_images(options: argparse.Namespace, classes: ClassTable,
 
 
 def _images(samples: Iterable[Sample], classes: ClassTable, border: int, on_error: str,
-                   report: LoadReport) -> Iterator[Labelled]:
+            report: LoadReport) -> Iterator[Labelled]:
     """Yield a project's images at their own size; see `fsoco.load_samples` for the options."""
     for sample, image, mask in load_samples(samples, classes, border, on_error, report):
         annotation = read_annotation(sample.annotation, classes)
