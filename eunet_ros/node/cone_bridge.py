@@ -23,10 +23,10 @@ from eunet_ros.node.declared_parameters import refuse_unknown
 from eunet_ros.node.outputs import latched, OUTPUTS
 from eunet_ros.ros.message_classes import message_class
 from eunet_ros.ros.process import (
-    begin_the_end,
     check_arguments,
     complain,
     initialise,
+    only_note_signals,
     run,
     shut_down,
     warn_of_unused_files,
@@ -88,6 +88,7 @@ def main(args: list[str] | None = None) -> int:
         initialise(given)
         node = ConeBridge()
         warn_of_unused_files(node, given)
+        only_note_signals()
         rclpy.spin(node)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
@@ -95,7 +96,7 @@ def main(args: list[str] | None = None) -> int:
         complain(f'cone_bridge: {sentence(error)}')
         return 1
     finally:
-        begin_the_end()
+        only_note_signals()
         if node:
             node.destroy_node()
         shut_down()

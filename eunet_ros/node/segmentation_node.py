@@ -27,11 +27,11 @@ from eunet_ros.node.throttling import ThrottleWatch
 from eunet_ros.parameters import checked, NODE_NAME, SPECS
 from eunet_ros.ros import raw_images
 from eunet_ros.ros.process import (
-    begin_the_end,
     check_arguments,
     complain,
     initialise,
     interrupted,
+    only_note_signals,
     run,
     shut_down,
     warn_of_unused_files,
@@ -368,6 +368,7 @@ def main(args: list[str] | None = None) -> int:
             return 0 if interrupted() or not rclpy.ok() else 1
         executor = SingleThreadedExecutor()
         executor.add_node(node)
+        only_note_signals()
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
@@ -380,7 +381,7 @@ def main(args: list[str] | None = None) -> int:
             raise
         # else a signal ended the context under a callback that was about to publish
     finally:
-        begin_the_end()
+        only_note_signals()
         if node:
             code = node.exit_code
             node.close()

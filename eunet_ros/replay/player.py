@@ -35,9 +35,9 @@ from eunet_ros.model.common.errors import sentence
 from eunet_ros.model.common.files import user_path
 from eunet_ros.ros.camera_topic import advice_to_subscribers, compressed_topic, ImageTopic
 from eunet_ros.ros.process import (
-    begin_the_end,
     complain,
     initialise,
+    only_note_signals,
     own_arguments,
     run,
     shut_down,
@@ -314,7 +314,7 @@ def main(args: list[str] | None = None) -> int:
         complain(f'play_bag: {sentence(error)}')
         return 1
     finally:
-        begin_the_end()
+        only_note_signals()
         if controls:
             controls.close()
         if player:

@@ -26,7 +26,13 @@ from eunet_ros.bags.messages import deserialise, IMAGE
 from eunet_ros.bags.writer import BagWriter
 from eunet_ros.images.conversions import ConversionError, image_to_mask
 from eunet_ros.model.common.files import user_path
-from eunet_ros.ros.process import begin_the_end, initialise, run, shut_down
+from eunet_ros.ros.process import (
+    initialise,
+    interrupted,
+    only_note_signals,
+    run,
+    shut_down,
+)
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -161,8 +167,9 @@ def main(args: list[str] | None = None) -> int:
             executor.add_node(recorder)
             if o.all_of:
                 published = Published(recorder, o.folder, o.all_of, o.mask_topic)
-            # In short turns: Python handles a signal between them only.
-            while not (o.count and recorder.count >= o.count):
+            only_note_signals()
+            # In short turns: a signal is looked at between them.
+            while not interrupted() and not (o.count and recorder.count >= o.count):
                 if o.idle and time.monotonic() - recorder.last > o.idle:
                     break
                 executor.spin_once(timeout_sec=_SPIN_S)
@@ -175,7 +182,7 @@ def main(args: list[str] | None = None) -> int:
         print(f'recorder: {error}', file=sys.stderr)
         return 1
     finally:
-        begin_the_end()
+        only_note_signals()
         if masks:
             masks.close()
         if published:

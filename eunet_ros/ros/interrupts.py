@@ -18,18 +18,19 @@ class Interrupt:
     The handler of both signals.
 
     Until something is made that has to be freed the process ends at once: an exception in the
-    middle of an import becomes any other. Then KeyboardInterrupt is raised, once; while the
-    process ends, signals change nothing.
+    middle of an import becomes any other. Then KeyboardInterrupt is raised, once, or signals are
+    only noted, where someone looks at `came` or rclpy ends its spinning: an exception in the
+    middle of rclpy's own code leaves half-made objects. While the process ends, they are noted.
     """
 
     def __init__(self) -> None:
-        self.made = self.ending = self.came = False
+        self.made = self.only_noted = self.came = False
         self._raised = float('-inf')
 
     def __call__(self, number: int, frame: object) -> None:
         """Handle a signal; those that follow within a moment belong to the first."""
         self.came = True
-        if self.ending:
+        if self.only_noted:
             return
         if not self.made:
             os._exit(0)

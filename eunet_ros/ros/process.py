@@ -137,9 +137,13 @@ def shut_down() -> None:
     rclpy.try_shutdown()
 
 
-def begin_the_end() -> None:
-    """From now on signals change nothing: call it before freeing what a process made."""
-    interrupt.ending = True
+def only_note_signals() -> None:
+    """
+    Let signals raise nothing from now on: call it before spinning, and before freeing.
+
+    Spinning ends by itself, as rclpy shuts down at a signal; else look at `interrupted`.
+    """
+    interrupt.only_noted = True
 
 
 def interrupted() -> bool:
@@ -170,7 +174,7 @@ def run(main: Callable[[], int] | str) -> NoReturn:
         if not interrupted():   # else what failed is that rclpy was shut down meanwhile
             raise
         code = 0
-    begin_the_end()
+    only_note_signals()
     if 'logging' in sys.modules:
         sys.modules['logging'].shutdown()
     with suppress(OSError):  # whoever read it has gone
