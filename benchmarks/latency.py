@@ -33,10 +33,12 @@ from eunet_ros.model.common.classes import cone_classes  # noqa: E402
 from eunet_ros.model.engines import engine_class, EngineError, ENGINES  # noqa: E402
 from eunet_ros.model.engines.base import HostEngine  # noqa: E402
 from eunet_ros.model.eunet import VARIANTS  # noqa: E402
-from eunet_ros.model.segmenter import Segmenter  # noqa: E402
+from eunet_ros.model.segmenter import NO_STRIP, Segmenter  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
+SINGLE = (544, 960)   # an input of about as much work as whole image and strip together
+STAGES = ('preprocess', 'inference', 'postprocess', 'strip', 'merge')
 CAMERA = (720, 1280)
 SECONDS_EACH = 5.0   # slow contenders get as many images as fit, at least three
 TURN = 5             # images measured in a row
@@ -95,6 +97,7 @@ def contenders_of(checkpoint: Checkpoint, threads: int,
                   compiled: bool) -> tuple[list[Contender], list[Segmenter]]:
     """Build every way to run one variant, ours as segmenters too; prints why one is left out."""
     name, (height, width) = checkpoint.variant, checkpoint.input_size
+    strip, checkpoint = checkpoint.strip_size, replace(checkpoint, strip_size=None)
     rng, found, segmenters = np.random.default_rng(0), [], []
     batch = rng.integers(0, 256, (1, height, width, 3), np.uint8)
     for engine_name in ENGINES:
@@ -111,6 +114,10 @@ def contenders_of(checkpoint: Checkpoint, threads: int,
         except EngineError as error:
             print(f'Left out: {name} {engine_name}: {error}')
         segmenters += by_precision.values()
+        for size, strip_size in ((SINGLE, NO_STRIP), ((height, width), strip)) if (
+                strip and by_precision) else ():
+            segmenters.append(Segmenter(checkpoint, engine_name, size, num_threads=threads,
+                                        strip_size=strip_size))
         for precision, segmenter in by_precision.items():
             engine = segmenter.engine
             if isinstance(engine, HostEngine):
@@ -151,18 +158,20 @@ def stage_table(segmenters: list[Segmenter], most: int) -> str:
     end = perf_counter() + SECONDS_EACH * len(segmenters)
     for _ in range(most):
         for row, segmenter in zip(rows, segmenters):
-            result = segmenter.segment(image)
-            stages = result.stage_ms
-            row.append((*stages.values(), sum(stages.values())))
+            stages = segmenter.segment(image, CAMERA[0] / 2).stage_ms
+            row.append((*(stages.get(name, np.nan) for name in STAGES), sum(stages.values())))
         if perf_counter() > end and len(rows[0]) >= 3:
             break
-    lines = [f'{f"image {CAMERA[1]}x{CAMERA[0]}, p50 ms":<30}' + ''.join(
-        f'{name:>13}' for name in (*stages, 'total', 'total p99', 'covered'))]
+    lines = [f'{f"image {CAMERA[1]}x{CAMERA[0]}, p50 ms":<46}' + ''.join(
+        f'{name:>13}' for name in (*STAGES, 'total', 'total p99', 'covered'))]
     for segmenter, row, share in zip(segmenters, rows, covered):
         p50, p99 = np.percentile(row, 50, 0), np.percentile(row, 99, 0)
         engine = segmenter.engine
         label = f'{segmenter.checkpoint.variant} {engine.name} {engine.precision}'
-        lines.append(f'{label:<30}' + ''.join(f'{v:>13.1f}' for v in (*p50, p99[-1]))
+        for size in filter(None, (segmenter.input_size, segmenter.strip_size)):
+            label += ' {}x{}'.format(*size)
+        lines.append(f'{label:<46}' + ''.join(
+            f'{"-" if np.isnan(v) else f"{v:.1f}":>13}' for v in (*p50, p99[-1]))
                      + f'{share:>12.0f}%')
     return '\n'.join(lines)
 

@@ -19,6 +19,7 @@ from eunet_ros.model.eunet import get_variant
 from eunet_ros.model.processing import PADDING_BGR
 from eunet_ros.model.strip import (
     merge,
+    Pieces,
     rows_below_horizon,
     rows_of_far_cones,
     strip_height,
@@ -97,14 +98,15 @@ class Segmenter:
             return whole  # of a smaller image the whole has all there is
         began = perf_counter()
         count = strip_height(image.shape[:2], self.strip_size)
-        rows = (rows_of_far_cones(whole.mask, count) if horizon is None
+        pieces = Pieces.of(whole.mask)
+        rows = (rows_of_far_cones(pieces, count) if horizon is None
                 else rows_below_horizon(horizon, count, len(image)))
         if rows is None:
             return whole
         placed = perf_counter()
         strip = self._engines[1].segment(image[rows])
         found = perf_counter()
-        mask, own = merge(whole.mask, strip.mask, rows)
+        mask, own = merge(whole.mask, pieces, strip.mask, rows)
         stage_ms = {**whole.stage_ms, 'strip': (found - placed) * 1e3,
                     'merge': (perf_counter() - found + placed - began) * 1e3}
         return StripSegmentation(mask, stage_ms, whole, strip, rows, own)

@@ -44,47 +44,58 @@ def rows_below_horizon(horizon: float, count: int, height: int) -> slice:
     return rows_at(horizon - _HORIZON * count, count, height)
 
 
-def rows_of_far_cones(mask: np.ndarray, count: int) -> slice | None:
+@dataclass(frozen=True)
+class Pieces:
+    """
+    The connected pieces of a mask, whatever their classes.
+
+    labels: (h, w) int32, 0 is background. top, bottom, pixels: by label, with the background's;
+    rows [px], bottom is exclusive.
+    """
+
+    labels: np.ndarray
+    top: np.ndarray
+    bottom: np.ndarray
+    pixels: np.ndarray
+
+    @classmethod
+    def of(cls, mask: np.ndarray) -> Pieces:
+        """Return the pieces of a (h, w) uint8 mask."""
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(
+            (mask > 0).view(np.uint8), connectivity=8)
+        top = stats[:, cv2.CC_STAT_TOP]
+        return cls(labels, top, top + stats[:, cv2.CC_STAT_HEIGHT], stats[:, cv2.CC_STAT_AREA])
+
+
+def rows_of_far_cones(pieces: Pieces, count: int) -> slice | None:
     """
     Return the rows of a strip from what the whole image shows, None where it shows no cone.
 
-    mask: (h, w) uint8 class ids of the whole image. count: rows of the strip. The smallest of an
-    image's cones are the farthest, and those that are still farther stand a little above them.
+    pieces: of the mask of the whole image. count: rows of the strip. The smallest of an image's
+    cones are the farthest, and those that are still farther stand a little above them.
     """
-    top, heights = _pieces(mask)
-    if not len(heights):
+    cones = np.flatnonzero(pieces.pixels[1:] >= _MIN_PIXELS) + 1
+    if not len(cones):
         return None
-    far = heights <= max(np.quantile(heights, _FAR), 8)
-    middle = float(np.median((top + 0.5 * heights)[far]))
-    return rows_at(middle - _ABOVE * count, count, len(mask))
+    top, height = pieces.top[cones], (pieces.bottom - pieces.top)[cones]
+    far = height <= max(np.quantile(height, _FAR), 8)
+    middle = float(np.median((top + 0.5 * height)[far]))
+    return rows_at(middle - _ABOVE * count, count, len(pieces.labels))
 
 
-def _pieces(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first rows and the heights of the connected pieces of a mask [px]."""
-    _, _, stats, _ = cv2.connectedComponentsWithStats(_binary(mask), connectivity=8)
-    stats = stats[1:][stats[1:, cv2.CC_STAT_AREA] >= _MIN_PIXELS]
-    return stats[:, cv2.CC_STAT_TOP], stats[:, cv2.CC_STAT_HEIGHT].astype(float)
-
-
-def _binary(mask: np.ndarray) -> np.ndarray:
-    return (mask > 0).view(np.uint8)
-
-
-def merge(whole: np.ndarray, strip: np.ndarray, rows: slice) -> tuple[np.ndarray, np.ndarray]:
+def merge(whole: np.ndarray, pieces: Pieces, strip: np.ndarray,
+          rows: slice) -> tuple[np.ndarray, np.ndarray]:
     """
     Merge the masks of an image and of its strip without seams.
 
-    whole: (h, w) uint8 class ids; strip: the same of `rows`. Within them the strip's cones count,
-    and of the whole image's those that the strip's edge cuts, and large ones. Returns the (h, w)
-    mask and the (rows, w) bool of where it is the strip's.
+    whole: (h, w) uint8 class ids, and its pieces; strip: the same of `rows`. Within them the
+    strip's cones count, and of the whole image's those that the strip's edge cuts, and large
+    ones. Returns the (h, w) mask and the (rows, w) bool of where it is the strip's.
     """
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(_binary(whole), connectivity=8)
-    top = stats[:, cv2.CC_STAT_TOP]
-    bottom = top + stats[:, cv2.CC_STAT_HEIGHT]
-    kept = ((top < rows.start) | (bottom > rows.stop)
-            | (bottom - top >= _LARGE * (rows.stop - rows.start)))
+    kept = ((pieces.top < rows.start) | (pieces.bottom > rows.stop)
+            | (pieces.bottom - pieces.top >= _LARGE * (rows.stop - rows.start)))
     kept[0] = False  # the background
-    own = (strip > 0) | ~kept[labels[rows]]
+    own = (strip > 0) | ~kept[pieces.labels[rows]]
     out = whole.copy()
     out[rows] = np.where(own, strip, whole[rows])
     return out, own

@@ -31,7 +31,7 @@ def export(folder: Path, output: Path | None = None, half: bool = True,
     """
     checkpoint = run_checkpoint(folder)
     if input_size:
-        checkpoint = replace(checkpoint, input_size=tuple(input_size))
+        checkpoint = replace(checkpoint, input_size=tuple(input_size), strip_size=None)
     path = output or folder / f'{checkpoint.variant}.safetensors'
     save_checkpoint(path, checkpoint, half)
     return path

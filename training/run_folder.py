@@ -131,4 +131,5 @@ def run_checkpoint(folder: Path) -> Checkpoint:
     return Checkpoint(
         network.eval(), config.variant, classes, (config.height, config.width),
         training={**run['training'], 'step': state['global_step']},
-        scores={'validation crops': scores} if scores else {})
+        scores={'validation crops': scores} if scores else {},
+        strip_size=tuple(run['strip_size']) if run.get('strip_size') else None)

@@ -66,8 +66,13 @@ def _prepare(config: TrainConfig, sets: TrainingSets, network: EUnet) -> Path:
     """Make the folder of a new run and write what it is made of."""
     folder = new_folder(Path(config.output))
     write_json(folder / CONFIG, asdict(config))
-    started = load_checkpoint(config.weights).training if config.weights else None
-    write_json(folder / RUN, {'training': describe(config, sets.description, started),
+    started = load_checkpoint(config.weights) if config.weights else None
+    # Weights that go on to be used at the same input go on with the same strip.
+    strip = (started.strip_size if started and started.input_size == (config.height, config.width)
+             else None)
+    write_json(folder / RUN, {'training': describe(config, sets.description,
+                                                   started and started.training),
+                              'strip_size': strip,
                               'architecture': network.variant.to_dict(),
                               'classes': sets.classes.to_list(), 'versions': _versions()})
     if sets.split:

@@ -20,6 +20,10 @@ def mask_of(*boxes, size=(100, 200)):
     return mask
 
 
+def merged_of(whole, part, rows=slice(40, 80)):
+    return strip.merge(whole, strip.Pieces.of(whole), part, rows)
+
+
 @pytest.mark.parametrize('image, size, rows', [
     ((720, 1280), (288, 1920), 192), ((1080, 1920), (288, 1920), 288),
     ((100, 1920), (288, 1920), 100)])
@@ -36,10 +40,11 @@ def test_rows_stay_in_the_image(top, found):
 def test_far_cones_say_where_the_strip_is():
     far = [(u, 40, u + 6, 48, 1) for u in (10, 60, 90)]
     near = [(u, 50, u + 30, 95, 2) for u in (20, 130)]
-    rows = strip.rows_of_far_cones(mask_of(*far, *near), 30)
+    rows = strip.rows_of_far_cones(strip.Pieces.of(mask_of(*far, *near)), 30)
     assert rows.start <= 38 and rows.stop >= 52
-    assert strip.rows_of_far_cones(mask_of(), 30) is None
-    assert strip.rows_of_far_cones(mask_of((5, 5, 7, 7, 1)), 30) is None  # too small to be one
+    assert strip.rows_of_far_cones(strip.Pieces.of(mask_of()), 30) is None
+    small = strip.Pieces.of(mask_of((5, 5, 7, 7, 1)))
+    assert strip.rows_of_far_cones(small, 30) is None
 
 
 def test_the_horizon_is_inside():
@@ -50,7 +55,7 @@ def test_the_horizon_is_inside():
 def test_the_strips_cones_count_within_it():
     whole = mask_of((10, 50, 12, 53, 1), (50, 50, 53, 53, 1))
     part = mask_of((10, 10, 13, 14, 2), size=(40, 200))   # one is seen again, one is not
-    merged, own = strip.merge(whole, part, slice(40, 80))
+    merged, own = merged_of(whole, part)
     assert np.array_equal(merged, mask_of((10, 50, 13, 54, 2)))
     assert own.all()
 
@@ -58,14 +63,14 @@ def test_the_strips_cones_count_within_it():
 def test_a_cone_that_the_edge_cuts_is_whole():
     whole = mask_of((10, 70, 30, 95, 1))
     part = mask_of((11, 31, 29, 40, 1), size=(40, 200))
-    merged, own = strip.merge(whole, part, slice(40, 80))
+    merged, own = merged_of(whole, part)
     assert np.array_equal(merged, whole)
     assert not own[30, 10] and own[31, 12] and own[0, 0]
 
 
 def test_large_cones_of_the_whole_image_stay():
     whole = mask_of((10, 45, 20, 70, 1))
-    merged, _ = strip.merge(whole, np.zeros((40, 200), np.uint8), slice(40, 80))
+    merged, _ = merged_of(whole, np.zeros((40, 200), np.uint8))
     assert np.array_equal(merged, whole)
 
 
@@ -89,7 +94,7 @@ def test_with_a_horizon_the_strip_is_what_its_rows_alone_give(segmenter, checkpo
     rows = strip.rows_below_horizon(30.0, strip.strip_height((60, 180), STRIP), 60)
     whole = Segmenter(checkpoint, 'torch', SIZE).segment(image)
     part = Segmenter(checkpoint, 'torch', STRIP).segment(image[rows])
-    expected, own = strip.merge(whole.mask, part.mask, rows)
+    expected, own = merged_of(whole.mask, part.mask, rows)
     assert np.array_equal(result.mask, expected) and result.rows == rows
     confidence = whole.confidence()
     confidence[rows] = np.where(own, part.confidence(), confidence[rows])

@@ -97,15 +97,16 @@ def test_a_gpu_that_is_lost_ends_the_process(ros, tiny_weights):
     code = """
 import sys, threading
 from eunet_ros.model.engines import DeviceLostError
-from eunet_ros.node.segmentation_node import _Frame, run_node, SegmentationNode
+from eunet_ros.node.segmentation_node import _Frame, SegmentationNode
+from eunet_ros.ros.process import run
 start = SegmentationNode.start
 def lost(self):
     error = DeviceLostError('The GPU cannot be used any more.')
-    worker = threading.Thread(target=self._on_error, args=(_Frame(b'', 0, 0.0), error))
+    worker = threading.Thread(target=self._on_error, args=(_Frame(b'', 0, 0.0, None), error))
     self.create_timer(0.01, lambda: worker.is_alive() or worker.ident or worker.start())
     return start(self)
 SegmentationNode.start = lost
-run_node()
+run('eunet_ros.node.segmentation_node')
 """
     done = subprocess.run(
         [sys.executable, '-c', code, '--ros-args', '-p', f'weights:={tiny_weights}', '-p',

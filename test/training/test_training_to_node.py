@@ -34,7 +34,7 @@ def test_from_a_project_to_masks_on_a_topic(ros, tmp_path):
     assert evaluate.main(['--weights', str(weights), '--data', str(project), '--split-file',
                           str(run / 'split.json'), '--output', str(tmp_path / 'report')]) == 0
 
-    [item] = items(1, 101, 144, 192, sources=1)
+    [item] = items(1, 111, 144, 192, sources=1)
     expected = Segmenter(weights, 'openvino')(item.image)
     assert expected.any(), 'The weights must find something, or the test shows nothing.'
     process = Process('-p', f'weights:={weights}', '-p', 'engine:=openvino')

@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ValueError(f'{o.output} exists: choose another --output, or remove it first.')
         mixed = average(load_checkpoint(o.before), load_checkpoint(o.after), o.share)
         if o.input_size:
-            mixed = replace(mixed, input_size=tuple(o.input_size))
+            mixed = replace(mixed, input_size=tuple(o.input_size), strip_size=None)
         save_checkpoint(o.output, mixed, not o.float32)
     except (ValueError, OSError) as error:
         print(f'average: {error}', file=sys.stderr)
