@@ -207,7 +207,7 @@ def test_cones(tmp_path):
             if r['pitch_error_deg'] == 0 and r['metres'][1] <= 10]
     assert near and all(r['median'] < 0.03 for r in near)
     assert all(0 < r['p50_ms'] <= r['p99_ms'] for r in report['time'])
-    assert 'Touching pairs taken apart' in done.stdout
+    assert 'Touching pairs separated' in done.stdout
     done = run(tmp_path, '--weights', '', '--picture', 'a.png', script='cones.py')
     assert done.returncode == 0 and (tmp_path / 'a.png').is_file()
     done = run(tmp_path, '--weights', '', '--picture', 'a.png', script='cones.py')
