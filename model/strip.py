@@ -20,6 +20,7 @@ _FAR = 0.3           # quantile of the heights of an image's cones, up to which 
 _ABOVE = 0.4         # share of the strip that is above the middle of far cones
 _HORIZON = 0.2       # share of the strip that is above the horizon, where that is known
 _LARGE = 0.13        # of the strip's height: cones from there on are found in the whole image, too
+_SEEN = 0.7          # of such a cone that the strip sees: its outline there is finer, and enough
 _MIN_PIXELS = 10     # of a piece of the mask that counts as a cone
 
 
@@ -89,13 +90,17 @@ def merge(whole: np.ndarray, pieces: Pieces, strip: np.ndarray,
     Merge the masks of an image and of its strip without seams.
 
     whole: (h, w) uint8 class ids, and its pieces; strip: the same of `rows`. Within them the
-    strip's cones count, and of the whole image's those that the strip's edge cuts, and large
-    ones. Returns the (h, w) mask and the (rows, w) bool of where it is the strip's.
+    strip's cones count, and of the whole image's those that the strip's edge cuts, and large ones
+    that the strip hardly sees. Returns the (h, w) mask and the (rows, w) bool of where it is the
+    strip's.
     """
+    labels = pieces.labels[rows]
+    seen = np.bincount(labels[strip > 0], minlength=len(pieces.pixels))
     kept = ((pieces.top < rows.start) | (pieces.bottom > rows.stop)
-            | (pieces.bottom - pieces.top >= _LARGE * (rows.stop - rows.start)))
+            | ((pieces.bottom - pieces.top >= _LARGE * (rows.stop - rows.start))
+               & (seen < _SEEN * pieces.pixels)))
     kept[0] = False  # the background
-    own = (strip > 0) | ~kept[pieces.labels[rows]]
+    own = (strip > 0) | ~kept[labels]
     out = whole.copy()
     out[rows] = np.where(own, strip, whole[rows])
     return out, own
