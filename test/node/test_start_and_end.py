@@ -19,8 +19,6 @@ from node_process import Process  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from sensor_msgs.msg import CompressedImage  # noqa: E402
 
-pytestmark = pytest.mark.process
-
 TIMES = 10 if os.environ.get('EUNET_LONG') else 1
 PROFILES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 LISTENER = """
@@ -55,6 +53,7 @@ def ran(*arguments, module='segmentation_node', seconds=60, **environment):
                           capture_output=True, text=True, timeout=seconds, env=env)
 
 
+@pytest.mark.process
 def test_without_a_profile_best_effort_listeners_get_the_masks(ros, light, monkeypatch, tmp_path):
     """720p JPEG at 15 Hz; neither the node nor the listener finds a profile where it starts."""
     for name in PROFILES:
@@ -93,6 +92,7 @@ def test_without_a_profile_best_effort_listeners_get_the_masks(ros, light, monke
             process.close()
 
 
+@pytest.mark.process
 def test_without_a_home(ros, light):
     """As a service of systemd is: no log file, and the node runs."""
     end = ran('--ros-args', *light, '-p', 'classes:=pink_cone', HOME=None, ROS_LOG_DIR=None,
@@ -101,6 +101,7 @@ def test_without_a_home(ros, light):
     assert 'pink_cone' in end.stderr and end.returncode == 1    # it came as far as its weights
 
 
+@pytest.mark.process
 @pytest.mark.parametrize('module', ['segmentation_node', 'cone_bridge', 'play_bag',
                                     'evaluate_bag', 'model.build_engine',
                                     'calibration.calibrate_mount'])
@@ -111,12 +112,14 @@ def test_help(module):
     assert end.stdout.startswith((f'usage: {name} ', f'usage: ros2 run eunet_ros {name} '))
 
 
+@pytest.mark.process
 @pytest.mark.parametrize('module', ['segmentation_node', 'cone_bridge', 'play_bag'])
 def test_arguments_that_are_none_are_refused(module):
     end = ran('weights:=x', 'y', module=module)
     assert end.returncode == 2 and 'unrecognized arguments' in end.stderr
 
 
+@pytest.mark.process
 def test_parameter_files(ros, light, tmp_path):
     (tmp_path / 'other.yaml').write_text('/camera:\n  ros__parameters: {a: 1}')
     (tmp_path / 'mine.yaml').write_text('/eunet:\n  ros__parameters:\n    camera_height: 1\n'
@@ -128,11 +131,13 @@ def test_parameter_files(ros, light, tmp_path):
     assert 'mine.yaml' not in end.stderr and 'pink_cone' in end.stderr
 
 
+@pytest.mark.process
 def test_an_unknown_parameter_of_the_bridge():
     end = ran('--ros-args', '-p', 'stak:=eufs_msgs', module='cone_bridge')
     assert end.returncode == 1 and 'did you mean stack?' in end.stderr
 
 
+@pytest.mark.process
 def test_debug_tells_decisions(ros, light):
     process = Process(*light, '--log-level', 'debug')
     try:
@@ -176,8 +181,11 @@ def interrupted_twice(process, gap):
     assert process.returncode == 0 and 'Traceback' not in output, output
 
 
-@pytest.mark.parametrize('after', [0.0, 0.1, 0.3, 1.0])
-@pytest.mark.parametrize('module', ['segmentation_node', 'cone_bridge', 'play_bag'])
+@pytest.mark.parametrize(('module', 'after'), [
+    pytest.param(module, after, marks=pytest.mark.process if module == 'segmentation_node' or (
+        after == 0.1) else pytest.mark.slow)
+    for module in ('segmentation_node', 'cone_bridge', 'play_bag')
+    for after in (0.0, 0.1, 0.3, 1.0)])
 def test_interrupted_twice_while_it_starts(ros, light, tmp_path, module, after):
     (tmp_path / 'stacks.yaml').write_text(STACK)
     arguments = {'segmentation_node': ['--ros-args', *light],
@@ -190,6 +198,7 @@ def test_interrupted_twice_while_it_starts(ros, light, tmp_path, module, after):
         interrupted_twice(process, 0.0)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize('gap', [0.0, 0.1, 0.3, 1.0])
 def test_interrupted_twice_while_it_runs(ros, light, gap):
     for _ in range(TIMES):

@@ -91,7 +91,7 @@ def whole_run(tmp_path_factory, cache):
     return run
 
 
-@pytest.mark.train
+@pytest.mark.slow
 @pytest.mark.parametrize('workers', [0, 1])
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(tmp_path, cache, whole_run, workers):
     process = start_until_saved(cache, tmp_path / 'cut', **LONG, workers=workers)
@@ -187,7 +187,7 @@ def alone(tmp_path_factory, cache):
     return read_curves(run)
 
 
-@pytest.mark.train
+@pytest.mark.slow
 @pytest.mark.parametrize('before', [(), ('torchrun', '--standalone', '--nproc-per-node', '2')],
                          ids=['own', 'torchrun'])
 def test_two_processes_do_what_one_does(tmp_path, cache, alone, before):
