@@ -16,13 +16,12 @@ from eunet_ros.model.checkpoint import check_input_size
 from eunet_ros.model.common.files import read_yaml
 from eunet_ros.model.common.resources import share_file
 from eunet_ros.model.eunet import get_variant, Variant
-from eunet_ros.training.formats import OF_FOLDERS
 
 PRECISIONS = ('32-true', 'bf16-mixed', '16-mixed')
 _DEFAULT = 'config/training/fsoco.yaml'
 _CHOICES = {
     'precision': PRECISIONS, 'on_error': ('raise', 'skip'), 'split_by': ('source', 'random'),
-    'data_format': OF_FOLDERS, 'coco_annotations': ('instances', 'panoptic'),
+    'coco_annotations': ('instances', 'panoptic'),
     'accelerator': ('auto', 'cpu', 'gpu')}
 _SHARES = ('light', 'blur', 'weather', 'cone_crops', 'warm_up', 'miss_weight', 'ema')
 _TYPES = {'str': str, 'int': int, 'float': float, 'bool': bool}

@@ -23,9 +23,9 @@ if __package__ in (None, ''):  # run as a script from a checkout that is not ins
 from eunet_ros.model.common.files import write_json
 from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.model.engines import AUTO, EngineError, ENGINES
+from eunet_ros.training.data.formats import format_module, RENDERED
 from eunet_ros.training.data.fsoco import LoadReport
 from eunet_ros.training.data.splits import PARTS
-from eunet_ros.training.formats import format_module, OF_FOLDERS, RENDERED
 from eunet_ros.training.run_folder import new_folder
 
 
@@ -50,7 +50,7 @@ def evaluate(options: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
                           tuple(options.input_size) if options.input_size else None)
     try:
         classes, loading = segmenter.classes, LoadReport()
-        source = format_module(RENDERED if options.data == RENDERED else OF_FOLDERS[0]
+        source = format_module(RENDERED if options.data == RENDERED else options.data_format
                                ).labelled_images(options, classes, loading)
         evaluation = Evaluation(classes, options.worst)
         for item in track(source.images, 'Evaluating', total=source.count):
@@ -100,6 +100,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--weights', required=True, help='path or name of weights')
     parser.add_argument('--data', required=True,
                         help=f'folder of an FSOCO project, or "{RENDERED}"')
+    parser.add_argument('--data-format', default='fsoco', help='of the folder')
     parser.add_argument('--split', default='test', choices=(*PARTS, 'all'))
     parser.add_argument('--split-file', type=Path, help="a run's split.json; without: made anew")
     parser.add_argument('--border', type=int, default=-1, help='black border [px]; -1: found')

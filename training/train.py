@@ -111,7 +111,7 @@ def train(config: TrainConfig) -> Path | None:
 def _train(config: TrainConfig) -> Path | None:
     from eunet_ros.training.callbacks import DataWait
     from eunet_ros.training.curves import plot_curves
-    from eunet_ros.training.data.sets import open_sets
+    from eunet_ros.training.data.formats import open_sets
     from eunet_ros.training.explain import explain, quiet_threads
     from eunet_ros.training.export import export
     from eunet_ros.training.loop import make_loaders, make_trainer, world

@@ -8,8 +8,8 @@ from functools import cached_property
 from time import perf_counter
 from typing import Any, TYPE_CHECKING
 
+from eunet_ros.images.blending import blend_overlay, colorize
 from eunet_ros.images.conversions import compressed_to_bgr, image_to_bgr
-from eunet_ros.images.overlay import blend_overlay, colorize
 from eunet_ros.images.regions import in_whole_image, region_rows
 import numpy as np
 

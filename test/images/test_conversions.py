@@ -326,7 +326,7 @@ def test_any_compressed_image_gives_a_picture_or_a_conversion_error(
 
 @pytest.mark.process
 def test_no_ros_is_imported():
-    code = ('import sys, eunet_ros.images.conversions, eunet_ros.images.overlay; '
+    code = ('import sys, eunet_ros.images.conversions, eunet_ros.images.blending; '
             'print(sorted({m.split(".")[0] for m in sys.modules} '
             '& {"rclpy", "sensor_msgs", "std_msgs", "cv_bridge", "torch"}))')
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)

@@ -59,8 +59,7 @@ ROOMS = {
                   'evaluation', 'evaluation/page', 'evaluation/scoring',
                   'evaluation/run', 'calibration', 'replay', 'node', 'bags', 'cones', 'ros',
                   'images', 'parameters'),
-    'training': ('tools', '', 'data/formats', 'data', 'augmentation', 'renderer', 'config',
-                 'formats')}
+    'training': ('tools', '', 'data/formats', 'data', 'augmentation', 'renderer', 'config')}
 
 
 def room_of(part, name):

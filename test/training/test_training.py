@@ -23,8 +23,8 @@ from eunet_ros.training.data.crops import (  # noqa: E402
     EpochSampler,
     Joined,
 )
+from eunet_ros.training.data.formats import open_sets  # noqa: E402
 from eunet_ros.training.data.rendered import rendered_set  # noqa: E402
-from eunet_ros.training.data.sets import open_sets  # noqa: E402
 from eunet_ros.training.renderer import render_scene  # noqa: E402
 from eunet_ros.training.run_folder import new_folder  # noqa: E402
 from eunet_ros.training.train import main  # noqa: E402

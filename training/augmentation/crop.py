@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Zoom, flip and colour of single crops, on the CPU; NumPy and OpenCV only."""
+"""Zoom, flip and colour of single crops, as data/crops.py applies them; NumPy and OpenCV only."""
 from __future__ import annotations
 
 import cv2

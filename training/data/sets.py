@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eunet_ros.model.common.classes import ClassTable
-from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.data.splits import Split
-from eunet_ros.training.formats import format_module, RENDERED
 import numpy as np
 
 
@@ -53,12 +51,3 @@ class LabelledImages:
     images: Iterable[Labelled]
     count: int
     description: dict[str, Any]
-
-
-def open_sets(config: TrainConfig) -> TrainingSets:
-    """
-    Open what `config` names, decoding or rendering it on first use.
-
-    Raises DataError, in a sentence, where data is missing or unusable.
-    """
-    return format_module(config.data_format if config.data else RENDERED).open_sets(config)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import cv2
 from eunet_ros.cones.drawing import draw_cones
 from eunet_ros.cones.ground import Located
-from eunet_ros.images.overlay import blend_overlay
+from eunet_ros.images.blending import blend_overlay
 from eunet_ros.model.common.classes import IGNORE_ID
 import numpy as np
 

@@ -1,6 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The metrics of a report by name: what the terminal, the page and the gates show and compare."""
+"""
+The metrics of a report by name: what the terminal, the page and the gates show and compare.
+
+To add one, add its row here and its definition to model/common/metrics/, which training uses, too.
+"""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Colours of a mask and the overlay on the camera image."""
 
-from eunet_ros.images.overlay import blend_overlay, color_table, colorize
+from eunet_ros.images.blending import blend_overlay, color_table, colorize
 import numpy as np
 import pytest
 

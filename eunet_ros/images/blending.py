@@ -1,6 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of class masks: the colours alone, or blended over the camera image."""
+"""
+Pictures of class masks: the colours alone, or blended over the camera image.
+
+The colours themselves are in config/classes.yaml.
+"""
 
 from __future__ import annotations
 
