@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 from eunet_ros.model.common.classes import cone_classes
+from eunet_ros.model.common.command import run_command
 from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.common.files import user_path, visible
 from eunet_ros.model.common.resources import DEFAULT_WEIGHTS
@@ -164,19 +165,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--calibrate', type=user_path, metavar='FOLDER',
                         help='images of the camera, for int8; every fifth is kept to compare on')
     options = parser.parse_args(arguments)
-    try:
-        check() if options.check else build(options)
-    except ImportError as error:
-        print(f'build_engine: a Python package is missing ({one_line(error)}); install it for '
-              f'{sys.executable}.', file=sys.stderr)
-        return 1
-    except (ValueError, OSError, EngineError) as error:
-        print(f'build_engine: {error}', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print('build_engine: interrupted; nothing half-built is kept.', file=sys.stderr)
-        return 130
-    return 0
+    return run_command('build_engine', lambda: check() if options.check else build(options),
+                       'nothing half-built is kept', f'install it for {sys.executable}')
 
 
 if __name__ == '__main__':

@@ -20,9 +20,10 @@ from typing import Any
 if __package__ in (None, ''):  # run as a script from a checkout that is not installed
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from eunet_ros.model.common.command import add_size, check_positive, run_command
 from eunet_ros.model.common.files import write_json
 from eunet_ros.model.common.supervisely import DataError
-from eunet_ros.model.engines import AUTO, EngineError, ENGINES
+from eunet_ros.model.engines import AUTO, ENGINES
 from eunet_ros.training.data.formats import format_module, RENDERED
 from eunet_ros.training.data.fsoco import LoadReport
 from eunet_ros.training.data.splits import PARTS
@@ -43,9 +44,7 @@ def evaluate(options: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
         write_worst_page,
     )
     from rich.progress import track
-    for name in ('count', 'worst'):
-        if getattr(options, name) < 1:
-            raise ValueError(f'--{name} must be at least 1, found {getattr(options, name)}.')
+    check_positive(options, 'count', 'worst')
     segmenter = Segmenter(options.weights, options.engine,
                           tuple(options.input_size) if options.input_size else None)
     try:
@@ -106,11 +105,9 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--border', type=int, default=-1, help='black border [px]; -1: found')
     parser.add_argument('--on-error', default='raise', choices=('raise', 'skip'))
     parser.add_argument('--engine', default=AUTO, choices=(AUTO, *ENGINES))
-    parser.add_argument('--input-size', type=int, nargs=2, metavar=('H', 'W'),
-                        help="the network's input; without: the weights' own")
+    add_size(parser, '--input-size', "the network's input; without: the weights' own")
     parser.add_argument('--count', type=int, default=160, help='of rendered images')
-    parser.add_argument('--size', type=int, nargs=2, default=(384, 640), metavar=('H', 'W'),
-                        help='of rendered images [px]')
+    add_size(parser, '--size', 'of rendered images [px]', (384, 640))
     parser.add_argument('--profile', default='train', help='of rendered images')
     parser.add_argument('--worst', type=int, default=20, help='images on the page of the worst')
     parser.add_argument('--output', type=Path, default=Path('runs/evaluation'),
@@ -120,21 +117,13 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Evaluate from the command line; returns the exit code."""
-    try:
-        folder, report = evaluate(_arguments(arguments))
-    except (ValueError, OSError, EngineError) as error:
-        print(f'evaluate: {error}', file=sys.stderr)
-        return 1
-    except ImportError as error:
-        print(f'evaluate: A Python package is missing ({error}): docs/training.md says what to '
-              'install.', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print('evaluate: interrupted, nothing was written.', file=sys.stderr)
-        return 130
-    _print(report)
-    print(f'Report: {folder}/report.json, confusion.png, curves.png, worst.html')
-    return 0
+    options = _arguments(arguments)
+
+    def work() -> None:
+        folder, report = evaluate(options)
+        _print(report)
+        print(f'Report: {folder}/report.json, confusion.png, curves.png, worst.html')
+    return run_command('evaluate', work)
 
 
 if __name__ == '__main__':

@@ -17,6 +17,7 @@ if __package__ in (None, ''):  # run as a script from a checkout that is not ins
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from eunet_ros.model.checkpoint import save_checkpoint
+from eunet_ros.model.common.command import add_size, check_new_file, run_command
 from eunet_ros.training.run_folder import run_checkpoint
 
 
@@ -43,17 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('run', type=Path, help='folder that training/train.py made')
     parser.add_argument('--output', type=Path, help='default: <variant>.safetensors in the run')
     parser.add_argument('--float32', action='store_true', help='keep float32: twice the size')
-    parser.add_argument('--input-size', type=int, nargs=2, metavar=('H', 'W'),
-                        help="the network's input that the node takes by default")
+    add_size(parser, '--input-size', "the network's input that the node takes by default")
     o = parser.parse_args(arguments)
-    try:
-        if o.output and o.output.exists():
-            raise ValueError(f'{o.output} exists: choose another --output, or remove it first.')
+
+    def work() -> None:
+        if o.output:
+            check_new_file(o.output)
         print(f'Weights: {export(o.run, o.output, not o.float32, o.input_size)}')
-    except (ValueError, OSError) as error:
-        print(f'export: {error}', file=sys.stderr)
-        return 1
-    return 0
+    return run_command('export', work)
 
 
 if __name__ == '__main__':

@@ -27,6 +27,7 @@ if __package__ in (None, ''):  # run as a script from a checkout that is not ins
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from eunet_ros.model.checkpoint import load_checkpoint
+from eunet_ros.model.common.command import run_command
 from eunet_ros.model.common.files import write_json
 from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.training.config import parse_command_line, TrainConfig
@@ -175,22 +176,11 @@ def _devices(trainer: Trainer) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train from the command line; returns the exit code."""
-    try:
-        config = parse_command_line(arguments)
-        path = train(config)
+    def work() -> None:
+        path = train(parse_command_line(arguments))
         if path:
             print(f'Weights: {path}')
-    except (ValueError, OSError) as error:
-        print(f'train: {error}', file=sys.stderr)
-        return 1
-    except ImportError as error:
-        print(f'train: A Python package is missing ({error}): docs/training.md says what to '
-              'install.', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print('train: interrupted before anything was trained.', file=sys.stderr)
-        return 130
-    return 0
+    return run_command('train', work, 'before anything was trained')
 
 
 if __name__ == '__main__':

@@ -8,6 +8,10 @@ import traceback
 from typing import Any
 
 
+class EngineError(RuntimeError):
+    """An engine that cannot run here: its library is missing, or it failed to build or infer."""
+
+
 def one_line(error: BaseException | str) -> str:
     """Return the error's message on one line and without its full stop, to put into a sentence."""
     return ' '.join(str(error).split()).rstrip('.') or type(error).__name__

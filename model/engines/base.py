@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import Protocol, TYPE_CHECKING
 
 from eunet_ros.model import processing
+from eunet_ros.model.common.errors import EngineError
 import numpy as np
 
 if TYPE_CHECKING:  # torch takes seconds to import, and the names of the engines do not need it
@@ -29,10 +30,6 @@ def installed_version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return ''
-
-
-class EngineError(RuntimeError):
-    """An engine that cannot run here: its library is missing, or it failed to build or infer."""
 
 
 class NoHardwareError(EngineError):

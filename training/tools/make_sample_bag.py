@@ -20,6 +20,7 @@ if __package__ in (None, ''):  # run from a fresh clone
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import cv2
+from eunet_ros.model.common.command import check_new_file, run_command
 from eunet_ros.training.renderer import Drive, Scene
 import numpy as np
 
@@ -102,7 +103,6 @@ def write_bag(folder: Path, rows: Iterator[tuple[str, int, Any]], store: Any,
     sqlite3, because a plain Humble has no mcap. drive: whose mounting is written as well.
     """
     from rosbags.rosbag2 import StoragePlugin, Writer
-    folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f'.{folder.name}.', dir=folder.parent) as beside:
         bag = Path(beside) / folder.name  # the .db3 is named after its folder
         writer = Writer(bag, version=_METADATA_VERSION, storage_plugin=StoragePlugin.SQLITE3)
@@ -152,18 +152,10 @@ def _arguments(args: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def main(args: list[str] | None = None) -> int:
-    """Render and write; returns the exit code."""
-    o = _arguments(args)
-    if o.output.exists():
-        print(f'{o.output} exists: remove it first, or choose another --output.', file=sys.stderr)
-        return 1
-    try:
-        from rosbags.typesys import get_typestore, Stores
-    except ImportError as error:
-        print(f'Bags are written with the Python package rosbags, which is missing ({error}): '
-              'pip install rosbags.', file=sys.stderr)
-        return 1
+def _make(o: argparse.Namespace) -> None:
+    from rosbags.typesys import get_typestore, Stores
+    o.output.parent.mkdir(parents=True, exist_ok=True)
+    check_new_file(o.output)
     store = get_typestore(Stores.ROS2_HUMBLE)
     drive = Drive(o.seed, o.height, o.width)
     samples = [drive.render(i / o.hz)
@@ -174,9 +166,14 @@ def main(args: list[str] | None = None) -> int:
     print(f'{o.output}: {o.frames} frames of {o.width}x{o.height}, {o.frames / o.hz:.1f} s, '
           f'JPEG quality {quality}, {size:.1f} MB')
     if size > LIMIT_MB:
-        print(f'Expected at most {LIMIT_MB:g} MB: render fewer frames.', file=sys.stderr)
-        return 1
-    return 0
+        raise ValueError(f'Expected at most {LIMIT_MB:g} MB: render fewer frames.')
+
+
+def main(args: list[str] | None = None) -> int:
+    """Render and write; returns the exit code."""
+    options = _arguments(args)
+    return run_command('make_sample_bag', lambda: _make(options),
+                       install='install it with: pip install rosbags')
 
 
 if __name__ == '__main__':

@@ -24,6 +24,7 @@ if __package__ in (None, ''):  # run as a script from a checkout that is not ins
 
 import cv2
 from eunet_ros.model.checkpoint import load_checkpoint
+from eunet_ros.model.common.command import add_size, check_new_file, run_command
 from eunet_ros.model.common.files import written_beside
 from eunet_ros.model.common.metrics.false_cones import find_false_cones
 from eunet_ros.model.segmenter import Segmenter
@@ -98,15 +99,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--engine', default='auto', help='that runs them')
     parser.add_argument('--images', type=int, default=6000, help='scenes to look at')
     parser.add_argument('--first-image', type=int, default=600_000, help='seed of the first')
-    parser.add_argument('--size', type=int, nargs=2, default=(384, 640), metavar=('H', 'W'),
-                        help='of every other scene; the others are 1.5 times as large [px]')
-    parser.add_argument('--crop', type=int, nargs=2, default=(320, 480), metavar=('H', 'W'),
-                        help='what is kept around a false cone [px]')
+    add_size(parser, '--size', 'of every other scene; the others are 1.5 times as large [px]',
+             (384, 640))
+    add_size(parser, '--crop', 'what is kept around a false cone [px]', (320, 480))
     parser.add_argument('--output', type=Path, required=True, help='file to write: .npy')
     o = parser.parse_args(arguments)
-    try:
-        if o.output.exists():
-            raise ValueError(f'{o.output} exists: choose another --output, or remove it first.')
+
+    def work() -> None:
         if o.images < 1 or min(o.crop) < 32 or o.crop[0] > o.size[0] or o.crop[1] > o.size[1]:
             raise ValueError('Expected one image or more and a --crop of 32 px or more that fits '
                              f'into --size, found {o.images} images, crop {o.crop}, size '
@@ -116,13 +115,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f'--first-image must be from 0 to {VALIDATION_SEED - o.images:,}, found '
                 f'{o.first_image}: beyond are the scenes to validate on.')
         o.output.parent.mkdir(parents=True, exist_ok=True)
+        check_new_file(o.output)
         count = mine(o.weights, o.first_image, o.images, tuple(o.size), tuple(o.crop), o.output,
                      o.engine)
-    except (ValueError, OSError) as error:
-        print(f'mine: {error}', file=sys.stderr)
-        return 1
-    print(f'{o.output}: a false cone in {count} of {o.images} scenes')
-    return 0
+        print(f'{o.output}: a false cone in {count} of {o.images} scenes')
+    return run_command('mine', work)
 
 
 if __name__ == '__main__':

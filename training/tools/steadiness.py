@@ -22,6 +22,12 @@ if __package__ in (None, ''):  # run as a script from a checkout that is not ins
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from eunet_ros.model.common.classes import cone_classes
+from eunet_ros.model.common.command import (
+    add_size,
+    check_new_file,
+    check_positive,
+    run_command,
+)
 from eunet_ros.model.common.files import write_json
 from eunet_ros.model.common.metrics.cones import (
     cone_outcomes,
@@ -33,7 +39,7 @@ from eunet_ros.model.common.metrics.cones import (
 from eunet_ros.model.common.metrics.flicker import FlickerCounts
 from eunet_ros.model.common.metrics.pixels import ratio_or_none
 from eunet_ros.model.common.supervisely import DataError
-from eunet_ros.model.engines import AUTO, EngineError, ENGINES
+from eunet_ros.model.engines import AUTO, ENGINES
 import numpy as np
 
 SEED = 500  # of the first drive; no bundled one has it
@@ -102,9 +108,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     from eunet_ros.model import Segmenter
     from eunet_ros.training.renderer import Drive
     from rich.progress import track
-    for name in ('drives', 'frames'):
-        if getattr(options, name) < 1:
-            raise ValueError(f'--{name} must be at least 1, found {getattr(options, name)}.')
+    check_positive(options, 'drives', 'frames')
     if not 0 < options.hz < float('inf'):
         raise ValueError(f'--hz must be above 0, found {options.hz}.')
     segmenter = Segmenter(options.weights, options.engine,
@@ -138,11 +142,9 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--drives', type=int, default=3, help='tracks, each another one')
     parser.add_argument('--frames', type=int, default=150, help='of each drive')
     parser.add_argument('--hz', type=float, default=30.0, help='frames a second, at 8 m/s')
-    parser.add_argument('--size', type=int, nargs=2, default=(720, 1280), metavar=('H', 'W'),
-                        help='of the images [px]')
+    add_size(parser, '--size', 'of the images [px]', (720, 1280))
     parser.add_argument('--engine', default=AUTO, choices=(AUTO, *ENGINES))
-    parser.add_argument('--input-size', type=int, nargs=2, metavar=('H', 'W'),
-                        help="the network's input; without: the weights' own")
+    add_size(parser, '--input-size', "the network's input; without: the weights' own")
     parser.add_argument('--json', type=Path, help='file to write the report to')
     return parser.parse_args(arguments)
 
@@ -163,29 +165,18 @@ def table_lines(report: dict[str, Any]) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure from the command line; returns the exit code."""
     options = _arguments(arguments)
-    try:
+
+    def work() -> None:
         if min(options.size) < 16:
             raise ValueError(f'--size must be at least 16 each way, found {options.size[0]} and '
                              f'{options.size[1]}.')
-        if options.json and options.json.exists():
-            raise ValueError(f'{options.json} exists: choose another --json, or remove it first.')
-        if options.json and not options.json.absolute().parent.is_dir():
-            raise ValueError(f'The folder of {options.json} does not exist, make it first.')
+        if options.json:
+            check_new_file(options.json, '--json')
         report = measure(options)
         if options.json:
             write_json(options.json, report)
-    except (ValueError, OSError, EngineError) as error:
-        print(f'steadiness: {error}', file=sys.stderr)
-        return 1
-    except ImportError as error:
-        print(f'steadiness: A Python package is missing ({error}): docs/training.md says what to '
-              'install.', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print('steadiness: interrupted, nothing was written.', file=sys.stderr)
-        return 130
-    print('\n'.join(table_lines(report['steadiness'])))
-    return 0
+        print('\n'.join(table_lines(report['steadiness'])))
+    return run_command('steadiness', work)
 
 
 if __name__ == '__main__':
