@@ -28,7 +28,6 @@ class LayerNorm2d(nn.LayerNorm):
         super().__init__(channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (N, C, H, W) to the same shape."""
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
@@ -52,7 +51,6 @@ class SeparableConv2d(nn.Module):
         self.pointwise = nn.Conv2d(in_channels, out_channels, 1, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (N, in, H, W) to (N, out, H, W)."""
         return self.pointwise(self.depthwise(x))
 
 
@@ -68,7 +66,6 @@ class DilatedDepthwise(nn.Conv2d):
         super().__init__(channels, channels, 7, padding=9, dilation=3, groups=channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (N, C, H, W) to the same shape."""
         if not self.training or x.device.type != 'cpu':
             return super().forward(x)
         (n, c, height, width), d = x.shape, self.dilation[0]
@@ -84,11 +81,7 @@ class DilatedDepthwise(nn.Conv2d):
 
 
 class LKA(nn.Module):
-    """
-    Large-kernel attention: the input times a gate that sees 23×23 pixels.
-
-    gate 'product' is the published x · a(x); 'sigmoid' is x · σ(a(x)), which cannot amplify.
-    """
+    """Large-kernel attention over 23×23 pixels: x · a(x), or with gate 'sigmoid' x · σ(a(x))."""
 
     def __init__(self, channels: int, gate: str = 'product') -> None:
         super().__init__()
@@ -100,17 +93,12 @@ class LKA(nn.Module):
         self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (N, C, H, W) to the same shape."""
         attention = self.pointwise(self.dilated(self.depthwise(x)))
         return x * (torch.sigmoid(attention) if self.gate == 'sigmoid' else attention)
 
 
 class LSKA(nn.Module):
-    """
-    Large separable kernel attention: LKA whose two depthwise kernels are a row and a column each.
-
-    5 + 5 + 7 + 7 weights a channel instead of 25 + 49 over the same 23×23 pixels. gate: as of LKA.
-    """
+    """LKA whose depthwise kernels are a row and a column each: 24 weights a channel, not 74."""
 
     def __init__(self, channels: int, gate: str = 'product') -> None:
         super().__init__()
@@ -130,7 +118,6 @@ class LSKA(nn.Module):
 
 
 def make_attention(channels: int, attention: str, gate: str) -> nn.Module:
-    """Return an attention by name."""
     kinds = {'lka': LKA, 'lska': LSKA}
     if attention not in kinds:
         raise ValueError(f'attention must be one of {", ".join(ATTENTIONS)}, not {attention!r}.')

@@ -113,11 +113,7 @@ def build(options: argparse.Namespace) -> None:
 
 def _images(options: argparse.Namespace,
             size: tuple[int, int]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """
-    Return the images to calibrate by, and those to compare on, no larger than `size` needs.
-
-    Raises ValueError where the folder or its images are of no use.
-    """
+    """Return images to calibrate by and to compare on, reduced to `size`; raises ValueError."""
     if (options.precision == 'int8') != (options.calibrate is not None):
         raise ValueError('--precision int8 and --calibrate FOLDER go together: give both or '
                          'neither.')

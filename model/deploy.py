@@ -43,19 +43,14 @@ def _scale_and_shift(norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 class Hardswish(nn.Module):
-    """
-    Hardswish as x · hardsigmoid(x): two operations, each of which TensorRT has as a layer.
-
-    Torch-TensorRT converts nn.Hardswish to seven layers in float32 between two casts.
-    """
+    """Hardswish as x · hardsigmoid(x): Torch-TensorRT converts nn.Hardswish to seven layers."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map any shape to the same."""
         return x * functional.hardsigmoid(x)
 
 
 class Affine(nn.Module):
-    """A batch normalisation that nothing before it can take in: one scale and shift."""
+    """A batch normalisation that cannot be folded, as one scale and shift."""
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
         super().__init__()
@@ -64,7 +59,6 @@ class Affine(nn.Module):
         self.register_buffer('shift', shift)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (N, C, H, W) to the same shape."""
         return x * self.scale + self.shift
 
 
@@ -103,11 +97,7 @@ def _attention(attention: nn.Module) -> nn.Module:
 
 
 def _down(block: Downblock, stem: torch.Tensor | None = None) -> nn.Sequential:
-    """
-    Return a downblock; its convolution takes in the normalisation after it.
-
-    stem: (w, 3r²) weights of the stem's 1×1 convolution, where that is to be multiplied in.
-    """
+    """Return a downblock with its normalisation folded; stem: (w, 3r²) weights to multiply in."""
     out = block.conv.out_channels
     weight = block.conv.weight.double().view(out, -1, 2, 2)  # as pixel_unshuffle orders channels
     if stem is not None:
@@ -126,11 +116,7 @@ def _first(norm: nn.Module) -> list[nn.Module]:
 
 
 def _up(block: Upblock, head: torch.Tensor | None = None) -> nn.Sequential:
-    """
-    Return an upblock.
-
-    head: (classes·r², w) weights of the head that reads it, where these are to be multiplied in.
-    """
+    """Return an upblock; head: (classes·r², w) weights of the head to multiply in."""
     up = copy.deepcopy(block.up)
     if head is not None:
         weight = torch.einsum('iwyx,cw->icyx', block.up.weight.double(), head)
@@ -142,12 +128,7 @@ def _up(block: Upblock, head: torch.Tensor | None = None) -> nn.Sequential:
 
 
 class DeployedEUnet(nn.Module):
-    """
-    An EUnet for inference, in eval mode; see `deploy`.
-
-    Maps normalised RGB (N, 3, H, W) to logits (N, num_classes, H, W) as the network does that it
-    was made of, but for rounding.
-    """
+    """An EUnet for inference: normalised RGB (N, 3, H, W) to logits (N, num_classes, H, W)."""
 
     def __init__(self, network: EUnet) -> None:
         super().__init__()
@@ -222,7 +203,6 @@ class DeployedImageNetwork(nn.Module):
             reader.weight.data = reader.weight[:, order]
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Normalise and run the network."""
         r = self.network.variant.stem
         # Cast before permuting: Torch-TensorRT cannot permute uint8.
         x = image.to(self.mean.dtype) - self.mean                         # (N, H, W, 3)
@@ -235,21 +215,13 @@ class DeployedImageNetwork(nn.Module):
 
 
 def deploy(network: EUnet) -> DeployedEUnet:
-    """
-    Return a copy of a network, in eval mode, that computes the same logits with less work.
-
-    Logits differ by rounding alone: less than 1e-4 where they are of order 10, in float32.
-    """
+    """Return a copy of a network that computes the same logits with less work."""
     with torch.inference_mode(False), torch.no_grad():
         return DeployedEUnet(network)
 
 
 def deploy_image(network: EUnet, mean: tuple[float, ...],
                  std: tuple[float, ...]) -> DeployedImageNetwork:
-    """
-    Return `deploy` of a network with its normalisation: uint8 BGR (N, H, W, 3) to logits.
-
-    mean, std: of RGB in the range 0 to 1.
-    """
+    """Return `deploy` of a network with its normalisation: uint8 BGR (N, H, W, 3) to logits."""
     with torch.inference_mode(False), torch.no_grad():
         return DeployedImageNetwork(network, mean, std).eval().requires_grad_(False)

@@ -37,9 +37,8 @@ def export(checkpoint: Checkpoint, path: Path, size: tuple[int, int]) -> float:
     """
     Write the network to an ONNX file; returns the largest error of a logit against PyTorch.
 
-    size: (height, width) of the input. Raises ValueError where it is no size of the network's, or
-    the file cannot be made or computes something else; ImportError where ONNX or ONNX Runtime is
-    missing. Then nothing is written.
+    size: (height, width) of the input. Raises ValueError where the size, the file or what it
+    computes is wrong, ImportError for a missing package; nothing is written then.
     """
     from eunet_ros.model.checkpoint import check_input_size
     from eunet_ros.model.deploy import deploy_image

@@ -37,7 +37,6 @@ class Axis:
 
     @classmethod
     def make(cls, source: int, size: int) -> Axis:
-        """Interpolate `source` samples to `size`."""
         x = np.clip((np.arange(size) + 0.5) * (source / size) - 0.5, 0, source - 1)
         low = np.floor(x).astype(np.intp)
         return cls(low, np.minimum(low + 1, source - 1), (x - low).astype(np.float32))
@@ -64,12 +63,10 @@ class Fit:
 
     @cached_property
     def rows(self) -> Axis:
-        """Interpolation of the rows of logits to those of the image."""
         return Axis.make(self.scaled[0], self.image[0])
 
     @cached_property
     def cols(self) -> Axis:
-        """Interpolation of the columns of logits to those of the image."""
         return Axis.make(self.scaled[1], self.image[1])
 
 
@@ -80,11 +77,7 @@ def fit(image: tuple[int, int], network: tuple[int, int]) -> Fit:
 
 
 def to_network(image: np.ndarray, plan: Fit, out: np.ndarray) -> None:
-    """
-    Write an image into the network's input.
-
-    image: (h, w, 3) uint8; out: (H, W, 3) uint8, filled in place, padding included.
-    """
+    """Write a (h, w, 3) uint8 image into the network's input (H, W, 3), padding included."""
     h, w = plan.scaled
     if (h, w) == plan.image:
         out[:h, :w] = image
@@ -102,16 +95,12 @@ def to_network(image: np.ndarray, plan: Fit, out: np.ndarray) -> None:
 
 
 def with_background(logits: np.ndarray) -> np.ndarray:
-    """Give a binary network's single logit the background's, zero: (1, h, w) to (2, h, w)."""
+    """Add the background's logit, zero, to a binary network's: (1, h, w) to (2, h, w)."""
     return np.concatenate((np.zeros_like(logits), logits)) if len(logits) == 1 else logits
 
 
 def labels_plain(logits: np.ndarray, plan: Fit) -> np.ndarray:
-    """
-    Interpolate all logits to the image's size and choose the class; the reference, slow.
-
-    logits: (C, H, W) float32. Returns (h, w) uint8 class ids.
-    """
+    """Interpolate logits (C, H, W), return the classes (h, w) uint8: the reference, slow."""
     h, w = plan.scaled
     full = _interpolate(with_background(logits)[:, :h, :w], plan.rows, plan.cols)
     return full.argmax(0).astype(np.uint8)
@@ -141,11 +130,7 @@ def labels(logits: np.ndarray, plan: Fit) -> np.ndarray:
 
 
 def confidence(logits: np.ndarray, plan: Fit) -> np.ndarray:
-    """
-    Return the softmax probability of the chosen class, (h, w) uint8, 255 = certain.
-
-    logits: (C, H, W) float32. Computed at the network's resolution, then interpolated.
-    """
+    """Return the probability of the chosen class, (h, w) uint8, from logits (C, H, W)."""
     h, w = plan.scaled
     logits = with_background(logits)[:, :h, :w]
     shifted = logits - _maximum(logits)
@@ -155,12 +140,7 @@ def confidence(logits: np.ndarray, plan: Fit) -> np.ndarray:
 
 
 def confidence_of_cones(logits: np.ndarray, plan: Fit, mask: np.ndarray) -> np.ndarray:
-    """
-    Return what `confidence` does where the mask is not background, and something else elsewhere.
-
-    logits: (C, H, W) float32, mask: (h, w) uint8 class ids. Cones are few pixels: several times
-    faster.
-    """
+    """Return `confidence` where the mask (h, w) has cones, undefined elsewhere; much faster."""
     h, w = plan.scaled
     logits = with_background(logits)[:, :h, :w]
     near = np.zeros((h, w), np.uint8)
@@ -177,11 +157,7 @@ def confidence_of_cones(logits: np.ndarray, plan: Fit, mask: np.ndarray) -> np.n
 
 
 def cone_probability(logits: np.ndarray, plan: Fit) -> np.ndarray:
-    """
-    Return the probability of any class but the background, (h, w) float32, for curves.
-
-    logits: (C, H, W) float32. Computed at the network's resolution, then interpolated.
-    """
+    """Return the probability of any cone, (h, w) float32, from logits (C, H, W)."""
     h, w = plan.scaled
     logits = with_background(logits)[:, :h, :w]
     odds = np.exp(logits - _maximum(logits))

@@ -125,6 +125,5 @@ class Segmenter:
                 + f'{strip}, {len(self.classes.names)} classes')
 
     def close(self) -> None:
-        """Free what the engines hold."""
         for engine in self._engines:
             engine.close()

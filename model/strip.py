@@ -25,12 +25,7 @@ _MIN_PIXELS = 10     # of a piece of the mask that counts as a cone
 
 
 def strip_height(image: tuple[int, int], strip: tuple[int, int]) -> int:
-    """
-    Return how many rows of an image a strip covers.
-
-    image: its (height, width); strip: the (height, width) of the network's input, which the
-    strip fills from the left to the right edge of the image.
-    """
+    """Return the rows of an image (height, width) that a strip of input (height, width) covers."""
     return min(image[0], max(1, round(strip[0] * image[1] / strip[1])))
 
 
@@ -48,10 +43,10 @@ def rows_below_horizon(horizon: float, count: int, height: int) -> slice:
 @dataclass(frozen=True)
 class Pieces:
     """
-    The connected pieces of a mask, whatever their classes.
+    The connected pieces of a mask, of any class.
 
-    labels: (h, w) int32, 0 is background. top, bottom, pixels: by label, with the background's;
-    rows [px], bottom is exclusive.
+    labels: (h, w) int32. By label, 0 is the background: first row, row after the last, number of
+    pixels.
     """
 
     labels: np.ndarray
@@ -118,11 +113,9 @@ class StripSegmentation:
     own: np.ndarray
 
     def confidence(self, cones_only: bool = False) -> np.ndarray:
-        """Return the probability of the chosen class; see Segmentation."""
         return self._merged(self.whole.confidence(cones_only), self.strip.confidence(cones_only))
 
     def cone_probability(self) -> np.ndarray:
-        """Return the probability of any cone; see Segmentation."""
         return self._merged(self.whole.cone_probability(), self.strip.cone_probability())
 
     def _merged(self, whole: np.ndarray, strip: np.ndarray) -> np.ndarray:

@@ -59,9 +59,7 @@ class EmaWeights(WeightAveraging):
     """
     Validates and saves an exponential moving average of the weights.
 
-    Its decay rises to `decay` as min(decay, (1 + n) / (10 + n)) over the updates n, so that the
-    random start is forgotten early: with a decay of 0.998 alone it is still in the average after
-    a thousand steps, whose validations say nothing then.
+    Its decay is min(decay, (1 + n) / (10 + n)) after n updates, to forget the random start early.
     """
 
     def __init__(self, decay: float) -> None:
@@ -74,23 +72,20 @@ class EmaWeights(WeightAveraging):
         get_ema_multi_avg_fn(ramped_decay(self._decay, self._step))(means, values, count)
 
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
-        """Return whether an optimiser step was made."""
         if step_idx is not None:
             self._step = step_idx
         return step_idx is not None
 
 
 def ramped_decay(decay: float, updates: int) -> float:
-    """Return the decay of a moving average that has been updated so many times."""
     return min(decay, (1 + updates) / (10 + updates))
 
 
 class StopAtNan(Callback):
-    """Ends a run whose loss is not finite with a sentence, before its weights are saved."""
+    """Ends a run whose loss is not finite, before its weights are saved."""
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs: Any,
                            batch: Any, batch_idx: int) -> None:
-        """Look at the loss now and then, and before each validation."""
         if trainer.global_step % _CHECK_EVERY and not trainer.is_last_batch:
             return
         finite = bool(outputs['loss'].isfinite())
@@ -101,11 +96,10 @@ class StopAtNan(Callback):
 
 
 class BesideCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and renames it: a kill leaves the old one whole."""
+    """Writes a checkpoint beside its place and renames it, so that a kill leaves the old one."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path,
                         storage_options: Any | None = None) -> None:
-        """Write to a local path; raises OSError, the older file then being untouched."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         content = io.BytesIO()  # PyTorch's own writing ends a full disk with a RuntimeError
@@ -115,10 +109,9 @@ class BesideCheckpointIO(TorchCheckpointIO):
 
 
 class RunCheckpoint(ModelCheckpoint):
-    """Remembers which weights were best also when the run's folder was moved."""
+    """Finds the best weights also after the run's folder was moved."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the state up with the paths of the folder as it is now."""
         def here(path: str) -> str:
             return str(Path(self.dirpath) / Path(path).name) if path else path
 

@@ -33,7 +33,7 @@ def _option(default: Any, description: str, minimum: float | None = None) -> Any
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Every field of a run; raises ValueError where a value is out of its range."""
+    """The fields of a run; raises ValueError where a value is out of its range."""
 
     variant: str = _option('eunet_n', 'Network: eunet, eunet_s or eunet_n.')
     gate: str = _option(
@@ -148,18 +148,16 @@ class TrainConfig:
                 f'{self.height}x{self.width} (height x width).')
 
     def architecture(self, base: Variant) -> Variant:
-        """Return `base` with the gate, attention and norm that are asked for."""
         asked = {name: getattr(self, name) for name in ('gate', 'attention', 'norm')}
         return replace(base, **{name: value for name, value in asked.items() if value})
 
     @property
     def epochs(self) -> int:
-        """Return how many epochs there are, all of the same number of steps."""
         return math.ceil(self.steps / self.validate_every)
 
     @property
     def epoch_steps(self) -> int:
-        """Return the steps of an epoch: `steps` are rounded up to whole ones."""
+        """Return the steps of each epoch: `steps` are rounded up to whole epochs."""
         return math.ceil(self.steps / self.epochs)
 
 
@@ -184,7 +182,7 @@ def _check_names(names: set[str], where: str) -> None:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Read the fields that a YAML file sets; raises ValueError, in a sentence, where it is off."""
+    """Return the fields that a YAML file sets; raises ValueError."""
     try:
         values = read_yaml(path)
     except (OSError, ValueError) as error:

@@ -31,11 +31,7 @@ from eunet_ros.training.run_folder import new_folder
 
 
 def evaluate(options: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
-    """
-    Evaluate; returns the folder and the report.
-
-    Raises ValueError or EngineError, in a sentence, for what cannot be used.
-    """
+    """Evaluate; returns the folder and the report. Raises ValueError or EngineError."""
     from eunet_ros.model import Segmenter
     from eunet_ros.training.evaluation import Evaluation
     from eunet_ros.training.evaluation_report import (

@@ -33,11 +33,7 @@ class Bad:
 
 
 class Evaluation:
-    """
-    Scores of one network over images, its curve of precision and recall, its worst images.
-
-    worst: how many of these are kept, reduced to 720 pixels of width.
-    """
+    """Scores of a network over images, its precision-recall curve, and its `worst` images."""
 
     def __init__(self, classes: ClassTable, worst: int = 20) -> None:
         self.scores = ImageSetScores(classes)
@@ -46,7 +42,6 @@ class Evaluation:
         self._most, self._count = worst, 0
 
     def add(self, segmenter: Segmenter, item: Labelled) -> None:
-        """Segment an image and count it."""
         result = segmenter.segment(item.image)
         self.scores.update(result.mask, item.mask, item.instances)
         truth = np.where(item.mask == IGNORE_ID, -1, item.mask > 0)
@@ -72,7 +67,6 @@ class Evaluation:
 
     @property
     def worst(self) -> list[Bad]:
-        """Return the worst images, the worst first."""
         return [entry[2] for entry in sorted(self._worst, reverse=True)]
 
     def precision_recall(self) -> dict[str, Any]:

@@ -26,9 +26,8 @@ def export(folder: Path, output: Path | None = None, half: bool = True,
     """
     Write the best weights of a run; returns the path, by default <variant>.safetensors inside.
 
-    half: convolutions in float16, half the size. input_size: (height, width) that they are to be
-    used at where nothing else is said; None: that of the training's images. Raises ValueError
-    where there are none to write, or they cannot take that size.
+    half: convolutions in float16. input_size: default (height, width) of the node's input; None:
+    the training's. Raises ValueError.
     """
     checkpoint = run_checkpoint(folder)
     if input_size:

@@ -59,9 +59,8 @@ class ImageSetScores:
         """
         Count an image: `predicted` and `truth` are class ids, (h, w) uint8.
 
-        `instances` says which pixels are one cone: an (h, w) map of whole numbers, 0 for none.
-        Without it the connected parts of each class in `truth` are taken for cones. Raises
-        ValueError where sizes, types or ids do not fit; nothing is counted then.
+        `instances`: (h, w) numbers of cones, 0 for none; without it each connected part of a class
+        is a cone. Raises ValueError for wrong sizes, types or ids.
         """
         check_masks(truth, predicted)
         # Most pixels are background in both: they are counted at once, the others one by one.
@@ -129,7 +128,6 @@ class ImageSetScores:
                 'predicted': dict(zip(names, table.sum(0).tolist()))}}
 
     def to_report(self, digits: int = 4) -> dict[str, Any]:
-        """Return the scores of `compute` with rounded ratios, ready for json.dumps."""
         return rounded(self.compute(), digits)
 
     def _check_ids(self, ids: np.ndarray, whose: str) -> None:

@@ -52,10 +52,9 @@ class TimedLoader(DataLoader):
 @contextmanager
 def flushed_denormals() -> Iterator[None]:
     """
-    Let the CPU take numbers below 1e-38 as zero: each of them costs it a hundred others.
+    Flush denormals to zero; they are about 100 times slower on a CPU.
 
-    Gradients of trained weights are full of them. To be entered before anything is computed: the
-    threads that share the work keep what held when they were started.
+    Enter it before any computation: PyTorch's threads keep the setting they started with.
     """
     torch.set_flush_denormal(True)
     try:
@@ -65,11 +64,7 @@ def flushed_denormals() -> Iterator[None]:
 
 
 def world(config: TrainConfig) -> tuple[int, int]:
-    """
-    Return the devices of this machine, and how many machines there are.
-
-    torchrun knows both. Raises ValueError where the batch cannot be shared among them.
-    """
+    """Return the devices of this machine and the number of machines; raises ValueError."""
     if 'TORCHELASTIC_RUN_ID' in os.environ:
         devices = int(os.environ['LOCAL_WORLD_SIZE'])
         machines = int(os.environ['WORLD_SIZE']) // devices
@@ -128,11 +123,7 @@ def make_trainer(config: TrainConfig, folder: Path, wait: DataWait, first: bool)
 
 def make_loaders(config: TrainConfig, sets: TrainingSets, done: int,
                  wait: DataWait) -> tuple[DataLoader, DataLoader]:
-    """
-    Return what feeds training, from step `done` on, and validation.
-
-    Raises ValueError where some of several processes would have nothing to validate.
-    """
+    """Return loaders of training, from step `done` on, and validation; raises ValueError."""
     devices, machines = world(config)
     processes = devices * machines
     if len(sets.validation) < processes:

@@ -20,10 +20,10 @@ _ROWS = 4
 def compose(images: torch.Tensor, truth: torch.Tensor, predicted: torch.Tensor,
             table_bgr: np.ndarray) -> np.ndarray:
     """
-    Return rows of image, image with truth, image with prediction, as (H, W, 3) uint8 BGR.
+    Return rows of image, truth and prediction, as (H, W, 3) uint8 BGR.
 
-    images: (N, 3, h, w) uint8 RGB; truth, predicted: (N, h, w) class ids. What is ignored in the
-    truth is white.
+    images: (N, 3, h, w) uint8 RGB; truth, predicted: (N, h, w) class ids. Ignored pixels are
+    white.
     """
     bgr = images.permute(0, 2, 3, 1).cpu().numpy()[..., ::-1]
     columns = [bgr]
@@ -41,7 +41,6 @@ class Panels(Callback):
 
     def on_validation_batch_end(self, trainer: Trainer, module: LightningModule, outputs: Any,
                                 batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Draw them, with the weights that are being validated."""
         if batch_idx or not trainer.is_global_zero:
             return
         images, truth = (part[:_ROWS] for part in batch)

@@ -25,7 +25,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 
 def load_start(config: TrainConfig) -> Checkpoint | None:
-    """Return the weights that a run starts from; raises CheckpointError for unusable ones."""
+    """Return the weights that a run starts from, if any; raises CheckpointError."""
     if not config.weights:
         return None
     return load_checkpoint(config.weights, '' if config.widen else config.variant)
@@ -93,11 +93,10 @@ class SegmentationTask(LightningModule):
         return self.network(x.to(memory_format=torch.channels_last))
 
     def on_train_epoch_start(self) -> None:
-        """Seed the augmentation anew: a run that is resumed goes on as it would have."""
+        """Seed the augmentation by the epoch, so that a resumed run is the same."""
         torch.manual_seed(hash((self.config.seed, self.current_epoch, self.global_rank)))
 
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
-        """Return the loss of a batch."""
         images, target = batch
         if self.augmentation:
             images = self.augmentation(_unit(images))
@@ -107,25 +106,22 @@ class SegmentationTask(LightningModule):
 
     def on_train_batch_end(self, outputs: dict[str, torch.Tensor], batch: Any,
                            batch_idx: int) -> None:
-        """Log the loss: of all processes where it is written down, which waits for them."""
+        """Log the loss, averaged over processes at the steps that are written down."""
         loss = outputs['loss']
         if self.global_step % self.trainer.log_every_n_steps == 0:
             loss = self.trainer.strategy.reduce(loss, reduce_op='mean')
         self.log('loss', loss, prog_bar=True)
 
     def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> None:
-        """Count a batch into the confusion matrix of the whole set."""
         images, target = batch
         self.confusion.update(with_background(self(images)).argmax(1), target)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the scores of the whole set."""
         for name, value in self.scores().items():
             self.log(name, value, prog_bar=name in ('dice', 'miou'), sync_dist=True)
         self.confusion.reset()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the validation's scores beside the weights that have them."""
         checkpoint['eunet_scores'] = {k: float(v) for k, v in
                                       self.trainer.callback_metrics.items() if k != 'loss'}
 

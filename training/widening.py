@@ -28,11 +28,7 @@ def _places(narrow: int, wide: int, joined: bool) -> torch.Tensor:
 
 
 def widen(narrow: EUnet, wide: EUnet) -> None:
-    """
-    Give `wide` the weights of `narrow`, so that both compute the same.
-
-    Raises ValueError where they differ in more than their width, or `wide` is not the wider one.
-    """
+    """Give `wide` the weights of `narrow`, so that both compute the same; raises ValueError."""
     here, there = narrow.variant, wide.variant
     if (replace(here, width=there.width) != there or here.width >= there.width
             or narrow.num_classes != wide.num_classes or here.norm != 'batch'):

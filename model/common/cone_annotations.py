@@ -46,11 +46,7 @@ class Annotation:
 
 
 def class_of(title: str, classes: ClassTable) -> int:
-    """
-    Return the class id of an FSOCO title, 'seg_blue_cone' or 'blue_cone'.
-
-    With two classes every cone is the second. Raises DataError, a clause, for unknown titles.
-    """
+    """Return the class id of 'seg_blue_cone' or 'blue_cone'; raises DataError, a clause."""
     name = title[4:] if title.startswith('seg_') else title
     if len(classes.names) == 2 and name in CONES:
         return 1
@@ -114,11 +110,7 @@ def read_annotation(path: Path, classes: ClassTable) -> Annotation:
 
 
 def paint_mask(annotation: Annotation, border: int = BORDER) -> tuple[np.ndarray, int]:
-    """
-    Return the (h, w) uint8 class ids inside the border, and how many objects reached outside.
-
-    Later objects cover earlier ones; what is outside is cut.
-    """
+    """Return (h, w) uint8 class ids inside the border, and how many objects were cut."""
     ids = [cone.class_id for cone in annotation.objects]
     return _paint(annotation, border, ids, np.uint8)
 

@@ -24,12 +24,7 @@ def sentence(error: BaseException) -> str:
 
 
 class TracebackLog:
-    """
-    Logs each unexpected exception with its traceback the first time that it comes from a place.
-
-    log: gets the text. A place is a line of code and what was being done there, so that an error
-    in every image of a stream is one entry.
-    """
+    """Logs the traceback of unexpected exceptions, once for each line of code and action."""
 
     def __init__(self, log: Callable[[str], Any]) -> None:
         self._log = log

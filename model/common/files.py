@@ -40,7 +40,7 @@ def in_order(name: str) -> tuple[Any, ...]:
 
 def visible(folder: Path, everything_below: bool = False) -> list[Path]:
     """
-    Return what a folder holds in the order of people, without hidden files; see `is_hidden`.
+    Return what a folder holds in natural order, without hidden files; see `is_hidden`.
 
     everything_below: also what its folders hold, at any depth. Raises OSError.
     """
@@ -62,11 +62,7 @@ def say_where(error: OSError, path: Path) -> None:
 
 @contextmanager
 def written_beside(path: Path) -> Iterator[Path]:
-    """
-    Yield a path beside `path` to write to; at the end it is renamed to `path`.
-
-    Where the body raises, an older file of that name is untouched and nothing is left beside it.
-    """
+    """Yield a path to write to that is renamed to `path` at the end, or removed after an error."""
     beside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
         yield beside
@@ -81,11 +77,7 @@ def written_beside(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, content: Any, indent: int = 2) -> None:
-    """
-    Write a JSON file beside its place and rename it.
-
-    Raises OSError, or ValueError for numbers that are not finite, which JSON does not have.
-    """
+    """Write a JSON file beside its place and rename it; raises OSError, ValueError for NaN."""
     with written_beside(path) as beside:
         beside.write_text(json.dumps(content, indent=indent, allow_nan=False) + '\n',
                           encoding='utf-8')

@@ -37,9 +37,8 @@ def _png_header(data: memoryview) -> tuple[tuple[int, int] | None, int]:
     """
     Walk the chunks of a PNG (ISO/IEC 15948) up to its end.
 
-    OpenCV takes, and fills, as much memory as a chunk says that it has: one flipped bit of a
-    length is 2 GB and half a minute. So no chunk may reach behind the data, there must be pixels,
-    and what stands behind the end is cut off.
+    OpenCV allocates what a chunk's length says: a flipped bit costs 2 GB and half a minute. So no
+    chunk may exceed the data, there must be pixels, and data after the end is cut off.
     """
     if len(data) < 24 or bytes(data[8:16]) != b'\0\0\0\rIHDR':
         return None, 0

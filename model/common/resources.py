@@ -9,10 +9,9 @@ WEIGHTS_DIR = Path(__file__).resolve().parents[1] / 'weights'
 
 def share_file(relative: str) -> Path:
     """
-    Return the path of a file of the package such as 'config/classes.yaml'.
+    Return the path of 'config/classes.yaml' or the like; raises FileNotFoundError.
 
     A checkout has it beside this package, an installation under <prefix>/share/eunet_ros.
-    Raises FileNotFoundError naming the file where neither has it.
     """
     # Unresolved and resolved: a symlink install reaches the checkout through the links only.
     for start in (Path(__file__).absolute(), Path(__file__).resolve()):

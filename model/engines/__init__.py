@@ -44,7 +44,7 @@ __all__ = [
 
 
 def check_engine_name(name: str) -> None:
-    """Raise ValueError, naming the nearest, where there is no engine of that name."""
+    """Raise ValueError, naming the nearest, for an unknown name."""
     names = (AUTO, *ENGINES)
     if name not in names:
         near = difflib.get_close_matches(str(name), names, 1)
@@ -53,11 +53,7 @@ def check_engine_name(name: str) -> None:
 
 
 def engine_class(name: str) -> type[Engine]:
-    """
-    Return the class of an engine that can run here.
-
-    Raises ValueError for an unknown name, EngineError where its library or hardware is missing.
-    """
+    """Return the class of an engine that runs here; raises ValueError or EngineError."""
     if name not in ENGINES:
         check_engine_name(name)
         raise ValueError(f'{name} stands for the first engine that works: name one.')
@@ -79,9 +75,8 @@ def create_engines(name: str, checkpoint: Checkpoint,
     """
     Build an engine by name, or with 'auto' the first that works, once for each of `options`.
 
-    Returns them and one sentence for each engine that was tried before and failed; those for
-    hardware that is not there are passed over without one. Raises ValueError for an unknown name,
-    EngineError where the named engine, or with 'auto' every one, fails.
+    Returns the engines, and a sentence for each one that failed before; missing hardware is no
+    failure. Raises ValueError for an unknown name, EngineError where none works.
     """
     check_engine_name(name)
     failures: list[str] = []

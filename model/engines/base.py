@@ -93,8 +93,8 @@ class Segmentation(Protocol):
         """
         Return the probability of the chosen class, (h, w) uint8, 255 = certain.
 
-        Computed on call, from memory that the engine's next image overwrites. cones_only: only
-        where the mask is not background, which is faster; elsewhere it means nothing.
+        Call it before the engine's next image, which overwrites its memory. cones_only: valid only
+        where the mask is not background, which is faster.
         """
 
     def cone_probability(self) -> np.ndarray:
@@ -102,11 +102,7 @@ class Segmentation(Protocol):
 
 
 class Engine(ABC):
-    """
-    Runs one network at one input size; used from one thread at a time.
-
-    An engine may do its pre- and post-processing on its own device: only `segment` is relied on.
-    """
+    """Runs one network at one input size; used from one thread at a time."""
 
     name: str
     libraries: tuple[str, ...] = ('torch',)  # distributions that it may be made of
@@ -157,13 +153,11 @@ class HostSegmentation:
     plan: processing.Fit
 
     def confidence(self, cones_only: bool = False) -> np.ndarray:
-        """Return the probability of the chosen class; see Segmentation."""
         if cones_only:
             return processing.confidence_of_cones(self.logits, self.plan, self.mask)
         return processing.confidence(self.logits, self.plan)
 
     def cone_probability(self) -> np.ndarray:
-        """Return the probability of any cone; see Segmentation."""
         return processing.cone_probability(self.logits, self.plan)
 
 
@@ -177,14 +171,9 @@ class HostEngine(Engine):
 
     @abstractmethod
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        """
-        Run the network alone.
-
-        batch: (1, H, W, 3) uint8 BGR. Returns logits (C, H, W) float32, valid until the next call.
-        """
+        """Map (1, H, W, 3) uint8 BGR to logits (C, H, W) float32, valid until the next call."""
 
     def segment(self, image: np.ndarray) -> HostSegmentation:
-        """Segment a (h, w, 3) uint8 BGR image of any size."""
         t0 = perf_counter()
         plan = processing.fit(image.shape[:2], self.input_size)
         processing.to_network(image, plan, self._input[0])

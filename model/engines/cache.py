@@ -69,11 +69,7 @@ def _make_private(folder: Path) -> None:
 
 
 class EngineCache:
-    """
-    Engines in a folder, by default the user's cache.
-
-    say: gets a sentence where something is waited for, or cannot be used or kept.
-    """
+    """Engines in a folder, by default the user's cache; say: gets warnings, a sentence each."""
 
     def __init__(self, folder: Path | None = None, say: Say = lambda text: None) -> None:
         self._folder, self._say = folder, say
@@ -83,9 +79,9 @@ class EngineCache:
         """
         Return the engine that was built for exactly `key`, or build it and keep it.
 
-        name: of the engine, for people. anew: build it all the same. Of several processes one
-        builds, and the others wait. Raises what `build` raises; trouble with the folder is said
-        and no error.
+        name: of the engine, for people. anew: build it in any case. One of several processes
+        builds, the others wait. Raises what `build` raises; problems with the folder are reported
+        only.
         """
         text = json.dumps(dict(key), sort_keys=True)
         path = self._place(f'{name}-{hashlib.sha256(text.encode()).hexdigest()[:20]}.engine')

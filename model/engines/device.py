@@ -91,11 +91,7 @@ def _is_lost() -> bool:
 
 
 def device_labels(logits: torch.Tensor, plan: processing.Fit) -> torch.Tensor:
-    """
-    Return the class ids of an image from logits, as `processing.labels_plain` does, on the device.
-
-    logits: (1, C, H, W) of any float type. Returns (h, w) uint8.
-    """
+    """Return `processing.labels_plain` of logits (1, C, H, W), computed on their device."""
     h, w = plan.scaled
     logits = logits[..., :h, :w].float()
     if (h, w) != plan.image:
@@ -126,13 +122,11 @@ class DeviceSegmentation:
     plan: processing.Fit
 
     def confidence(self, cones_only: bool = False) -> np.ndarray:
-        """Return the probability of the chosen class; see Segmentation."""
         if cones_only:
             return processing.confidence_of_cones(self._logits(), self.plan, self.mask)
         return processing.confidence(self._logits(), self.plan)
 
     def cone_probability(self) -> np.ndarray:
-        """Return the probability of any cone; see Segmentation."""
         return processing.cone_probability(self._logits(), self.plan)
 
     def _logits(self) -> np.ndarray:
@@ -146,7 +140,6 @@ class DeviceEngine(Engine):
 
     @classmethod
     def versions(cls) -> str:
-        """Return the GPU, and the names and versions of the libraries that are installed."""
         gpu = torch.cuda.get_device_properties(0)
         return (f'{super().versions()}; {gpu.name}, compute capability {gpu.major}.{gpu.minor}, '
                 f'{gpu.total_memory / 2 ** 30:.1f} GiB')
@@ -237,7 +230,6 @@ class DeviceEngine(Engine):
 
     @torch.inference_mode()
     def segment(self, image: np.ndarray) -> Segmentation:
-        """Segment a (h, w, 3) uint8 BGR image of any size."""
         try:
             plan = self._plan(image.shape[:2])
             start = perf_counter()
@@ -256,7 +248,6 @@ class DeviceEngine(Engine):
                                   plan.fit)
 
     def close(self) -> None:
-        """Free the device's memory, for other programs too."""
         self._plans.clear()
         if self.device == 'cuda':
             free_reserve()

@@ -21,7 +21,6 @@ class ImageNetwork(nn.Module):
         self.register_buffer('scale', scale)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Normalise, reorder to RGB and run the network."""
         # Cast before permuting: Torch-TensorRT cannot permute uint8.
         x = image.to(self.mean.dtype).permute(0, 3, 1, 2)
         x = (x - self.mean) * self.scale

@@ -24,7 +24,7 @@ _HINTS = {'float32': 'f32', 'bfloat16': 'bf16', 'float16': 'f16', 'int8': 'f32'}
 
 
 def _processor() -> str:
-    """Return what tells processors apart whose compiled code may differ."""
+    """Return what distinguishes processors whose compiled code may differ."""
     try:
         lines = Path('/proc/cpuinfo').read_text().splitlines()
     except OSError:
@@ -53,9 +53,9 @@ class OpenvinoEngine(HostEngine):
     """
     OpenVINO, compiled for latency.
 
-    float32 gives the reference's masks. bfloat16 is faster on x86 processors that have it, float16
-    on Arm; on others OpenVINO computes in float32 all the same, and `precision` says so. int8 is
-    quantised by NNCF after training, with images to calibrate by.
+    float32 gives the reference's masks. bfloat16 (x86) or float16 (Arm) is faster where the
+    processor has it; others compute in float32, and `precision` reports it. NNCF quantises to
+    int8.
     """
 
     name = 'openvino'
@@ -65,7 +65,6 @@ class OpenvinoEngine(HostEngine):
 
     @classmethod
     def check_available(cls) -> None:
-        """Raise EngineError where OpenVINO is not installed."""
         try:
             import openvino  # noqa: F401
         except ImportError as error:
@@ -129,7 +128,6 @@ class OpenvinoEngine(HostEngine):
         return exported.getvalue() if hasattr(exported, 'getvalue') else bytes(exported)
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        """Map (1, H, W, 3) uint8 BGR to logits (C, H, W) float32."""
         if batch is not self._input:
             self._input[:] = batch
         try:

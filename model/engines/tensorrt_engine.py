@@ -76,7 +76,6 @@ class _FirstError(logging.Handler):
         self.reason = ''
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep what was raised, or what is said where nothing was."""
         raised = str(record.exc_info[1]) if record.exc_info else ''
         self.reason = self.reason or raised or record.getMessage()
 
@@ -98,12 +97,7 @@ class _FirstError(logging.Handler):
 
 def build(checkpoint: Checkpoint, size: tuple[int, int], precision: str,
           calibration: Sequence[np.ndarray] = ()) -> bytes:
-    """
-    Build TensorRT's serialised engine for this GPU; takes seconds to minutes.
-
-    size: (height, width) of the network's input. calibration: images (h, w, 3) uint8 BGR, for
-    int8. Raises EngineError where that fails.
-    """
+    """Build the engine for this GPU: seconds to minutes; raises EngineError where that fails."""
     import torch_tensorrt
     network = deploy_image(checkpoint.network, checkpoint.mean, checkpoint.std).cuda()
     int8 = precision == 'int8'
@@ -153,7 +147,6 @@ class TensorrtEngine(DeviceEngine):
 
     @classmethod
     def check_available(cls) -> None:
-        """Raise EngineError where the GPU or a library is missing."""
         check_gpu(cls.name)
         try:
             with redirect_stdout(io.StringIO()):  # it prints what it raises
@@ -168,7 +161,6 @@ class TensorrtEngine(DeviceEngine):
         _runtime()
 
     def build(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
-        """Load the engine from the cache, or build it."""
         trt, gpu = _runtime(), torch.cuda.get_device_properties(0)
         key = engine_key(
             checkpoint, engine=self.name, size=str(options.input_size), precision=self.precision,
@@ -219,14 +211,12 @@ class TensorrtEngine(DeviceEngine):
         self._logits = logits[0]
 
     def network(self, image: torch.Tensor) -> torch.Tensor:
-        """Map (1, H, W, 3) uint8 BGR to logits (1, C, H, W), both on the device."""
         self._context.set_tensor_address(self._input, image.data_ptr())
         if not self._context.execute_async_v3(torch.cuda.current_stream().cuda_stream):
             raise EngineError('TensorRT failed on the network; its log says why.')
         return self._logits
 
     def close(self) -> None:
-        """Free the device's memory."""
         self._context = self._engine = self._logits = None
         self._outputs.clear()
         super().close()

@@ -47,9 +47,8 @@ def quantised(network: nn.Module, images: Sequence[np.ndarray],
     """
     Return the network, changed, with its dense convolutions in simulated int8.
 
-    network: (1, H, W, 3) uint8 BGR to logits. images: (h, w, 3) uint8 BGR of any size, to
-    calibrate by. size: (H, W). Depthwise convolutions stay as they are: they wait for memory, not
-    for arithmetic. Raises EngineError where ModelOpt is missing or fails.
+    Calibrated by `images` (h, w, 3) uint8 BGR, fitted into size (H, W). Depthwise convolutions
+    stay: they are limited by memory bandwidth. Raises EngineError.
     """
     quantization = _modelopt()
     device = next(network.parameters()).device

@@ -29,7 +29,6 @@ class TorchEngine(HostEngine):
 
     @torch.inference_mode()
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        """Map (1, H, W, 3) uint8 BGR to logits (C, H, W) float32."""
         try:
             return self._network(torch.from_numpy(batch))[0].numpy()
         except RuntimeError as error:

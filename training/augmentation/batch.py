@@ -14,11 +14,7 @@ from torch import nn
 
 
 class Haze(kornia.IntensityAugmentationBase2D):
-    """
-    Blends the image with the grey of haze, more towards the top, where a camera on a car sees far.
-
-    density: the range of the share of haze at the top of the image.
-    """
+    """Blends the image with grey, most at its top; density: the range of the share there."""
 
     def __init__(self, density: tuple[float, float], p: float) -> None:
         super().__init__(p=p)
@@ -27,18 +23,16 @@ class Haze(kornia.IntensityAugmentationBase2D):
 
     def apply_transform(self, input: torch.Tensor, params: dict[str, torch.Tensor],  # noqa: A002
                         flags: dict, transform: torch.Tensor | None = None) -> torch.Tensor:
-        """Return the hazy (B, 3, H, W); Kornia calls it."""
         density, grey = (params[name].to(input).view(-1, 1, 1, 1) for name in ('density', 'grey'))
         height = torch.linspace(1, 0.15, input.shape[2], device=input.device, dtype=input.dtype)
         return input + density * height.view(1, 1, -1, 1) * (grey - input)
 
 
 class SoftRain(kornia.RandomRain):
-    """Kornia's rain, through which one still sees."""
+    """Kornia's rain at 40 % opacity."""
 
     def apply_transform(self, image: torch.Tensor, params: dict[str, torch.Tensor],
                         flags: dict, transform: torch.Tensor | None = None) -> torch.Tensor:
-        """Return the rainy (B, 3, H, W); Kornia calls it."""
         drops = super().apply_transform(image, params, flags, transform)
         return torch.lerp(image, drops, 0.4)
 
@@ -70,10 +64,9 @@ def _blur() -> _Steps:
 
 class Augmentation(nn.Module):
     """
-    Varies images (N, 3, H, W) float32 RGB from 0 to 1; the result has that shape and range.
+    Varies images (N, 3, H, W) float32 RGB from 0 to 1, by PyTorch's seed.
 
-    light, blur, weather: the share of images that each kind may change, 0 to 1; 0 leaves it out.
-    What happens follows from PyTorch's seed alone.
+    light, blur, weather: the share of images that each kind may change, 0 to 1.
     """
 
     def __init__(self, light: float, blur: float, weather: float) -> None:
@@ -83,7 +76,6 @@ class Augmentation(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the varied images."""
         # In mixed precision a blur would be in bfloat16, which has fewer levels than a pixel.
         with torch.autocast(images.device.type, enabled=False):
             return self._vary(images.clone())

@@ -19,11 +19,7 @@ def maybe_flipped(image: np.ndarray, mask: np.ndarray,
 
 
 def photometric(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """
-    Vary brightness, contrast, gamma and white balance of an (h, w, 3) uint8 image.
-
-    One look-up table for each channel.
-    """
+    """Vary brightness, contrast, gamma and white balance of an (h, w, 3) uint8 image."""
     if rng.random() < 0.2:
         return image
     x = np.linspace(0, 1, 256)

@@ -55,11 +55,7 @@ def _open(root: Path, part: str) -> Any:
 
 def _mask(annotations: list[dict[str, Any]], ids: dict[int, int],
           size: tuple[int, int]) -> np.ndarray:
-    """
-    Return the (h, w) uint8 class ids of an image's instances.
-
-    Crowds are ignored (255), and so are pixels that two classes share.
-    """
+    """Return (h, w) uint8 class ids; 255 in crowds and where two classes overlap."""
     from pycocotools import mask as coding
     out = np.zeros(size, np.uint8)
     crowds = np.zeros(size, bool)
@@ -83,12 +79,7 @@ def _mask(annotations: list[dict[str, Any]], ids: dict[int, int],
 
 def _panoptic_mask(png: np.ndarray, segments: list[dict[str, Any]],
                    ids: dict[int, int]) -> np.ndarray:
-    """
-    Return the (h, w) uint8 class ids of an image's segments.
-
-    png: (h, w, 3) uint8 BGR; a segment's id is R + 256 G + 256² B. What no segment covers, which
-    COCO calls void, and crowds are ignored (255).
-    """
+    """Return (h, w) uint8 class ids of a BGR png of segments' ids; 255 in crowds and void."""
     segment = png.astype(np.int32) @ np.array([256 * 256, 256, 1])
     out = np.full(segment.shape, IGNORE_ID, np.uint8)
     for row in segments:
@@ -230,7 +221,6 @@ class CocoImages:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Return (count, H, W, 4)."""
         return len(self.rows), *self.size, 4
 
     def __len__(self) -> int:

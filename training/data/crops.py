@@ -19,11 +19,7 @@ from torch.utils.data import Dataset, Sampler
 
 def count_pixels(scenes: np.ndarray, classes: int, sample: int = 300,
                  binary: bool = False) -> list[int]:
-    """
-    Return the pixels of each class id in up to `sample` scenes (count, H, W, 4).
-
-    binary: of cone or not.
-    """
+    """Return the pixels of each class, or cone or not, in a sample of scenes (n, H, W, 4)."""
     step = max(1, len(scenes) // sample)
     ids = (cv2.extractChannel(scenes[i], 3).reshape(-1)
            for i in range(0, len(scenes), step))
@@ -34,11 +30,7 @@ def count_pixels(scenes: np.ndarray, classes: int, sample: int = 300,
 
 
 class Joined:
-    """
-    Sets one after the other, as one: item i is (H, W, 4) uint8, whose size differs between sets.
-
-    parts: what CropDataset takes.
-    """
+    """Data sets one after the other, as one; the size of their images may differ."""
 
     def __init__(self, *parts: np.ndarray) -> None:
         self.parts = parts
@@ -135,7 +127,7 @@ class CropDataset(Dataset):
 
 
 def _place() -> tuple[int, int]:
-    """Return the rank of this process and how many there are."""
+    """Return the rank of this process and the number of processes."""
     distributed = torch.distributed
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
@@ -144,10 +136,9 @@ def _place() -> tuple[int, int]:
 
 class EpochSampler(Sampler[int]):
     """
-    Numbers the `items` of one epoch, after those of the epochs before it.
+    Numbers the `items` of an epoch; a resumed run goes on with the crops it would have seen.
 
-    So a run that is resumed goes on with the crops that it would have seen. Of several processes
-    each takes its share of every `batch`: together they see the crops that one alone would.
+    Each process takes its share of every `batch`: together they see the crops of a single one.
     """
 
     def __init__(self, items: int, batch: int = 1, processes: int = 1) -> None:
@@ -155,7 +146,6 @@ class EpochSampler(Sampler[int]):
         self.processes = processes
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch, from 0; Lightning calls it."""
         self.epoch = epoch
 
     def __len__(self) -> int:

@@ -26,10 +26,10 @@ _FORMAT = 1  # part of the key: another one decodes anew
 
 def scale_pair(image: np.ndarray, mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """
-    Return (H, W, 4) uint8, BGR and class ids, as the network would see the image.
+    Return (H, W, 4) uint8, BGR and class ids, as the network would get the image.
 
-    The aspect ratio is kept; what is padded has the id 255. A pixel gets the class that covers
-    most of it, so that a far cone does not vanish between two samples.
+    The padding has the id 255. A pixel has the class that covers most of it, which keeps far
+    cones.
     """
     plan = fit(image.shape[:2], size)
     out = np.full((*size, 4), IGNORE_ID, np.uint8)
@@ -79,9 +79,8 @@ def decoded_set(folder: Path, samples: Sequence[Sample], classes: ClassTable,
     """
     Return the samples as a read-only (count, H, W, 4) uint8 memory map: BGR and class ids.
 
-    Decoded on first use, on all cores, into `folder`, and again when a file's size or time has
-    changed; written beside and renamed. on_error: 'raise' stops at a broken sample with
-    DataError, 'skip' leaves it out and notes its sentence in `report`.
+    They are decoded into `folder` on first use, and again when a file's size or time has changed.
+    on_error: at a broken sample 'raise' raises DataError, 'skip' notes it in `report`.
     """
     if on_error not in ('raise', 'skip'):
         raise ValueError(f"on_error must be 'raise' or 'skip', found {on_error!r}.")

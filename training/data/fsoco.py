@@ -54,10 +54,9 @@ class LoadReport:
 
 def source_of(file_name: str, team: str = '') -> str:
     """
-    Return whose camera took an image, by its file name: what stands before the first underscore.
+    Return which camera took an image: what stands before the first underscore of its name.
 
-    Counters are no source: they are dropped ('00123_skidpad.png' → skidpad, 'frame0007.png' →
-    frame). Where only numbers remain, it is the team's folder.
+    Numbers are dropped ('00123_skidpad.png' → skidpad); without letters it is the team's folder.
     """
     stem = re.sub(r'^(\d+[_\-. ]*)+', '', Path(file_name).stem.lower())
     head, underscore, _ = stem.partition('_')
@@ -76,11 +75,9 @@ def _names(folder: Path, want_folders: bool) -> list[str]:
 
 class FsocoProject:
     """
-    An export on disk, listed but not decoded.
+    An export on disk, listed but not decoded; raises DataError for other folders.
 
-    samples: sorted by name. shapes: the shape of each class title in meta.json. without_image,
-    without_annotation: names that were left out because their other half is missing. Raises
-    DataError, in a sentence, where the folder is not such an export.
+    samples: sorted by name. without_image, without_annotation: names of incomplete pairs.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -157,11 +154,7 @@ def _read_meta(root: Path) -> dict[str, str]:
 
 
 def read_image(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
-    """
-    Return an image as (h, w, 3) uint8 BGR; raises DataError naming the file.
-
-    size: (h, w) that its annotation says.
-    """
+    """Return (h, w, 3) uint8 BGR, of `size` (h, w) if given; raises DataError naming the file."""
     image = read_picture(path)
     if size and image.shape[:2] != size:
         raise DataError(f'{path} has {image.shape[0]}x{image.shape[1]} pixels (height x width) '
@@ -218,12 +211,7 @@ def load_samples(
 
 
 def has_border(image: np.ndarray, border: int = BORDER) -> bool:
-    """
-    Tell whether an image (h, w, 3) uint8 has FSOCO's frame around it.
-
-    It has where at least 60 % of each side is nearly black; the rest may be a logo. A picture of
-    a dark night passes too, so ask several images: see detect_border.
-    """
+    """Return whether an image has FSOCO's frame: at least 60 % of each side is nearly black."""
     if border < 1 or min(image.shape[:2]) <= 2 * border:
         return False
     dark = image.max(axis=2) <= _DARK
@@ -233,10 +221,9 @@ def has_border(image: np.ndarray, border: int = BORDER) -> bool:
 
 def detect_border(samples: Iterable[Sample], count: int = 5, on_error: str = 'raise') -> int:
     """
-    Return BORDER or 0 by looking at `count` images spread over the samples.
+    Return BORDER or 0 by looking at some of the samples.
 
-    on_error: 'skip' passes over images that cannot be read. Raises DataError where images
-    disagree: cropping by the wrong border would shift no mask but lose image, or keep logos in it.
+    on_error: 'skip' passes over unreadable images. Raises DataError where images disagree.
     """
     chosen = list(samples)
     chosen = [chosen[i * len(chosen) // count] for i in range(count)] if chosen else []

@@ -120,10 +120,10 @@ def write_project(
     classes: ClassTable | None = None, border: int = BORDER,
 ) -> int:
     """
-    Write a project of one team and return how many images it has.
+    Write a project of one team with black borders; returns its number of images.
 
-    The border is black and has no logo. It is written beside and renamed, so a folder that exists
-    is complete. Raises ValueError, in a sentence, where the folder exists or an item is off.
+    It is written beside and renamed. Raises ValueError where the folder exists or an item is
+    invalid.
     """
     folder, classes = Path(folder), cone_classes() if classes is None else classes
     if os.path.lexists(folder):

@@ -15,10 +15,9 @@ import numpy as np
 @dataclass(frozen=True)
 class TrainingSets:
     """
-    Images as (count, H, W, 4) uint8 BGR and class ids, and what a checkpoint says of them.
+    Images (count, H, W, 4) uint8 BGR and ids, and what a checkpoint reports of them.
 
-    train, validation: arrays, or what is indexed like them. split: of a project; None where
-    scenes are rendered. left_out: a sentence of each kind of data that is not used.
+    split: None for rendered scenes. left_out: a sentence about each kind of unused data.
     """
 
     train: Any
@@ -31,12 +30,7 @@ class TrainingSets:
 
 @dataclass(frozen=True)
 class Labelled:
-    """
-    An image with its truth.
-
-    image: (h, w, 3) uint8 BGR. mask: (h, w) uint8 class ids. instances: (h, w) integers, 0 none,
-    one number per cone.
-    """
+    """An image (h, w, 3) BGR, its class ids (h, w) and cone numbers (h, w), 0 for none."""
 
     name: str
     image: np.ndarray
@@ -46,7 +40,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """Images to score, how many there are, and what a report says of them."""
+    """Images to score, their number, and what a report says of them."""
 
     images: Iterable[Labelled]
     count: int

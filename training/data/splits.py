@@ -25,7 +25,7 @@ RANDOM_FRACTIONS = (0.8, 0.0, 0.2)  # 80/20 without regard to sources, for compa
 
 @dataclass(frozen=True)
 class Split:
-    """Names of samples in each part, sorted; by and seed say how it was made."""
+    """Names of samples in each part, sorted, and how they were assigned."""
 
     train: tuple[str, ...]
     val: tuple[str, ...]
@@ -42,11 +42,7 @@ class Split:
                 seen.add(name)
 
     def select(self, samples: Iterable[Sample]) -> dict[str, tuple[Sample, ...]]:
-        """
-        Return the samples of each part; samples that the split does not name are in none.
-
-        Raises DataError where a named sample is not there.
-        """
+        """Return the samples of each part; raises DataError where a named one is missing."""
         by_name = {s.name: s for s in samples}
         missing = [n for p in PARTS for n in getattr(self, p) if n not in by_name]
         if missing:
@@ -55,7 +51,6 @@ class Split:
         return {p: tuple(by_name[n] for n in getattr(self, p)) for p in PARTS}
 
     def save(self, path: str | Path) -> None:
-        """Write the split as JSON, beside and renamed."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, {'by': self.by, 'seed': self.seed,
@@ -63,7 +58,7 @@ class Split:
 
 
 def load_split(path: str | Path, samples: Iterable[Sample] | None = None) -> Split:
-    """Read a split; raises DataError where it is broken, or names what `samples` lack."""
+    """Read a split; raises DataError where it is invalid, or names what `samples` lack."""
     content = read_json(Path(path))
     if not isinstance(content, dict) or not all(
             isinstance(content.get(p), list) and all(isinstance(n, str) for n in content[p])

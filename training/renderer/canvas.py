@@ -1,8 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """A drawing board for things that stand around a track, and the paint to draw them with."""
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -42,10 +40,9 @@ def paint(rng: np.random.Generator, vivid: float = 0.6) -> tuple[float, float, f
 
 
 class Canvas:
-    """A drawing board in metres, origin at the bottom left, y up."""
+    """A drawing board, transparent, in metres: origin at the bottom left, y up."""
 
     def __init__(self, width: float, height: float):
-        """Make a transparent board of that many metres."""
         self.scale = ROWS / height
         self.size = (width, height)
         columns = int(np.clip(round(width * self.scale), 16, 1600))
@@ -54,22 +51,19 @@ class Canvas:
         self.alpha = np.zeros((ROWS, columns), np.uint8)
 
     def pixels(self, points: Points) -> np.ndarray:
-        """Turn metres, shape (n, 2), into fixed point with 4 fractional bits."""
+        """Convert metres (n, 2) to fixed point with 4 fractional bits."""
         points = np.asarray(points, float)
         return np.rint(np.stack([points[:, 0] * self.scale_x,
                                  ROWS - points[:, 1] * self.scale], 1) * 16).astype(np.int32)
 
     def polygon(self, points: Points, colour: Colour) -> None:
-        """Fill a polygon."""
         for target, value in ((self.bgr, colour), (self.alpha, 255)):
             cv2.fillPoly(target, [self.pixels(points)], value, cv2.LINE_AA, 4)
 
     def box(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
-        """Fill an upright box."""
         self.polygon([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], colour)
 
     def disc(self, x: float, y: float, rx: float, ry: float, colour: Colour) -> None:
-        """Fill an ellipse."""
         angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
         self.polygon(np.stack([x + rx * np.cos(angle), y + ry * np.sin(angle)], 1), colour)
 
@@ -90,7 +84,7 @@ class Canvas:
                     tuple(float(c) for c in colour), max(1, round(3.2 * scale)), cv2.LINE_AA)
 
     def foliage(self, rng: np.random.Generator, cover: np.ndarray, colour: Colour) -> None:
-        """Cover `cover` (rows, columns) in [0, 1] with leaves."""
+        """Draw leaves where `cover` (rows, columns) is high."""
         shape = self.alpha.shape
         noise = board_noise(rng, shape, 8)
         leaf = (cover + 0.22 * noise) > 0.5
@@ -104,11 +98,7 @@ class Canvas:
     def finish(
         self, rng: np.random.Generator, natural: bool = False, relief: float = 0.0,
     ) -> Sprite:
-        """
-        Weather the picture and store its pyramid.
-
-        relief: how strongly parts bulge, as if lit from one side and above.
-        """
+        """Weather the picture and store its pyramid; relief: how strongly parts bulge."""
         shape = self.alpha.shape
         tone = 1 + 0.05 * board_noise(rng, shape, 4)
         tone += np.linspace(0.06, -0.12, shape[0], dtype=np.float32)[:, None]

@@ -1,6 +1,5 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """
 Cones: geometry at real size, and drawing with exact coverage.
 
@@ -9,7 +8,6 @@ frustum are convex too: every slice's picture is the convex hull of its two proj
 are painted from the one farthest along the cone's axis, seen from the camera, to the nearest,
 which is right for standing, tilted and lying cones alike.
 """
-
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -112,12 +110,10 @@ def view_cones(
     sunlit: np.ndarray | None = None,
 ) -> tuple[list[ConeView | None], np.ndarray]:
     """
-    See cones that stand in the vehicle frame, which is turned left by `yaw` in the world.
+    Project and light cones in a vehicle frame that is turned left by `yaw` in the world.
 
-    `sunlit` (cones,) is the share of the sun's light that reaches each; None for all of it.
-
-    :return: views, None for a cone that is (partly) too close; and hull points (cones, n, 3) in
-        the vehicle frame for shadows.
+    sunlit: (cones,) share of the sun's light that reaches each. Returns views, None for a cone
+    that is too close, and hull points (cones, n, 3) for shadows.
     """
     if not looks:
         return [], np.zeros((0, 1, 3))
@@ -342,11 +338,9 @@ def draw_cone(
     light: Light, veil: float,
 ) -> DrawnCone | None:
     """
-    Paint one cone over `image`, `mask` and `instances` in place.
+    Paint a cone over the arrays in place; returns its window, None if it is outside.
 
-    `veil` is the haze's share of the light in [0, 1].
-
-    :return: where it is, or None if it is outside the image.
+    veil: the haze's share of the light in [0, 1].
     """
     low, high = cone.low, cone.high
     left, top = max(low[0], 0), max(low[1], 0)

@@ -1,8 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """A lap of a rendered track: one world, one camera on a car, frame after frame."""
-
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -24,8 +22,8 @@ class Drive:
     """
     A car that laps a closed track at a constant speed.
 
-    World, light and lens stay; the body pitches, rolls and bounces a little. Two drives of the
-    same arguments give the same bytes, whichever frames are asked for and in whichever order.
+    World, light and lens stay; the body pitches, rolls and bounces a little. The same arguments
+    and time give the same bytes, in any order.
     """
 
     def __init__(
@@ -50,7 +48,6 @@ class Drive:
 
     @property
     def length_m(self) -> float:
-        """Length of one lap."""
         return self.track.length
 
     def pose(self, t: float) -> tuple[float, float, float]:
@@ -81,7 +78,6 @@ class Drive:
                        mount_height=self.camera.mount_height + bounce)
 
     def render(self, t: float) -> Scene:
-        """Render the view at `t` seconds."""
         rng = np.random.default_rng((self.profile.salt, self.seed, round(t * 1e6) % 2 ** 32))
         return render_world(self.world, self.camera_at(t), self.pose(t), self._effects, rng,
                             self._own_car)

@@ -1,8 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """The ground plane: surfaces anchored to the world, painted lines, rubber, puddles, shadows."""
-
 from __future__ import annotations
 
 from dataclasses import dataclass

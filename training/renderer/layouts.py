@@ -1,8 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """Where cones stand: on a track by the rules, in other set pieces, or anyhow."""
-
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -33,7 +31,6 @@ class ConeSet:
     knocked: np.ndarray  # bool: lies on its side
 
     def select(self, keep: np.ndarray) -> ConeSet:
-        """Return the cones where `keep` (n,) is true."""
         return ConeSet(self.class_id[keep], self.xyz[keep], self.yaw[keep], self.tilt[keep],
                        self.lean[keep], self.knocked[keep])
 
@@ -186,5 +183,4 @@ _LAYOUTS = {'track': _track, 'scatter': _scatter, 'rows': _rows, 'gate': _gate,
 
 
 def sample_layout(rng: np.random.Generator, profile: Profile) -> Layout:
-    """Draw one layout by the profile's weights."""
     return _LAYOUTS[choose(rng, profile.layouts)](rng, profile)

@@ -1,8 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """The car that carries the camera, at the image's lower edge: nose, wheels, cockpit, stickers."""
-
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -185,7 +183,6 @@ def _onboard_car(rng: np.random.Generator) -> OwnCar:
 
 
 def sample_own_car(rng: np.random.Generator, onboard: bool = False) -> OwnCar:
-    """Draw a car, with `onboard` as a camera above the cockpit sees it."""
     if onboard:
         return _onboard_car(rng)
     large = rng.random() < 0.4  # seen from the roll hoop, it fills much of the image

@@ -1,13 +1,11 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """
 Rendered images of cones with exact masks.
 
 `render_scene(seed)` makes one unrelated image per seed; `render_world` shows a world from a given
 place, which is what a drive is made of.
 """
-
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -113,11 +111,7 @@ def render_world(
     world: World, camera: Camera, pose: Pose, effects: Effects, rng: np.random.Generator,
     own_car: OwnCar | None = None,
 ) -> Scene:
-    """
-    Show `world` from a camera whose vehicle stands at `pose`: x, y (metres), yaw (radians).
-
-    `rng` draws what differs between two pictures of the same view: the sensor's noise.
-    """
+    """Render a world from a vehicle at `pose`: x, y [m], yaw [rad]; rng: the sensor noise."""
     image = np.zeros((camera.height, camera.width, 3), np.uint8)
     mask = np.zeros((camera.height, camera.width), np.uint8)
     instances = np.zeros((camera.height, camera.width), np.uint8)  # at most 255 cones show
@@ -239,11 +233,10 @@ def render_scene(
     seed: int, height: int = 384, width: int = 640, profile: str | Profile = 'train',
 ) -> Scene:
     """
-    Render the scene that belongs to a seed: the same bytes on every call, in every process.
+    Render the scene of a seed: the same bytes on every call.
 
-    `profile` is the name of one of ours, or any other.
-
-    :raises ValueError: no profile has that name, the seed is negative, or the image is too small.
+    profile: a name or a Profile. Raises ValueError for an unknown profile, a negative seed or a
+    small image.
     """
     chosen = profile if isinstance(profile, Profile) else get_profile(profile)
     if seed < 0:

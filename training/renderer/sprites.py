@@ -1,13 +1,11 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """
 A bank of things that stand around a Formula Student track, painted once per process.
 
 Many wear the colours of cones on purpose: a network must learn the cone, not the colour. None has
 a cone's outline. A sprite is seeded by its kind and number alone.
 """
-
 from __future__ import annotations
 
 from functools import lru_cache

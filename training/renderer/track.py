@@ -1,13 +1,11 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """
 A closed trackdrive loop by the Formula Student rules (FSG Competition Handbook, D 8).
 
 Blue cones stand on the left, yellow ones on the right, at most 5 m apart; small orange cones mark
 the entry and exit lanes, large orange ones both sides of the start and finish line.
 """
-
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """Cars, vans and racing cars for the bank of things that stand around a track."""
-
 from __future__ import annotations
 
 from eunet_ros.training.renderer.canvas import Canvas, paint, Sprite, WORDS

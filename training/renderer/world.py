@@ -1,8 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """A world: everything that stays the same while a camera moves through it."""
-
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
@@ -40,7 +38,6 @@ class World:
     _looks: dict[int, ConeLook] = field(default_factory=dict, repr=False, compare=False)
 
     def look(self, index: int) -> ConeLook:
-        """Return the appearance of cone `index`, the same however often it is seen."""
         if index not in self._looks:
             rng = np.random.default_rng((self.profile.salt, self.seed, index))
             self._looks[index] = sample_look(rng, int(self.cones.class_id[index]), self.profile)
@@ -245,7 +242,6 @@ def _nearest(layout: Layout, x: float, y: float) -> float:
 def sample_world(
     rng: np.random.Generator, profile: Profile, layout: Layout, seed: int,
 ) -> World:
-    """Draw light, ground and surroundings around a layout."""
     light = sample_light(rng, profile)
     hall = None
     if rng.random() < profile.indoor:

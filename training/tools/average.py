@@ -27,12 +27,7 @@ from eunet_ros.model.eunet import EUnet
 
 
 def average(before: Checkpoint, after: Checkpoint, share: float) -> Checkpoint:
-    """
-    Return `share` of the weights of `after` and the rest of `before`; all else is that of `after`.
-
-    Raises ValueError where their networks, classes or normalisation differ, or share is not within
-    0 to 1.
-    """
+    """Return `after` with `share` of its weights and the rest of `before`; raises ValueError."""
     if not 0.0 <= share <= 1.0:
         raise ValueError(f'--share must be from 0 to 1, found {share:g}.')
     for what, one, two in (

@@ -37,13 +37,11 @@ _METADATA_VERSION = 8                          # of rosbag2: read by Humble to K
 
 
 def encode(image: np.ndarray, quality: int) -> bytes:
-    """Return the JPEG of a (h, w, 3) uint8 BGR image; quality from 1 to 100."""
     options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
     return cv2.imencode('.jpg', image, options)[1].tobytes()
 
 
 def encode_mask(mask: np.ndarray) -> bytes:
-    """Return the PNG of (h, w) uint8 class ids."""
     return cv2.imencode('.png', mask, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].tobytes()
 
 
@@ -77,7 +75,6 @@ def messages(drive: Drive, frames: int, hz: float, quality: int,
 
 
 def camera_info(scene: Scene, header: Any, types: Any) -> Any:
-    """Return the sensor_msgs/CameraInfo of a rendered camera, not rectified."""
     k = np.asarray(scene.camera.K, np.float64)
     p = np.hstack([k, np.zeros((3, 1))])
     roi = types['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False)
@@ -98,9 +95,9 @@ def _mounting(drive: Drive) -> str:
 def write_bag(folder: Path, rows: Iterator[tuple[str, int, Any]], store: Any,
               drive: Drive) -> None:
     """
-    Write messages as a rosbag2 (sqlite3) in a new folder, beside its place first.
+    Write messages and the camera's mounting as a rosbag2, beside its place first.
 
-    sqlite3, because a plain Humble has no mcap. drive: whose mounting is written as well.
+    Its storage is sqlite3, because a plain Humble has no mcap.
     """
     from rosbags.rosbag2 import StoragePlugin, Writer
     with tempfile.TemporaryDirectory(prefix=f'.{folder.name}.', dir=folder.parent) as beside:
@@ -120,7 +117,6 @@ def write_bag(folder: Path, rows: Iterator[tuple[str, int, Any]], store: Any,
 
 
 def bag_size(folder: Path) -> int:
-    """Return the bytes of all files of a bag."""
     return sum(file.stat().st_size for file in folder.iterdir())
 
 

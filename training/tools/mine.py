@@ -39,11 +39,7 @@ _Task = tuple[str, str, int, tuple[int, int], tuple[int, int]]
 
 
 def largest_false_cone(truth: np.ndarray, predicted: np.ndarray) -> tuple[int, int] | None:
-    """
-    Return the middle (v, u) [px] of the largest false cone, None where there is none.
-
-    truth, predicted: class ids, (h, w) uint8.
-    """
+    """Return the middle (v, u) [px] of the largest false cone in masks (h, w), or None."""
     found = find_false_cones(truth, predicted)
     if not len(found.pixels):
         return None
@@ -75,7 +71,7 @@ def mine(weights: str, first_seed: int, count: int, size: tuple[int, int],
     Write the hard parts of `count` scenes as (N, h, w, 4) uint8 BGR and ids; returns N.
 
     size: (height, width) of every other scene; the others are 1.5 times as large. Raises
-    ValueError for unusable weights, and where nothing is found.
+    ValueError.
     """
     load_checkpoint(weights)
     sizes = size, tuple(round(1.5 * side) for side in size)

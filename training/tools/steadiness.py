@@ -54,15 +54,11 @@ class Steadiness:
         self._before: list[dict[int, tuple[int, int]]] = []
 
     def start(self) -> None:
-        """Begin another drive: what comes next does not follow what came before."""
+        """Begin another drive."""
         self._before = []
 
     def add(self, cones: dict[int, tuple[int, int]]) -> None:
-        """
-        Count a frame: of each cone that is in view, by its number, its predicted class and height.
-
-        The class is an id, or MISSED; the height is in pixels.
-        """
+        """Count a frame: by cone number, its predicted class or MISSED and its height [px]."""
         first, last = ([{}, {}] + self._before)[-2:]
         for number, (found, height) in cones.items():
             if number not in last:
@@ -87,11 +83,7 @@ class Steadiness:
 
 def seen_cones(mask: np.ndarray, scene: Any, min_visible: float = 0.5,
                ) -> dict[int, tuple[int, int]]:
-    """
-    Return what each cone of a scene is taken for, and its height: see `Steadiness.add`.
-
-    mask: (h, w) uint8 class ids. Cones of which less than `min_visible` shows are left out.
-    """
+    """Return what `Steadiness.add` takes: of cones of which at least `min_visible` shows."""
     outcomes = cone_outcomes(scene.mask, mask, numbered_cones(scene.mask, scene.instances))
     taken = dict(zip(outcomes.cone.tolist(), outcomes.taken_for.tolist()))
     return {cone.index: (taken[number], cone.height_px)
@@ -100,11 +92,7 @@ def seen_cones(mask: np.ndarray, scene: Any, min_visible: float = 0.5,
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """
-    Segment drives frame by frame; returns the report.
-
-    Raises ValueError or EngineError, in a sentence, for what cannot be used.
-    """
+    """Segment drives frame by frame; returns the report. Raises ValueError or EngineError."""
     from eunet_ros.model import Segmenter
     from eunet_ros.training.renderer import Drive
     from rich.progress import track

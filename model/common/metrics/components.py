@@ -11,8 +11,8 @@ def label_parts(part: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, int]:
     """
     Label the 8-connected parts of a mask.
 
-    part: (h, w) bool. places: the flat places of its pixels, ascending. Returns the label of each
-    of them, counted from 0, and how many labels there are.
+    part: (h, w) bool. places: flat indices of its pixels, ascending. Returns the label of each of
+    them, from 0, and the number of labels.
     """
     if not len(places):
         return np.zeros(0, np.int64), 0

@@ -17,11 +17,7 @@ MISSED = 0  # what a cone is taken for that is not found
 
 
 class ConePixels(NamedTuple):
-    """
-    The pixels of true cones, one row each.
-
-    place: (m,) flat, ascending within each cone. cone: (m,) the number of the cone.
-    """
+    """Pixels of true cones: flat indices (m,), ascending within a cone, and cone numbers (m,)."""
 
     place: np.ndarray
     cone: np.ndarray
@@ -48,7 +44,7 @@ def height_bin(height: int | np.ndarray) -> np.ndarray:
 
 def numbered_cones(truth: np.ndarray, numbers: np.ndarray) -> ConePixels:
     """
-    Return the pixels of cones from a map, (h, w) integers, of one number per cone, 0 for none.
+    Return the pixels of cones from a (h, w) integer map, one number per cone, 0 for none.
 
     Pixels that are background in the truth belong to no cone. Raises ValueError for other arrays.
     """
@@ -67,7 +63,7 @@ def boxed_cones(truth: np.ndarray, boxes: np.ndarray) -> ConePixels:
     """
     Return the pixels of cones from (n, 5) rows of class, u0, v0, u1, v1; cones count from 0.
 
-    Of a box, pixels of that class belong to its cone; u1 and v1 are exclusive [px].
+    Pixels of that class in the box belong to its cone; u1 and v1 are exclusive [px].
     """
     places, cones = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for k, (class_id, u0, v0, u1, v1) in enumerate(np.asarray(boxes, np.int64).reshape(-1, 5)):
@@ -130,8 +126,8 @@ def count_cones(height: np.ndarray, true_class: np.ndarray, taken_for: np.ndarra
     """
     Return counts of cones [height bin, true class, taken for], (bins, n + 1, n + 1) int64.
 
-    height, true_class, taken_for: (k,), see `ConeOutcomes`. In column MISSED are those not found;
-    the last row and column count ids that are no class. With two classes every cone is the second.
+    The arguments are fields of `ConeOutcomes`. Missed cones are in column MISSED, ids that are no
+    class in the last row and column. With two classes every cone is the second.
     """
     most = 1 if num_classes == 2 else num_classes
     counts = np.zeros((len(HEIGHT_BINS), num_classes + 1, num_classes + 1), np.int64)
@@ -152,5 +148,4 @@ def recall(counts: np.ndarray) -> dict[str, Any]:
 
 
 def recall_by_height(counts: np.ndarray) -> dict[str, dict[str, Any]]:
-    """Return `recall_row` of each of the HEIGHT_BINS; counts: see `count_cones`."""
     return {name: recall(table) for name, table in zip(HEIGHT_BINS, counts)}

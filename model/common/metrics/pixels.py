@@ -64,33 +64,21 @@ def binary_iou(counts: np.ndarray) -> np.ndarray:
 
 
 def iou(counts: np.ndarray, num_classes: int) -> np.ndarray:
-    """
-    Return TP / (TP + FP + FN) of each class, (..., num_classes); NaN for one not in the truth.
-
-    counts: see `dice`; rows and columns from num_classes on are of no class.
-    """
+    """Return TP / (TP + FP + FN) of each class, (..., num_classes); NaN if not in the truth."""
     hits, true = np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(-1)
     values = ratio(hits, counts.sum(-2) + true - hits)
     return np.where(true > 0, values, np.nan)[..., :num_classes]
 
 
 def miou(counts: np.ndarray, num_classes: int) -> np.ndarray:
-    """
-    Return the mean IoU of the cone classes that the truth has; NaN where it has no cone.
-
-    A class that is only predicted lowers the IoU of those it took pixels from. counts: see `iou`.
-    """
+    """Return the mean IoU of the cone classes that the truth has; NaN where it has no cone."""
     present = counts.sum(-1)[..., 1:num_classes] > 0
     values = np.where(present, iou(counts, num_classes)[..., 1:], 0)
     return ratio(values.sum(-1), present.sum(-1))
 
 
 def pixel_scores(counts: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
-    """
-    Return dice, miou and iou by the name of the cone classes; None where nothing was counted.
-
-    counts: (m, m), see `iou`. names: of the classes, background first.
-    """
+    """Return dice, miou, and iou by class name, of counts (m, m); None where undefined."""
     values = iou(counts, len(names))
     return {'dice': plain(dice(counts)), 'miou': plain(miou(counts, len(names))),
             'iou': {name: plain(v) for name, v in zip(names[1:], values[1:])}}
@@ -113,6 +101,5 @@ def ratio_or_none(part: float, whole: float) -> float | None:
 
 
 def _cone_or_not(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pixels that are and are taken for a cone, and those that are only one of both."""
     wrong = counts[..., 0, 1:].sum(-1) + counts[..., 1:, 0].sum(-1)
     return counts[..., 1:, 1:].sum((-2, -1)), wrong

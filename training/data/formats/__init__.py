@@ -32,9 +32,5 @@ def format_module(name: str) -> ModuleType:
 
 
 def open_sets(config: TrainConfig) -> TrainingSets:
-    """
-    Open what `config` names, decoding or rendering it on first use.
-
-    Raises DataError, in a sentence, where data is missing or unusable.
-    """
+    """Open what `config` names, decoding or rendering it on first use; raises DataError."""
     return format_module(config.data_format if config.data else RENDERED).open_sets(config)
