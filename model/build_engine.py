@@ -81,7 +81,6 @@ def check() -> None:
 
 
 def build(options: argparse.Namespace) -> None:
-    """Build; raises ValueError or EngineError, in a sentence."""
     from eunet_ros.model.segmenter import Segmenter
     checkpoint, size = network_of(options)
     largest = size or checkpoint.input_size
@@ -148,7 +147,6 @@ def _agreement(reference: Segmenter, segmenter: Segmenter, images: list[np.ndarr
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build from the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
         'build_engine',
         description='Build an engine ahead of time, so that a node finds it in the cache.',

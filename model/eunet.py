@@ -4,16 +4,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-import difflib
 
-from eunet_ros.model.blocks import (
-    ATTENTIONS,
-    Downblock,
-    GATES,
-    NORMS,
-    SeparableConv2d,
-    Upblock,
-)
+from eunet_ros.model.blocks import ATTENTIONS, Downblock, GATES, NORMS, SeparableConv2d, Upblock
+from eunet_ros.model.common.errors import unknown
 import torch
 from torch import nn
 from torch.nn import functional
@@ -101,9 +94,7 @@ def get_variant(name: str) -> Variant:
     """Return the variant of that name; raises ValueError, naming the nearest."""
     if name in VARIANTS:
         return VARIANTS[name]
-    near = difflib.get_close_matches(str(name), VARIANTS, 1)
-    hint = f'; did you mean {near[0]}?' if near else '.'
-    raise ValueError(f'Unknown variant {name!r}, expected one of {", ".join(VARIANTS)}{hint}')
+    raise ValueError(unknown('variant', name, VARIANTS))
 
 
 def build_model(name: str, num_classes: int) -> EUnet:

@@ -95,7 +95,6 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Export from the command line; returns the exit code."""
     parser = argparse.ArgumentParser(description='Export a network to ONNX and check the file.')
     add_network(parser)
     parser.add_argument('--output', type=Path, help='default: <variant>.onnx here')

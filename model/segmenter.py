@@ -112,7 +112,7 @@ class Segmenter:
         return StripSegmentation(mask, stage_ms, whole, strip, rows, own)
 
     def warm_up(self, height: int, width: int, runs: int = 3) -> None:
-        """Segment grey images of that size, so that the first real one is not slow."""
+        """Segment grey images of that size: the first segmentations are slow."""
         image = np.full((height, width, 3), PADDING_BGR, np.uint8)
         for _ in range(runs):
             self.segment(image, height / 2).confidence()

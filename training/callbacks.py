@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-import time
 from typing import Any
 
 from eunet_ros.model.common.files import written_beside
@@ -16,43 +15,6 @@ import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 _CHECK_EVERY = 25  # steps; looking at the loss waits for a GPU
-
-
-class DataWait(Callback):
-    """
-    Measures the share of the time of steps in which the loop waited for a batch.
-
-    The first batches, for which processes have to start, do not count. `loop.TimedLoader` tells
-    how long it waited: on a GPU, the time between two steps is not that.
-    """
-
-    _SKIPPED = 5
-
-    def __init__(self) -> None:
-        self.waited = self.total = 0.0
-        self._seen, self._mark = 0, 0.0
-
-    @property
-    def share(self) -> float | None:
-        """Return the share, None before it is known."""
-        return self.waited / self.total if self.total else None
-
-    def fetched(self, seconds: float) -> None:
-        """Count the time that one batch was waited for."""
-        if self._seen >= self._SKIPPED:
-            self.waited += seconds
-
-    def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Start anew: loading starts here."""
-        self._seen = 0
-
-    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs: Any,
-                           batch: Any, batch_idx: int) -> None:
-        """Count the time since the last step's end."""
-        now = time.perf_counter()
-        if self._seen >= self._SKIPPED:
-            self.total += now - self._mark
-        self._seen, self._mark = self._seen + 1, now
 
 
 class EmaWeights(WeightAveraging):

@@ -112,7 +112,6 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Evaluate from the command line; returns the exit code."""
     options = _arguments(arguments)
 
     def work() -> None:

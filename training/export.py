@@ -38,7 +38,6 @@ def export(folder: Path, output: Path | None = None, half: bool = True,
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Export from the command line; returns the exit code."""
     parser = argparse.ArgumentParser(description='Write the best weights of a run for the node.')
     parser.add_argument('run', type=Path, help='folder that training/train.py made')
     parser.add_argument('--output', type=Path, help='default: <variant>.safetensors in the run')

@@ -4,13 +4,12 @@
 Scores of a set of labelled images; model/common/metrics defines them.
 
 Masks are compared at the original image's size; a network's small output is scaled up first, so
-networks of different input sizes compare fairly. TorchMetrics accumulates the pixels.
+networks of different input sizes compare fairly.
 """
 from __future__ import annotations
 
 from typing import Any
 
-import cv2
 from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.common.files import rounded
 from eunet_ros.model.common.metrics.cones import (
@@ -25,14 +24,12 @@ from eunet_ros.model.common.metrics.cones import (
 from eunet_ros.model.common.metrics.false_cones import find_false_cones, MIN_FALSE_PIXELS
 from eunet_ros.model.common.metrics.pixels import (
     binary_iou,
-    check_masks,
+    confusion_matrix,
     pixel_scores,
     plain,
     ratio_or_none,
 )
 import numpy as np
-import torch
-from torchmetrics.classification import MulticlassConfusionMatrix
 
 
 class ImageSetScores:
@@ -49,8 +46,7 @@ class ImageSetScores:
     def __init__(self, classes: ClassTable) -> None:
         self.classes = classes
         n = len(classes.names)
-        # Ids are checked here, on the few pixels that are not background in both.
-        self._confusion = MulticlassConfusionMatrix(n, validate_args=False)
+        self._confusion = np.zeros((n, n), np.int64)
         self._cones = np.zeros((len(HEIGHT_BINS), n + 1, n + 1), np.int64)  # see `count_cones`
         self._images = self._ignored = self._false_cones = 0
 
@@ -62,39 +58,18 @@ class ImageSetScores:
         `instances`: (h, w) numbers of cones, 0 for none; without it each connected part of a class
         is a cone. Raises ValueError for wrong sizes, types or ids.
         """
-        check_masks(truth, predicted)
-        # Most pixels are background in both: they are counted at once, the others one by one.
-        index = np.flatnonzero(cv2.bitwise_or(truth, predicted) != 0)
-        t, p = truth.reshape(-1)[index], predicted.reshape(-1)[index]
-        keep = t != IGNORE_ID
-        self._check_ids(t[keep], 'The ground truth')
-        self._check_ids(p, 'The prediction')
+        counts = confusion_matrix(truth, predicted, len(self.classes.names))
+        self._check_ids(truth[truth != IGNORE_ID], 'The ground truth')
+        self._check_ids(predicted, 'The prediction')
         pixels = (connected_cones(truth) if instances is None
                   else numbered_cones(truth, instances))
         outcomes = cone_outcomes(truth, predicted, pixels)
-
-        self._confusion.update(torch.from_numpy(p[keep]), torch.from_numpy(t[keep]))
-        table = self._confusion.confmat.clone()
-        table[0, 0] += truth.size - len(index)
-        self._confusion.confmat = table
+        self._confusion += counts[:-1, :-1]
         self._cones += count_cones(outcomes.height, outcomes.true_class, outcomes.taken_for,
                                    len(self.classes.names))
         self._false_cones += len(find_false_cones(truth, predicted).pixels)
-        self._ignored += int(len(t) - keep.sum())
+        self._ignored += int(np.count_nonzero(truth == IGNORE_ID))
         self._images += 1
-
-    def merge(self, other: ImageSetScores) -> None:
-        """Add the counts of `other`; raises ValueError where its classes differ."""
-        if other.classes.names != self.classes.names:
-            raise ValueError(
-                'Only scores of the same classes can be merged, found '
-                f'{", ".join(self.classes.names)} and {", ".join(other.classes.names)}.')
-        # Not merge_state of TorchMetrics: it does not invalidate what compute() has cached.
-        self._confusion.confmat = self._confusion.confmat + other._confusion.confmat
-        self._cones += other._cones
-        self._images += other._images
-        self._ignored += other._ignored
-        self._false_cones += other._false_cones
 
     def compute(self) -> dict[str, Any]:
         """
@@ -106,8 +81,7 @@ class ImageSetScores:
         without background. false_cones: their number; false_cones_per_image: their mean number.
         confusion: counts of pixels, rows true and columns predicted, background first.
         """
-        table = self._confusion.confmat.numpy()
-        names = self.classes.names
+        table, names = self._confusion, self.classes.names
         cones = self._cones.sum(0)
         return {
             'images': self._images,

@@ -12,7 +12,6 @@ from typing import Any
 
 from eunet_ros.training.callbacks import (
     BesideCheckpointIO,
-    DataWait,
     EmaWeights,
     RunCheckpoint,
     StopAtNan,
@@ -29,24 +28,23 @@ import torch
 from torch.utils.data import DataLoader
 
 _LOG_EVERY = 50  # steps
+_STARTING = 5    # batches of an epoch for which processes have to start
 
 
 class TimedLoader(DataLoader):
-    """A loader that tells a DataWait how long each batch was waited for."""
+    """Measures the seconds that each step waited for its batch, and of the whole steps."""
 
-    def __init__(self, wait: DataWait, *arguments: Any, **options: Any) -> None:
-        self._wait = wait
-        super().__init__(*arguments, **options)
+    waited = total = 0.0
 
     def __iter__(self) -> Iterator[Any]:
-        batches = super().__iter__()
-        while True:
+        end = perf_counter()
+        for number, batch in enumerate(super().__iter__()):
             start = perf_counter()
-            batch = next(batches, None)
-            if batch is None:
-                return
-            self._wait.fetched(perf_counter() - start)
             yield batch
+            begin, end = end, perf_counter()
+            if number >= _STARTING:
+                self.waited += start - begin
+                self.total += end - begin
 
 
 @contextmanager
@@ -83,9 +81,9 @@ def world(config: TrainConfig) -> tuple[int, int]:
     return devices, machines
 
 
-def _callbacks(config: TrainConfig, folder: Path, wait: DataWait) -> list[Callback]:
+def _callbacks(config: TrainConfig, folder: Path) -> list[Callback]:
     # At the epoch's end, when the run can be taken up exactly; StopAtNan comes before them.
-    callbacks = [StopAtNan(), wait, TQDMProgressBar(refresh_rate=10), Panels(folder)]
+    callbacks = [StopAtNan(), TQDMProgressBar(refresh_rate=10), Panels(folder)]
     if config.ema:
         callbacks.append(EmaWeights(config.ema))
     if config.patience:
@@ -106,12 +104,12 @@ def _loggers(config: TrainConfig, folder: Path) -> list[Logger]:
     return loggers
 
 
-def make_trainer(config: TrainConfig, folder: Path, wait: DataWait, first: bool) -> Trainer:
+def make_trainer(config: TrainConfig, folder: Path, first: bool) -> Trainer:
     """Return the trainer; first: this is the process that writes logs."""
     devices, machines = world(config)
     return Trainer(
         max_epochs=config.epochs, default_root_dir=folder,  # max_steps would spoil resuming
-        callbacks=_callbacks(config, folder, wait), accelerator=config.accelerator,
+        callbacks=_callbacks(config, folder), accelerator=config.accelerator,
         devices=devices, num_nodes=machines,
         strategy='ddp' if devices * machines > 1 else 'auto', use_distributed_sampler=False,
         logger=_loggers(config, folder) if first else False,
@@ -121,8 +119,8 @@ def make_trainer(config: TrainConfig, folder: Path, wait: DataWait, first: bool)
         enable_model_summary=False)
 
 
-def make_loaders(config: TrainConfig, sets: TrainingSets, done: int,
-                 wait: DataWait) -> tuple[DataLoader, DataLoader]:
+def make_loaders(config: TrainConfig, sets: TrainingSets,
+                 done: int) -> tuple[TimedLoader, DataLoader]:
     """Return loaders of training, from step `done` on, and validation; raises ValueError."""
     devices, machines = world(config)
     processes = devices * machines
@@ -136,7 +134,7 @@ def make_loaders(config: TrainConfig, sets: TrainingSets, done: int,
     crops = CropDataset(sets.train, crop, epoch * config.epochs, config.cone_crops, config.seed,
                         config.binary, config.augment, config.crops_per_scene)
     share = config.batch // processes
-    training = TimedLoader(wait, crops, share, sampler=sampler, num_workers=config.workers,
+    training = TimedLoader(crops, share, sampler=sampler, num_workers=config.workers,
                            persistent_workers=config.workers > 0,
                            pin_memory=config.accelerator != 'cpu' and torch.cuda.is_available(),
                            multiprocessing_context='spawn' if config.workers else None,

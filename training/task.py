@@ -32,7 +32,6 @@ def load_start(config: TrainConfig) -> Checkpoint | None:
 
 
 def _start(config: TrainConfig, classes: ClassTable) -> EUnet:
-    """Return the network that a run starts with."""
     start = load_start(config)
     base = get_variant(config.variant)
     if start and not config.widen:

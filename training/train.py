@@ -110,7 +110,6 @@ def train(config: TrainConfig) -> Path | None:
 
 
 def _train(config: TrainConfig) -> Path | None:
-    from eunet_ros.training.callbacks import DataWait
     from eunet_ros.training.curves import plot_curves
     from eunet_ros.training.data.formats import open_sets
     from eunet_ros.training.explain import explain, quiet_threads
@@ -134,12 +133,11 @@ def _train(config: TrainConfig) -> Path | None:
         torch.set_num_threads(config.threads)
     task = SegmentationTask(config, sets.classes, weight)
     resume = folder / LAST if folder else None
-    wait = DataWait()
-    loaders = make_loaders(config, sets, done, wait)
+    loaders = make_loaders(config, sets, done)
     first = rank_zero_only.rank == 0  # of several processes this one writes
     folder = folder or (_prepare(config, sets, task.network) if first else Path(config.output))
     _quieten()
-    trainer = make_trainer(config, folder, wait, first)
+    trainer = make_trainer(config, folder, first)
     if first:
         print(f'Training {config.variant} on {_devices(trainer)} in {folder}')
         for sentence in sets.left_out:
@@ -163,8 +161,9 @@ def _train(config: TrainConfig) -> Path | None:
               ' validations without a better one.')
     path = export(folder)  # before what is only nice to have
     plot_curves(folder)
-    if wait.share is not None:
-        print(f'Waiting for data: {wait.share:.1%} of the time of the steps.')
+    if loaders[0].total:
+        print(f'Waiting for data: {loaders[0].waited / loaders[0].total:.1%} of the time of the '
+              'steps.')
     return path
 
 
@@ -175,7 +174,6 @@ def _devices(trainer: Trainer) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train from the command line; returns the exit code."""
     def work() -> None:
         path = train(parse_command_line(arguments))
         if path:

@@ -3,7 +3,8 @@
 """How errors are quoted, and how those of our own are logged."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+import difflib
 import traceback
 from typing import Any
 
@@ -21,6 +22,13 @@ def sentence(error: BaseException) -> str:
     """Return the error's message on one line, ended by a full stop or its own question mark."""
     text = one_line(error)
     return text if text.endswith('?') else f'{text}.'
+
+
+def unknown(what: str, name: object, known: Collection[str]) -> str:
+    """Return the sentence that refuses an unknown name, with the nearest one."""
+    near = difflib.get_close_matches(str(name), known, 1)
+    hint = f'; did you mean {near[0]}?' if near else '.'
+    return f'Unknown {what} {name!r}, expected one of {", ".join(known)}{hint}'
 
 
 class TracebackLog:

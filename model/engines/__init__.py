@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-import difflib
 import importlib
 from typing import TYPE_CHECKING
 
+from eunet_ros.model.common.errors import unknown
 from eunet_ros.model.engines.base import (
     DeviceLostError,
     Engine,
@@ -47,9 +47,7 @@ def check_engine_name(name: str) -> None:
     """Raise ValueError, naming the nearest, for an unknown name."""
     names = (AUTO, *ENGINES)
     if name not in names:
-        near = difflib.get_close_matches(str(name), names, 1)
-        hint = f'; did you mean {near[0]}?' if near else '.'
-        raise ValueError(f'Unknown engine {name!r}, expected one of {", ".join(names)}{hint}')
+        raise ValueError(unknown('engine', name, names))
 
 
 def engine_class(name: str) -> type[Engine]:
@@ -65,7 +63,6 @@ def engine_class(name: str) -> type[Engine]:
 
 def create_engine(name: str, checkpoint: Checkpoint,
                   options: EngineOptions) -> tuple[Engine, list[str]]:
-    """Build one engine; see `create_engines`."""
     [engine], failures = create_engines(name, checkpoint, [options])
     return engine, failures
 

@@ -6,14 +6,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-import difflib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol, TYPE_CHECKING
 
 from eunet_ros.model import processing
-from eunet_ros.model.common.errors import EngineError
+from eunet_ros.model.common.errors import EngineError, unknown
 import numpy as np
 
 if TYPE_CHECKING:  # torch takes seconds to import, and the names of the engines do not need it
@@ -69,10 +68,7 @@ class EngineOptions:
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
-            near = difflib.get_close_matches(str(self.precision), PRECISIONS, 1)
-            hint = f'; did you mean {near[0]}?' if near else '.'
-            raise ValueError(f'Unknown precision {self.precision!r}, expected one of '
-                             f'{", ".join(PRECISIONS)}{hint}')
+            raise ValueError(unknown('precision', self.precision, PRECISIONS))
         if self.num_threads < 0:
             raise ValueError('num_threads must be 0 (all cores) or more, found '
                              f'{self.num_threads}.')
@@ -144,8 +140,8 @@ class Engine(ABC):
 
 
 @dataclass
-class HostSegmentation:
-    """A Segmentation whose logits lie in the computer's memory."""
+class LogitsSegmentation:
+    """A Segmentation with its logits (C, H, W) float32, in the computer's memory."""
 
     mask: np.ndarray
     stage_ms: dict[str, float]
@@ -154,11 +150,20 @@ class HostSegmentation:
 
     def confidence(self, cones_only: bool = False) -> np.ndarray:
         if cones_only:
-            return processing.confidence_of_cones(self.logits, self.plan, self.mask)
-        return processing.confidence(self.logits, self.plan)
+            return processing.confidence_of_cones(self.host_logits(), self.plan, self.mask)
+        return processing.confidence(self.host_logits(), self.plan)
 
     def cone_probability(self) -> np.ndarray:
-        return processing.cone_probability(self.logits, self.plan)
+        return processing.cone_probability(self.host_logits(), self.plan)
+
+    def host_logits(self) -> np.ndarray:
+        return self.logits
+
+
+def stage_ms(*marks: float) -> dict[str, float]:
+    """Return the milliseconds of the stages between four times in seconds."""
+    stages = ('preprocess', 'inference', 'postprocess')
+    return {name: 1e3 * (end - start) for name, start, end in zip(stages, marks, marks[1:])}
 
 
 class HostEngine(Engine):
@@ -173,17 +178,14 @@ class HostEngine(Engine):
     def infer(self, batch: np.ndarray) -> np.ndarray:
         """Map (1, H, W, 3) uint8 BGR to logits (C, H, W) float32, valid until the next call."""
 
-    def segment(self, image: np.ndarray) -> HostSegmentation:
-        t0 = perf_counter()
+    def segment(self, image: np.ndarray) -> LogitsSegmentation:
+        start = perf_counter()
         plan = processing.fit(image.shape[:2], self.input_size)
         processing.to_network(image, plan, self._input[0])
-        t1 = perf_counter()
+        ready = perf_counter()
         logits = self.infer(self._input)
         if not np.isfinite(logits.sum()):  # one that is not makes the sum so too
             raise NotFiniteError
-        t2 = perf_counter()
+        done = perf_counter()
         mask = processing.labels(logits, plan)
-        t3 = perf_counter()
-        stages = {'preprocess': t1 - t0, 'inference': t2 - t1, 'postprocess': t3 - t2}
-        return HostSegmentation(
-            mask, {k: v * 1e3 for k, v in stages.items()}, logits, plan)
+        return LogitsSegmentation(mask, stage_ms(start, ready, done, perf_counter()), logits, plan)

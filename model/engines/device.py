@@ -28,9 +28,10 @@ from eunet_ros.model.engines.base import (
     Engine,
     EngineError,
     EngineOptions,
+    LogitsSegmentation,
     NoHardwareError,
     NotFiniteError,
-    Segmentation,
+    stage_ms,
 )
 import numpy as np
 import torch
@@ -103,7 +104,7 @@ def device_labels(logits: torch.Tensor, plan: processing.Fit) -> torch.Tensor:
 
 @dataclass
 class _Plan:
-    """What is ready for one size of image."""
+    """Buffers and graph for one size of image."""
 
     fit: processing.Fit
     mask: torch.Tensor    # (h, w) uint8, in the computer's memory
@@ -112,29 +113,15 @@ class _Plan:
     graph: torch.cuda.CUDAGraph | None = None
 
 
-@dataclass
-class DeviceSegmentation:
-    """A Segmentation whose logits lie on the device."""
+class DeviceSegmentation(LogitsSegmentation):
+    """A Segmentation whose logits (1, C, H, W) lie on the device."""
 
-    mask: np.ndarray
-    stage_ms: dict[str, float]
-    device_logits: torch.Tensor
-    plan: processing.Fit
-
-    def confidence(self, cones_only: bool = False) -> np.ndarray:
-        if cones_only:
-            return processing.confidence_of_cones(self._logits(), self.plan, self.mask)
-        return processing.confidence(self._logits(), self.plan)
-
-    def cone_probability(self) -> np.ndarray:
-        return processing.cone_probability(self._logits(), self.plan)
-
-    def _logits(self) -> np.ndarray:
-        return self.device_logits[0].float().cpu().numpy()
+    def host_logits(self) -> np.ndarray:
+        return self.logits[0].float().cpu().numpy()
 
 
 class DeviceEngine(Engine):
-    """Base of engines on a GPU; `network` is theirs."""
+    """Base of engines on a GPU."""
 
     device, on_gpu = 'cuda', True
 
@@ -229,7 +216,7 @@ class DeviceEngine(Engine):
         self._stream.synchronize()
 
     @torch.inference_mode()
-    def segment(self, image: np.ndarray) -> Segmentation:
+    def segment(self, image: np.ndarray) -> DeviceSegmentation:
         try:
             plan = self._plan(image.shape[:2])
             start = perf_counter()
@@ -242,10 +229,8 @@ class DeviceEngine(Engine):
         if not bool(plan.finite):
             raise NotFiniteError
         mask = plan.mask.numpy().copy()
-        stages = {'preprocess': ready - start, 'inference': done - ready,
-                  'postprocess': perf_counter() - done}
-        return DeviceSegmentation(mask, {k: v * 1e3 for k, v in stages.items()}, plan.logits,
-                                  plan.fit)
+        return DeviceSegmentation(mask, stage_ms(start, ready, done, perf_counter()),
+                                  plan.logits, plan.fit)
 
     def close(self) -> None:
         self._plans.clear()

@@ -110,7 +110,6 @@ class OpenvinoEngine(HostEngine):
 
     def _build(self, checkpoint: Checkpoint, config: dict[str, object],
                calibration: Sequence[np.ndarray]) -> bytes:
-        """Compile the network; returns what OpenVINO exports of it."""
         import openvino
         if self.precision == 'int8' and not len(calibration):
             raise no_calibration(self.name)

@@ -39,7 +39,6 @@ _SHARED_WORKSPACE = 1 << 30   # bytes, where the system needs the same memory
 
 
 def _release(text: str) -> tuple[int, ...]:
-    """Return the first two numbers of a version."""
     return tuple(map(int, re.findall(r'\d+', text)[:2]))
 
 

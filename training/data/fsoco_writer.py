@@ -89,7 +89,6 @@ def _cones(item: Item) -> Iterator[tuple[int, tuple[int, int], np.ndarray, froze
 
 
 def annotation_of(item: Item, classes: ClassTable, border: int = BORDER) -> dict[str, Any]:
-    """Return the annotation, ready for JSON, of an item that gets a border."""
     height, width = item.mask.shape
     objects = []
     for number, (class_id, (x, y), mask, tags) in enumerate(_cones(item), start=1):

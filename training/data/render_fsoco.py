@@ -28,7 +28,6 @@ def items(count: int, seed: int, height: int, width: int, sources: int) -> Itera
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Render and write; returns the exit code."""
     parser = argparse.ArgumentParser(
         description='Render scenes as an FSOCO project (Supervisely format).',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)

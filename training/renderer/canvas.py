@@ -68,7 +68,6 @@ class Canvas:
         self.polygon(np.stack([x + rx * np.cos(angle), y + ry * np.sin(angle)], 1), colour)
 
     def cylinder(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
-        """Fill an upright box shaded like a cylinder."""
         steps = 9
         edges = np.linspace(x0, x1, steps + 1)
         for i in range(steps):

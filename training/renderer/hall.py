@@ -46,7 +46,6 @@ class Hall:
 
 
 def sample_hall(rng: np.random.Generator, pose: Pose) -> Hall:
-    """Draw a hall around a camera at `pose`."""
     length, width = rng.uniform(9, 32), rng.uniform(6, 20)
     back, side = rng.uniform(0.1, 0.6), rng.uniform(-0.6, 0.6)
     yaw = pose[2] + rng.normal(0, 0.3)
@@ -71,7 +70,6 @@ def lamp_light(rng: np.random.Generator) -> Light:
 
 def draw_hall(image: np.ndarray, rays: np.ndarray, hall: Hall, camera: Camera, pose: Pose,
               light: Light) -> None:
-    """Draw walls and ceiling in place."""
     # Walls are plain: half the resolution shows all of it.
     rx, ry, rz = (np.ascontiguousarray(plane[::2, ::2]) for plane in rays)
     rx, ry = hall.local(rx, ry)

@@ -16,7 +16,6 @@ _COLOURS = np.array([(0, 0, 0), (255, 90, 0), (0, 230, 255), (0, 120, 255), (0, 
 
 
 def outline(scene: Scene) -> np.ndarray:
-    """Return the image with every cone's mask outlined in its class's colour."""
     picture = scene.image.copy()
     for number, cone in enumerate(scene.cones, start=1):
         shape = (scene.instances == number).astype(np.uint8)
@@ -34,7 +33,6 @@ def make_sheet(scenes: list[Scene], masks: bool = False, columns: int = 4) -> np
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Write a sheet to a file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--output', default='sheet.png', help='file to write')
     parser.add_argument('--count', type=int, default=24, help='number of scenes')

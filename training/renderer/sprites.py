@@ -381,5 +381,4 @@ ODD_KINDS = {'post': 2.0, 'weed': 1.0}
 
 @lru_cache(maxsize=len(_KINDS) * _CACHED)
 def sprite(kind: str, number: int) -> Sprite:
-    """Return picture `number` of a kind of thing."""
     return _KINDS[kind](texture_rng('sprite', kind, number))

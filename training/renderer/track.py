@@ -63,7 +63,6 @@ def _centreline(rng: np.random.Generator, radius: float):
 
 
 def make_track(rng: np.random.Generator, profile: Profile) -> Track:
-    """Draw a loop and set its cones."""
     curve, lengths = _centreline(rng, rng.uniform(*profile.track_radius))
     total = float(lengths.sum())
     count = int(total / _STEP)

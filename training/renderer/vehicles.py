@@ -8,7 +8,7 @@ import numpy as np
 
 
 def car(rng: np.random.Generator) -> Sprite:
-    """Paint a car or a van seen from its side."""
+    """Side view of a car or a van."""
     van = rng.random() < 0.4
     wide, height = (5.2, 2.3) if van else (4.4, 1.5)
     canvas = Canvas(wide, height)
@@ -38,7 +38,7 @@ def car(rng: np.random.Generator) -> Sprite:
 
 
 def car_end(rng: np.random.Generator) -> Sprite:
-    """Paint a car seen from the front or from behind."""
+    """Front or rear view."""
     wide, height = rng.uniform(1.7, 2.1), rng.uniform(1.35, 2.3)
     canvas = Canvas(wide, height)
     colour = np.array(paint(rng, 0.5))
@@ -60,7 +60,6 @@ def car_end(rng: np.random.Generator) -> Sprite:
 
 
 def racing_car_end(rng: np.random.Generator) -> Sprite:
-    """Paint a Formula Student car seen from the front or from behind."""
     canvas = Canvas(1.5, 1.2)
     colour, wing = np.array(paint(rng, 0.8)), paint(rng, 0.6)
     for x in (0.02, 1.26):
@@ -84,7 +83,6 @@ def racing_car_end(rng: np.random.Generator) -> Sprite:
 
 
 def racing_car(rng: np.random.Generator) -> Sprite:
-    """Paint a Formula Student car seen from its side."""
     canvas = Canvas(2.9, 1.25)
     colour, wing = np.array(paint(rng, 0.8)), paint(rng, 0.6)
     canvas.polygon([(0.3, 0.15), (0.35, 0.55), (1.0, 0.7), (1.5, 0.45), (2.75, 0.3),

@@ -50,7 +50,6 @@ def average(before: Checkpoint, after: Checkpoint, share: float) -> Checkpoint:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Average from the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
         description='Average weights from before and after a fine-tuning.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)

@@ -166,7 +166,6 @@ def _make(o: argparse.Namespace) -> None:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Render and write; returns the exit code."""
     options = _arguments(args)
     return run_command('make_sample_bag', lambda: _make(options),
                        install='install it with: pip install rosbags')

@@ -87,7 +87,6 @@ def mine(weights: str, first_seed: int, count: int, size: tuple[int, int],
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Mine from the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
         description='Find rendered scenes in which weights see a cone where none is.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)

@@ -54,7 +54,6 @@ class Steadiness:
         self._before: list[dict[int, tuple[int, int]]] = []
 
     def start(self) -> None:
-        """Begin another drive."""
         self._before = []
 
     def add(self, cones: dict[int, tuple[int, int]]) -> None:
@@ -138,7 +137,6 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def table_lines(report: dict[str, Any]) -> list[str]:
-    """Return what `Steadiness` reports as the lines of a table."""
     lines = [f'{"height px":>9}{"cones":>9}{"flicker":>10}{"class change":>14}'
              f'{"detection change":>18}']
     for name, row in report['by_height'].items():
@@ -151,7 +149,6 @@ def table_lines(report: dict[str, Any]) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure from the command line; returns the exit code."""
     options = _arguments(arguments)
 
     def work() -> None:

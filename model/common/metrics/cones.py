@@ -143,7 +143,6 @@ def recall_row(cones: int, found: int, right: int) -> dict[str, Any]:
 
 
 def recall(counts: np.ndarray) -> dict[str, Any]:
-    """Return `recall_row` of counts of cones [true class, taken for]."""
     return recall_row(counts.sum(), counts[:, 1:].sum(), np.trace(counts[:-1, :-1]))
 
 

@@ -91,12 +91,10 @@ def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 def plain(value: np.ndarray | float) -> float | None:
-    """Return a ratio as a plain number, None for NaN."""
     return None if np.isnan(value) else float(value)
 
 
 def ratio_or_none(part: float, whole: float) -> float | None:
-    """Return part / whole as a plain number, None where the whole is 0."""
     return plain(ratio(part, whole))
 
 

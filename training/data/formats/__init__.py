@@ -10,10 +10,10 @@ unusable.
 """
 from __future__ import annotations
 
-import difflib
 import importlib
 from types import ModuleType
 
+from eunet_ros.model.common.errors import unknown
 from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.data.sets import TrainingSets
@@ -25,9 +25,7 @@ FORMATS = ('fsoco', 'coco', RENDERED)    # by the names of the modules beside th
 def format_module(name: str) -> ModuleType:
     """Return the module of a format, imported when it is needed; raises DataError."""
     if name not in FORMATS:
-        near = difflib.get_close_matches(name, FORMATS, 1)
-        hint = f'; did you mean {near[0]}?' if near else '.'
-        raise DataError(f'data_format must be one of {", ".join(FORMATS)}, found {name!r}{hint}')
+        raise DataError(unknown('data_format', name, FORMATS))
     return importlib.import_module(f'{__name__}.{name}')
 
 

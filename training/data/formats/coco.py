@@ -14,7 +14,6 @@ from eunet_ros.training.data.sets import LabelledImages, TrainingSets
 
 
 def open_sets(config: TrainConfig) -> TrainingSets:
-    """Return the parts train2017 and val2017; see `formats`."""
     train, validation = (
         CocoImages(config.data, part, (config.height, config.width), config.binary, limit,
                    config.coco_annotations)

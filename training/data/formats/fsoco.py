@@ -28,7 +28,6 @@ _RANDOM = (0.7, 0.1, 0.2)
 
 
 def open_sets(config: TrainConfig) -> TrainingSets:
-    """Return the project's parts train and val; see `formats`."""
     project = FsocoProject(config.data)
     split = (load_split(config.split, project.samples) if config.split
              else make_split(project.samples, _RANDOM if config.split_by == 'random' else None,
@@ -60,7 +59,6 @@ def open_sets(config: TrainConfig) -> TrainingSets:
 
 def labelled_images(options: argparse.Namespace, classes: ClassTable,
                     report: LoadReport) -> LabelledImages:
-    """Return the images of a part of the project; see `formats`."""
     project = FsocoProject(options.data)
     if options.split == 'all':
         samples, how = project.samples, 'none'

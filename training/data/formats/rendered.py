@@ -37,7 +37,6 @@ def _training_scenes(config: TrainConfig, first_seed: int, count: int,
 
 
 def open_sets(config: TrainConfig) -> TrainingSets:
-    """Return scenes to train on and others to validate on; see `formats`."""
     size, cache = (config.height, config.width), Path(config.cache)
     classes = BINARY_CLASSES if config.binary else cone_classes()
     if config.first_image + config.images + config.large_images > VALIDATION_SEED:
@@ -58,7 +57,6 @@ def open_sets(config: TrainConfig) -> TrainingSets:
 
 def labelled_images(options: argparse.Namespace, classes: ClassTable,
                     report: LoadReport) -> LabelledImages:
-    """Return scenes that nothing was trained on; see `formats`."""
     if options.split not in SEEDS:
         raise DataError(f'Rendered scenes have the parts {" and ".join(SEEDS)}, found '
                         f'{options.split}: what was trained on is no test.')
