@@ -34,11 +34,7 @@ def evaluate(options: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
     """Evaluate; returns the folder and the report. Raises ValueError or EngineError."""
     from eunet_ros.model import Segmenter
     from eunet_ros.training.evaluation import Evaluation
-    from eunet_ros.training.evaluation_report import (
-        plot_confusion,
-        plot_curves,
-        write_worst_page,
-    )
+    from eunet_ros.training.evaluation_report import plot_confusion, plot_curves, write_worst_page
     from rich.progress import track
     check_positive(options, 'count', 'worst')
     segmenter = Segmenter(options.weights, options.engine,

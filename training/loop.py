@@ -10,12 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from eunet_ros.training.callbacks import (
-    BesideCheckpointIO,
-    EmaWeights,
-    RunCheckpoint,
-    StopAtNan,
-)
+from eunet_ros.training.callbacks import BesideCheckpointIO, EmaWeights, RunCheckpoint, StopAtNan
 from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.data.crops import CropDataset, EpochSampler, ShareSampler
 from eunet_ros.training.data.sets import TrainingSets

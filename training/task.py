@@ -5,12 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eunet_ros.model.checkpoint import (
-    Checkpoint,
-    DEFAULT_MEAN,
-    DEFAULT_STD,
-    load_checkpoint,
-)
+from eunet_ros.model.checkpoint import Checkpoint, DEFAULT_MEAN, DEFAULT_STD, load_checkpoint
 from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.common.metrics.pixels import dice, iou, miou
 from eunet_ros.model.eunet import EUnet, get_variant

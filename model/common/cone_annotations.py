@@ -42,7 +42,6 @@ class Annotation:
     height: int
     width: int
     objects: tuple[ConeObject, ...]
-    rectangles: int = 0  # objects that were skipped because they are boxes
 
 
 def class_of(title: str, classes: ClassTable) -> int:
@@ -105,8 +104,7 @@ def read_annotation(path: Path, classes: ClassTable) -> Annotation:
                 raise DataError(f'with it the masks have more than {MAX_MASKS} pixels together')
         except DataError as error:
             raise DataError(f'Object {number} of {path} cannot be used: {error}.') from error
-    cones = tuple(o for o in objects if o is not None)
-    return Annotation(sides[0], sides[1], cones, len(objects) - len(cones))
+    return Annotation(sides[0], sides[1], tuple(o for o in objects if o is not None))
 
 
 def paint_mask(annotation: Annotation, border: int = BORDER) -> tuple[np.ndarray, int]:

@@ -39,7 +39,7 @@ def test_scores_are_those_of_a_direct_computation(tmp_path, project):
     chosen = make_split(samples).select(samples)['val']
     segmenter, table = Segmenter('eunet_n', 'torch'), np.zeros((6, 6), int)
     for sample in chosen:
-        image, truth = load_sample(sample, cone_classes(), 10)
+        image, truth, _ = load_sample(sample, cone_classes(), 10)
         np.add.at(table, (truth, segmenter(image)), 1)
     assert report['images'] == len(chosen) == 3 and report['confusion'] == table.tolist()
     hits, wrong = table[1:, 1:].sum(), table[0, 1:].sum() + table[1:, 0].sum()

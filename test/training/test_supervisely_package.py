@@ -37,7 +37,7 @@ def test_what_another_implementation_writes_loads_alike(tmp_path):
         f'{team}{i}' for team in ('amz', 'ours') for i in range(3)}
     for sample in samples:
         told = np.load((tmp_path / sample.image.name).with_suffix('.npz'))
-        image, mask = load_sample(sample, classes, border=0)
+        image, mask, _ = load_sample(sample, classes, border=0)
         np.testing.assert_array_equal(image, told['rgb'][..., ::-1])
         np.testing.assert_array_equal(mask, told['mask'])
         assert set(np.unique(mask)) > {0}

@@ -3,15 +3,13 @@
 """
 COCO 2017 (Lin et al., arXiv:1405.0312), for pre-training.
 
-<root>/<part>2017/<file>.jpg with either <root>/annotations/instances_<part>2017.json, read through
-pycocotools, or <root>/annotations/panoptic_<part>2017.json and the folder panoptic_<part>2017
-beside it (Kirillov et al., Panoptic Segmentation, arXiv:1801.00868): things and stuff.
+<root>/<part>2017/<file>.jpg with <root>/annotations/instances_<part>2017.json, or with
+<root>/annotations/panoptic_<part>2017.json and the folder panoptic_<part>2017 beside it (Kirillov et al.,
+Panoptic Segmentation, arXiv:1801.00868): things and stuff.
 """
 from __future__ import annotations
 
 import colorsys
-from contextlib import redirect_stdout
-import io
 import json
 import math
 import os
@@ -32,25 +30,6 @@ _HOW = ('get train2017.zip, val2017.zip and annotations_trainval2017.zip from '
         'cocodataset.org, unpack them into one folder and name it with --data')
 _HOW_PANOPTIC = ('get panoptic_annotations_trainval2017.zip from cocodataset.org, unpack it, and '
                  'the two archives in it, into the folder that --data names')
-
-
-def _open(root: Path, part: str) -> Any:
-    """Return pycocotools' index of a part; raises DataError where it is not there."""
-    path = root / 'annotations' / f'instances_{PARTS[part]}.json'
-    if not path.is_file():
-        raise DataError(f'{path} does not exist: {_HOW}.')
-    if not (root / PARTS[part]).is_dir():
-        raise DataError(f'The folder {root / PARTS[part]} does not exist: {_HOW}.')
-    try:
-        from pycocotools.coco import COCO
-    except ImportError as error:
-        raise DataError(f'COCO is read with pycocotools, which is missing ({error}): '
-                        'pip install pycocotools.') from error
-    try:
-        with redirect_stdout(io.StringIO()):  # it reports its progress
-            return COCO(str(path))
-    except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
-        raise DataError(f'Cannot read {path}: {one_line(error)}; download it again.') from error
 
 
 def _mask(annotations: list[dict[str, Any]], ids: dict[int, int],
@@ -88,32 +67,30 @@ def _panoptic_mask(png: np.ndarray, segments: list[dict[str, Any]],
     return out
 
 
-def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() and len(text) < 20 else None
-
-
-def _instances(root: Path, part: str) -> tuple[list[dict[str, Any]], dict, dict]:
-    """Return the rows of images, their annotations by id, and the categories."""
-    coco = _open(root, part)
-    path = root / 'annotations' / f'instances_{PARTS[part]}.json'
-    _refuse(path, [f'annotation {a.get("id")} is of image {a["image_id"]!r}, a text, where the '
-                   f'image has {image!r}' for a in coco.dataset.get('annotations', ())
-                   if isinstance(a['image_id'], str) and a['image_id'] not in coco.imgs
-                   and (image := _number(a['image_id'])) in coco.imgs])
-    return [coco.imgs[i] for i in sorted(coco.imgs)], coco.imgToAnns, coco.cats
-
-
-def _panoptic(root: Path, part: str) -> tuple[list[dict[str, Any]], dict, dict]:
-    path = root / 'annotations' / f'panoptic_{PARTS[part]}.json'
-    for needed in (path, path.with_suffix('')):
+def _read(root: Path, part: str, kind: str) -> tuple[list[dict[str, Any]], dict, dict]:
+    """Return the rows of images, their annotations by id, and the categories by id."""
+    path = root / 'annotations' / f'{kind}_{PARTS[part]}.json'
+    panoptic = kind == 'panoptic'
+    for needed in (path, path.with_suffix('') if panoptic else root / PARTS[part]):
         if not needed.exists():
-            raise DataError(f'{needed} does not exist: {_HOW_PANOPTIC}.')
+            raise DataError(f'{needed} does not exist: {_HOW_PANOPTIC if panoptic else _HOW}.')
+    content = read_json(path)
     try:
-        content = read_json(path)
-        segments = {row['image_id']: row['segments_info'] for row in content['annotations']}
-        images = sorted((row for row in content['images'] if row['id'] in segments),
-                        key=lambda row: row['id'])
-        return images, segments, {row['id']: row for row in content['categories']}
+        images = {row['id']: row for row in content['images']}
+        objects: dict[Any, list[dict[str, Any]]] = {} if panoptic else {i: [] for i in images}
+        strangers = []
+        for row in content['annotations']:
+            image = row['image_id']
+            if panoptic:
+                objects[image] = row['segments_info']
+            elif image in images:
+                objects[image].append(row)
+            elif isinstance(image, str) and image in map(str, images):
+                strangers.append(f'annotation {row.get("id")} is of image {image!r}, a text, '
+                                 f'where the image has {image}')
+        _refuse(path, strangers)
+        return ([images[i] for i in sorted(images) if i in objects], objects,
+                {row['id']: row for row in content['categories']})
     except (KeyError, TypeError) as error:
         raise DataError(f'Cannot read {path}: {one_line(error)}; download it again.') from error
 
@@ -177,7 +154,12 @@ class CocoImages:
         self.folder, self.size = root / PARTS[part], size
         panoptic = annotations == 'panoptic'
         self.segments = root / 'annotations' / f'panoptic_{PARTS[part]}' if panoptic else None
-        rows, objects, categories = (_panoptic if panoptic else _instances)(root, part)
+        try:
+            import pycocotools  # noqa: F401
+        except ImportError as error:
+            raise DataError(f'COCO is read with pycocotools, which is missing ({error}): '
+                            'pip install pycocotools.') from error
+        rows, objects, categories = _read(root, part, annotations)
         if limit and limit < len(rows):
             rows = [rows[i * len(rows) // limit] for i in range(limit)]
         if not rows:

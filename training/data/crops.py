@@ -14,7 +14,7 @@ from eunet_ros.training.augmentation.crop import maybe_flipped, photometric, zoo
 from eunet_ros.training.data.rendered import SCENES_AT_ONCE
 import numpy as np
 import torch
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import ConcatDataset, Dataset, Sampler
 
 
 def count_pixels(scenes: np.ndarray, classes: int, sample: int = 300,
@@ -29,34 +29,17 @@ def count_pixels(scenes: np.ndarray, classes: int, sample: int = 300,
     return counts[:classes].tolist()
 
 
-class Joined:
-    """Data sets one after the other, as one; the size of their images may differ."""
-
-    def __init__(self, *parts: np.ndarray) -> None:
-        self.parts = parts
-
-    def __len__(self) -> int:
-        return sum(map(len, self.parts))
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        for part in self.parts:
-            if index < len(part):
-                return part[index]
-            index -= len(part)
-        raise IndexError(index)
-
-
 def _to_send(scenes: Any) -> Any:
     """Return what another process makes `scenes` of: a memory map travels as its file."""
     if isinstance(scenes, np.memmap) and scenes.filename:
         return partial(np.memmap, scenes.filename, scenes.dtype, 'r', scenes.offset, scenes.shape)
-    if isinstance(scenes, Joined):
-        return partial(_join, *map(_to_send, scenes.parts))
+    if isinstance(scenes, ConcatDataset):
+        return partial(_join, *map(_to_send, scenes.datasets))
     return scenes
 
 
-def _join(*parts: Any) -> Joined:
-    return Joined(*map(_received, parts))
+def _join(*parts: Any) -> ConcatDataset:
+    return ConcatDataset(map(_received, parts))
 
 
 def _received(scenes: Any) -> Any:

@@ -16,7 +16,7 @@ from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.common.files import say_where
 from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.model.processing import fit, to_network
-from eunet_ros.training.data.fsoco import load_with_cuts, LoadReport, Sample
+from eunet_ros.training.data.fsoco import load_sample, LoadReport, Sample
 from eunet_ros.training.data.parallel import cache_lock, parallel_map
 import numpy as np
 from rich.progress import track
@@ -53,7 +53,7 @@ def _decode(sample: Sample, classes: ClassTable, border: int,
     """Return pixels, objects that were cut and ''; or None, 0 and what is wrong."""
     cv2.setNumThreads(1)
     try:
-        image, mask, cut = load_with_cuts(sample, classes, border)
+        image, mask, cut = load_sample(sample, classes, border)
     except DataError as error:
         return None, 0, str(error)
     return scale_pair(image, mask, size), cut, ''
@@ -82,8 +82,6 @@ def decoded_set(folder: Path, samples: Sequence[Sample], classes: ClassTable,
     They are decoded into `folder` on first use, and again when a file's size or time has changed.
     on_error: at a broken sample 'raise' raises DataError, 'skip' notes it in `report`.
     """
-    if on_error not in ('raise', 'skip'):
-        raise ValueError(f"on_error must be 'raise' or 'skip', found {on_error!r}.")
     report = LoadReport() if report is None else report
     place = folder / f'fsoco_{_key(samples, classes, size, border)}'
     index = place / 'index.json'

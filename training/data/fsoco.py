@@ -10,6 +10,7 @@ segmentation in FSOCO's sample of ten images) of the root itself. An annotation 
 """
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 import os
@@ -85,12 +86,11 @@ class FsocoProject:
         if not self.root.is_dir():
             found = 'is a file, unpack it' if self.root.exists() else 'does not exist'
             raise DataError(f'The data folder {self.root} {found}. {_HOW}.')
-        self.shapes = _read_meta(self.root)
+        _check_meta(self.root)
         self.without_image: tuple[str, ...] = ()
         self.without_annotation: tuple[str, ...] = ()
-        samples: list[Sample] = []
-        for folder, prefix in self._folders():
-            samples += self._list(folder, prefix)
+        samples = [sample for folder, prefix in self._folders()
+                   for sample in self._list(folder, prefix)]
         if not samples:
             raise DataError(f'No image with an annotation was found under {self.root}, expected '
                             f'<team>/img/<name> with <team>/ann/<name>.json. {_HOW}.')
@@ -117,9 +117,7 @@ class FsocoProject:
             return
         files = [n for n in _names(image_folder, False) if Path(n).suffix.lower() in _IMAGES]
         left = {n for n in _names(annotation_folder, False) if n.lower().endswith('.json')}
-        stems: dict[str, int] = {}
-        for name in files:
-            stems[Path(name).stem] = stems.get(Path(name).stem, 0) + 1
+        stems = Counter(Path(name).stem for name in files)
         start = f'{prefix}/' if prefix else ''
         for name in files:
             stem = Path(name).stem
@@ -135,7 +133,8 @@ class FsocoProject:
         self.without_image += tuple(start + n for n in sorted(left))
 
 
-def _read_meta(root: Path) -> dict[str, str]:
+def _check_meta(root: Path) -> None:
+    """Raise DataError unless meta.json lists a class with masks."""
     path = root / 'meta.json'
     if not path.is_file():
         inner = [n for n in _names(root, True) if (root / n / 'meta.json').is_file()]
@@ -146,11 +145,10 @@ def _read_meta(root: Path) -> dict[str, str]:
     if not isinstance(rows, list) or not all(
             isinstance(r, dict) and isinstance(r.get('title'), str) for r in rows):
         raise DataError(f'Expected a list of classes with titles in {path}; download it again.')
-    shapes = {r['title']: str(r.get('shape', '')) for r in rows}
-    if all(shape == 'rectangle' for shape in shapes.values()):
-        raise DataError(f'{path} lists no class with masks, found {", ".join(shapes) or "none"}: '
+    if all(r.get('shape') == 'rectangle' for r in rows):
+        found = ', '.join(r['title'] for r in rows) or 'none'
+        raise DataError(f'{path} lists no class with masks, found {found}: '
                         'expected seg_blue_cone and the like, which the segmentation export has.')
-    return shapes
 
 
 def read_image(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -162,44 +160,28 @@ def read_image(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
     return image
 
 
-def load_with_cuts(sample: Sample, classes: ClassTable,
-                   border: int = BORDER) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return what load_sample does, and how many objects reached outside the image."""
-    annotation = read_annotation(sample.annotation, classes)
-    size = (annotation.height, annotation.width)
-    image = read_image(sample.image, size)
-    if border < 0 or min(size) <= 2 * border:
-        raise DataError(f'{sample.image} with {size[0]}x{size[1]} pixels has no room for a border '
-                        f'of {border} px: use border 0 for images without one.')
-    mask, cut = paint_mask(annotation, border)
-    return image[border:size[0] - border, border:size[1] - border], mask, cut
-
-
 def load_sample(sample: Sample, classes: ClassTable,
-                border: int = BORDER) -> tuple[np.ndarray, np.ndarray]:
+                border: int = BORDER) -> tuple[np.ndarray, np.ndarray, int]:
     """
-    Return (h, w, 3) uint8 BGR and (h, w) uint8 class ids, both without the border.
+    Return (h, w, 3) uint8 BGR, (h, w) uint8 class ids, and how many objects the edge cuts.
 
-    Raises DataError naming the file that is missing, damaged or of another size.
+    Both are without the border. Raises DataError naming the file that cannot be used.
     """
-    return load_with_cuts(sample, classes, border)[:2]
+    annotation = read_annotation(sample.annotation, classes)
+    height, width = annotation.height, annotation.width
+    image = read_image(sample.image, (height, width))
+    if border < 0 or min(height, width) <= 2 * border:
+        raise DataError(f'{sample.image} with {height}x{width} pixels has no room for a border '
+                        f'of {border} px: use border 0 for images without one.')
+    return image[border:height - border, border:width - border], *paint_mask(annotation, border)
 
 
-def load_samples(
-    samples: Iterable[Sample], classes: ClassTable, border: int = BORDER, on_error: str = 'raise',
-    report: LoadReport | None = None,
-) -> Iterator[tuple[Sample, np.ndarray, np.ndarray]]:
-    """
-    Yield (sample, image, mask); counts go into `report`.
-
-    on_error: 'raise' stops at the first broken sample, 'skip' notes its sentence in the report.
-    """
-    if on_error not in ('raise', 'skip'):
-        raise ValueError(f"on_error must be 'raise' or 'skip', found {on_error!r}.")
-    report = LoadReport() if report is None else report
+def load_samples(samples: Iterable[Sample], classes: ClassTable, border: int, on_error: str,
+                 report: LoadReport) -> Iterator[tuple[Sample, np.ndarray, np.ndarray]]:
+    """Yield (sample, image, mask); on_error: see `decoded.decoded_set`."""
     for sample in samples:
         try:
-            image, mask, cut = load_with_cuts(sample, classes, border)
+            image, mask, cut = load_sample(sample, classes, border)
         except DataError as error:
             if on_error == 'raise':
                 raise

@@ -10,21 +10,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from eunet_ros.training.renderer.canvas import (
-    board_noise,
-    Canvas,
-    paint,
-    ROWS,
-    Sprite,
-    WORDS,
-)
+from eunet_ros.training.renderer.canvas import board_noise, Canvas, paint, ROWS, Sprite, WORDS
 from eunet_ros.training.renderer.textures import texture_rng
-from eunet_ros.training.renderer.vehicles import (
-    car,
-    car_end,
-    racing_car,
-    racing_car_end,
-)
+from eunet_ros.training.renderer.vehicles import car, car_end, racing_car, racing_car_end
 import numpy as np
 
 _CACHED = 36  # pictures of each kind, what training needs

@@ -22,12 +22,7 @@ if __package__ in (None, ''):  # run as a script from a checkout that is not ins
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from eunet_ros.model.common.classes import cone_classes
-from eunet_ros.model.common.command import (
-    add_size,
-    check_new_file,
-    check_positive,
-    run_command,
-)
+from eunet_ros.model.common.command import add_size, check_new_file, check_positive, run_command
 from eunet_ros.model.common.files import write_json
 from eunet_ros.model.common.metrics.cones import (
     cone_outcomes,

@@ -22,16 +22,11 @@ from eunet_ros.training.data.fsoco import (
 from eunet_ros.training.data.sets import Labelled, LabelledImages, TrainingSets
 from eunet_ros.training.data.splits import load_split, make_split
 
-# Of a random split as the original EUnet project made it, 80/20; a tenth of all is taken from
-# the 80 to choose by, so that nothing is chosen on the test images.
-_RANDOM = (0.7, 0.1, 0.2)
-
 
 def open_sets(config: TrainConfig) -> TrainingSets:
     project = FsocoProject(config.data)
     split = (load_split(config.split, project.samples) if config.split
-             else make_split(project.samples, _RANDOM if config.split_by == 'random' else None,
-                             by=config.split_by))
+             else make_split(project.samples, by=config.split_by))
     parts = split.select(project.samples)
     for name in ('train', 'val'):
         if not parts[name]:
