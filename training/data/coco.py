@@ -4,8 +4,8 @@
 COCO 2017 (Lin et al., arXiv:1405.0312), for pre-training.
 
 <root>/<part>2017/<file>.jpg with <root>/annotations/instances_<part>2017.json, or with
-<root>/annotations/panoptic_<part>2017.json and the folder panoptic_<part>2017 beside it (Kirillov et al.,
-Panoptic Segmentation, arXiv:1801.00868): things and stuff.
+<root>/annotations/panoptic_<part>2017.json and the folder panoptic_<part>2017 beside it (Kirillov
+et al., Panoptic Segmentation, arXiv:1801.00868): things and stuff.
 """
 from __future__ import annotations
 
@@ -77,6 +77,7 @@ def _read(root: Path, part: str, kind: str) -> tuple[list[dict[str, Any]], dict,
     content = read_json(path)
     try:
         images = {row['id']: row for row in content['images']}
+        texts = set(map(str, images))
         objects: dict[Any, list[dict[str, Any]]] = {} if panoptic else {i: [] for i in images}
         strangers = []
         for row in content['annotations']:
@@ -85,7 +86,7 @@ def _read(root: Path, part: str, kind: str) -> tuple[list[dict[str, Any]], dict,
                 objects[image] = row['segments_info']
             elif image in images:
                 objects[image].append(row)
-            elif isinstance(image, str) and image in map(str, images):
+            elif isinstance(image, str) and image in texts:
                 strangers.append(f'annotation {row.get("id")} is of image {image!r}, a text, '
                                  f'where the image has {image}')
         _refuse(path, strangers)

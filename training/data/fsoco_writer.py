@@ -87,10 +87,8 @@ def meta_of(classes: ClassTable) -> dict[str, Any]:
     return {'classes': rows, 'tags': tags, 'projectType': 'images'}
 
 
-def write_project(
-    folder: str | Path, items: Iterable[Item], team: str = 'synthetic',
-    classes: ClassTable | None = None, border: int = BORDER,
-) -> int:
+def write_project(folder: str | Path, items: Iterable[Item], team: str = 'synthetic',
+                  classes: ClassTable | None = None, border: int = BORDER) -> int:
     """
     Write a project of one team with black borders; returns its number of images.
 

@@ -62,11 +62,9 @@ class Camera:
         return float(np.hypot(*corner[0])) * 1.02
 
 
-def make_camera(
-    height: int, width: int, hfov: float, mount_height: float, pitch: float = 0.0,
-    roll: float = 0.0, distortion: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0, 0.0),
-    shift: tuple[float, float] = (0.0, 0.0),
-) -> Camera:
+def make_camera(height: int, width: int, hfov: float, mount_height: float, pitch: float = 0.0,
+                roll: float = 0.0, distortion: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0, 0.0),
+                shift: tuple[float, float] = (0.0, 0.0)) -> Camera:
     """Return a camera by its field of view [rad]; shift: of the principal point [px]."""
     focal = 0.5 * width / math.tan(0.5 * hfov)
     K = np.array([[focal, 0.0, 0.5 * (width - 1) + shift[0]],

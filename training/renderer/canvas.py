@@ -94,9 +94,8 @@ class Canvas:
         self.bgr[leaf] = painted[leaf]
         self.alpha[leaf] = 255
 
-    def finish(
-        self, rng: np.random.Generator, natural: bool = False, relief: float = 0.0,
-    ) -> Sprite:
+    def finish(self, rng: np.random.Generator, natural: bool = False,
+               relief: float = 0.0) -> Sprite:
         """Weather the picture and store its pyramid; relief: how strongly parts bulge."""
         shape = self.alpha.shape
         tone = 1 + 0.05 * board_noise(rng, shape, 4)
@@ -129,9 +128,8 @@ class Canvas:
         return np.clip(0.7 * slope, -1, 1)
 
 
-def board_noise(
-    rng: np.random.Generator, shape: tuple[int, int], cells: int, contrast: float = 1.0,
-) -> np.ndarray:
+def board_noise(rng: np.random.Generator, shape: tuple[int, int], cells: int,
+                contrast: float = 1.0) -> np.ndarray:
     """Return noise of unit deviation and any shape, about `cells` patches down its side."""
     side = min(SIZE, 64 * cells)  # the map has a patch every 64 texels or so
     wide = min(SIZE, max(8, round(side * shape[1] / shape[0])))

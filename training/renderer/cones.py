@@ -105,10 +105,9 @@ def cone_points(look: ConeLook) -> np.ndarray:
     return points
 
 
-def view_cones(
-    camera: Camera, looks: list[ConeLook], poses: list[ConePose], light: Light, yaw: float,
-    sunlit: np.ndarray | None = None,
-) -> tuple[list[ConeView | None], np.ndarray]:
+def view_cones(camera: Camera, looks: list[ConeLook], poses: list[ConePose], light: Light,
+               yaw: float,
+               sunlit: np.ndarray | None = None) -> tuple[list[ConeView | None], np.ndarray]:
     """
     Project and light cones in a vehicle frame that is turned left by `yaw` in the world.
 
@@ -180,9 +179,8 @@ def _draw_plate(label: np.ndarray, fixed: np.ndarray, cone: ConeView, rich: bool
             _fill(label, np.rint(middle + 0.72 * (below - middle)).astype(np.int32), _HOLLOW)
 
 
-def _paint_labels(
-    cone: ConeView, shape: tuple[int, int], fixed: np.ndarray, rich: bool,
-) -> np.ndarray:
+def _paint_labels(cone: ConeView, shape: tuple[int, int], fixed: np.ndarray,
+                  rich: bool) -> np.ndarray:
     look = cone.look
     label = np.zeros(shape, np.uint8)
     for ring in _slices(cone):
@@ -226,10 +224,8 @@ def _write_letters(label: np.ndarray, fixed: np.ndarray, look: ConeLook) -> None
     label[(ink > 0) & (label == _BAND)] = _LETTER
 
 
-def _part_colours(
-    looks: list[ConeLook], rotations: np.ndarray, eyes: np.ndarray, light: Light,
-    sun: np.ndarray, direct: np.ndarray,
-) -> np.ndarray:
+def _part_colours(looks: list[ConeLook], rotations: np.ndarray, eyes: np.ndarray, light: Light,
+                  sun: np.ndarray, direct: np.ndarray) -> np.ndarray:
     """Return BGRA tables (cones, 256, 1, 4), lit; the frustum's own shading comes on top."""
     ambient = np.array(light.ambient)
     body = np.array([look.body for look in looks])
@@ -265,10 +261,9 @@ def _part_colours(
     return colours
 
 
-def _shade_tables(
-    looks: list[ConeLook], rotations: np.ndarray, eyes: np.ndarray, spread: np.ndarray,
-    camera: Camera, light: Light, sun: np.ndarray, strength: np.ndarray,
-):
+def _shade_tables(looks: list[ConeLook], rotations: np.ndarray, eyes: np.ndarray,
+                  spread: np.ndarray, camera: Camera, light: Light, sun: np.ndarray,
+                  strength: np.ndarray):
     """Return shading (cones, 256, 3) and gloss (cones, 256) across the frustum, edge to edge."""
     axis = rotations[:, :, 2]
     view = eyes - axis * np.sum(eyes * axis, axis=1, keepdims=True)
@@ -333,10 +328,8 @@ def _thrice(plane: np.ndarray) -> np.ndarray:
     return cv2.merge((plane, plane, plane))
 
 
-def draw_cone(
-    image: np.ndarray, mask: np.ndarray, instances: np.ndarray, number: int, cone: ConeView,
-    light: Light, veil: float,
-) -> DrawnCone | None:
+def draw_cone(image: np.ndarray, mask: np.ndarray, instances: np.ndarray, number: int,
+              cone: ConeView, light: Light, veil: float) -> DrawnCone | None:
     """
     Paint a cone over the arrays in place; returns its window, None if it is outside.
 

@@ -26,11 +26,9 @@ class Drive:
     and time give the same bytes, in any order.
     """
 
-    def __init__(
-        self, seed: int = 0, height: int = 720, width: int = 1280, speed_mps: float = 8.0,
-        hfov_deg: float = 86.0, mount_height: float = 1.05, pitch_deg: float = 5.0,
-        start_m: float = -14.0, own_car: bool = True, profile: str = 'drive',
-    ):
+    def __init__(self, seed: int = 0, height: int = 720, width: int = 1280, speed_mps: float = 8.0,
+                 hfov_deg: float = 86.0, mount_height: float = 1.05, pitch_deg: float = 5.0,
+                 start_m: float = -14.0, own_car: bool = True, profile: str = 'drive'):
         """Build the world; `start_m` is where on the loop time 0 is, from the start line."""
         self.profile = get_profile(profile)
         self.seed, self.speed_mps, self.start_m = seed, speed_mps, start_m

@@ -200,9 +200,8 @@ def _outline(line: np.ndarray, width: float) -> np.ndarray:
     return np.concatenate([line + normal, (line - normal)[::-1]])
 
 
-def _draw_marks(
-    texture: np.ndarray, ground: Ground, view: GroundView, camera: Camera, pose: Pose,
-) -> None:
+def _draw_marks(texture: np.ndarray, ground: Ground, view: GroundView, camera: Camera,
+                pose: Pose) -> None:
     for mark in ground.marks:
         places = [to_vehicle(_outline(line, mark.width), pose) for line in mark.lines]
         outlines = [ground_polygon(camera, place) for place in places if place[:, 0].max() > 0.2]
@@ -259,9 +258,8 @@ def _draw_haze(texture: np.ndarray, view: GroundView, light: Light) -> None:
     blend(texture[:rows], colour, veil)
 
 
-def draw_ground(
-    image: np.ndarray, ground: Ground, view: GroundView, camera: Camera, pose: Pose, light: Light,
-) -> None:
+def draw_ground(image: np.ndarray, ground: Ground, view: GroundView, camera: Camera, pose: Pose,
+                light: Light) -> None:
     """Draw the ground into `image` (height, width, 3) uint8, in place, below the horizon."""
     if view.top >= camera.height:
         return

@@ -45,10 +45,8 @@ class Layout:
     track: Track | None
 
 
-def make_cone_set(
-    rng: np.random.Generator, class_id: np.ndarray | list[int], xy: np.ndarray, profile: Profile,
-    z: np.ndarray | None = None,
-) -> ConeSet:
+def make_cone_set(rng: np.random.Generator, class_id: np.ndarray | list[int], xy: np.ndarray,
+                  profile: Profile, z: np.ndarray | None = None) -> ConeSet:
     """Turn places (n, 2) into cones, some tilted, some knocked over."""
     class_id = np.array(class_id, int).reshape(-1)
     count = len(class_id)
@@ -165,9 +163,8 @@ def _skidpad(rng: np.random.Generator, profile: Profile) -> Layout:
     return _seen_from(rng, profile, 'skidpad', classes, xy)
 
 
-def _seen_from(
-    rng: np.random.Generator, profile: Profile, kind: str, classes: list[int], xy: np.ndarray,
-) -> Layout:
+def _seen_from(rng: np.random.Generator, profile: Profile, kind: str, classes: list[int],
+               xy: np.ndarray) -> Layout:
     pose = (rng.uniform(-4, 8), rng.uniform(*profile.lateral_offset),
             math.radians(rng.uniform(*profile.heading_error_deg)) * rng.random())
     xy = np.array(xy) + rng.normal(0, 0.05, (len(xy), 2))

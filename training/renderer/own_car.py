@@ -67,9 +67,8 @@ def _disc(x: float, y: float, rx: float, ry: float, turn: float = 0.0) -> np.nda
     return np.stack([x + u * c - v * s, y + u * s + v * c], 1)
 
 
-def _round_tyre(
-    rng: np.random.Generator, x: float, y: float, wide: float, rim: Colour,
-) -> list[tuple[np.ndarray, Colour]]:
+def _round_tyre(rng: np.random.Generator, x: float, y: float, wide: float,
+                rim: Colour) -> list[tuple[np.ndarray, Colour]]:
     """Draw a whole tyre from behind and above, steered: tread lit on one side, flank, rim."""
     tall, turn, side = wide * rng.uniform(1.6, 2.8), rng.normal(0, 0.12), 1 if x < 0.5 else -1
     angle = np.linspace(0, 2 * np.pi, 28, endpoint=False)
@@ -92,10 +91,8 @@ def _round_tyre(
     return parts
 
 
-def _sample_cockpit(
-    rng: np.random.Generator, centre: float, top: float, wide: float, body: Colour,
-    stripe: Colour,
-) -> list[tuple[np.ndarray, Colour]]:
+def _sample_cockpit(rng: np.random.Generator, centre: float, top: float, wide: float, body: Colour,
+                    stripe: Colour) -> list[tuple[np.ndarray, Colour]]:
     """Draw hull, dashboard, steering wheel, hands and fittings, as seen from the roll hoop."""
     parts = []
     dash = top + rng.uniform(0.06, 0.16)

@@ -107,10 +107,8 @@ def _visible(world: World, camera: Camera, pose: Pose):
     return found[np.argsort(distance[found], kind='stable')[:_MOST_CONES]], xy
 
 
-def render_world(
-    world: World, camera: Camera, pose: Pose, effects: Effects, rng: np.random.Generator,
-    own_car: OwnCar | None = None,
-) -> Scene:
+def render_world(world: World, camera: Camera, pose: Pose, effects: Effects,
+                 rng: np.random.Generator, own_car: OwnCar | None = None) -> Scene:
     """Render a world from a vehicle at `pose`: x, y [m], yaw [rad]; rng: the sensor noise."""
     image = np.zeros((camera.height, camera.width, 3), np.uint8)
     mask = np.zeros((camera.height, camera.width), np.uint8)
@@ -161,10 +159,8 @@ def render_world(
     return Scene(image, mask, instances, cones, camera)
 
 
-def _list_cones(
-    world: World, indices: np.ndarray, xy: np.ndarray, drawn: dict[int, DrawnCone],
-    instances: np.ndarray,
-):
+def _list_cones(world: World, indices: np.ndarray, xy: np.ndarray, drawn: dict[int, DrawnCone],
+                instances: np.ndarray):
     """Describe cones that own pixels, nearest first, and renumber `instances` to match."""
     owned = {}
     for k, cone in drawn.items():
@@ -190,9 +186,8 @@ def _list_cones(
     return cones, cv2.LUT(instances, table).astype(np.uint16)
 
 
-def sample_camera(
-    rng: np.random.Generator, profile: Profile, height: int, width: int, onboard: bool = False,
-) -> Camera:
+def sample_camera(rng: np.random.Generator, profile: Profile, height: int, width: int,
+                  onboard: bool = False) -> Camera:
     """Draw a camera, with `onboard` one on a roll hoop or a helmet; wide lenses bend more."""
     if onboard:
         return _onboard_camera(rng, profile, height, width)
@@ -213,9 +208,7 @@ def sample_camera(
                        (k1, 0.1 * k1 * k1, *(rng.normal(0, 4e-4, 2)), 0.0), tuple(shift))
 
 
-def _onboard_camera(
-    rng: np.random.Generator, profile: Profile, height: int, width: int,
-) -> Camera:
+def _onboard_camera(rng: np.random.Generator, profile: Profile, height: int, width: int) -> Camera:
     mount, pitch = rng.uniform(0.95, 1.5), math.radians(rng.uniform(-2, 16))
     roll = math.radians(rng.normal(0, 2.5))
     if rng.random() >= profile.fisheye:
@@ -229,9 +222,8 @@ def _onboard_camera(
                        (k1, k2, 0.0, 0.0, k3))
 
 
-def render_scene(
-    seed: int, height: int = 384, width: int = 640, profile: str | Profile = 'train',
-) -> Scene:
+def render_scene(seed: int, height: int = 384, width: int = 640,
+                 profile: str | Profile = 'train') -> Scene:
     """
     Render the scene of a seed: the same bytes on every call.
 

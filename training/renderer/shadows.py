@@ -95,10 +95,8 @@ def add_shadow(shade: np.ndarray, pixels: np.ndarray, strength: float, soften: f
         cv2.max(window, alpha, window)
 
 
-def add_cone_shadows(
-    shade: np.ndarray, camera: Camera, points: np.ndarray, heights: list[float], light: Light,
-    yaw: float,
-) -> None:
+def add_cone_shadows(shade: np.ndarray, camera: Camera, points: np.ndarray, heights: list[float],
+                     light: Light, yaw: float) -> None:
     """Add shadows of cones with hulls `points` (cones, n, 3), vehicle frame, and heights [m]."""
     sun = sun_in_vehicle(light, yaw)
     strength = light.sun_share

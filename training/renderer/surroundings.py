@@ -192,10 +192,8 @@ def too_close(prop: Prop, distance: float) -> bool:
     return distance < 1.0 + 1.1 * max(wide, 0.6 * tall)
 
 
-def draw_prop(
-    image: np.ndarray, mask: np.ndarray, instances: np.ndarray, prop: Prop, camera: Camera,
-    light: Light, x: float, y: float,
-) -> None:
+def draw_prop(image: np.ndarray, mask: np.ndarray, instances: np.ndarray, prop: Prop,
+              camera: Camera, light: Light, x: float, y: float) -> None:
     """Draw a prop at x, y (vehicle metres) over the arrays in place."""
     distance = math.hypot(x, y)
     thing = sprite(prop.kind, prop.number)

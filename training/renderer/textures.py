@@ -37,10 +37,8 @@ def texture_rng(*key: object) -> np.random.Generator:
     return np.random.default_rng(zlib.crc32(repr(key).encode()))
 
 
-def fractal(
-    rng: np.random.Generator, size: int | tuple[int, int], first: int, octaves: int,
-    persistence: float = 0.55,
-) -> np.ndarray:
+def fractal(rng: np.random.Generator, size: int | tuple[int, int], first: int, octaves: int,
+            persistence: float = 0.55) -> np.ndarray:
     """
     Return tileable noise of unit standard deviation, float32, of shape `size` (rows, columns).
 
@@ -228,9 +226,8 @@ def surface(kind: str, number: int) -> Surface:
 
 
 @lru_cache(maxsize=16)
-def noise_map(
-    name: str, number: int = 0, octaves: int = 6, first: int = 4, persistence: float = 0.55,
-) -> np.ndarray:
+def noise_map(name: str, number: int = 0, octaves: int = 6, first: int = 4,
+              persistence: float = 0.55) -> np.ndarray:
     """Return tileable noise (SIZE, SIZE) uint8, mean 128, standard deviation about 42."""
     rng = texture_rng(name, number)
     return _to_texture(128 + 42 * fractal(rng, SIZE, first, octaves, persistence))

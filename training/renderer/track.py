@@ -84,10 +84,8 @@ def make_track(rng: np.random.Generator, profile: Profile) -> Track:
     return Track(points, heading, total, width, classes, xy)
 
 
-def _set_cones(
-    rng: np.random.Generator, points: np.ndarray, heading: np.ndarray, width: float,
-    spacing: float, total: float,
-):
+def _set_cones(rng: np.random.Generator, points: np.ndarray, heading: np.ndarray, width: float,
+               spacing: float, total: float):
     count = len(points)
     normal = np.stack([-np.sin(heading), np.cos(heading)], 1)
     breathing = 1 + 0.07 * np.sin(2 * math.pi * np.arange(count) / count * rng.integers(2, 6))

@@ -139,9 +139,8 @@ def _sample_ground(rng: np.random.Generator, profile: Profile, layout: Layout) -
                   tuple(borders), tuple(_sample_marks(rng, profile, layout)))
 
 
-def _sample_prop(
-    rng: np.random.Generator, profile: Profile, kinds: dict[str, float], x: float, y: float,
-) -> Prop:
+def _sample_prop(rng: np.random.Generator, profile: Profile, kinds: dict[str, float], x: float,
+                 y: float) -> Prop:
     kind = choose(rng, kinds)
     plant = kind in _PLANTS
     order = (0, 1, 2)
@@ -191,9 +190,7 @@ def _sample_props(rng: np.random.Generator, profile: Profile, layout: Layout) ->
     return tuple(props)
 
 
-def _sample_oddments(
-    rng: np.random.Generator, profile: Profile, layout: Layout,
-) -> list[Prop]:
+def _sample_oddments(rng: np.random.Generator, profile: Profile, layout: Layout) -> list[Prop]:
     """Draw a few small things, in a row or anywhere: they may stand on a track, too."""
     x0, y0, yaw = layout.pose
     count = int(rng.integers(1, 9))
@@ -212,9 +209,8 @@ def _sample_oddments(
             for a, b in zip(ahead.tolist(), left.tolist())]
 
 
-def _sample_shades(
-    rng: np.random.Generator, profile: Profile, layout: Layout,
-) -> tuple[np.ndarray, ...]:
+def _sample_shades(rng: np.random.Generator, profile: Profile,
+                   layout: Layout) -> tuple[np.ndarray, ...]:
     """Draw ragged outlines on the ground ahead, as of trees or stands outside the image."""
     if rng.random() >= profile.shaded:
         return ()
@@ -239,9 +235,7 @@ def _nearest(layout: Layout, x: float, y: float) -> float:
     return index * track.length / len(track.points)
 
 
-def sample_world(
-    rng: np.random.Generator, profile: Profile, layout: Layout, seed: int,
-) -> World:
+def sample_world(rng: np.random.Generator, profile: Profile, layout: Layout, seed: int) -> World:
     light = sample_light(rng, profile)
     hall = None
     if rng.random() < profile.indoor:
