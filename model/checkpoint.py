@@ -142,10 +142,9 @@ def load_checkpoint(path_or_name: str | os.PathLike[str], variant: str = '') -> 
 def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint,
                     half: bool = False) -> None:
     """
-    Write a checkpoint beside its place and rename it.
+    Write a checkpoint beside its place and rename it; half: in float16.
 
-    half: convolutions' weights in float16. Raises OSError, or ValueError for weights that are not
-    finite (in float16); an older file of that name is then untouched.
+    Raises OSError or ValueError.
     """
     from safetensors.torch import save  # here: only those who write need it
     path = Path(path)

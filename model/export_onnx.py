@@ -37,8 +37,7 @@ def export(checkpoint: Checkpoint, path: Path, size: tuple[int, int]) -> float:
     """
     Write the network to an ONNX file; returns the largest error of a logit against PyTorch.
 
-    size: (height, width) of the input. Raises ValueError where the size, the file or what it
-    computes is wrong, ImportError for a missing package; nothing is written then.
+    Raises ValueError or ImportError; nothing is written then.
     """
     from eunet_ros.model.checkpoint import check_input_size
     from eunet_ros.model.deploy import deploy_image
@@ -65,7 +64,7 @@ def export(checkpoint: Checkpoint, path: Path, size: tuple[int, int]) -> float:
 
 def _largest_error(checkpoint: Checkpoint, run: Any, size: tuple[int, int]) -> float:
     """Return it for noise and for a grey image; raises ValueError where it is not rounding."""
-    from eunet_ros.model.engines.image_network import ImageNetwork
+    from eunet_ros.model.engines.torch_engine import ImageNetwork
     import torch
     reference, largest = ImageNetwork(checkpoint).eval(), 0.0
     noise = np.random.default_rng(0).integers(0, 256, (1, *size, 3), np.uint8)

@@ -25,11 +25,7 @@ _MAX_SHARE = 0.15
 
 @dataclass(frozen=True)
 class Axis:
-    """
-    Bilinear interpolation along one axis, pixel centres aligned (align_corners=False).
-
-    For each of `size` outputs: the two inputs `low` ≤ `high` and the weight of `high`.
-    """
+    """Bilinear interpolation: two inputs low ≤ high and the weight of high, for each output."""
 
     low: np.ndarray
     high: np.ndarray
@@ -108,10 +104,9 @@ def labels_plain(logits: np.ndarray, plan: Fit) -> np.ndarray:
 
 def labels(logits: np.ndarray, plan: Fit) -> np.ndarray:
     """
-    Return what `labels_plain` does, computed only where it can be other than background.
+    Return what `labels_plain` does, computed in boxes around the cones only.
 
-    Where the background wins at all four neighbours it wins at every point between them, so only
-    boxes around the other classes are interpolated: cones cover a few percent of an image.
+    Where the background wins at all four neighbours it wins between them.
     """
     h, w = plan.scaled
     logits = with_background(logits)[:, :h, :w]

@@ -64,12 +64,7 @@ class Pieces:
 
 
 def rows_of_far_cones(pieces: Pieces, count: int) -> slice | None:
-    """
-    Return the rows of a strip from what the whole image shows, None where it shows no cone.
-
-    pieces: of the mask of the whole image. count: rows of the strip. The smallest of an image's
-    cones are the farthest, and those that are still farther stand a little above them.
-    """
+    """Return the rows of a strip around the farthest cones, None without cones."""
     cones = np.flatnonzero(pieces.pixels[1:] >= _MIN_PIXELS) + 1
     if not len(cones):
         return None

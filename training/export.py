@@ -26,8 +26,7 @@ def export(folder: Path, output: Path | None = None, half: bool = True,
     """
     Write the best weights of a run; returns the path, by default <variant>.safetensors inside.
 
-    half: convolutions in float16. input_size: default (height, width) of the node's input; None:
-    the training's. Raises ValueError.
+    input_size: (height, width) that the node takes by default. Raises ValueError.
     """
     checkpoint = run_checkpoint(folder)
     if input_size:

@@ -53,10 +53,10 @@ class ImageSetScores:
     def update(self, predicted: np.ndarray, truth: np.ndarray,
                instances: np.ndarray | None = None) -> None:
         """
-        Count an image: `predicted` and `truth` are class ids, (h, w) uint8.
+        Count an image.
 
-        `instances`: (h, w) numbers of cones, 0 for none; without it each connected part of a class
-        is a cone. Raises ValueError for wrong sizes, types or ids.
+        predicted, truth: class ids, (h, w) uint8. instances: (h, w) cone numbers, 0 for none;
+        None: connected parts. Raises ValueError.
         """
         counts = confusion_matrix(truth, predicted, len(self.classes.names))
         self._check_ids(truth[truth != IGNORE_ID], 'The ground truth')

@@ -30,11 +30,7 @@ def class_weights(pixels: Sequence[int], cone_weight: float, balance: float) -> 
 def segmentation_loss(logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor,
                       dice_weight: float, color_weight: float,
                       miss_weight: float = 0.5) -> torch.Tensor:
-    """
-    Cross-entropy, plus `dice_weight` soft Dice, plus `color_weight` cross-entropy among cones.
-
-    weight (C,): of each class in the first. Pixels with the id 255 are ignored.
-    """
+    """Cross-entropy with `weight` (C,), plus weighted soft Dice and cross-entropy among cones."""
     log_shares = logits.log_softmax(1)
     known = target != IGNORE_ID
     total = functional.nll_loss(log_shares, target, weight, ignore_index=IGNORE_ID,

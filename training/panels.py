@@ -19,12 +19,7 @@ _ROWS = 4
 
 def compose(images: torch.Tensor, truth: torch.Tensor, predicted: torch.Tensor,
             table_bgr: np.ndarray) -> np.ndarray:
-    """
-    Return rows of image, truth and prediction, as (H, W, 3) uint8 BGR.
-
-    images: (N, 3, h, w) uint8 RGB; truth, predicted: (N, h, w) class ids. Ignored pixels are
-    white.
-    """
+    """Return rows of image (N, 3, h, w) RGB, truth and prediction (N, h, w), as (H, W, 3) BGR."""
     bgr = images.permute(0, 2, 3, 1).cpu().numpy()[..., ::-1]
     columns = [bgr]
     for ids in (truth, predicted):

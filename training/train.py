@@ -97,12 +97,9 @@ def _weigh(config: TrainConfig, sets: TrainingSets) -> Any:
 
 def train(config: TrainConfig) -> Path | None:
     """
-    Run a training, or take one up again; returns the path of the weights it wrote.
+    Run or resume a training; returns the path of the weights, None in other processes.
 
-    Of several processes that share the work, the first does; the others return None.
-
-    Raises ValueError, in a sentence, where the configuration, the data or the weights are unusable
-    or the loss is not finite; OSError where the folder cannot be written.
+    Raises ValueError, in a sentence, or OSError.
     """
     from eunet_ros.training.loop import flushed_denormals
     with flushed_denormals():

@@ -39,11 +39,7 @@ def in_order(name: str) -> tuple[Any, ...]:
 
 
 def visible(folder: Path, everything_below: bool = False) -> list[Path]:
-    """
-    Return what a folder holds in natural order, without hidden files; see `is_hidden`.
-
-    everything_below: also what its folders hold, at any depth. Raises OSError.
-    """
+    """Return what a folder holds, or its folders too, in natural order without hidden files."""
     found = folder.rglob('*') if everything_below else folder.iterdir()
     return sorted((p for p in found if not any(map(is_hidden, p.relative_to(folder).parts))),
                   key=lambda p: in_order(str(p.relative_to(folder))))
@@ -120,12 +116,9 @@ class PlainLoader(yaml.SafeLoader):
 
 def read_yaml(path: Path, loader: type[PlainLoader] = PlainLoader) -> Any:
     """
-    Return what a YAML file holds: numbers, text, lists and mappings, no other objects.
+    Return the numbers, text, lists and mappings of a YAML file.
 
-    loader: what makes values of a file's words.
-
-    Raises ValueError with a clause where it is too large, not YAML or not text, OSError where it
-    cannot be read.
+    Raises OSError, or ValueError with a clause where it is too large, not YAML or not text.
     """
     with open(path, 'rb') as file:
         data = file.read(MAX_YAML_BYTES + 1)

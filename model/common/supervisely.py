@@ -63,12 +63,7 @@ def _inflate(text: Any) -> bytes:
 
 
 def decode_bitmap(text: Any) -> np.ndarray:
-    """
-    Return the (h, w) bool mask of a bitmap's text.
-
-    Raises DataError, a clause, where it is damaged or too large: the size is read from the header
-    before pixels are unpacked.
-    """
+    """Return the (h, w) bool mask of a bitmap's text; raises DataError, a clause."""
     png = _inflate(text)
     size, end = (png.startswith(PNG) and read_header(np.frombuffer(png, np.uint8))) or (None, 0)
     if size is None:

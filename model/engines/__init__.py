@@ -70,10 +70,9 @@ def create_engine(name: str, checkpoint: Checkpoint,
 def create_engines(name: str, checkpoint: Checkpoint,
                    options: Sequence[EngineOptions]) -> tuple[list[Engine], list[str]]:
     """
-    Build an engine by name, or with 'auto' the first that works, once for each of `options`.
+    Build an engine by name or the first that works, once for each of `options`.
 
-    Returns the engines, and a sentence for each one that failed before; missing hardware is no
-    failure. Raises ValueError for an unknown name, EngineError where none works.
+    Returns the engines, and a sentence for each one that failed. Raises ValueError or EngineError.
     """
     check_engine_name(name)
     failures: list[str] = []

@@ -74,13 +74,23 @@ class EngineOptions:
                              f'{self.num_threads}.')
 
 
-class Segmentation(Protocol):
-    """
-    The result for one image.
+def fitted(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return what the network gets of a (h, w, 3) uint8 BGR image: (1, H, W, 3), size (H, W)."""
+    batch = np.empty((1, *size, 3), np.uint8)
+    processing.to_network(image, processing.fit(image.shape[:2], size), batch[0])
+    return batch
 
-    mask: (h, w) uint8 class ids, at the image's size, owned by the caller.
-    stage_ms: milliseconds by stage: 'preprocess', 'inference', 'postprocess'.
-    """
+
+def no_calibration(engine: str) -> EngineError:
+    """Return the error of an engine in int8 that is not kept, and without images to make it."""
+    return EngineError(
+        f'The engine {engine} has no int8 network of these weights yet, and needs images to make '
+        f'it: run build_engine --engine {engine} --precision int8 --calibrate FOLDER first, with '
+        'the same weights and input size.')
+
+
+class Segmentation(Protocol):
+    """The result for one image: class ids (h, w) uint8 and milliseconds by stage."""
 
     mask: np.ndarray
     stage_ms: dict[str, float]

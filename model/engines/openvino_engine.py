@@ -14,9 +14,14 @@ import warnings
 from eunet_ros.model.checkpoint import Checkpoint
 from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.deploy import deploy_image
-from eunet_ros.model.engines.base import EngineError, EngineOptions, HostEngine
+from eunet_ros.model.engines.base import (
+    EngineError,
+    EngineOptions,
+    fitted,
+    HostEngine,
+    no_calibration,
+)
 from eunet_ros.model.engines.cache import engine_key, EngineCache
-from eunet_ros.model.engines.calibration import fitted, no_calibration
 import numpy as np
 import torch
 
@@ -50,13 +55,7 @@ def _quantised(model: Any, images: Sequence[np.ndarray], size: tuple[int, int]) 
 
 
 class OpenvinoEngine(HostEngine):
-    """
-    OpenVINO, compiled for latency.
-
-    float32 gives the reference's masks. bfloat16 (x86) or float16 (Arm) is faster where the
-    processor has it; others compute in float32, and `precision` reports it. NNCF quantises to
-    int8.
-    """
+    """OpenVINO, compiled for latency; `precision` reports what the processor computes in."""
 
     name = 'openvino'
     libraries = ('openvino', 'torch')

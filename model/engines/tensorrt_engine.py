@@ -24,9 +24,13 @@ from typing import Any
 from eunet_ros.model.checkpoint import Checkpoint
 from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.deploy import deploy_image
-from eunet_ros.model.engines.base import EngineError, EngineOptions, installed_version
+from eunet_ros.model.engines.base import (
+    EngineError,
+    EngineOptions,
+    installed_version,
+    no_calibration,
+)
 from eunet_ros.model.engines.cache import default_folder, engine_key, EngineCache
-from eunet_ros.model.engines.calibration import no_calibration
 from eunet_ros.model.engines.device import check_gpu, DeviceEngine, free_reserve, on_orin
 from eunet_ros.model.engines.tensorrt_int8 import export_mode, quantised
 import numpy as np

@@ -15,8 +15,7 @@ from typing import Any
 import warnings
 
 from eunet_ros.model.common.errors import one_line
-from eunet_ros.model.engines.base import EngineError
-from eunet_ros.model.engines.calibration import fitted
+from eunet_ros.model.engines.base import EngineError, fitted
 import numpy as np
 import torch
 from torch import nn

@@ -118,11 +118,7 @@ def _place() -> tuple[int, int]:
 
 
 class EpochSampler(Sampler[int]):
-    """
-    Numbers the `items` of an epoch; a resumed run goes on with the crops it would have seen.
-
-    Each process takes its share of every `batch`: together they see the crops of a single one.
-    """
+    """Numbers the items of an epoch; each process takes its share of every batch."""
 
     def __init__(self, items: int, batch: int = 1, processes: int = 1) -> None:
         self.items, self.batch, self.epoch = items, batch, 0

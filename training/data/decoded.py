@@ -28,8 +28,7 @@ def scale_pair(image: np.ndarray, mask: np.ndarray, size: tuple[int, int]) -> np
     """
     Return (H, W, 4) uint8, BGR and class ids, as the network would get the image.
 
-    The padding has the id 255. A pixel has the class that covers most of it, which keeps far
-    cones.
+    The padding has the id 255. Pixels have the class that covers most of them.
     """
     plan = fit(image.shape[:2], size)
     out = np.full((*size, 4), IGNORE_ID, np.uint8)
@@ -79,8 +78,7 @@ def decoded_set(folder: Path, samples: Sequence[Sample], classes: ClassTable,
     """
     Return the samples as a read-only (count, H, W, 4) uint8 memory map: BGR and class ids.
 
-    They are decoded into `folder` on first use, and again when a file's size or time has changed.
-    on_error: at a broken sample 'raise' raises DataError, 'skip' notes it in `report`.
+    Decoded on first use, and after changes. on_error: 'raise', or 'skip' to note it in `report`.
     """
     report = LoadReport() if report is None else report
     place = folder / f'fsoco_{_key(samples, classes, size, border)}'

@@ -54,11 +54,7 @@ class LoadReport:
 
 
 def source_of(file_name: str, team: str = '') -> str:
-    """
-    Return which camera took an image: what stands before the first underscore of its name.
-
-    Numbers are dropped ('00123_skidpad.png' → skidpad); without letters it is the team's folder.
-    """
+    """Return the camera of an image: what stands before the first underscore, without numbers."""
     stem = re.sub(r'^(\d+[_\-. ]*)+', '', Path(file_name).stem.lower())
     head, underscore, _ = stem.partition('_')
     return (head if underscore else re.sub(r'[\-. ]*\d+$', '', stem)) or team.lower() or 'unnamed'
@@ -75,11 +71,7 @@ def _names(folder: Path, want_folders: bool) -> list[str]:
 
 
 class FsocoProject:
-    """
-    An export on disk, listed but not decoded; raises DataError for other folders.
-
-    samples: sorted by name. without_image, without_annotation: names of incomplete pairs.
-    """
+    """The samples of an export, sorted by name, and names without a pair; raises DataError."""
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
@@ -162,11 +154,7 @@ def read_image(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
 
 def load_sample(sample: Sample, classes: ClassTable,
                 border: int = BORDER) -> tuple[np.ndarray, np.ndarray, int]:
-    """
-    Return (h, w, 3) uint8 BGR, (h, w) uint8 class ids, and how many objects the edge cuts.
-
-    Both are without the border. Raises DataError naming the file that cannot be used.
-    """
+    """Return image, class ids (h, w) uint8 and number of cut objects; raises DataError."""
     annotation = read_annotation(sample.annotation, classes)
     height, width = annotation.height, annotation.width
     image = read_image(sample.image, (height, width))
@@ -202,11 +190,7 @@ def has_border(image: np.ndarray, border: int = BORDER) -> bool:
 
 
 def detect_border(samples: Iterable[Sample], count: int = 5, on_error: str = 'raise') -> int:
-    """
-    Return BORDER or 0 by looking at some of the samples.
-
-    on_error: 'skip' passes over unreadable images. Raises DataError where images disagree.
-    """
+    """Return BORDER or 0 by looking at some of the samples; raises DataError if they differ."""
     chosen = list(samples)
     chosen = [chosen[i * len(chosen) // count] for i in range(count)] if chosen else []
     found = {}

@@ -21,13 +21,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Item:
-    """
-    An image to write.
-
-    name: file name such as 'cam00_00001.png'. image: (h, w, 3) uint8 BGR. mask: (h, w) uint8
-    class ids. instances: (h, w) integers, 0 where the mask is, one number per cone; without them
-    every connected patch of a class is a cone. tags: of the cones, by their number.
-    """
+    """An image to write: file name, BGR, class ids, cone numbers (or None), tags by number."""
 
     name: str
     image: np.ndarray
@@ -89,12 +83,7 @@ def meta_of(classes: ClassTable) -> dict[str, Any]:
 
 def write_project(folder: str | Path, items: Iterable[Item], team: str = 'synthetic',
                   classes: ClassTable | None = None, border: int = BORDER) -> int:
-    """
-    Write a project of one team with black borders; returns its number of images.
-
-    It is written beside and renamed. Raises ValueError where the folder exists or an item is
-    invalid.
-    """
+    """Write a project of one team, beside and renamed; returns its images. Raises ValueError."""
     folder, classes = Path(folder), cone_classes() if classes is None else classes
     if os.path.lexists(folder):
         raise ValueError(f'{folder} exists: remove it first, or choose another folder.')

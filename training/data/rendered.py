@@ -60,11 +60,7 @@ def _render_into(path: Path, first_seed: int, shape: tuple[int, int, int, int],
 
 def rendered_set(folder: Path, first_seed: int, count: int, height: int, width: int,
                  profile: Profile = TRAIN) -> np.ndarray:
-    """
-    Return `count` scenes as a read-only (count, H, W, 4) uint8 memory map: BGR and class ids.
-
-    They are rendered on first use, on all cores, and kept in `folder`.
-    """
+    """Return scenes as a read-only (n, H, W, 4) uint8 memory map, cached in `folder`."""
     drawn = renderer_fingerprint() if profile is TRAIN else _fingerprint(profile)
     path = folder / f'{drawn}_{first_seed}_{count}_{height}x{width}.npy'
     if not path.exists():

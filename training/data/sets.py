@@ -14,11 +14,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class TrainingSets:
-    """
-    Images (count, H, W, 4) uint8 BGR and ids, and what a checkpoint reports of them.
-
-    split: None for rendered scenes. left_out: a sentence about each kind of unused data.
-    """
+    """Images (count, H, W, 4) uint8 BGR and ids, and what a checkpoint reports of them."""
 
     train: Any
     validation: Any

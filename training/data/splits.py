@@ -100,9 +100,7 @@ def make_split(samples: Iterable[Sample], seed: int = 0, by: str = 'source') -> 
     """
     Divide samples into train, val and test: the same for the same names and seed, anywhere.
 
-    by: 'source' never divides a source, so a large one changes the sizes of the parts; the seed
-    decides between sources of equal size. 'random' divides images, and its scores are too good.
-    Raises DataError where there are too few sources or images.
+    by: 'source' never divides a source; 'random' divides images. Raises DataError.
     """
     samples = list(samples)
     if len({s.name for s in samples}) < len(samples):

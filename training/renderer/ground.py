@@ -151,14 +151,9 @@ def stamp(plane: np.ndarray, solid: np.ndarray, value: int) -> None:
         plane += np.uint8(value) * solid
 
 
-def _part(view: GroundView, first: int) -> GroundView:
-    return GroundView(view.top + first, 0, view.x[first:], view.y[first:], view.distance[first:],
-                      view.row_depth[first:])
-
-
-def _cut(view: GroundView, last: int) -> GroundView:
-    return GroundView(view.top, 0, view.x[:last], view.y[:last], view.distance[:last],
-                      view.row_depth[:last])
+def _rows(view: GroundView, rows: slice) -> GroundView:
+    return GroundView(view.top + rows.start, 0, view.x[rows], view.y[rows], view.distance[rows],
+                      view.row_depth[rows])
 
 
 def _draw_borders(texture: np.ndarray, ground: Ground, view: GroundView, camera: Camera) -> None:
@@ -175,8 +170,8 @@ def _draw_borders(texture: np.ndarray, ground: Ground, view: GroundView, camera:
             continue
         first, last = 2 * int(rows[0]), min(2 * int(rows[-1]) + 2, len(view.row_depth))
         alpha = cv2.resize(alpha[rows[0]:rows[-1] + 1], (camera.width, last - first))
-        part = _cut(_part(view, first), last - first)
-        other = _textured(surface(border.kind, border.number), part, camera, 1.0)
+        other = _textured(surface(border.kind, border.number), _rows(view, slice(first, last)),
+                          camera, 1.0)
         blend(texture[first:last], other, alpha)
 
 

@@ -224,12 +224,7 @@ def _onboard_camera(rng: np.random.Generator, profile: Profile, height: int, wid
 
 def render_scene(seed: int, height: int = 384, width: int = 640,
                  profile: str | Profile = 'train') -> Scene:
-    """
-    Render the scene of a seed: the same bytes on every call.
-
-    profile: a name or a Profile. Raises ValueError for an unknown profile, a negative seed or a
-    small image.
-    """
+    """Render the scene of a seed: the same bytes on every call; raises ValueError."""
     chosen = profile if isinstance(profile, Profile) else get_profile(profile)
     if seed < 0:
         raise ValueError(f'Expected a seed of 0 or more, found {seed}; choose another one.')

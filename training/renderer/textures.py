@@ -39,11 +39,7 @@ def texture_rng(*key: object) -> np.random.Generator:
 
 def fractal(rng: np.random.Generator, size: int | tuple[int, int], first: int, octaves: int,
             persistence: float = 0.55) -> np.ndarray:
-    """
-    Return tileable noise of unit standard deviation, float32, of shape `size` (rows, columns).
-
-    The coarsest octave has `first` cells down the side; each next one doubles them.
-    """
+    """Return tileable noise of unit deviation, float32; `first` cells down the coarsest octave."""
     rows, columns = (size, size) if isinstance(size, int) else size
     total = np.zeros((rows, columns), np.float32)
     for octave in range(octaves):

@@ -94,11 +94,7 @@ def _mounting(drive: Drive) -> str:
 
 def write_bag(folder: Path, rows: Iterator[tuple[str, int, Any]], store: Any,
               drive: Drive) -> None:
-    """
-    Write messages and the camera's mounting as a rosbag2, beside its place first.
-
-    Its storage is sqlite3, because a plain Humble has no mcap.
-    """
+    """Write messages and the mounting as a rosbag2; sqlite3, for a plain Humble has no mcap."""
     from rosbags.rosbag2 import StoragePlugin, Writer
     with tempfile.TemporaryDirectory(prefix=f'.{folder.name}.', dir=folder.parent) as beside:
         bag = Path(beside) / folder.name  # the .db3 is named after its folder

@@ -68,10 +68,9 @@ def _mine(task: _Task) -> np.ndarray | None:
 def mine(weights: str, first_seed: int, count: int, size: tuple[int, int],
          crop: tuple[int, int], output: Path, engine: str = 'auto') -> int:
     """
-    Write the hard parts of `count` scenes as (N, h, w, 4) uint8 BGR and ids; returns N.
+    Write the hard parts of scenes as (N, h, w, 4) uint8 BGR and ids; returns N.
 
-    size: (height, width) of every other scene; the others are 1.5 times as large. Raises
-    ValueError.
+    Every other scene has `size`; the others are 1.5 times as large. Raises ValueError.
     """
     load_checkpoint(weights)
     sizes = size, tuple(round(1.5 * side) for side in size)

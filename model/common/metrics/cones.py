@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import cv2
 from eunet_ros.model.common.classes import IGNORE_ID
-from eunet_ros.model.common.metrics.components import label_parts
 from eunet_ros.model.common.metrics.pixels import ratio_or_none
 import numpy as np
 
@@ -43,11 +43,7 @@ def height_bin(height: int | np.ndarray) -> np.ndarray:
 
 
 def numbered_cones(truth: np.ndarray, numbers: np.ndarray) -> ConePixels:
-    """
-    Return the pixels of cones from a (h, w) integer map, one number per cone, 0 for none.
-
-    Pixels that are background in the truth belong to no cone. Raises ValueError for other arrays.
-    """
+    """Return the pixels of cones from their numbers (h, w), 0 for none; raises ValueError."""
     if numbers.shape != truth.shape or not np.issubdtype(numbers.dtype, np.integer):
         raise ValueError(f'Expected instances as a map of {truth.shape} whole numbers, found '
                          f'{numbers.shape} {numbers.dtype}.')
@@ -60,11 +56,7 @@ def numbered_cones(truth: np.ndarray, numbers: np.ndarray) -> ConePixels:
 
 
 def boxed_cones(truth: np.ndarray, boxes: np.ndarray) -> ConePixels:
-    """
-    Return the pixels of cones from (n, 5) rows of class, u0, v0, u1, v1; cones count from 0.
-
-    Pixels of that class in the box belong to its cone; u1 and v1 are exclusive [px].
-    """
+    """Return the pixels of a class in boxes (n, 5): class, u0, v0, u1, v1 (exclusive) [px]."""
     places, cones = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for k, (class_id, u0, v0, u1, v1) in enumerate(np.asarray(boxes, np.int64).reshape(-1, 5)):
         rows, columns = np.nonzero(truth[v0:v1, u0:u1] == class_id)
@@ -73,12 +65,23 @@ def boxed_cones(truth: np.ndarray, boxes: np.ndarray) -> ConePixels:
     return ConePixels(np.concatenate(places), np.concatenate(cones))
 
 
-def connected_cones(truth: np.ndarray) -> ConePixels:
+def label_parts(part: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, int]:
     """
-    Take the 8-connected parts of each class of a true mask for cones; they count from 0.
+    Label the 8-connected parts of `part` (h, w) bool whose pixels are at flat indices `places`.
 
-    Two cones of a class that touch are one then, and a cone that a pole cuts is two.
+    Returns the label of each of them, from 0, and the number of labels.
     """
+    if not len(places):
+        return np.zeros(0, np.int64), 0
+    rows, columns = np.divmod(places, part.shape[1])
+    top, left = rows[0], columns.min()
+    window = part[top:rows[-1] + 1, left:columns.max() + 1]
+    count, labels = cv2.connectedComponents(window.view(np.uint8), connectivity=8)
+    return labels[rows - top, columns - left].astype(np.int64) - 1, count - 1
+
+
+def connected_cones(truth: np.ndarray) -> ConePixels:
+    """Take the 8-connected parts of each class of a true mask for cones, numbered from 0."""
     places, cones, count = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
     for class_id in np.unique(truth):
         if class_id not in (0, IGNORE_ID):

@@ -48,10 +48,9 @@ def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, num_classes: int)
 
 def dice(counts: np.ndarray) -> np.ndarray:
     """
-    Return Dice, 2·TP / (2·TP + FP + FN), of cone or not, whatever the cone's class.
+    Return Dice of cone or not, 2·TP / (2·TP + FP + FN), NaN without any cone.
 
-    counts: (..., m, m) pixels [true, predicted], background first. The result has the shape of the
-    leading axes, and is NaN where neither truth nor prediction has a cone.
+    counts: (..., m, m) pixels [true, predicted], background first.
     """
     hits, wrong = _cone_or_not(counts)
     return ratio(2 * hits, 2 * hits + wrong)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from eunet_ros.model.common.classes import BINARY_CLASSES, ClassTable, cone_classes
@@ -17,7 +16,6 @@ from eunet_ros.training.data.fsoco import (
     FsocoProject,
     load_samples,
     LoadReport,
-    Sample,
 )
 from eunet_ros.training.data.sets import Labelled, LabelledImages, TrainingSets
 from eunet_ros.training.data.splits import load_split, make_split
@@ -66,14 +64,9 @@ def labelled_images(options: argparse.Namespace, classes: ClassTable,
                             '--split, or "all".')
     border = (detect_border(project.samples, on_error=options.on_error) if options.border < 0
               else options.border)
-    items = _images(samples, classes, border, options.on_error, report)
+    items = (Labelled(sample.name, image, mask,
+                      paint_instances(read_annotation(sample.annotation, classes), border))
+             for sample, image, mask in load_samples(samples, classes, border, options.on_error,
+                                                     report))
     return LabelledImages(items, len(samples), {
         'data': str(options.data), 'border': border, 'split by': how})
-
-
-def _images(samples: Iterable[Sample], classes: ClassTable, border: int, on_error: str,
-            report: LoadReport) -> Iterator[Labelled]:
-    """Yield a project's images at their own size; see `fsoco.load_samples` for the options."""
-    for sample, image, mask in load_samples(samples, classes, border, on_error, report):
-        annotation = read_annotation(sample.annotation, classes)
-        yield Labelled(sample.name, image, mask, paint_instances(annotation, border))
