@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 import sys
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -38,14 +39,10 @@ _SIZE = (384, 640)  # of a network without weights
 _SUFFIXES = ('.jpg', '.jpeg', '.png')
 _HELD_OUT = 5       # every fifth image is to compare on
 _MOST_IMAGES, _FEWEST_IMAGES = 300, 10
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)
+_say = partial(print, flush=True)
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that name a network and the size of its input."""
     which = parser.add_mutually_exclusive_group()
     which.add_argument('--weights', default='', metavar='NAME|PATH',
                        help=f'weights; without: {DEFAULT_WEIGHTS}')

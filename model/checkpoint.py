@@ -38,12 +38,10 @@ class CheckpointError(ValueError):
 @dataclass(frozen=True)
 class Checkpoint:
     """
-    A network with its metadata.
+    A network, in eval mode, with its metadata.
 
-    network: in eval mode, float32. input_size: (height, width) that it was trained for, pixels.
-    strip_size: the same of a strip along the horizon, None for none (see `strip`). mean, std: of
-    RGB in the range 0 to 1. training, scores: free-form, for people and reports. sha256: of the
-    file, '' where there is none. path: None for random weights.
+    input_size, strip_size: (height, width) that it was trained for [px]. mean, std: of RGB from 0
+    to 1. training, scores: free-form. path, sha256: of the file, if there is one.
     """
 
     network: EUnet
@@ -141,11 +139,7 @@ def load_checkpoint(path_or_name: str | os.PathLike[str], variant: str = '') -> 
 
 def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint,
                     half: bool = False) -> None:
-    """
-    Write a checkpoint beside its place and rename it; half: in float16.
-
-    Raises OSError or ValueError.
-    """
+    """Write a checkpoint, `half` in float16, beside its place; raises OSError, ValueError."""
     from safetensors.torch import save  # here: only those who write need it
     path = Path(path)
     if path.suffix != '.safetensors':

@@ -172,12 +172,10 @@ class DeployedEUnet(nn.Module):
 
 class DeployedImageNetwork(nn.Module):
     """
-    Normalisation and network for inference: uint8 BGR (N, H, W, 3) to logits (N, C, H, W).
+    `DeployedEUnet` with normalisation: uint8 BGR (N, H, W, 3) to logits (N, C, H, W).
 
-    The mean is subtracted from the image, because the stem's padding is of that value; scale,
-    order of colours and space-to-depth are in the order of the stem's weights. channels_first:
-    whether the network reads NCHW memory; by default it is NHWC, as the image's, and convolutions
-    keep the format of what they read.
+    The mean is subtracted from the image, because the stem pads with it; all else is in the stem's
+    weights. channels_first: whether the network reads NCHW memory.
     """
 
     def __init__(self, network: EUnet, mean: tuple[float, ...], std: tuple[float, ...]) -> None:

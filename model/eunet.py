@@ -17,9 +17,8 @@ class Variant:
     """
     A member of the family.
 
-    width: channels at the resolution of the stem; they double at each of the three halvings. stem:
-    the stem works at 1/stem of the input's resolution, the head restores it. gate, attention,
-    norm: see `blocks`.
+    width: channels at the stem's resolution, 1/stem of the input's; they double at each of three
+    halvings. gate, attention, norm: see `blocks`.
     """
 
     width: int = 64

@@ -1,11 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-From a camera image to the network's input and from its logits back to the image, on the CPU.
+Resize an image to the network's input and its logits back to the image, on the CPU.
 
-The image is scaled with its aspect ratio kept into the top left corner of the network's input and
-the rest is padded; the padding is cut off again. Logits are interpolated bilinearly to the image's
-size before the class is chosen, so that edges are smooth and thin cones survive.
+The image is scaled with its aspect ratio into the top left corner, the rest is padded. Logits are
+interpolated before the class is chosen, so that edges are smooth and thin cones survive.
 """
 from __future__ import annotations
 

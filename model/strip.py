@@ -1,11 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-A strip of the image along the horizon, at a high resolution, beside the whole image at a low one.
+A strip of the image along the horizon, at a high resolution, beside the whole image.
 
-Far cones are small and stand in a few rows below the horizon. A strip of these rows at a high
-resolution finds as many of them as the whole image at that resolution does, at a fraction of the
-operations. Large cones are found in the whole image, at any resolution.
+Far cones are small and stand in a few rows below the horizon: the strip finds as many of them as
+the whole image at that resolution, with a fraction of the operations.
 """
 from __future__ import annotations
 
@@ -42,12 +41,7 @@ def rows_below_horizon(horizon: float, count: int, height: int) -> slice:
 
 @dataclass(frozen=True)
 class Pieces:
-    """
-    The connected pieces of a mask, of any class.
-
-    labels: (h, w) int32. By label, 0 is the background: first row, row after the last, number of
-    pixels.
-    """
+    """Connected pieces of a mask: labels (h, w), and by label first row, end row and pixels."""
 
     labels: np.ndarray
     top: np.ndarray
@@ -77,12 +71,10 @@ def rows_of_far_cones(pieces: Pieces, count: int) -> slice | None:
 def merge(whole: np.ndarray, pieces: Pieces, strip: np.ndarray,
           rows: slice) -> tuple[np.ndarray, np.ndarray]:
     """
-    Merge the masks of an image and of its strip without seams.
+    Merge the masks of an image (h, w) and of its strip at `rows` without seams.
 
-    whole: (h, w) uint8 class ids, and its pieces; strip: the same of `rows`. Within them the
-    strip's cones count, and of the whole image's those that the strip's edge cuts, and large ones
-    that the strip hardly sees. Returns the (h, w) mask and the (rows, w) bool of where it is the
-    strip's.
+    In these rows the strip's cones count, but for those that its edge cuts and large ones that it
+    misses. Returns the mask and, (rows, w) bool, where it is the strip's.
     """
     labels = pieces.labels[rows]
     seen = np.bincount(labels[strip > 0], minlength=len(pieces.pixels))

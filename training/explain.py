@@ -34,7 +34,7 @@ def quiet_threads() -> Iterator[None]:
 
 def explain(error: BaseException, config: TrainConfig, folder: Path,
             step: int) -> ValueError | None:
-    """Return what to raise instead of what came out of the loop; None for unknown errors."""
+    """Return the error with a sentence for what ended the loop, None for unknown errors."""
     saved = (f'python training/train.py --resume {folder} goes on from what was saved last'
              if (folder / LAST).exists() else 'nothing had been saved yet')
     if isinstance(error, (SystemExit, KeyboardInterrupt)):

@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Scores of a set of labelled images; model/common/metrics defines them.
-
-Masks are compared at the original image's size; a network's small output is scaled up first, so
-networks of different input sizes compare fairly.
-"""
+"""Scores of a set of labelled images, at their own size; model/common/metrics defines them."""
 from __future__ import annotations
 
 from typing import Any
@@ -75,11 +70,8 @@ class ImageSetScores:
         """
         Return the scores, in plain Python numbers, lists and dicts; ratios are 0 to 1 or None.
 
-        dice, binary_iou: of cone or not. iou: by class name, without the background. miou: mean
-        of the classes in the truth. recall, recall_by_height: of cones, see `recall_row`.
-        color_confusion: counts of found cones, rows true and columns predicted, of the classes
-        without background. false_cones: their number; false_cones_per_image: their mean number.
-        confusion: counts of pixels, rows true and columns predicted, background first.
+        dice, binary_iou: of cone or not. confusion: pixels, rows true, columns predicted.
+        color_confusion: the same of found cones, without the background. recall: see `recall_row`.
         """
         table, names = self._confusion, self.classes.names
         cones = self._cones.sum(0)

@@ -27,7 +27,7 @@ _STARTING = 5    # batches of an epoch for which processes have to start
 
 
 class TimedLoader(DataLoader):
-    """Measures the seconds that each step waited for its batch, and of the whole steps."""
+    """A loader that measures the seconds its batches and the whole steps took."""
 
     waited = total = 0.0
 
@@ -90,24 +90,21 @@ def _callbacks(config: TrainConfig, folder: Path) -> list[Callback]:
     return callbacks
 
 
-def _loggers(config: TrainConfig, folder: Path) -> list[Logger]:
-    name = new_folder(folder / 'logs').name
-    loggers: list[Logger] = [CSVLogger(folder, name, version='',
-                                       flush_logs_every_n_steps=_LOG_EVERY)]
-    if config.tensorboard:
-        loggers.append(TensorBoardLogger(folder, name, version=''))
-    return loggers
-
-
 def make_trainer(config: TrainConfig, folder: Path, first: bool) -> Trainer:
     """Return the trainer; first: this is the process that writes logs."""
     devices, machines = world(config)
+    loggers: list[Logger] = []
+    if first:
+        name = new_folder(folder / 'logs').name
+        loggers.append(CSVLogger(folder, name, version='', flush_logs_every_n_steps=_LOG_EVERY))
+        if config.tensorboard:
+            loggers.append(TensorBoardLogger(folder, name, version=''))
     return Trainer(
         max_epochs=config.epochs, default_root_dir=folder,  # max_steps would spoil resuming
         callbacks=_callbacks(config, folder), accelerator=config.accelerator,
         devices=devices, num_nodes=machines,
         strategy='ddp' if devices * machines > 1 else 'auto', use_distributed_sampler=False,
-        logger=_loggers(config, folder) if first else False,
+        logger=loggers,
         log_every_n_steps=max(1, min(_LOG_EVERY, config.epoch_steps // 2)),
         plugins=BesideCheckpointIO(), precision=config.precision,
         gradient_clip_val=config.gradient_clip or None, num_sanity_val_steps=0,

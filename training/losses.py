@@ -19,8 +19,7 @@ def class_weights(pixels: Sequence[int], cone_weight: float, balance: float) -> 
     """
     Return the weight of each class in the cross-entropy; the background's is 1.
 
-    pixels: of each class. A cone class weighs `cone_weight` times (mean share / its share) to the
-    power of `balance`, at most ten times `cone_weight`.
+    A cone class weighs (mean pixels / its pixels) ** balance, at most 10, times cone_weight.
     """
     cones = torch.tensor(pixels[1:], dtype=torch.float32).clamp(min=1)
     rarity = (cones.mean() / cones).pow(balance).clamp(max=10)
@@ -55,11 +54,10 @@ def cone_cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tens
 def soft_dice(log_shares: torch.Tensor, target: torch.Tensor, miss_weight: float = 0.5,
               smooth: float = 50.0) -> torch.Tensor:
     """
-    One minus the soft Dice of cone or not, over the batch (Milletari et al., V-Net, 2016).
+    One minus the soft Dice of cone or not (Milletari et al., V-Net, 2016) of log-softmax.
 
-    log_shares: log-softmax (N, C, H, W). miss_weight: cost of a missed pixel, a false one costs 1
-    - miss_weight (Tversky loss, Salehi et al., arXiv:1706.05721). smooth: pixels added to both
-    sides of the fraction, for batches without cones.
+    miss_weight: cost of a missed pixel (Tversky, Salehi et al., arXiv:1706.05721). smooth: pixels
+    added to both sides of the fraction, for batches without cones.
     """
     known = target != IGNORE_ID
     cone = (1 - log_shares[:, 0].exp()) * known

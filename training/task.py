@@ -82,7 +82,6 @@ class SegmentationTask(LightningModule):
         self.confusion = MulticlassConfusionMatrix(len(classes.names), ignore_index=IGNORE_ID)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Map (N, 3, H, W) RGB, uint8 or from 0 to 1, to logits (N, C, H, W)."""
         x = (_unit(images) - self.mean) / self.std
         return self.network(x.to(memory_format=torch.channels_last))
 

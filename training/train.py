@@ -44,14 +44,6 @@ from eunet_ros.training.run_folder import (
 if TYPE_CHECKING:  # that imports what takes long
     from eunet_ros.model.eunet import EUnet
     from eunet_ros.training.data.sets import TrainingSets
-    from lightning.pytorch import Trainer
-
-
-def _quieten() -> None:
-    """Leave out what Lightning says of itself; errors and warnings of the run remain."""
-    logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
-    for message in ('Checkpoint directory .* exists', r'.isinstance\(treespec'):
-        warnings.filterwarnings('ignore', message)
 
 
 def _versions() -> dict[str, str]:
@@ -90,8 +82,8 @@ def _weigh(config: TrainConfig, sets: TrainingSets) -> Any:
     held_out = count_pixels(sets.validation, classes, len(sets.validation), config.binary)
     for part, counts in (('training', pixels), ('validation', held_out)):
         if not sum(counts[1:]):
-            raise ValueError(f'No cone is in any image that was looked at of the {part} part: '
-                             'the network could not learn, or not be chosen; check the data.')
+            raise ValueError(f'No cone pixels in the sampled {part} images: check the labels and '
+                             'the split.')
     return class_weights(pixels, config.cone_weight, config.class_balance)
 
 
@@ -133,10 +125,14 @@ def _train(config: TrainConfig) -> Path | None:
     loaders = make_loaders(config, sets, done)
     first = rank_zero_only.rank == 0  # of several processes this one writes
     folder = folder or (_prepare(config, sets, task.network) if first else Path(config.output))
-    _quieten()
+    logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
+    for message in ('Checkpoint directory .* exists', r'.isinstance\(treespec'):
+        warnings.filterwarnings('ignore', message)
     trainer = make_trainer(config, folder, first)
     if first:
-        print(f'Training {config.variant} on {_devices(trainer)} in {folder}')
+        kind, count = trainer.strategy.root_device.type, trainer.world_size
+        devices = kind if count == 1 else f'{count} processes ({kind})'
+        print(f'Training {config.variant} on {devices} in {folder}')
         for sentence in sets.left_out:
             print(sentence)
     try:
@@ -162,12 +158,6 @@ def _train(config: TrainConfig) -> Path | None:
         print(f'Waiting for data: {loaders[0].waited / loaders[0].total:.1%} of the time of the '
               'steps.')
     return path
-
-
-def _devices(trainer: Trainer) -> str:
-    count = trainer.world_size
-    kind = trainer.strategy.root_device.type
-    return kind if count == 1 else f'{count} processes ({kind})'
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

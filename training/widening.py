@@ -3,9 +3,8 @@
 """
 A wider network that starts where a narrower one ended.
 
-After Net2Net (Chen, Goodfellow and Shlens, 2016, arXiv:1511.05641), but the new channels are not
-copies: they have random weights, and nothing listens to them yet, so that the wider network
-computes what the narrower one does and training finds a use for them.
+After Net2Net (Chen, Goodfellow and Shlens, 2016, arXiv:1511.05641), but new channels have random
+weights that nothing reads yet: at first both networks compute the same.
 """
 from __future__ import annotations
 

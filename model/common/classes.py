@@ -20,10 +20,10 @@ SMALL_CONE = (0.325, 0.228)  # height and side of the plate [m], Formula Student
 @dataclass(frozen=True)
 class ClassTable:
     """
-    The classes by id: `names[0]` is the background; colours are (red, green, blue), 0 to 255.
+    The classes by id, `names[0]` is the background; colours are (red, green, blue).
 
-    sizes: height of the cone and side of its square plate [m]; default: small cones. Two classes
-    (background and another) make a binary network with a single logit.
+    sizes: height of the cone and side of its square plate [m]. Two classes make a binary network
+    with a single logit.
     """
 
     names: tuple[str, ...]

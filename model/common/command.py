@@ -14,19 +14,16 @@ from eunet_ros.model.common.errors import EngineError, one_line
 
 def add_size(parser: argparse.ArgumentParser, option: str, about: str,
              default: tuple[int, int] | None = None) -> None:
-    """Add an option of two numbers, height and width in pixels."""
     parser.add_argument(option, type=int, nargs=2, default=default, metavar=('H', 'W'), help=about)
 
 
 def check_positive(options: argparse.Namespace, *names: str) -> None:
-    """Raise ValueError for the first of the options that is below 1."""
     for name in names:
         if getattr(options, name) < 1:
             raise ValueError(f'--{name} must be at least 1, found {getattr(options, name)}.')
 
 
 def check_new_file(path: Path, option: str = '--output') -> None:
-    """Raise ValueError where a file exists, or its folder does not."""
     if path.exists():
         raise ValueError(f'{path} exists: choose another {option}, or remove it first.')
     if not path.absolute().parent.is_dir():
@@ -35,11 +32,7 @@ def check_new_file(path: Path, option: str = '--output') -> None:
 
 def run_command(name: str, work: Callable[[], Any], interrupted: str = 'nothing was written',
                 install: str = 'docs/training.md says what to install') -> int:
-    """
-    Run a command; returns its exit code: 0, 1 after an error of the user, 130 if interrupted.
-
-    interrupted, install: clauses that say what an interruption leaves, and how to get a package.
-    """
+    """Run a command; returns its exit code: 0, 1 after a user's error, 130 if interrupted."""
     try:
         work()
     except (ValueError, OSError, EngineError) as error:

@@ -24,7 +24,6 @@ PRECISIONS = ('auto', 'float32', 'float16', 'bfloat16', 'int8')
 
 
 def installed_version(name: str) -> str:
-    """Return the version of a distribution, empty where it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -50,13 +49,11 @@ class DeviceLostError(EngineError):
 @dataclass(frozen=True)
 class EngineOptions:
     """
-    How an engine is built.
+    How an engine is built; raises ValueError.
 
-    input_size: (height, width) of the network's input in pixels. num_threads: CPU threads, 0 for
-    as many as there are cores. precision: one of PRECISIONS. cache: the folder of built engines,
-    None for the user's. say: gets a sentence where building takes long or a cache is of no use.
-    calibration: (h, w, 3) uint8 BGR images, for int8 alone: it is built anew with them. Raises
-    ValueError for a negative number or an unknown precision.
+    input_size: (height, width) [px]. num_threads: 0 for all cores. precision: one of PRECISIONS.
+    cache: folder of built engines, None for the user's. say: gets progress and warnings.
+    calibration: (h, w, 3) uint8 BGR images, for int8.
     """
 
     input_size: tuple[int, int]
@@ -99,8 +96,7 @@ class Segmentation(Protocol):
         """
         Return the probability of the chosen class, (h, w) uint8, 255 = certain.
 
-        Call it before the engine's next image, which overwrites its memory. cones_only: valid only
-        where the mask is not background, which is faster.
+        Call it before the engine's next image. cones_only: valid only on cones, faster.
         """
 
     def cone_probability(self) -> np.ndarray:
@@ -128,7 +124,6 @@ class Engine(ABC):
 
     @classmethod
     def versions(cls) -> str:
-        """Return the names and versions of its libraries that are installed."""
         return ', '.join(f'{name} {found}' for name in cls.libraries
                          if (found := installed_version(name)))
 
@@ -177,7 +172,7 @@ def stage_ms(*marks: float) -> dict[str, float]:
 
 
 class HostEngine(Engine):
-    """Base of engines that take the network's input from, and give logits to, the CPU."""
+    """Base of engines whose network runs on arrays of the CPU."""
 
     def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
         self.precision = self.choose_precision(options.precision)

@@ -3,9 +3,8 @@
 """
 Built engines on disk, so that a node starts at once after the first time.
 
-A file holds what it was built for and a checksum: whatever is stale, foreign or half-written is
-built again, and a folder that cannot be written costs only the time of the next build. The folder
-is private: what another user could have written is not used.
+A file holds what it was built for and a checksum: what is stale, foreign or incomplete is built
+again. The folder is private: what another user could have written is not used.
 """
 from __future__ import annotations
 
@@ -77,11 +76,9 @@ class EngineCache:
     def get(self, name: str, key: Mapping[str, str], build: Callable[[], bytes],
             anew: bool = False) -> bytes:
         """
-        Return the engine that was built for exactly `key`, or build it and keep it.
+        Return the engine built for exactly `key`; else, or if `anew`, build it and keep it.
 
-        name: of the engine, for people. anew: build it in any case. One of several processes
-        builds, the others wait. Raises what `build` raises; problems with the folder are reported
-        only.
+        One of several processes builds, the others wait. Raises what `build` raises.
         """
         text = json.dumps(dict(key), sort_keys=True)
         path = self._place(f'{name}-{hashlib.sha256(text.encode()).hexdigest()[:20]}.engine')

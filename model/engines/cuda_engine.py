@@ -27,7 +27,6 @@ class CudaEngine(DeviceEngine):
         check_gpu(cls.name)
 
     def build(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
-        """Move the network to the device, in the memory format that is faster there."""
         network = deploy_image(checkpoint.network, checkpoint.mean, checkpoint.std)
         network = network.to(self.device, DTYPES[self.precision])
         example = torch.zeros((1, *options.input_size, 3), dtype=torch.uint8, device=self.device)

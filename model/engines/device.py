@@ -1,14 +1,12 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-What engines on a GPU share: everything between the image's bytes and the mask's, on the device.
+What engines on a GPU share: everything between the image's bytes and the mask's.
 
-Memory is allocated once for each size of image; on a GPU the whole chain, both copies included, is
-one CUDA graph. On any other device of PyTorch it runs eagerly, which is how it is tested.
-
-Several engines may live in one process: while one works, the failover builds another in a thread.
-So each has a stream of its own and waits for that alone, and one graph at a time is captured: to
-wait for the whole device, or to free its memory, is illegal while any thread captures.
+Memory is allocated once for each size of image; the whole chain is one CUDA graph. Tests run it
+eagerly on other devices. While one engine works, the failover builds another in a thread: each has
+a stream of its own, and one graph at a time is captured, because a capture forbids synchronising
+the device in any thread.
 """
 from __future__ import annotations
 

@@ -3,10 +3,8 @@
 """
 TensorRT, built ahead of time by Torch-TensorRT and kept in the user's cache.
 
-The network is exported, converted as a whole (an operation that does not convert is an error, not
-a slow engine) and built for this GPU. The precision is that of the graph's own types, which holds
-from Torch-TensorRT 2.8 (JetPack 6) on. What is kept is TensorRT's own serialised engine: bytes
-that no unpickling reads.
+The network is converted as a whole, in the precision of the graph's own types. What is kept is
+TensorRT's serialised engine, which needs no unpickling.
 """
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Int8 for TensorRT: quantised after training by NVIDIA's Model Optimizer (ModelOpt).
+Int8 for TensorRT, by NVIDIA's Model Optimizer (ModelOpt) after training.
 
-It puts operations into the network that round as TensorRT will, so that what int8 does to a mask
-can be seen on any machine; Torch-TensorRT makes TensorRT's own of them.
+It inserts operations that round as TensorRT does, so that the effect can be tested on any machine.
 """
 from __future__ import annotations
 
@@ -44,10 +43,9 @@ def export_mode() -> AbstractContextManager[None]:
 def quantised(network: nn.Module, images: Sequence[np.ndarray],
               size: tuple[int, int]) -> nn.Module:
     """
-    Return the network, changed, with its dense convolutions in simulated int8.
+    Return the network with its dense convolutions in simulated int8; raises EngineError.
 
-    Calibrated by `images` (h, w, 3) uint8 BGR, fitted into size (H, W). Depthwise convolutions
-    stay: they are limited by memory bandwidth. Raises EngineError.
+    Depthwise convolutions stay: they are limited by memory bandwidth.
     """
     quantization = _modelopt()
     device = next(network.parameters()).device

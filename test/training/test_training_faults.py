@@ -75,7 +75,7 @@ def test_broken_images_are_left_out_and_counted(tmp_path, cache, broken):
     ({'precision': 'int4'}, "precision must be .* found 'int4'"),
     pytest.param({'lr': 1e30, 'gradient_clip': 0}, 'The loss is not finite at step',
                  marks=pytest.mark.train),
-    ({'data': '{bare}'}, 'No cone is in any image'),
+    ({'data': '{bare}'}, 'No cone pixels in the sampled'),
     ({'data': '{empty}'}, 'No image with an annotation'),
     ({'data': '{single}'}, r'3 parts .* found 1 \(cam00\)'),
     ({'ema': 1.0}, 'ema must be below 1'),

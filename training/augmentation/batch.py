@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Light, blur and weather on whole batches, where the network is: on the GPU, through Kornia.
-
-They leave the geometry alone, so the truth stays as it is; zoom, flip and colour are varied
-before, when a crop is cut (see `crop`).
-"""
+"""Light, blur and weather on whole batches through Kornia; the geometry stays as it is."""
 from __future__ import annotations
 
 from kornia import augmentation as kornia

@@ -139,14 +139,11 @@ def _check_files(path: Path, folder: Path, names: list[str]) -> None:
 
 class CocoImages:
     """
-    Images of a part, decoded when they are asked for: item i is (H, W, 4) uint8, BGR and ids.
+    Images of a part, decoded on access: item i is (H, W, 4) uint8, BGR and ids; raises DataError.
 
-    Indexed like the memory maps of other data. size: (H, W) that the images are fitted into, with
-    their aspect ratio kept; what is padded has the id 255. binary: every thing is class 1, the
-    union of all instances; else the classes are COCO's: 80 of 'instances', 133 of 'panoptic'.
-    limit: how many images, 0 for all, spread over the part. Images without instances stay: they
-    are background. without_mask: how many objects are passed over, as they are boxes only. Raises
-    DataError, naming file and annotation, for what cannot be used.
+    size: (H, W) that they are fitted into; the padding has the id 255. binary: every thing is
+    class 1. limit: number of images, spread over the part; 0 for all. without_mask: number of
+    objects that are boxes only.
     """
 
     def __init__(self, root: str | Path, part: str, size: tuple[int, int], binary: bool = True,

@@ -48,12 +48,10 @@ def _received(scenes: Any) -> Any:
 
 class CropDataset(Dataset):
     """
-    Random crops: item i is the same for the same seed, whatever loads it.
+    Random crops of scenes (n, H, W, 4): item i is the same for the same seed.
 
-    scenes: (count, H, W, 4) uint8 BGR and ids, or what is indexed like it. Yields image (3, h, w)
-    uint8 RGB and mask (h, w) int64. cone_crops: the share of crops that are centred near a pixel
-    of a cone. binary: all cones are class 1. augment: zoom, flip and vary light and colour.
-    per_scene: how often SCENES_AT_ONCE scenes are cut before the next are.
+    Yields image (3, h, w) uint8 RGB and mask (h, w) int64. cone_crops: share of crops near a cone.
+    per_scene: crops of SCENES_AT_ONCE scenes before the next.
     """
 
     def __init__(self, scenes: np.ndarray, crop: tuple[int, int], length: int, cone_crops: float,

@@ -3,10 +3,9 @@
 """
 FSOCO's segmentation images, read from a Supervisely export that the user has downloaded.
 
-meta.json stands in the root; images and annotations in <team>/img and <team>/ann, in
-<project>/<dataset>/img and ann or deeper, as nested datasets are, or in img and ann (images and
-segmentation in FSOCO's sample of ten images) of the root itself. An annotation is named
-<image file name>.json or <stem>.json.
+meta.json is in the root; images and annotations in img and ann (images and segmentation in FSOCO's
+sample) of the root, of a team's folder or deeper. An annotation is <image name>.json or
+<stem>.json.
 """
 from __future__ import annotations
 

@@ -3,11 +3,12 @@
 """
 Which images are trained on, chosen by and reported on.
 
-Images of one camera on one day look alike: where they stand on both sides, a score says how well
-the network remembers. So whole sources (Sample.source) are assigned.
+Images of a camera are alike: whole sources (Sample.source) are assigned, or scores would measure
+memory.
 """
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 import hashlib
@@ -34,12 +35,9 @@ class Split:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        seen: set[str] = set()
-        for part in PARTS:
-            for name in getattr(self, part):
-                if name in seen:
-                    raise DataError(f'The split names {name} twice: its parts must be disjoint.')
-                seen.add(name)
+        for name, count in Counter(self.train + self.val + self.test).items():
+            if count > 1:
+                raise DataError(f'The split names {name} twice: its parts must be disjoint.')
 
     def select(self, samples: Iterable[Sample]) -> dict[str, tuple[Sample, ...]]:
         """Return the samples of each part; raises DataError where a named one is missing."""

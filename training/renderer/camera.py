@@ -105,8 +105,7 @@ def project(camera: Camera, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """
     Project vehicle-frame points (..., 3) to pixels (..., 2) and depths along the optical axis.
 
-    Points behind the camera have a negative depth. Beyond the image's corners the distortion is
-    continued linearly, because a polynomial folds back.
+    Beyond the image the distortion is continued linearly: a polynomial folds back.
     """
     origin, rotation, focal, centre, bends = camera._projection
     optical = (points - origin) @ rotation
@@ -126,10 +125,10 @@ def project(camera: Camera, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 def pixel_rays(camera: Camera, yaw: float = 0.0) -> np.ndarray:
     """
-    Return the viewing direction (3, height, width) float32 of every pixel, of unit optical depth.
+    Return the direction (3, height, width) float32 of pixels, of unit optical depth.
 
-    Directions are in the vehicle frame, turned left by `yaw` (radians). The lens is inverted on a
-    coarse grid: the error is below a tenth of a pixel, on the ground only.
+    It is in the vehicle frame, turned left by `yaw`. The lens is inverted on a grid, with an error
+    below a tenth of a pixel.
     """
     rows, columns = -(-camera.height // _GRID) + 2, -(-camera.width // _GRID) + 2
     # Node i of cv2.resize's input lies at output pixel 8 i + 3.5; one more node on every side.

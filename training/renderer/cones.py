@@ -3,10 +3,8 @@
 """
 Cones: geometry at real size, and drawing with exact coverage.
 
-A cone is a frustum on a square plate with rounded corners. Both are convex, and slices of the
-frustum are convex too: every slice's picture is the convex hull of its two projected rims. Slices
-are painted from the one farthest along the cone's axis, seen from the camera, to the nearest,
-which is right for standing, tilted and lying cones alike.
+A cone is a frustum on a square plate with rounded corners. Slices of the frustum are convex: each
+is drawn as the hull of its two rims, from the farthest along the axis to the nearest.
 """
 from __future__ import annotations
 
@@ -111,8 +109,7 @@ def view_cones(camera: Camera, looks: list[ConeLook], poses: list[ConePose], lig
     """
     Project and light cones in a vehicle frame that is turned left by `yaw` in the world.
 
-    sunlit: (cones,) share of the sun's light that reaches each. Returns views, None for a cone
-    that is too close, and hull points (cones, n, 3) for shadows.
+    Returns views, None for a cone too close, and hull points (cones, n, 3).
     """
     if not looks:
         return [], np.zeros((0, 1, 3))

@@ -98,7 +98,6 @@ def _levels(view: GroundView, camera: Camera, texel: float) -> np.ndarray:
 
 
 def _wrapped(metres: np.ndarray, tile: float) -> np.ndarray:
-    """Return the position within a tile, in [0, 1)."""
     shares = metres * np.float32(1 / tile)
     shares -= np.floor(shares)
     return shares

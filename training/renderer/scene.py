@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Rendered images of cones with exact masks.
-
-`render_scene(seed)` makes one unrelated image per seed; `render_world` shows a world from a given
-place, which is what a drive is made of.
-"""
+"""Rendered images of cones with exact masks: single scenes, and views of a world."""
 from __future__ import annotations
 
 from dataclasses import dataclass

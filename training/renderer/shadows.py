@@ -1,10 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Shadows on the ground, gathered in one map so that overlapping ones do not add up.
-
-The map is (height, width) uint8, 0 = lit, 255 = black, of the camera's image.
-"""
+"""Shadows on the ground, gathered in one map (height, width) uint8, 255 = black."""
 from __future__ import annotations
 
 import math

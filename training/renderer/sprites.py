@@ -1,10 +1,9 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-A bank of things that stand around a Formula Student track, painted once per process.
+Things around a Formula Student track, painted once per process from kind and number.
 
-Many wear the colours of cones on purpose: a network must learn the cone, not the colour. None has
-a cone's outline. A sprite is seeded by its kind and number alone.
+Many have the colours of cones, none the outline: a network must learn the cone, not the colour.
 """
 from __future__ import annotations
 

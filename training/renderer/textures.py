@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Procedural, tileable textures, made once per process.
-
-A texture is seeded by its own name and number, never by a scene, so that a scene's bytes do not
-depend on which scenes were rendered before it.
-"""
+"""Procedural, tileable textures, made once per process and seeded by their own names."""
 from __future__ import annotations
 
 from dataclasses import dataclass

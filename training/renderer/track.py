@@ -3,8 +3,8 @@
 """
 A closed trackdrive loop by the Formula Student rules (FSG Competition Handbook, D 8).
 
-Blue cones stand on the left, yellow ones on the right, at most 5 m apart; small orange cones mark
-the entry and exit lanes, large orange ones both sides of the start and finish line.
+Blue cones are on the left, yellow ones on the right, at most 5 m apart; small orange cones mark
+entry and exit lanes, large orange ones the start and finish line.
 """
 from __future__ import annotations
 

@@ -67,7 +67,6 @@ class Steadiness:
         self._before = [*self._before[-1:], cones]
 
     def to_report(self) -> dict[str, Any]:
-        """Return what `FlickerCounts` reports, by height also detection changes."""
         report = self._flicker.to_report()
         for row, (twice, changes) in zip(report['by_height'].values(), self._detection):
             row.update({'in_view_twice': int(twice), 'detection_changes': int(changes),

@@ -24,12 +24,7 @@ class ConePixels(NamedTuple):
 
 
 class ConeOutcomes(NamedTuple):
-    """
-    What became of the true cones of an image, one row each, (n,) arrays of whole numbers.
-
-    cone: as in `ConePixels`, ascending. height: rows from top to bottom [px]. true_class: the
-    class that most of its pixels have. taken_for: the predicted class, or MISSED.
-    """
+    """Per true cone, (n,): its number, height [px], true class, predicted class or MISSED."""
 
     cone: np.ndarray
     height: np.ndarray
@@ -95,12 +90,10 @@ def connected_cones(truth: np.ndarray) -> ConePixels:
 
 def cone_outcomes(truth: np.ndarray, predicted: np.ndarray, pixels: ConePixels) -> ConeOutcomes:
     """
-    Return which cones are found, and as what. Cones without a pixel that counts are left out.
+    Return which cones are found, and as what, from masks (h, w) of class ids.
 
-    A cone is found where at least half of its pixels are predicted as any cone. It is taken for
-    the most frequent cone class on it; where its own class is level with another, for the other.
-
-    truth, predicted: class ids, (h, w) uint8.
+    A cone is found if at least half of its pixels are predicted as any cone. It is taken for the
+    most frequent cone class on it; a draw does not count for its own class.
     """
     cones, ids = np.unique(pixels.cone, return_inverse=True)
     rows = pixels.place // truth.shape[1]
@@ -127,10 +120,10 @@ def cone_outcomes(truth: np.ndarray, predicted: np.ndarray, pixels: ConePixels) 
 def count_cones(height: np.ndarray, true_class: np.ndarray, taken_for: np.ndarray,
                 num_classes: int) -> np.ndarray:
     """
-    Return counts of cones [height bin, true class, taken for], (bins, n + 1, n + 1) int64.
+    Return counts [height bin, true class, taken for], (bins, n + 1, n + 1) int64.
 
-    The arguments are fields of `ConeOutcomes`. Missed cones are in column MISSED, ids that are no
-    class in the last row and column. With two classes every cone is the second.
+    Column MISSED: not found; last row and column: ids of no class. With two classes every cone is
+    the second.
     """
     most = 1 if num_classes == 2 else num_classes
     counts = np.zeros((len(HEIGHT_BINS), num_classes + 1, num_classes + 1), np.int64)

@@ -47,11 +47,7 @@ def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, num_classes: int)
 
 
 def dice(counts: np.ndarray) -> np.ndarray:
-    """
-    Return Dice of cone or not, 2·TP / (2·TP + FP + FN), NaN without any cone.
-
-    counts: (..., m, m) pixels [true, predicted], background first.
-    """
+    """Return Dice of cone or not of counts (..., m, m) [true, predicted]; NaN without cones."""
     hits, wrong = _cone_or_not(counts)
     return ratio(2 * hits, 2 * hits + wrong)
 

@@ -3,10 +3,8 @@
 """
 The formats of data sets by name, one module each; the registry is FORMATS.
 
-A module has two functions: `open_sets(config)` returns what a run trains on
-(`data.sets.TrainingSets`), and `labelled_images(options, classes, report)` what evaluate.py scores
-(`data.sets.LabelledImages`). Both raise DataError, in a sentence, where data is missing or
-unusable.
+A module has `open_sets(config)`, which returns a `TrainingSets`, and `labelled_images(options,
+classes, report)`, a `LabelledImages` for evaluate.py. Both raise DataError.
 """
 from __future__ import annotations
 
