@@ -26,6 +26,7 @@ from eunet_ros.model.common.classes import cone_classes
 from eunet_ros.model.common.command import run_command
 from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.common.files import user_path, visible
+from eunet_ros.model.common.metrics.pixels import confusion_matrix, dice
 from eunet_ros.model.common.resources import DEFAULT_WEIGHTS
 from eunet_ros.model.engines import AUTO, engine_class, EngineError, ENGINES, PRECISIONS
 from eunet_ros.model.processing import fit, PADDING_BGR
@@ -133,14 +134,10 @@ def _images(options: argparse.Namespace,
 
 
 def _agreement(reference: Segmenter, segmenter: Segmenter, images: list[np.ndarray]) -> str:
-    equal = total = both = cones = 0
-    for image in images:
-        expected, found = reference(image), segmenter(image)
-        equal, total = equal + int((expected == found).sum()), total + found.size
-        both += int(((expected > 0) & (found > 0)).sum())
-        cones += int((expected > 0).sum() + (found > 0).sum())
-    return (f'{equal / total:.3%} of pixels are of the same class, and the Dice between their '
-            f'cones is {2 * both / cones if cones else 1:.3f}')
+    counts = sum(confusion_matrix(reference(image), segmenter(image), len(segmenter.classes.names))
+                 for image in images)
+    return (f'{np.trace(counts) / counts.sum():.3%} of pixels are of the same class, and the Dice '
+            f'between their cones is {np.nan_to_num(dice(counts), nan=1.0):.3f}')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -62,28 +62,32 @@ class Affine(nn.Module):
         return x * self.scale + self.shift
 
 
+def _folded(like: nn.Conv2d, weight: torch.Tensor, bias: torch.Tensor | float, norm: nn.Module,
+            **changes: object) -> list[nn.Module]:
+    """Return a convolution with the normalisation after it: one layer where that is possible."""
+    if not isinstance(norm, nn.BatchNorm2d):
+        bias = bias if isinstance(bias, torch.Tensor) else None
+        return [_conv(like, weight, bias, **changes), copy.deepcopy(norm)]
+    scale, shift = _scale_and_shift(norm)
+    return [_conv(like, weight * scale.view(-1, 1, 1, 1), bias * scale + shift, **changes)]
+
+
 def _separable(layer: SeparableConv2d, norm: nn.Module) -> list[nn.Module]:
-    """Return what does the work of a separable convolution and the normalisation after it."""
+    """Return a separable convolution with the normalisation after it."""
     weight = layer.pointwise.weight.double()
     bias = weight[..., 0, 0] @ layer.depthwise.bias.double()
-    depthwise = _conv(layer.depthwise, layer.depthwise.weight, None)
-    if not isinstance(norm, nn.BatchNorm2d):
-        return [depthwise, _conv(layer.pointwise, weight, bias), copy.deepcopy(norm)]
-    scale, shift = _scale_and_shift(norm)
-    return [depthwise,
-            _conv(layer.pointwise, weight * scale.view(-1, 1, 1, 1), bias * scale + shift)]
+    return [_conv(layer.depthwise, layer.depthwise.weight, None),
+            *_folded(layer.pointwise, weight, bias, norm)]
 
 
-def _block(block: ConvBlock, first: list[nn.Module]) -> nn.Sequential:
-    """Return a convolution block that begins with `first` instead of its first normalisation."""
+def _block(block: ConvBlock) -> nn.Sequential:
+    """Return a convolution block without its first normalisation."""
     _, _, one, norm_one, _, two, norm_two, _ = block
-    return nn.Sequential(*first, Hardswish(), *_separable(one, norm_one), Hardswish(),
+    return nn.Sequential(Hardswish(), *_separable(one, norm_one), Hardswish(),
                          *_separable(two, norm_two), Hardswish())
 
 
-def _attention(attention: nn.Module) -> nn.Module:
-    if not isinstance(attention, (LKA, LSKA)):
-        return copy.deepcopy(attention)
+def _attention(attention: LKA | LSKA) -> LKA | LSKA:
     new = copy.deepcopy(attention)
     last = new.dilated[-1] if isinstance(new, LSKA) else new.dilated
     weight = new.pointwise.weight.double()
@@ -102,29 +106,21 @@ def _down(block: Downblock, stem: torch.Tensor | None = None) -> nn.Sequential:
     weight = block.conv.weight.double().view(out, -1, 2, 2)  # as pixel_unshuffle orders channels
     if stem is not None:
         weight = torch.einsum('owyx,wc->ocyx', weight, stem)
-    norm = block.block[0]
-    if isinstance(norm, nn.BatchNorm2d):
-        scale, shift = _scale_and_shift(norm)
-        conv, first = _conv(block.conv, weight * scale.view(-1, 1, 1, 1), shift, stride=2), []
-    else:
-        conv, first = _conv(block.conv, weight, None, stride=2), [copy.deepcopy(norm)]
-    return nn.Sequential(conv, _block(block.block, first), _attention(block.attention))
-
-
-def _first(norm: nn.Module) -> list[nn.Module]:
-    return [Affine(norm) if isinstance(norm, nn.BatchNorm2d) else copy.deepcopy(norm)]
+    return nn.Sequential(*_folded(block.conv, weight, 0.0, block.block[0], stride=2),
+                         _block(block.block), _attention(block.attention))
 
 
 def _up(block: Upblock, head: torch.Tensor | None = None) -> nn.Sequential:
     """Return an upblock; head: (classes·r², w) weights of the head to multiply in."""
-    up = copy.deepcopy(block.up)
+    up, norm = copy.deepcopy(block.up), block.block[0]
     if head is not None:
         weight = torch.einsum('iwyx,cw->icyx', block.up.weight.double(), head)
         up = nn.ConvTranspose2d(weight.shape[0], weight.shape[1], 2, stride=2)
         up.weight.data = weight.float()
         up.bias.data = (head @ block.up.bias.double()).float()
-    return nn.Sequential(_block(block.block, _first(block.block[0])),
-                         _attention(block.attention), up)
+    return nn.Sequential(
+        Affine(norm) if isinstance(norm, nn.BatchNorm2d) else copy.deepcopy(norm),
+        _block(block.block), _attention(block.attention), up)
 
 
 class DeployedEUnet(nn.Module):

@@ -54,8 +54,7 @@ def export(checkpoint: Checkpoint, path: Path, size: tuple[int, int]) -> float:
                 torch.onnx.export(network, (example,), str(beside), input_names=['image'],
                                   output_names=['logits'], opset_version=OPSET, dynamo=False)
             onnx.checker.check_model(str(beside), full_check=True)
-            session = onnxruntime.InferenceSession(str(beside),
-                                                   providers=['CPUExecutionProvider'])
+            session = onnxruntime.InferenceSession(str(beside), providers=['CPUExecutionProvider'])
         except RuntimeError as error:
             raise ValueError(f'PyTorch could not export the network: {one_line(error)}.'
                              ) from error

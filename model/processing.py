@@ -94,18 +94,12 @@ def with_background(logits: np.ndarray) -> np.ndarray:
     return np.concatenate((np.zeros_like(logits), logits)) if len(logits) == 1 else logits
 
 
-def labels_plain(logits: np.ndarray, plan: Fit) -> np.ndarray:
-    """Interpolate logits (C, H, W), return the classes (h, w) uint8: the reference, slow."""
-    h, w = plan.scaled
-    full = _interpolate(with_background(logits)[:, :h, :w], plan.rows, plan.cols)
-    return full.argmax(0).astype(np.uint8)
-
-
 def labels(logits: np.ndarray, plan: Fit) -> np.ndarray:
     """
-    Return what `labels_plain` does, computed in boxes around the cones only.
+    Return the classes (h, w) uint8 of logits (C, H, W) interpolated to the image.
 
-    Where the background wins at all four neighbours it wins between them.
+    They are computed in boxes around cones: where the background wins at all four neighbours, it
+    wins between them.
     """
     h, w = plan.scaled
     logits = with_background(logits)[:, :h, :w]

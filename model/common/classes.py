@@ -73,8 +73,7 @@ class ClassTable:
     def id_of(self, name: str) -> int:
         """Return the id of a class; raises ValueError for an unknown name."""
         if name not in self.names:
-            raise ValueError(
-                f'Unknown class {name!r}, expected one of {", ".join(self.names)}.')
+            raise ValueError(f'Unknown class {name!r}, expected one of {", ".join(self.names)}.')
         return self.names.index(name)
 
     def updated(self, other: ClassTable) -> ClassTable:

@@ -90,7 +90,7 @@ def _is_lost() -> bool:
 
 
 def device_labels(logits: torch.Tensor, plan: processing.Fit) -> torch.Tensor:
-    """Return `processing.labels_plain` of logits (1, C, H, W), computed on their device."""
+    """Return `processing.labels` of logits (1, C, H, W), computed on their device."""
     h, w = plan.scaled
     logits = logits[..., :h, :w].float()
     if (h, w) != plan.image:

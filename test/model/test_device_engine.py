@@ -9,8 +9,9 @@ from eunet_ros.model import load_checkpoint, Segmenter
 from eunet_ros.model.engines import create_engine, EngineError, EngineOptions
 from eunet_ros.model.engines.cuda_engine import CudaEngine
 from eunet_ros.model.engines.device import device_labels
-from eunet_ros.model.processing import fit, labels_plain
+from eunet_ros.model.processing import fit
 from eunet_ros.training.renderer import render_scene
+from image_making import labels_plain
 import numpy as np
 import pytest
 import torch

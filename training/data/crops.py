@@ -21,8 +21,7 @@ def count_pixels(scenes: np.ndarray, classes: int, sample: int = 300,
                  binary: bool = False) -> list[int]:
     """Return the pixels of each class, or cone or not, in a sample of scenes (n, H, W, 4)."""
     step = max(1, len(scenes) // sample)
-    ids = (cv2.extractChannel(scenes[i], 3).reshape(-1)
-           for i in range(0, len(scenes), step))
+    ids = (cv2.extractChannel(scenes[i], 3).reshape(-1) for i in range(0, len(scenes), step))
     counts = sum(np.bincount(i, minlength=256) for i in ids)
     if binary:
         return [int(counts[0]), int(counts[1:IGNORE_ID].sum())]

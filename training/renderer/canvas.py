@@ -28,15 +28,13 @@ class Sprite:
     natural: bool  # plants keep their colours
 
 
-def paint(rng: np.random.Generator, vivid: float = 0.6) -> tuple[float, float, float]:
+def paint(rng: np.random.Generator, vivid: float = 0.6) -> np.ndarray:
     """Draw a BGR colour, with probability `vivid` one that cones or their bands have."""
     if rng.random() < vivid:
         base = ((170, 85, 20), (20, 195, 238), (30, 90, 238), (40, 40, 205), (235, 235, 235),
                 (35, 33, 33), (190, 120, 50), (25, 120, 245))[rng.integers(8)]
-        return tuple(np.clip(np.array(base) * rng.uniform(0.65, 1.1) + rng.normal(0, 9, 3), 0,
-                             255))
-    grey = rng.uniform(30, 220)
-    return tuple(np.clip(grey + rng.normal(0, 8, 3), 0, 255))
+        return np.clip(np.array(base) * rng.uniform(0.65, 1.1) + rng.normal(0, 9, 3), 0, 255)
+    return np.clip(rng.uniform(30, 220) + rng.normal(0, 8, 3), 0, 255)
 
 
 class Canvas:
@@ -57,7 +55,7 @@ class Canvas:
                                  ROWS - points[:, 1] * self.scale], 1) * 16).astype(np.int32)
 
     def polygon(self, points: Points, colour: Colour) -> None:
-        for target, value in ((self.bgr, colour), (self.alpha, 255)):
+        for target, value in ((self.bgr, tuple(colour)), (self.alpha, 255)):
             cv2.fillPoly(target, [self.pixels(points)], value, cv2.LINE_AA, 4)
 
     def box(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
@@ -73,7 +71,7 @@ class Canvas:
         for i in range(steps):
             lit = 0.6 + 0.45 * np.cos((i + 0.5) / steps * 2.4 - 0.7)
             self.box(edges[i], y0, edges[i + 1] + 0.2 * (x1 - x0) / steps, y1,
-                     tuple(np.clip(np.array(colour) * lit, 0, 255)))
+                     np.clip(np.array(colour) * lit, 0, 255))
 
     def text(self, words: str, x: float, y: float, tall: float, colour: Colour) -> None:
         """Write capitals `tall` metres high from x, y on, on what is painted there."""

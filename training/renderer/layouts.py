@@ -171,13 +171,12 @@ def _seen_from(rng: np.random.Generator, profile: Profile, kind: str, cones: _Pa
     return Layout(kind, make_cone_set(rng, cones.classes, xy, profile), pose, None)
 
 
-def _none(rng: np.random.Generator, profile: Profile) -> Layout:
-    return Layout('none', make_cone_set(rng, [], np.zeros((0, 2)), profile), (0.0, 0.0, 0.0), None)
-
-
 _LAYOUTS = {'track': _track, 'scatter': _scatter, 'rows': _rows, 'gate': _gate,
-            'skidpad': _skidpad, 'none': _none}
+            'skidpad': _skidpad}
 
 
 def sample_layout(rng: np.random.Generator, profile: Profile) -> Layout:
-    return _LAYOUTS[choose(rng, profile.layouts)](rng, profile)
+    kind = choose(rng, profile.layouts)
+    if kind == 'none':
+        return Layout(kind, make_cone_set(rng, [], np.zeros((0, 2)), profile), (0.0,) * 3, None)
+    return _LAYOUTS[kind](rng, profile)

@@ -9,7 +9,7 @@ import math
 from eunet_ros.training.renderer.profiles import Profile
 import numpy as np
 
-Colour = tuple[float, float, float]  # BGR
+Colour = tuple[float, float, float] | np.ndarray  # BGR
 
 
 @dataclass(frozen=True)

@@ -232,6 +232,5 @@ def render_scene(seed: int, height: int = 384, width: int = 640,
     onboard = bool(chosen.onboard) and rng.random() < chosen.onboard
     camera = sample_camera(rng, chosen, height, width, onboard)
     effects = sample_effects(rng, chosen, width)
-    own_car = (sample_own_car(rng, onboard) if onboard or rng.random() < chosen.own_car
-               else None)
+    own_car = (sample_own_car(rng, onboard) if onboard or rng.random() < chosen.own_car else None)
     return render_world(world, camera, layout.pose, effects, rng, own_car)

@@ -107,8 +107,7 @@ def _sample_marks(rng: np.random.Generator, profile: Profile, layout: Layout) ->
             weave = 0.25 * np.sin(np.arange(len(normal)) * 0.11)[:, None]
             paths = [track.points[::4] + (wheel + weave) * normal for wheel in (-0.6, 0.6)]
             # In pieces: one that is out of view costs nothing.
-            pieces = tuple(path[k:k + 17] for path in paths
-                           for k in range(0, len(path) - 2, 16))
+            pieces = tuple(path[k:k + 17] for path in paths for k in range(0, len(path) - 2, 16))
             marks.append(Mark(pieces, 0.22, (30, 30, 30), rng.uniform(0.08, 0.25), 0.5))
         if rng.random() < 0.6:  # start and finish line
             across = 0.5 * track.width * normal[0]

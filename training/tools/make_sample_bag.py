@@ -10,6 +10,7 @@ The same arguments give the same pictures. Needs neither ROS nor a GPU.
 from __future__ import annotations
 
 import argparse
+from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 import sys
@@ -48,15 +49,11 @@ def encode_mask(mask: np.ndarray) -> bytes:
 def choose_quality(scenes: list[Scene], frames: int, target_bytes: float) -> int:
     """Return the highest JPEG quality (20 to 95) with which `frames` such frames fit."""
     masks = sum(len(encode_mask(s.mask)) for s in scenes)
-    low, high = 20, 95
-    while low < high:
-        quality = (low + high + 1) // 2
-        size = masks + sum(len(encode(s.image, quality)) for s in scenes)
-        if size * frames / len(scenes) <= target_bytes:
-            low = quality
-        else:
-            high = quality - 1
-    return low
+
+    def size(quality: int) -> float:
+        coded = sum(len(encode(s.image, quality)) for s in scenes)
+        return (masks + coded) * frames / len(scenes)
+    return 20 + bisect_right(range(21, 96), target_bytes, key=size)
 
 
 def messages(drive: Drive, frames: int, hz: float, quality: int,
@@ -112,10 +109,6 @@ def write_bag(folder: Path, rows: Iterator[tuple[str, int, Any]], store: Any,
         bag.rename(folder)
 
 
-def bag_size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.iterdir())
-
-
 def _reliable_qos() -> Any:
     from rosbags.interfaces import (
         Qos,
@@ -154,7 +147,7 @@ def _make(o: argparse.Namespace) -> None:
                for i in np.linspace(0, o.frames - 1, min(_SAMPLES, o.frames)).astype(int)]
     quality = choose_quality(samples, o.frames, _TARGET_MB * 1e6)
     write_bag(o.output, messages(drive, o.frames, o.hz, quality, store.types), store, drive)
-    size = bag_size(o.output) / 1e6
+    size = sum(file.stat().st_size for file in o.output.iterdir()) / 1e6
     print(f'{o.output}: {o.frames} frames of {o.width}x{o.height}, {o.frames / o.hz:.1f} s, '
           f'JPEG quality {quality}, {size:.1f} MB')
     if size > LIMIT_MB:
