@@ -73,7 +73,6 @@ def _folded(like: nn.Conv2d, weight: torch.Tensor, bias: torch.Tensor | float, n
 
 
 def _separable(layer: SeparableConv2d, norm: nn.Module) -> list[nn.Module]:
-    """Return a separable convolution with the normalisation after it."""
     weight = layer.pointwise.weight.double()
     bias = weight[..., 0, 0] @ layer.depthwise.bias.double()
     return [_conv(layer.depthwise, layer.depthwise.weight, None),
@@ -81,7 +80,7 @@ def _separable(layer: SeparableConv2d, norm: nn.Module) -> list[nn.Module]:
 
 
 def _block(block: ConvBlock) -> nn.Sequential:
-    """Return a convolution block without its first normalisation."""
+    """Return a block without its first normalisation."""
     _, _, one, norm_one, _, two, norm_two, _ = block
     return nn.Sequential(Hardswish(), *_separable(one, norm_one), Hardswish(),
                          *_separable(two, norm_two), Hardswish())

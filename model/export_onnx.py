@@ -34,11 +34,7 @@ _AGREEMENT = 0.999
 
 
 def export(checkpoint: Checkpoint, path: Path, size: tuple[int, int]) -> float:
-    """
-    Write the network to an ONNX file; returns the largest error of a logit against PyTorch.
-
-    Raises ValueError or ImportError; nothing is written then.
-    """
+    """Write the network to an ONNX file; returns the largest error; raises ValueError."""
     from eunet_ros.model.checkpoint import check_input_size
     from eunet_ros.model.deploy import deploy_image
     import onnx

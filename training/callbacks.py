@@ -7,22 +7,23 @@ import io
 from pathlib import Path
 from typing import Any
 
+import cv2
 from eunet_ros.model.common.files import written_beside
+from eunet_ros.training.losses import with_background
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
+from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+import numpy as np
 import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+_PANEL_ROWS = 4
 _CHECK_EVERY = 25  # steps; looking at the loss waits for a GPU
 
 
 class EmaWeights(WeightAveraging):
-    """
-    Validates and saves an exponential moving average of the weights.
-
-    Its decay is min(decay, (1 + n) / (10 + n)) after n updates, to forget the random start early.
-    """
+    """Validates and saves a moving average of the weights; see `ramped_decay`."""
 
     def __init__(self, decay: float) -> None:
         self._decay, self._step = decay, 0
@@ -40,7 +41,7 @@ class EmaWeights(WeightAveraging):
 
 
 def ramped_decay(decay: float, updates: int) -> float:
-    return min(decay, (1 + updates) / (10 + updates))
+    return min(decay, (1 + updates) / (10 + updates))  # the random start is forgotten early
 
 
 class StopAtNan(Callback):
@@ -82,3 +83,36 @@ class RunCheckpoint(ModelCheckpoint):
             **state_dict, **{name: here(state_dict.get(name, '')) for name in names},
             'dirpath': self.dirpath,
             'best_k_models': {here(k): v for k, v in state_dict['best_k_models'].items()}})
+
+
+def compose(images: torch.Tensor, truth: torch.Tensor, predicted: torch.Tensor,
+            table_bgr: np.ndarray) -> np.ndarray:
+    """Return rows of image (N, 3, h, w) RGB, truth and prediction (N, h, w), as BGR."""
+    bgr = images.permute(0, 2, 3, 1).cpu().numpy()[..., ::-1]
+    columns = [bgr]
+    for ids in (truth, predicted):
+        ids = ids.cpu().numpy().astype(np.uint8)
+        columns.append(np.where(ids[..., None] > 0, table_bgr[ids], bgr // 2))
+    return np.concatenate(np.concatenate(columns, axis=2), axis=0)
+
+
+class Panels(Callback):
+    """Draws the first images of the validation into panel.png of the run, and into TensorBoard."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / 'panel.png'
+
+    def on_validation_batch_end(self, trainer: Trainer, module: LightningModule, outputs: Any,
+                                batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        if batch_idx or not trainer.is_global_zero:
+            return
+        images, truth = (part[:_PANEL_ROWS] for part in batch)
+        with torch.no_grad():
+            predicted = with_background(module(images)).argmax(1)
+        panel = compose(images, truth, predicted, module.classes.table_bgr)
+        with written_beside(self._path) as beside:
+            beside.write_bytes(cv2.imencode('.png', panel)[1].tobytes())
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_image('validation', panel[..., ::-1].copy(),
+                                            trainer.global_step, dataformats='HWC')

@@ -23,11 +23,7 @@ from eunet_ros.training.run_folder import run_checkpoint
 
 def export(folder: Path, output: Path | None = None, half: bool = True,
            input_size: tuple[int, int] | None = None) -> Path:
-    """
-    Write the best weights of a run; returns the path, by default <variant>.safetensors inside.
-
-    input_size: (height, width) that the node takes by default. Raises ValueError.
-    """
+    """Write the best weights of a run, by default into it; returns the path; raises ValueError."""
     checkpoint = run_checkpoint(folder)
     if input_size:
         checkpoint = replace(checkpoint, input_size=tuple(input_size), strip_size=None)

@@ -47,12 +47,7 @@ class ImageSetScores:
 
     def update(self, predicted: np.ndarray, truth: np.ndarray,
                instances: np.ndarray | None = None) -> None:
-        """
-        Count an image.
-
-        predicted, truth: class ids, (h, w) uint8. instances: (h, w) cone numbers, 0 for none;
-        None: connected parts. Raises ValueError.
-        """
+        """Count an image; instances: (h, w) cone numbers, or None; raises ValueError."""
         counts = confusion_matrix(truth, predicted, len(self.classes.names))
         self._check_ids(truth[truth != IGNORE_ID], 'The ground truth')
         self._check_ids(predicted, 'The prediction')

@@ -10,11 +10,16 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from eunet_ros.training.callbacks import BesideCheckpointIO, EmaWeights, RunCheckpoint, StopAtNan
+from eunet_ros.training.callbacks import (
+    BesideCheckpointIO,
+    EmaWeights,
+    Panels,
+    RunCheckpoint,
+    StopAtNan,
+)
 from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.data.crops import CropDataset, EpochSampler, ShareSampler
 from eunet_ros.training.data.sets import TrainingSets
-from eunet_ros.training.panels import Panels
 from eunet_ros.training.run_folder import BEST, LAST, new_folder
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping, TQDMProgressBar
@@ -44,11 +49,8 @@ class TimedLoader(DataLoader):
 
 @contextmanager
 def flushed_denormals() -> Iterator[None]:
-    """
-    Flush denormals to zero; they are about 100 times slower on a CPU.
-
-    Enter it before any computation: PyTorch's threads keep the setting they started with.
-    """
+    """Flush denormals, which are slow on a CPU, to zero; enter it before any computation."""
+    # PyTorch's threads keep the setting they started with.
     torch.set_flush_denormal(True)
     try:
         yield

@@ -16,11 +16,7 @@ def with_background(logits: torch.Tensor) -> torch.Tensor:
 
 
 def class_weights(pixels: Sequence[int], cone_weight: float, balance: float) -> torch.Tensor:
-    """
-    Return the weight of each class in the cross-entropy; the background's is 1.
-
-    A cone class weighs (mean pixels / its pixels) ** balance, at most 10, times cone_weight.
-    """
+    """Return the weight of each class: of cones (mean pixels / pixels) ** balance, at most 10."""
     cones = torch.tensor(pixels[1:], dtype=torch.float32).clamp(min=1)
     rarity = (cones.mean() / cones).pow(balance).clamp(max=10)
     return torch.cat((torch.ones(1), cone_weight * rarity))

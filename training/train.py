@@ -56,7 +56,6 @@ def _versions() -> dict[str, str]:
 
 
 def _prepare(config: TrainConfig, sets: TrainingSets, network: EUnet) -> Path:
-    """Make the folder of a new run and write what it is made of."""
     folder = new_folder(Path(config.output))
     write_json(folder / CONFIG, asdict(config))
     started = load_checkpoint(config.weights) if config.weights else None
@@ -88,11 +87,7 @@ def _weigh(config: TrainConfig, sets: TrainingSets) -> Any:
 
 
 def train(config: TrainConfig) -> Path | None:
-    """
-    Run or resume a training; returns the path of the weights, None in other processes.
-
-    Raises ValueError, in a sentence, or OSError.
-    """
+    """Run or resume a training; returns its weights, None in other processes."""
     from eunet_ros.training.loop import flushed_denormals
     with flushed_denormals():
         return _train(config)

@@ -115,11 +115,7 @@ class PlainLoader(yaml.SafeLoader):
 
 
 def read_yaml(path: Path, loader: type[PlainLoader] = PlainLoader) -> Any:
-    """
-    Return the numbers, text, lists and mappings of a YAML file.
-
-    Raises OSError, or ValueError with a clause where it is too large, not YAML or not text.
-    """
+    """Return plain values of a YAML file; raises OSError, or ValueError with a clause."""
     with open(path, 'rb') as file:
         data = file.read(MAX_YAML_BYTES + 1)
     if len(data) > MAX_YAML_BYTES:

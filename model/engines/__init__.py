@@ -69,11 +69,7 @@ def create_engine(name: str, checkpoint: Checkpoint,
 
 def create_engines(name: str, checkpoint: Checkpoint,
                    options: Sequence[EngineOptions]) -> tuple[list[Engine], list[str]]:
-    """
-    Build an engine by name or the first that works, once for each of `options`.
-
-    Returns the engines, and a sentence for each one that failed. Raises ValueError or EngineError.
-    """
+    """Build an engine by name, or the first that works, for each of `options`; and failures."""
     check_engine_name(name)
     failures: list[str] = []
     for candidate in ENGINES if name == AUTO else (name,):

@@ -93,11 +93,7 @@ class Segmentation(Protocol):
     stage_ms: dict[str, float]
 
     def confidence(self, cones_only: bool = False) -> np.ndarray:
-        """
-        Return the probability of the chosen class, (h, w) uint8, 255 = certain.
-
-        Call it before the engine's next image. cones_only: valid only on cones, faster.
-        """
+        """Return the chosen class's probability, (h, w) uint8; cones_only: on cones."""
 
     def cone_probability(self) -> np.ndarray:
         """Return the probability of any cone, (h, w) float32; from that memory, too."""

@@ -9,7 +9,7 @@ TensorRT's serialised engine, which needs no unpickling.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext, redirect_stdout
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 import importlib
 import io
 import logging
@@ -18,6 +18,7 @@ import re
 import tempfile
 from types import ModuleType
 from typing import Any
+import warnings
 
 from eunet_ros.model.checkpoint import Checkpoint
 from eunet_ros.model.common.errors import one_line
@@ -25,14 +26,15 @@ from eunet_ros.model.deploy import deploy_image
 from eunet_ros.model.engines.base import (
     EngineError,
     EngineOptions,
+    fitted,
     installed_version,
     no_calibration,
 )
 from eunet_ros.model.engines.cache import default_folder, engine_key, EngineCache
 from eunet_ros.model.engines.device import check_gpu, DeviceEngine, free_reserve, on_orin
-from eunet_ros.model.engines.tensorrt_int8 import export_mode, quantised
 import numpy as np
 import torch
+from torch import nn
 
 # Of what is computed in floating point.
 DTYPES = {'float16': torch.float16, 'float32': torch.float32, 'int8': torch.float16}
@@ -94,6 +96,50 @@ class _FirstError(logging.Handler):
             log.removeHandler(self)
             log.setLevel(level)
             log.propagate = propagate
+
+
+def _modelopt() -> Any:
+    """Return NVIDIA's Model Optimizer: it inserts operations that round as TensorRT does."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # of what it has for language models
+            from modelopt.torch import quantization
+    except (ImportError, OSError) as error:
+        # Some of its versions need the other two without saying so.
+        raise EngineError(
+            f'int8 for TensorRT needs the ModelOpt library ({one_line(error)}); install it with: '
+            'pip install nvidia-modelopt requests huggingface_hub.') from error
+    return quantization
+
+
+def export_mode() -> AbstractContextManager[None]:
+    _modelopt()
+    from modelopt.torch.quantization.utils import export_torch_mode
+    return export_torch_mode()
+
+
+def quantised(network: nn.Module, images: Sequence[np.ndarray],
+              size: tuple[int, int]) -> nn.Module:
+    """Return the network with its dense convolutions in simulated int8; raises EngineError."""
+    quantization = _modelopt()
+    device = next(network.parameters()).device
+    # They are limited by memory bandwidth: int8 would not make them faster.
+    depthwise = {name for name, layer in network.named_modules()
+                 if isinstance(layer, nn.Conv2d) and layer.groups > 1}
+
+    def show(model: nn.Module) -> None:
+        for image in images:
+            model(torch.from_numpy(fitted(image, size)).to(device))
+    try:
+        with redirect_stdout(io.StringIO()), warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter('ignore')
+            network = quantization.quantize(network, quantization.INT8_DEFAULT_CFG, show)
+            quantization.disable_quantizer(
+                network, lambda name: name.rpartition('.')[0] in depthwise)
+    except Exception as error:  # it has many of its own
+        raise EngineError(
+            f'ModelOpt could not quantise the network: {one_line(error)}.') from error
+    return network
 
 
 def build(checkpoint: Checkpoint, size: tuple[int, int], precision: str,

@@ -124,14 +124,12 @@ def _has_mask(row: dict[str, Any]) -> bool:
 
 
 def _refuse(path: Path, faults: list[str]) -> None:
-    """Raise DataError for the first of the faults, with their number."""
     if faults:
         more = f' ({len(faults) - 1} more are like it)' if len(faults) > 1 else ''
         raise DataError(f'{path} cannot be used: {faults[0]}{more}; correct or remove it.')
 
 
 def _check_files(path: Path, folder: Path, names: list[str]) -> None:
-    """Raise DataError where images that a file lists are not there."""
     there = set(os.listdir(folder))  # one look, not one for each of 118,000
     _refuse(path, [f'it lists the image {name}, which is not in {folder}' for name in names
                    if name not in there and not (folder / name).is_file()])

@@ -25,11 +25,7 @@ _FORMAT = 1  # part of the key: another one decodes anew
 
 
 def scale_pair(image: np.ndarray, mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """
-    Return (H, W, 4) uint8, BGR and class ids, as the network would get the image.
-
-    The padding has the id 255. Pixels have the class that covers most of them.
-    """
+    """Return (H, W, 4), BGR and the ids that cover most of a pixel, 255 in the padding."""
     plan = fit(image.shape[:2], size)
     out = np.full((*size, 4), IGNORE_ID, np.uint8)
     picture = np.empty((*size, 3), np.uint8)
@@ -75,11 +71,7 @@ def _key(samples: Sequence[Sample], classes: ClassTable, size: tuple[int, int],
 def decoded_set(folder: Path, samples: Sequence[Sample], classes: ClassTable,
                 size: tuple[int, int], border: int, on_error: str = 'raise',
                 report: LoadReport | None = None) -> np.ndarray:
-    """
-    Return the samples as a read-only (count, H, W, 4) uint8 memory map: BGR and class ids.
-
-    Decoded on first use, and after changes. on_error: 'raise', or 'skip' to note it in `report`.
-    """
+    """Return the samples as a read-only (n, H, W, 4) uint8 memory map: BGR and class ids."""
     report = LoadReport() if report is None else report
     place = folder / f'fsoco_{_key(samples, classes, size, border)}'
     index = place / 'index.json'

@@ -125,7 +125,6 @@ class FsocoProject:
 
 
 def _check_meta(root: Path) -> None:
-    """Raise DataError unless meta.json lists a class with masks."""
     path = root / 'meta.json'
     if not path.is_file():
         inner = [n for n in _names(root, True) if (root / n / 'meta.json').is_file()]

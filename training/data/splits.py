@@ -95,11 +95,7 @@ def _assign(groups: dict[str, list[str]], targets: Sequence[float], seed: int) -
 
 
 def make_split(samples: Iterable[Sample], seed: int = 0, by: str = 'source') -> Split:
-    """
-    Divide samples into train, val and test: the same for the same names and seed, anywhere.
-
-    by: 'source' never divides a source; 'random' divides images. Raises DataError.
-    """
+    """Divide samples by source, or by image ('random'), the same anywhere; raises DataError."""
     samples = list(samples)
     if len({s.name for s in samples}) < len(samples):
         raise DataError('Two samples have the same name: names must differ.')

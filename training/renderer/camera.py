@@ -102,11 +102,7 @@ def undistort(points: np.ndarray, D: np.ndarray, steps: int = 9) -> np.ndarray:
 
 
 def project(camera: Camera, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Project vehicle-frame points (..., 3) to pixels (..., 2) and depths along the optical axis.
-
-    Beyond the image the distortion is continued linearly: a polynomial folds back.
-    """
+    """Project vehicle points (..., 3) to pixels (..., 2) and depths; linear beyond the image."""
     origin, rotation, focal, centre, bends = camera._projection
     optical = (points - origin) @ rotation
     depth = optical[..., 2]
@@ -124,12 +120,7 @@ def project(camera: Camera, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def pixel_rays(camera: Camera, yaw: float = 0.0) -> np.ndarray:
-    """
-    Return the direction (3, height, width) float32 of pixels, of unit optical depth.
-
-    It is in the vehicle frame, turned left by `yaw`. The lens is inverted on a grid, with an error
-    below a tenth of a pixel.
-    """
+    """Return directions (3, height, width) float32 of unit optical depth, turned by `yaw`."""
     rows, columns = -(-camera.height // _GRID) + 2, -(-camera.width // _GRID) + 2
     # Node i of cv2.resize's input lies at output pixel 8 i + 3.5; one more node on every side.
     u = (np.arange(columns) - 1) * _GRID + 0.5 * (_GRID - 1)

@@ -106,11 +106,7 @@ def cone_points(look: ConeLook) -> np.ndarray:
 def view_cones(camera: Camera, looks: list[ConeLook], poses: list[ConePose], light: Light,
                yaw: float,
                sunlit: np.ndarray | None = None) -> tuple[list[ConeView | None], np.ndarray]:
-    """
-    Project and light cones in a vehicle frame that is turned left by `yaw` in the world.
-
-    Returns views, None for a cone too close, and hull points (cones, n, 3).
-    """
+    """Return views of cones, None if too close, and hull points (cones, n, 3) for shadows."""
     if not looks:
         return [], np.zeros((0, 1, 3))
     local = np.stack([cone_points(look) for look in looks])  # (cones, points, 3)
@@ -327,11 +323,7 @@ def _thrice(plane: np.ndarray) -> np.ndarray:
 
 def draw_cone(image: np.ndarray, mask: np.ndarray, instances: np.ndarray, number: int,
               cone: ConeView, light: Light, veil: float) -> DrawnCone | None:
-    """
-    Paint a cone over the arrays in place; returns its window, None if it is outside.
-
-    veil: the haze's share of the light in [0, 1].
-    """
+    """Paint a cone in place, under a share `veil` of haze; returns its window or None."""
     low, high = cone.low, cone.high
     left, top = max(low[0], 0), max(low[1], 0)
     width, height = min(high[0], image.shape[1]) - left, min(high[1], image.shape[0]) - top

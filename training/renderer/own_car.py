@@ -239,7 +239,6 @@ def _draw_nose(fill: Callable, car: OwnCar) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _draw_cockpit(fill: Callable, car: OwnCar) -> None:
-    """Draw the opening with the steering wheel, and the bulkhead's bright edge around it."""
     angle = np.linspace(0, np.pi, 14)
     wide, tall = 0.42 * car.nose_wide, car.cockpit
 

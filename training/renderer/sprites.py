@@ -267,7 +267,6 @@ def _box(rng: np.random.Generator) -> Sprite:
 
 
 def _tube(rng: np.random.Generator) -> Sprite:
-    """Drainage tube or rolled tape lying down."""
     wide = rng.uniform(0.5, 3)
     height = rng.uniform(0.1, 0.3)
     canvas = Canvas(wide, height)
@@ -312,7 +311,6 @@ def _sign(rng: np.random.Generator) -> Sprite:
 
 
 def _post(rng: np.random.Generator) -> Sprite:
-    """Draw a delineator or bollard, often with reflectors."""
     height = rng.uniform(0.35, 1.1)
     radius = rng.uniform(0.03, 0.09)
     canvas = Canvas(4 * radius, height)
@@ -327,7 +325,6 @@ def _post(rng: np.random.Generator) -> Sprite:
 
 
 def _weed(rng: np.random.Generator) -> Sprite:
-    """Draw a plant in a joint of the ground, green to dry."""
     height = rng.uniform(0.12, 0.6)
     wide = height * rng.uniform(0.7, 2.2)
     canvas = Canvas(wide, height)

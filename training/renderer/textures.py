@@ -80,7 +80,6 @@ def _to_texture(values: np.ndarray) -> np.ndarray:
 
 
 def _colour(rng: np.random.Generator, noise: np.ndarray, low: Colour, high: Colour) -> np.ndarray:
-    """Blend from colour `low` to `high` (BGR) by noise of unit deviation."""
     weight = np.clip(0.5 + 0.25 * noise, 0, 1)[..., None]
     return np.float32(low) * (1 - weight) + np.float32(high) * weight
 

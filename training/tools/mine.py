@@ -67,11 +67,7 @@ def _mine(task: _Task) -> np.ndarray | None:
 
 def mine(weights: str, first_seed: int, count: int, size: tuple[int, int],
          crop: tuple[int, int], output: Path, engine: str = 'auto') -> int:
-    """
-    Write the hard parts of scenes as (N, h, w, 4) uint8 BGR and ids; returns N.
-
-    Every other scene has `size`; the others are 1.5 times as large. Raises ValueError.
-    """
+    """Write the hard parts of scenes as (N, h, w, 4) uint8; returns N; raises ValueError."""
     load_checkpoint(weights)
     sizes = size, tuple(round(1.5 * side) for side in size)
     tasks = [(weights, engine, seed, sizes[seed % 2], crop)

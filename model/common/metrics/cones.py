@@ -61,11 +61,7 @@ def boxed_cones(truth: np.ndarray, boxes: np.ndarray) -> ConePixels:
 
 
 def label_parts(part: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, int]:
-    """
-    Label the 8-connected parts of `part` (h, w) bool whose pixels are at flat indices `places`.
-
-    Returns the label of each of them, from 0, and the number of labels.
-    """
+    """Return the labels, from 0, of a mask's pixels at flat `places`, and their number."""
     if not len(places):
         return np.zeros(0, np.int64), 0
     rows, columns = np.divmod(places, part.shape[1])
