@@ -28,15 +28,7 @@ import numpy as np
 
 
 class ImageSetScores:
-    """
-    Counts over a set of images; `compute` turns them into scores.
-
-    >>> from eunet_ros.model.common.classes import BINARY_CLASSES
-    >>> scores = ImageSetScores(BINARY_CLASSES)
-    >>> scores.update(np.array([[0, 1, 0]], np.uint8), np.array([[0, 1, 1]], np.uint8))
-    >>> scores.to_report()['dice'], scores.to_report()['binary_iou']
-    (0.6667, 0.5)
-    """
+    """Counts over a set of images; `compute` turns them into scores."""
 
     def __init__(self, classes: ClassTable) -> None:
         self.classes = classes

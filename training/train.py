@@ -11,15 +11,18 @@ Leaves a folder (see `run_folder`) with the weights that the node loads, <varian
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
+import errno
 import logging
 import os
 from pathlib import Path
 import platform
+import re
 import signal
 import sys
+import threading
 from typing import Any, TYPE_CHECKING
 import warnings
 
@@ -40,10 +43,13 @@ from eunet_ros.training.run_folder import (
     RUN,
     SPLIT,
 )
+import torch
 
 if TYPE_CHECKING:  # that imports what takes long
     from eunet_ros.model.eunet import EUnet
     from eunet_ros.training.data.sets import TrainingSets
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def _versions() -> dict[str, str]:
@@ -86,6 +92,45 @@ def _weigh(config: TrainConfig, sets: TrainingSets) -> Any:
     return class_weights(pixels, config.cone_weight, config.class_balance)
 
 
+@contextmanager
+def quiet_threads() -> Iterator[None]:
+    """Let a thread end silently on an error of the disk, which the main thread raises too."""
+    def hook(args: threading.ExceptHookArgs) -> None:
+        if not isinstance(args.exc_value, OSError):
+            before(args)
+
+    before, threading.excepthook = threading.excepthook, hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
+def explain(error: BaseException, config: TrainConfig, folder: Path,
+            step: int) -> ValueError | None:
+    """Return the error with a sentence for what ended the loop, None for unknown errors."""
+    saved = (f'python training/train.py --resume {folder} goes on from what was saved last'
+             if (folder / LAST).exists() else 'nothing had been saved yet')
+    if isinstance(error, (SystemExit, KeyboardInterrupt)):
+        return ValueError(f'Interrupted at step {step}: {saved}.')
+    if isinstance(error, OSError) and error.errno in _DISK:
+        return ValueError(f'Cannot write at step {step} ({error.strerror}): {saved}.')
+    if isinstance(error, DataError):
+        # A process that loads sends its traceback as text; the sentence is its last line.
+        return DataError(str(error).strip().splitlines()[-1].rpartition('DataError: ')[2])
+    if isinstance(error, torch.OutOfMemoryError):
+        return ValueError(
+            f'The memory of the GPU does not hold {config.batch} crops of {config.crop_height}x'
+            f'{config.crop_width}: lower batch or the crop, or set precision to 16-mixed.')
+    if re.search(r'Connection (closed|reset) by peer|remote process exited', str(error)):
+        return ValueError('Another process of this run has ended, its own message says why: '
+                          f'{saved}.')
+    if re.search(r'DataLoader worker .*(exited unexpectedly|killed by signal)', str(error)):
+        return ValueError('A process that loads data was killed, most likely for want of memory: '
+                          f'lower workers; {saved}.')
+    return None
+
+
 def train(config: TrainConfig) -> Path | None:
     """Run or resume a training; returns its weights, None in other processes."""
     from eunet_ros.training.loop import flushed_denormals
@@ -96,14 +141,11 @@ def train(config: TrainConfig) -> Path | None:
 def _train(config: TrainConfig) -> Path | None:
     from eunet_ros.training.curves import plot_curves
     from eunet_ros.training.data.formats import open_sets
-    from eunet_ros.training.explain import explain, quiet_threads
     from eunet_ros.training.export import export
     from eunet_ros.training.loop import make_loaders, make_trainer, world
     from eunet_ros.training.task import load_start, SegmentationTask
     from lightning.pytorch import seed_everything
     from lightning.pytorch.utilities import rank_zero_only
-    import torch
-
     folder, done = Path(config.resume) if config.resume else None, 0
     if folder:
         config, done = read_interrupted(folder)

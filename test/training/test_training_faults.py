@@ -20,10 +20,9 @@ from eunet_ros.training.callbacks import BesideCheckpointIO  # noqa: E402
 from eunet_ros.training.config import TrainConfig  # noqa: E402
 from eunet_ros.training.data.fsoco_writer import Item, write_project  # noqa: E402
 from eunet_ros.training.data.render_fsoco import items  # noqa: E402
-from eunet_ros.training.explain import explain  # noqa: E402
 from eunet_ros.training.loop import world  # noqa: E402
 from eunet_ros.training.losses import segmentation_loss  # noqa: E402
-from eunet_ros.training.train import main  # noqa: E402
+from eunet_ros.training.train import explain, main  # noqa: E402
 import torch  # noqa: E402
 from training_runs import command  # noqa: E402
 

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+import copyreg
 import math
+from mmap import mmap
 from typing import Any
 
 import cv2
@@ -14,7 +15,7 @@ from eunet_ros.training.augmentation.crop import maybe_flipped, photometric, zoo
 from eunet_ros.training.data.rendered import SCENES_AT_ONCE
 import numpy as np
 import torch
-from torch.utils.data import ConcatDataset, Dataset, Sampler
+from torch.utils.data import Dataset, Sampler
 
 
 def count_pixels(scenes: np.ndarray, classes: int, sample: int = 300,
@@ -28,21 +29,14 @@ def count_pixels(scenes: np.ndarray, classes: int, sample: int = 300,
     return counts[:classes].tolist()
 
 
-def _to_send(scenes: Any) -> Any:
-    """Return what another process makes `scenes` of: a memory map travels as its file."""
-    if isinstance(scenes, np.memmap) and scenes.filename:
-        return partial(np.memmap, scenes.filename, scenes.dtype, 'r', scenes.offset, scenes.shape)
-    if isinstance(scenes, ConcatDataset):
-        return partial(_join, *map(_to_send, scenes.datasets))
-    return scenes
+def _reduce(array: np.memmap) -> tuple[Any, ...]:
+    """Let a memory map travel to another process as its file, not as its content."""
+    if isinstance(array.base, mmap):  # a whole file, not a part of one
+        return np.memmap, (array.filename, array.dtype, 'r', array.offset, array.shape)
+    return array.__reduce__()
 
 
-def _join(*parts: Any) -> ConcatDataset:
-    return ConcatDataset(map(_received, parts))
-
-
-def _received(scenes: Any) -> Any:
-    return scenes() if isinstance(scenes, partial) else scenes
+copyreg.pickle(np.memmap, _reduce)
 
 
 class CropDataset(Dataset):
@@ -60,12 +54,6 @@ class CropDataset(Dataset):
         self.cone_crops, self.seed = cone_crops, seed
         self.binary, self.augment, self.per_scene = binary, augment, per_scene
         self._order = np.random.default_rng(seed).permutation(len(scenes))
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, 'scenes': _to_send(self.scenes)}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, scenes=_received(state['scenes']))
 
     def __len__(self) -> int:
         return self.length
