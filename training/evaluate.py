@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 import sys
 from typing import Any
@@ -37,24 +38,19 @@ def evaluate(options: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
     from eunet_ros.training.evaluation_report import plot_confusion, plot_curves, write_worst_page
     from rich.progress import track
     check_positive(options, 'count', 'worst')
-    segmenter = Segmenter(options.weights, options.engine,
-                          tuple(options.input_size) if options.input_size else None)
-    try:
-        classes, loading = segmenter.classes, LoadReport()
+    with closing(Segmenter(options.weights, options.engine, options.input_size)) as segmenter:
+        classes, loading, checkpoint = segmenter.classes, LoadReport(), segmenter.checkpoint
         source = format_module(RENDERED if options.data == RENDERED else options.data_format
                                ).labelled_images(options, classes, loading)
         evaluation = Evaluation(classes, options.worst)
         for item in track(source.images, 'Evaluating', total=source.count):
             evaluation.add(segmenter, item)
-        checkpoint = segmenter.checkpoint
         report = {
             'weights': Path(options.weights).stem, 'weights_sha256': checkpoint.sha256,
             'variant': checkpoint.variant, 'engine': segmenter.engine.name,
             'precision': segmenter.engine.precision, 'input_size': list(segmenter.input_size),
             **source.description, 'split': options.split, 'skipped': loading.errors,
             **evaluation.scores.to_report()}
-    finally:
-        segmenter.close()
     if not report['images']:
         raise DataError(f'None of {source.count} images could be used: {loading.errors[0]}')
     folder = new_folder(options.output)

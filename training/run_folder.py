@@ -96,10 +96,8 @@ def describe(config: TrainConfig, data: dict[str, Any],
              started_from: dict[str, Any] | None) -> dict[str, Any]:
     """Return what a checkpoint reports of its training, without folders of this machine."""
     fields = {k: v for k, v in asdict(config).items() if k not in _PRIVATE}
-    described = {**data, 'config': fields}
-    if started_from is not None:
-        described['started from'] = started_from
-    return described
+    return {**data, 'config': fields,
+            **({} if started_from is None else {'started from': started_from})}
 
 
 def run_checkpoint(folder: Path) -> Checkpoint:

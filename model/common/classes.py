@@ -36,10 +36,9 @@ class ClassTable:
             raise ValueError(f'Expected 2 to {IGNORE_ID} classes, found {len(self.names)}.')
         if len(set(self.names)) != len(self.names):
             raise ValueError(f'Class names must differ, found {", ".join(self.names)}.')
-        if len(self.colors) != len(self.names):
-            raise ValueError(f'Expected {len(self.names)} colours, found {len(self.colors)}.')
-        if len(self.sizes) != len(self.names):
-            raise ValueError(f'Expected {len(self.names)} sizes, found {len(self.sizes)}.')
+        for what, values in (('colours', self.colors), ('sizes', self.sizes)):
+            if len(values) != len(self.names):
+                raise ValueError(f'Expected {len(self.names)} {what}, found {len(values)}.')
         for name, size in zip(self.names, self.sizes):
             if not all(isinstance(s, (int, float)) and 0 < s <= 5 for s in size):
                 raise ValueError(f'Height and base of class {name} must be above 0 and at most 5 '

@@ -28,12 +28,7 @@ def is_hidden(name: str) -> bool:
 
 
 def in_order(name: str) -> tuple[Any, ...]:
-    """
-    Return a key to sort names by as people count: frame2.png before frame10.png.
-
-    >>> sorted(['b1', 'a10', 'a2'], key=in_order)
-    ['a2', 'a10', 'b1']
-    """
+    """Return a key to sort names by as people count: frame2.png before frame10.png."""
     parts = re.split(r'(\d+)', name.lower())
     return tuple((int(p), p) if i % 2 else p for i, p in enumerate(parts)), name
 
@@ -100,18 +95,15 @@ class PlainLoader(yaml.SafeLoader):
     depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        self.depth += 1
-        try:
-            return self._compose_plain(parent, index)
-        finally:
-            self.depth -= 1
-
-    def _compose_plain(self, parent: Any, index: Any) -> Any:
-        if self.depth > _MAX_DEPTH:
+        if self.depth >= _MAX_DEPTH:
             raise yaml.YAMLError(f'it is nested more than {_MAX_DEPTH} deep')
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError('aliases (*name) are not supported; write the value out')
-        return super().compose_node(parent, index)
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
 
 
 def read_yaml(path: Path, loader: type[PlainLoader] = PlainLoader) -> Any:

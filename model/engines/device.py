@@ -11,9 +11,9 @@ the device in any thread.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 import threading
 from time import perf_counter
@@ -136,7 +136,7 @@ class DeviceEngine(Engine):
     def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
         self.precision = self.choose_precision(options.precision)
         self.input_size = options.input_size
-        self._plans: OrderedDict[processing.Fit, _Plan] = OrderedDict()
+        self._plan = lru_cache(_PLANS)(self._make_plan)  # by size of the image
         try:
             if self.device == 'cuda':
                 self._stream = torch.cuda.Stream()
@@ -179,18 +179,11 @@ class DeviceEngine(Engine):
         plan.mask.copy_(device_labels(plan.logits, plan.fit), non_blocking=True)
         plan.finite.copy_(torch.isfinite(plan.logits).all(), non_blocking=True)
 
-    def _plan(self, size: tuple[int, int]) -> _Plan:
-        """Return what is ready for images of that size; the least recently used is forgotten."""
-        fit = processing.fit(size, self.input_size)
-        plan = self._plans.get(fit)
-        if plan is None:
-            plan = _Plan(fit, self._pinned(size, torch.uint8), self._pinned((), torch.bool))
-            if self.device == 'cuda':
-                self._capture(plan)
-            self._plans[fit] = plan
-            if len(self._plans) > _PLANS:
-                self._plans.popitem(last=False)
-        self._plans.move_to_end(fit)
+    def _make_plan(self, size: tuple[int, int]) -> _Plan:
+        plan = _Plan(processing.fit(size, self.input_size), self._pinned(size, torch.uint8),
+                     self._pinned((), torch.bool))
+        if self.device == 'cuda':
+            self._capture(plan)
         return plan
 
     def _capture(self, plan: _Plan) -> None:
@@ -231,6 +224,6 @@ class DeviceEngine(Engine):
                                   plan.logits, plan.fit)
 
     def close(self) -> None:
-        self._plans.clear()
+        self._plan.cache_clear()
         if self.device == 'cuda':
             free_reserve()

@@ -76,15 +76,11 @@ def load_split(path: str | Path, samples: Iterable[Sample] | None = None) -> Spl
     return split
 
 
-def _rank(seed: int, name: str) -> bytes:
-    # Not hash(): that differs between processes.
-    return hashlib.sha256(f'{seed}\n{name}'.encode('utf-8', 'surrogateescape')).digest()
-
-
 def _assign(groups: dict[str, list[str]], targets: Sequence[float], seed: int) -> list[list[str]]:
     """Put whole groups, the largest first, into the part that lacks most images."""
     parts: list[list[str]] = [[] for _ in targets]
-    order = sorted(groups, key=lambda g: (-len(groups[g]), _rank(seed, g)))
+    order = sorted(groups, key=lambda g: (-len(groups[g]), hashlib.sha256(  # not hash(): it
+        f'{seed}\n{g}'.encode('utf-8', 'surrogateescape')).digest()))      # differs by process
     for done, group in enumerate(order):
         empty = [i for i, part in enumerate(parts) if not part]
         # As many groups as empty parts are left: no part may stay empty.

@@ -155,7 +155,9 @@ def _sample_props(rng: np.random.Generator, profile: Profile, layout: Layout) ->
     props = []
     x0, y0, yaw = layout.pose
     if layout.track is not None:
-        reach = float(np.max(np.hypot(*layout.track.points.T)))
+        points = layout.track.points
+        reach = float(np.max(np.hypot(*points.T)))
+        at = int(np.argmin(np.hypot(*(points - (x0, y0)).T))) * layout.track.length / len(points)
     far, near = (int(rng.integers(low, high + 1)) for low, high in (
         map(int, profile.far_props), map(int, profile.near_props)))
     everywhere = profile.far_props[0] > 40  # a whole loop is driven, not one view
@@ -170,8 +172,7 @@ def _sample_props(rng: np.random.Generator, profile: Profile, layout: Layout) ->
     for _ in range(near):
         if layout.track is not None:
             span = rng.uniform(2, 45) if not everywhere else rng.uniform(0, layout.track.length)
-            at = 0.0 if everywhere else _nearest(layout, x0, y0)
-            x, y, heading = layout.track.pose(at + span)
+            x, y, heading = layout.track.pose((0.0 if everywhere else at) + span)
             side = rng.choice([-1, 1]) * (0.5 * layout.track.width + np.exp(
                 rng.uniform(-0.3 if not everywhere else 0.6, 2.3)))
             x, y = x - side * math.sin(heading), y + side * math.cos(heading)
@@ -226,12 +227,6 @@ def _sample_shades(rng: np.random.Generator, profile: Profile,
         c, s = math.cos(yaw), math.sin(yaw)
         shades.append(np.array([x0, y0]) + local @ np.array([[c, s], [-s, c]]))
     return tuple(shades)
-
-
-def _nearest(layout: Layout, x: float, y: float) -> float:
-    track = layout.track
-    index = int(np.argmin(np.hypot(*(track.points - (x, y)).T)))
-    return index * track.length / len(track.points)
 
 
 def sample_world(rng: np.random.Generator, profile: Profile, layout: Layout, seed: int) -> World:

@@ -13,7 +13,8 @@ frames that follow each other, those that are found in one of them only.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 import sys
 from typing import Any
@@ -92,17 +93,14 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     check_positive(options, 'drives', 'frames')
     if not 0 < options.hz < float('inf'):
         raise ValueError(f'--hz must be above 0, found {options.hz}.')
-    segmenter = Segmenter(options.weights, options.engine,
-                          tuple(options.input_size) if options.input_size else None)
     steadiness = Steadiness()
-    try:
+    with closing(Segmenter(options.weights, options.engine, options.input_size)) as segmenter:
         if segmenter.classes.names != cone_classes().names:
             raise DataError('The weights do not know the classes of rendered drives, '
                             f'{", ".join(cone_classes().names)}: take other weights.')
         for drive in range(options.drives):
             steadiness.start()
-            frames: Iterable[Any] = Drive(SEED + drive, *options.size).frames(
-                options.frames, options.hz)
+            frames = Drive(SEED + drive, *options.size).frames(options.frames, options.hz)
             for scene in track(frames, f'Drive {drive + 1}', total=options.frames):
                 steadiness.add(seen_cones(segmenter(scene.image), scene))
         return {'weights': Path(options.weights).stem,
@@ -111,8 +109,6 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 'input_size': list(segmenter.input_size), 'drives': options.drives,
                 'frames': options.frames, 'hz': options.hz, 'size': list(options.size),
                 'steadiness': steadiness.to_report()}
-    finally:
-        segmenter.close()
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:

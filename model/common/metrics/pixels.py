@@ -26,13 +26,7 @@ def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, num_classes: int)
     """
     Count the pixels [true, predicted] of two masks; returns (n + 1, n + 1) int64.
 
-    The last row and column count ids that are no class: they are wrong, not an error. Raises
-    ValueError where the masks are not class ids, (h, w) uint8, of the same size.
-
-    >>> masks = np.array([[[0, 1, 2]], [[0, 1, 1]]], np.uint8)
-    >>> counts = confusion_matrix(*masks, 3)
-    >>> float(dice(counts)), iou(counts, 3).tolist(), float(miou(counts, 3))
-    (1.0, [1.0, 0.5, 0.0], 0.25)
+    The last row and column count ids that are no class. Raises ValueError for other arrays.
     """
     check_masks(truth, predicted)
     # Most pixels are background in both: only the others are counted one by one.
