@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 from eunet_ros.evaluation import __main__ as evaluate_bag
+from eunet_ros.evaluation.scoring.metric_table import entry_of, metrics_of
 import numpy as np
 
 ENVIRONMENT = {**os.environ, 'OMP_NUM_THREADS': '1'}
@@ -42,3 +43,16 @@ def refused(capsys, folder, *arguments):
 def counts(report, k=0):
     """Return the confusion of weights, [true, predicted]."""
     return np.array(report['weights'][k]['scores']['confusion'])
+
+
+def missing_metrics(report):
+    """Return the names of metrics that a report has no entry for; one of None is an entry."""
+    missing, entry = [], entry_of(report, 0)
+    for metric in metrics_of(entry['classes']):
+        *folders, last = metric.path
+        inner = entry
+        for name in folders:
+            inner = inner.get(name) or {}
+        if last not in inner:
+            missing.append(metric.name)
+    return missing

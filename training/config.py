@@ -48,7 +48,8 @@ class TrainConfig:
     resume: str = _option('', 'Folder of a run that was interrupted: it goes on; used alone.')
     data: str = _option(
         '', 'Folder of an FSOCO project or of COCO 2017; empty: rendered scenes.')
-    data_format: str = _option('fsoco', 'Format of the data: fsoco (Supervisely) or coco.')
+    data_format: str = _option(
+        'fsoco', 'Format of that folder, such as fsoco (Supervisely); a wrong one lists all.')
     coco_annotations: str = _option(
         'instances', 'Of COCO: instances (80 classes) or panoptic (133, with stuff).')
     border: int = _option(
@@ -136,9 +137,6 @@ class TrainConfig:
         for name in ('large_images', 'hard_images'):
             if getattr(self, name) and self.data:
                 raise ValueError(f'{name} are rendered: leave them out, or leave data empty.')
-        if self.data_format == 'coco' and self.on_error == 'skip':
-            raise ValueError('on_error: skip is for FSOCO; a broken image of COCO stops the run: '
-                             'download it again.')
         variant = self.architecture(get_variant(self.variant))
         check_input_size((self.height, self.width), variant)
         check_input_size((self.crop_height, self.crop_width), variant)

@@ -24,7 +24,7 @@ from eunet_ros.model.common.files import write_json
 from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.model.engines import AUTO, EngineError, ENGINES
 from eunet_ros.training.data.formats import format_module, RENDERED
-from eunet_ros.training.data.fsoco import LoadReport
+from eunet_ros.training.data.readers.fsoco import LoadReport
 from eunet_ros.training.data.splits import PARTS
 from eunet_ros.training.run_folder import new_folder
 

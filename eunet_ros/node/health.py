@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import time
 from typing import TYPE_CHECKING
 
-from eunet_ros.node.stream_statistics import REASONS, Snapshot
+from eunet_ros.node.drop_reasons import DropReason
+from eunet_ros.node.stream_statistics import Snapshot
 from eunet_ros.parameters import LEVELS, NodeParameters
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ def with_outputs(found: Health, state: Snapshot, withheld: str) -> Health:
 def table(state: Snapshot) -> dict[str, str]:
     """Return the rows of the diagnostics message; received = masked + dropped_… + in work."""
     rows = {'rate in [Hz]': f'{state.rate_in:.2f}', 'rate out [Hz]': f'{state.rate_out:.2f}'}
-    for name in ('received', 'masked', *(f'dropped_{reason}' for reason in REASONS)):
+    for name in ('received', 'masked', *(reason.counter for reason in DropReason)):
         rows[name] = str(state.counts.get(name, 0))
     rows['in work'] = str(state.in_work)
     rows['lost in transport (estimate)'] = str(state.lost)

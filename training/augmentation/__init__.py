@@ -3,6 +3,6 @@
 """
 What varies the images of a training.
 
-crop: zoom, flip and colour, when a crop is cut; batch: light, blur and weather, on the network's
-device. What the renderer varies is in renderer/effects.py and profiles.py.
+on_crops: zoom, flip and colour, when a crop is cut; on_batches: light, blur and weather, on the
+network's device. What the renderer varies is in renderer/effects.py and profiles.py.
 """

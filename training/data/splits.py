@@ -16,7 +16,7 @@ from pathlib import Path
 
 from eunet_ros.model.common.files import write_json
 from eunet_ros.model.common.supervisely import DataError, read_json
-from eunet_ros.training.data.fsoco import Sample
+from eunet_ros.training.data.readers.fsoco import Sample
 
 PARTS = ('train', 'val', 'test')
 SOURCE_FRACTIONS = (0.7, 0.15, 0.15)

@@ -4,7 +4,7 @@
 Light, blur and weather on whole batches, where the network is: on the GPU, through Kornia.
 
 They leave the geometry alone, so the truth stays as it is; zoom, flip and colour are varied
-before, when a crop is cut (see `crop`).
+before, when a crop is cut (see `on_crops`).
 """
 from __future__ import annotations
 
