@@ -18,7 +18,7 @@ from eunet_ros.model.common.files import write_json
 from eunet_ros.training.callbacks import EmaWeights
 from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.data.crops import count_pixels
-from eunet_ros.training.data.rendered import rendered_set, TEST_SEED, VALIDATION_SEED
+from eunet_ros.training.data.readers.rendered import rendered_set, TEST_SEED, VALIDATION_SEED
 from eunet_ros.training.data.sets import TrainingSets
 from eunet_ros.training.image_set_scores import ImageSetScores
 from eunet_ros.training.loop import flushed_denormals, make_loaders

@@ -26,8 +26,12 @@ import cv2  # noqa: E402
 from eunet_ros.model.common.classes import cone_classes  # noqa: E402
 from eunet_ros.training.data.crops import CropDataset  # noqa: E402
 from eunet_ros.training.data.decoded import decoded_set, scale_pair  # noqa: E402
-from eunet_ros.training.data.fsoco import BORDER, FsocoProject, load_sample  # noqa: E402
 from eunet_ros.training.data.fsoco_writer import write_project  # noqa: E402
+from eunet_ros.training.data.readers.fsoco import (  # noqa: E402
+    BORDER,
+    FsocoProject,
+    load_sample,
+)
 from eunet_ros.training.data.render_fsoco import items  # noqa: E402
 from eunet_ros.training.data.splits import make_split  # noqa: E402
 import numpy as np  # noqa: E402

@@ -46,7 +46,7 @@ class TrainConfig:
     widen: bool = _option(False, 'Start from weights of a narrower variant, with new channels.')
     resume: str = _option('', 'Folder of an interrupted run to continue; used alone.')
     data: str = _option('', 'Folder of an FSOCO project or COCO 2017; empty: rendered scenes.')
-    data_format: str = _option('fsoco', 'Format of the data: fsoco (Supervisely) or coco.')
+    data_format: str = _option('fsoco', 'Format of that folder; an unknown name lists all.')
     coco_annotations: str = _choice(
         'Of COCO: instances (80 classes) or panoptic (133, with stuff).', 'instances', 'panoptic')
     border: int = _option(-1, "Black border of the project's images [px]; -1: detect it.", -1)
@@ -123,9 +123,6 @@ class TrainConfig:
         for name in ('large_images', 'hard_images'):
             if getattr(self, name) and self.data:
                 raise ValueError(f'{name} are rendered: leave them out, or leave data empty.')
-        if self.data_format == 'coco' and self.on_error == 'skip':
-            raise ValueError('on_error: skip is for FSOCO; a broken image of COCO stops the run: '
-                             'download it again.')
         variant = self.architecture(get_variant(self.variant))
         check_input_size((self.height, self.width), variant)
         check_input_size((self.crop_height, self.crop_width), variant)

@@ -26,7 +26,7 @@ from eunet_ros.model.common.files import write_json
 from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.model.engines import AUTO, ENGINES
 from eunet_ros.training.data.formats import format_module, RENDERED
-from eunet_ros.training.data.fsoco import LoadReport
+from eunet_ros.training.data.readers.fsoco import LoadReport
 from eunet_ros.training.data.splits import PARTS
 from eunet_ros.training.run_folder import new_folder
 
@@ -49,6 +49,7 @@ def evaluate(options: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
             'weights': Path(options.weights).stem, 'weights_sha256': checkpoint.sha256,
             'variant': checkpoint.variant, 'engine': segmenter.engine.name,
             'precision': segmenter.engine.precision, 'input_size': list(segmenter.input_size),
+            'strip_size': segmenter.strip_size and list(segmenter.strip_size),
             **source.description, 'split': options.split, 'skipped': loading.errors,
             **evaluation.scores.to_report()}
     if not report['images']:
@@ -68,10 +69,11 @@ def _text(value: float | None) -> str:
 
 
 def _print(report: dict[str, Any]) -> None:
+    size, strip = ('x'.join(map(str, report[key] or ())) for key in ('input_size', 'strip_size'))
     print(f'{report["images"]} images: Dice {_text(report["dice"])}, mIoU '
           f'{_text(report["miou"])}, false cones per image '
-          f'{_text(report["false_cones_per_image"])}; input '
-          f'{"x".join(map(str, report["input_size"]))}')
+          f'{_text(report["false_cones_per_image"])}; input {size}'
+          + (f' and strip {strip}' if strip else ''))
     for name, value in report['iou'].items():
         print(f'  IoU {name:18} {_text(value)}')
     for name, row in report['recall_by_height'].items():
@@ -93,7 +95,8 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--border', type=int, default=-1, help='black border [px]; -1: found')
     parser.add_argument('--on-error', default='raise', choices=('raise', 'skip'))
     parser.add_argument('--engine', default=AUTO, choices=(AUTO, *ENGINES))
-    add_size(parser, '--input-size', "the network's input; without: the weights' own")
+    add_size(parser, '--input-size', "the network's input, without a strip; without this option "
+             "the weights' own, with their strip")
     parser.add_argument('--count', type=int, default=160, help='of rendered images')
     add_size(parser, '--size', 'of rendered images [px]', (384, 640))
     parser.add_argument('--profile', default='train', help='of rendered images')

@@ -37,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('run', type=Path, help='folder that training/train.py made')
     parser.add_argument('--output', type=Path, help='default: <variant>.safetensors in the run')
     parser.add_argument('--float32', action='store_true', help='keep float32: twice the size')
-    add_size(parser, '--input-size', "the network's input that the node takes by default")
+    add_size(parser, '--input-size', "the network's input that the node takes by default, without "
+             "a strip; without this option the run's own")
     o = parser.parse_args(arguments)
 
     def work() -> None:

@@ -57,7 +57,7 @@ def _augmentation(config: TrainConfig) -> torch.nn.Module | None:
     shares = config.light, config.blur, config.weather
     if not any(shares):
         return None
-    from eunet_ros.training.augmentation.batch import Augmentation  # Kornia, where it is used
+    from eunet_ros.training.augmentation.on_batches import Augmentation  # Kornia, where it is used
     return Augmentation(*shares)
 
 

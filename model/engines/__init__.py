@@ -1,31 +1,22 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The engines by name, and the choice among them."""
-from __future__ import annotations
-
-from collections.abc import Sequence
-import importlib
-from typing import TYPE_CHECKING
-
-from eunet_ros.model.common.errors import unknown
+"""The engines that run a network: `registry` has their names, `base` what each must offer."""
 from eunet_ros.model.engines.base import (
     DeviceLostError,
     Engine,
     EngineError,
     EngineOptions,
-    NoHardwareError,
     NotFiniteError,
     PRECISIONS,
     Segmentation,
 )
-
-if TYPE_CHECKING:
-    from eunet_ros.model.checkpoint import Checkpoint
-
-# Fastest first: the order in which `auto` tries them. Each module is imported when it is tried.
-ENGINES = {'tensorrt': 'TensorrtEngine', 'cuda': 'CudaEngine',
-           'openvino': 'OpenvinoEngine', 'torch': 'TorchEngine'}
-AUTO = 'auto'
+from eunet_ros.model.engines.registry import (
+    AUTO,
+    check_engine_name,
+    create_engines,
+    engine_class,
+    ENGINES,
+)
 
 __all__ = [
     'AUTO',
@@ -38,47 +29,6 @@ __all__ = [
     'NotFiniteError',
     'Segmentation',
     'check_engine_name',
-    'create_engine',
     'create_engines',
+    'engine_class',
 ]
-
-
-def check_engine_name(name: str) -> None:
-    """Raise ValueError, naming the nearest, for an unknown name."""
-    names = (AUTO, *ENGINES)
-    if name not in names:
-        raise ValueError(unknown('engine', name, names))
-
-
-def engine_class(name: str) -> type[Engine]:
-    """Return the class of an engine that runs here; raises ValueError or EngineError."""
-    if name not in ENGINES:
-        check_engine_name(name)
-        raise ValueError(f'{name} stands for the first engine that works: name one.')
-    module = importlib.import_module(f'{__name__}.{name}_engine')
-    found = getattr(module, ENGINES[name])
-    found.check_available()
-    return found
-
-
-def create_engine(name: str, checkpoint: Checkpoint,
-                  options: EngineOptions) -> tuple[Engine, list[str]]:
-    [engine], failures = create_engines(name, checkpoint, [options])
-    return engine, failures
-
-
-def create_engines(name: str, checkpoint: Checkpoint,
-                   options: Sequence[EngineOptions]) -> tuple[list[Engine], list[str]]:
-    """Build an engine by name, or the first that works, for each of `options`; and failures."""
-    check_engine_name(name)
-    failures: list[str] = []
-    for candidate in ENGINES if name == AUTO else (name,):
-        try:
-            kind = engine_class(candidate)
-            return [kind(checkpoint, given) for given in options], failures
-        except EngineError as error:
-            if name != AUTO:
-                raise
-            if not isinstance(error, NoHardwareError):
-                failures.append(str(error))
-    raise EngineError(f'No engine works on this machine: {" ".join(failures)}')

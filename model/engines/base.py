@@ -1,6 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What every engine offers, and what those that work on the CPU share."""
+"""
+What every engine offers, and what those that work on the CPU share.
+
+To add an engine: `<name>_engine.py` with a subclass of Engine, and its line in `registry.py`.
+"""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod

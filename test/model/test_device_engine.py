@@ -5,8 +5,9 @@ What engines on a GPU do between the image and the mask, run on the CPU; and on 
 
 The chain is the same but for the CUDA graph.
 """
+from engine_making import create_engine
 from eunet_ros.model import load_checkpoint, Segmenter
-from eunet_ros.model.engines import create_engine, EngineError, EngineOptions
+from eunet_ros.model.engines import EngineError, EngineOptions
 from eunet_ros.model.engines.cuda_engine import CudaEngine
 from eunet_ros.model.engines.device import device_labels
 from eunet_ros.model.processing import fit

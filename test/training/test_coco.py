@@ -7,7 +7,7 @@ import cv2
 from eunet_ros.model.common.classes import IGNORE_ID
 from eunet_ros.model.common.resources import share_file
 from eunet_ros.model.common.supervisely import DataError
-from eunet_ros.training.data.coco import CocoImages
+from eunet_ros.training.data.readers.coco import CocoImages
 import numpy as np
 import pytest
 

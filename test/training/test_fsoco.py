@@ -10,8 +10,8 @@ import cv2
 from eunet_ros.model.common import cone_annotations, supervisely
 from eunet_ros.model.common.classes import BINARY_CLASSES, cone_classes
 from eunet_ros.model.common.supervisely import DataError, decode_bitmap, encode_bitmap
-from eunet_ros.training.data import fsoco
-from eunet_ros.training.data.fsoco import FsocoProject, load_sample, read_annotation
+from eunet_ros.training.data.readers import fsoco
+from eunet_ros.training.data.readers.fsoco import FsocoProject, load_sample, read_annotation
 import numpy as np
 import pytest
 

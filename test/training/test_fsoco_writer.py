@@ -6,8 +6,13 @@ import json
 import cv2
 from eunet_ros.model.common.classes import cone_classes
 from eunet_ros.training.data import fsoco_writer, render_fsoco
-from eunet_ros.training.data.fsoco import BORDER, FsocoProject, load_sample, read_annotation
 from eunet_ros.training.data.fsoco_writer import Item, scene_item, write_project
+from eunet_ros.training.data.readers.fsoco import (
+    BORDER,
+    FsocoProject,
+    load_sample,
+    read_annotation,
+)
 from eunet_ros.training.renderer import render_scene
 from hypothesis import given, settings
 from hypothesis import strategies as st

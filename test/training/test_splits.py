@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from eunet_ros.model.common.supervisely import DataError
-from eunet_ros.training.data.fsoco import Sample
+from eunet_ros.training.data.readers.fsoco import Sample
 from eunet_ros.training.data.splits import load_split, make_split, PARTS, Split
 from hypothesis import given, settings
 from hypothesis import strategies as st

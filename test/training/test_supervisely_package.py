@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 from eunet_ros.model.common.classes import cone_classes
-from eunet_ros.training.data.fsoco import FsocoProject, load_sample, read_annotation
+from eunet_ros.training.data.readers.fsoco import FsocoProject, load_sample, read_annotation
 import numpy as np
 import pytest
 

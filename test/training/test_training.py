@@ -16,14 +16,14 @@ from eunet_ros.model import load_checkpoint, Segmenter  # noqa: E402,I100
 from eunet_ros.training import losses  # noqa: E402
 from eunet_ros.training.callbacks import ramped_decay  # noqa: E402
 from eunet_ros.training.config import parse_command_line, TrainConfig  # noqa: E402
-from eunet_ros.training.data import rendered  # noqa: E402
 from eunet_ros.training.data.crops import (  # noqa: E402
     count_pixels,
     CropDataset,
     EpochSampler,
 )
 from eunet_ros.training.data.formats import open_sets  # noqa: E402
-from eunet_ros.training.data.rendered import rendered_set  # noqa: E402
+from eunet_ros.training.data.readers import rendered  # noqa: E402
+from eunet_ros.training.data.readers.rendered import rendered_set  # noqa: E402
 from eunet_ros.training.renderer import render_scene  # noqa: E402
 from eunet_ros.training.run_folder import new_folder  # noqa: E402
 from eunet_ros.training.train import main  # noqa: E402

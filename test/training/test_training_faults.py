@@ -76,6 +76,7 @@ def test_broken_images_are_left_out_and_counted(tmp_path, cache, broken):
                  marks=pytest.mark.train),
     ({'data': '{bare}'}, 'No cone pixels in the sampled'),
     ({'data': '{empty}'}, 'No image with an annotation'),
+    ({'data': '{bare}', 'data_format': 'coco', 'on_error': 'skip'}, 'image of COCO stops the run'),
     ({'data': '{single}'}, r'3 parts .* found 1 \(cam00\)'),
     ({'ema': 1.0}, 'ema must be below 1'),
     ({'batch': 4, 'devices': 4}, '4 processes .* found 2'),

@@ -11,8 +11,8 @@ from typing import Any
 
 import cv2
 from eunet_ros.model.common.classes import IGNORE_ID
-from eunet_ros.training.augmentation.crop import maybe_flipped, photometric, zoom_factor
-from eunet_ros.training.data.rendered import SCENES_AT_ONCE
+from eunet_ros.training.augmentation.on_crops import maybe_flipped, photometric, zoom_factor
+from eunet_ros.training.data.readers.rendered import SCENES_AT_ONCE
 import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler

@@ -16,8 +16,8 @@ from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.common.files import say_where
 from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.model.processing import fit, to_network
-from eunet_ros.training.data.fsoco import load_sample, LoadReport, Sample
 from eunet_ros.training.data.parallel import cache_lock, parallel_map
+from eunet_ros.training.data.readers.fsoco import load_sample, LoadReport, Sample
 import numpy as np
 from rich.progress import track
 

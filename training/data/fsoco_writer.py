@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 from eunet_ros.model.common.classes import ClassTable, cone_classes
 from eunet_ros.model.common.supervisely import encode_bitmap
-from eunet_ros.training.data.fsoco import BORDER, TAGS
+from eunet_ros.training.data.readers.fsoco import BORDER, TAGS
 from eunet_ros.training.renderer import Scene
 import numpy as np
 

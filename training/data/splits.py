@@ -16,7 +16,7 @@ from pathlib import Path
 
 from eunet_ros.model.common.files import write_json
 from eunet_ros.model.common.supervisely import DataError, read_json
-from eunet_ros.training.data.fsoco import Sample
+from eunet_ros.training.data.readers.fsoco import Sample
 
 PARTS = ('train', 'val', 'test')
 # Of images. The random split is that of the original EUnet project, 80/20, for comparisons only;

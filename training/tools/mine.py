@@ -29,7 +29,7 @@ from eunet_ros.model.common.files import written_beside
 from eunet_ros.model.common.metrics.false_cones import find_false_cones
 from eunet_ros.model.segmenter import Segmenter
 from eunet_ros.training.data.parallel import parallel_map
-from eunet_ros.training.data.rendered import VALIDATION_SEED
+from eunet_ros.training.data.readers.rendered import VALIDATION_SEED
 from eunet_ros.training.renderer import render_scene
 from eunet_ros.training.renderer.profiles import HARD, TRAIN
 import numpy as np

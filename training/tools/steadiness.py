@@ -106,8 +106,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         return {'weights': Path(options.weights).stem,
                 'weights_sha256': segmenter.checkpoint.sha256, 'engine': segmenter.engine.name,
                 'precision': segmenter.engine.precision,
-                'input_size': list(segmenter.input_size), 'drives': options.drives,
-                'frames': options.frames, 'hz': options.hz, 'size': list(options.size),
+                'input_size': list(segmenter.input_size),
+                'strip_size': segmenter.strip_size and list(segmenter.strip_size),
+                'drives': options.drives, 'frames': options.frames, 'hz': options.hz,
+                'size': list(options.size),
                 'steadiness': steadiness.to_report()}
 
 
@@ -121,7 +123,8 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--hz', type=float, default=30.0, help='frames a second, at 8 m/s')
     add_size(parser, '--size', 'of the images [px]', (720, 1280))
     parser.add_argument('--engine', default=AUTO, choices=(AUTO, *ENGINES))
-    add_size(parser, '--input-size', "the network's input; without: the weights' own")
+    add_size(parser, '--input-size', "the network's input, without a strip; without this option "
+             "the weights' own, with their strip")
     parser.add_argument('--json', type=Path, help='file to write the report to')
     return parser.parse_args(arguments)
 

@@ -8,12 +8,15 @@ import argparse
 from eunet_ros.model.common.classes import ClassTable
 from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.training.config import TrainConfig
-from eunet_ros.training.data.coco import CocoImages
-from eunet_ros.training.data.fsoco import LoadReport
+from eunet_ros.training.data.readers.coco import CocoImages
+from eunet_ros.training.data.readers.fsoco import LoadReport
 from eunet_ros.training.data.sets import LabelledImages, TrainingSets
 
 
 def open_sets(config: TrainConfig) -> TrainingSets:
+    if config.on_error == 'skip':
+        raise DataError('on_error: skip is for FSOCO; a broken image of COCO stops the run: '
+                        'download it again.')
     train, validation = (
         CocoImages(config.data, part, (config.height, config.width), config.binary, limit,
                    config.coco_annotations)

@@ -11,7 +11,7 @@ from eunet_ros.model.common.cone_annotations import paint_instances, read_annota
 from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.data.decoded import decoded_set
-from eunet_ros.training.data.fsoco import (
+from eunet_ros.training.data.readers.fsoco import (
     detect_border,
     FsocoProject,
     load_samples,

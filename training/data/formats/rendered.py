@@ -11,8 +11,8 @@ from typing import Any
 from eunet_ros.model.common.classes import BINARY_CLASSES, ClassTable, cone_classes
 from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.training.config import TrainConfig
-from eunet_ros.training.data.fsoco import LoadReport
-from eunet_ros.training.data.rendered import (
+from eunet_ros.training.data.readers.fsoco import LoadReport
+from eunet_ros.training.data.readers.rendered import (
     hard_images,
     rendered_set,
     RenderedScenes,

@@ -1,6 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Zoom, flip and colour of single crops, as data/crops.py applies them; NumPy and OpenCV only."""
+"""
+Zoom, flip and colour of single crops, as data/crops.py applies them; NumPy and OpenCV only.
+
+What moves pixels, and so the mask too, belongs here; what leaves the mask alone, in `on_batches`.
+"""
 from __future__ import annotations
 
 import cv2

@@ -22,7 +22,7 @@ from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.common.supervisely import DataError, read_json
 from eunet_ros.training.data.decoded import scale_pair
-from eunet_ros.training.data.fsoco import read_image
+from eunet_ros.training.data.readers.fsoco import read_image
 import numpy as np
 
 PARTS = {'train': 'train2017', 'val': 'val2017'}
