@@ -84,7 +84,7 @@ def test_the_strip_of_the_weights_goes_with_their_own_input(tmp_path, project, w
                                            Segmenter(weights_with_strip, 'torch', (64, 96)))):
         table = np.zeros((6, 6), int)
         for sample in FsocoProject(project).samples:
-            picture, truth = load_sample(sample, cone_classes(), 10)
+            picture, truth, _ = load_sample(sample, cone_classes(), 10)
             np.add.at(table, (truth, segmenter(picture)), 1)
         assert report['confusion'] == table.tolist()
     assert reports[0]['confusion'] != reports[1]['confusion']
