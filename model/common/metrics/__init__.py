@@ -8,5 +8,5 @@ count nowhere. Counts of all images are added up before a ratio is taken, as the
 Cityscapes benchmarks do: in a mean of ratios of single images, images without cones would decide.
 
 pixels: Dice, IoU, mIoU. cones: found, right class, recall by height. false_cones: false cones.
-flicker: flicker and changes of class.
+boxes: labels that are boxes, not masks. flicker: flicker and changes of class.
 """
