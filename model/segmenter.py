@@ -117,12 +117,16 @@ class Segmenter:
         for _ in range(runs):
             self.segment(image, height / 2).confidence()
 
+    @property
+    def sizes(self) -> str:
+        """Return the sizes of the inputs in words, such as '384x640 and strip 288x1920'."""
+        return '{}x{}'.format(*self.input_size) + (
+            ' and strip {}x{}'.format(*self.strip_size) if self.strip_size else '')
+
     def describe(self) -> str:
         """Return one line: variant, engine, precision, input size, classes."""
-        strip = ' and strip {}x{}'.format(*self.strip_size) if self.strip_size else ''
         return (f'{self.checkpoint.variant} on {self.engine.name} ({self.engine.precision}), '
-                'input {}x{}'.format(*self.input_size)
-                + f'{strip}, {len(self.classes.names)} classes')
+                f'input {self.sizes}, {len(self.classes.names)} classes')
 
     def close(self) -> None:
         """Free what the engines hold."""

@@ -45,6 +45,11 @@ def rows_below_horizon(horizon: float, count: int, height: int) -> slice:
     return rows_at(horizon - _HORIZON * count, count, height)
 
 
+def horizon_of(middle: float, count: int) -> float:
+    """Return the row of the horizon whose strip of `count` rows has its middle there [px]."""
+    return middle - (0.5 - _HORIZON) * count
+
+
 @dataclass(frozen=True)
 class Pieces:
     """

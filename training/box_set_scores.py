@@ -17,6 +17,7 @@ from eunet_ros.model.common.metrics.components import part_boxes
 from eunet_ros.model.common.metrics.cones import HEIGHT_BINS
 from eunet_ros.model.common.metrics.pixels import ratio_or_none
 from eunet_ros.training.data.sets import Boxed
+import numpy as np
 
 
 class BoxSetScores:
@@ -27,7 +28,7 @@ class BoxSetScores:
     """
 
     def __init__(self) -> None:
-        self._counts: Any = 0  # see `count_boxes`
+        self._counts: np.ndarray | int = 0  # see `count_boxes`
         self._images = self._false_cones = 0
 
     def add(self, segmenter: Segmenter, item: Boxed) -> None:

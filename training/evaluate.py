@@ -64,6 +64,7 @@ def evaluate(options: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
             'weights': Path(options.weights).stem, 'weights_sha256': checkpoint.sha256,
             'variant': checkpoint.variant, 'engine': segmenter.engine.name,
             'precision': segmenter.engine.precision, 'input_size': list(segmenter.input_size),
+            'strip_size': segmenter.strip_size and list(segmenter.strip_size),
             'split': options.split, **source.description, 'skipped': loading.errors,
             **scores.to_report()}
     finally:
@@ -85,10 +86,14 @@ def _text(value: float | None) -> str:
     return '-' if value is None else f'{value:.3f}'
 
 
+def _false_cones_and_input(report: dict[str, Any]) -> str:
+    size, strip = ('x'.join(map(str, report[key] or ())) for key in ('input_size', 'strip_size'))
+    return (f'false cones per image {_text(report["false_cones_per_image"])}; input {size}'
+            + (f' and strip {strip}' if strip else ''))
+
+
 def _print_boxes(report: dict[str, Any]) -> None:
-    print(f'{report["images"]} images with boxes: false cones per image '
-          f'{_text(report["false_cones_per_image"])}; input '
-          f'{"x".join(map(str, report["input_size"]))}')
+    print(f'{report["images"]} images with boxes: {_false_cones_and_input(report)}')
     print(f'  {"height [px]":12}{"boxes":>7}{"touched":>9}{"found":>7}{"class right":>13}')
     for name, row in {**report['boxes_by_height'], 'all': report['boxes']}.items():
         print(f'  {name:12}{row["boxes"]:7}{_text(row["touched_rate"]):>9}'
@@ -97,9 +102,7 @@ def _print_boxes(report: dict[str, Any]) -> None:
 
 def _print_masks(report: dict[str, Any]) -> None:
     print(f'{report["images"]} images: Dice {_text(report["dice"])}, mIoU '
-          f'{_text(report["miou"])}, false cones per image '
-          f'{_text(report["false_cones_per_image"])}; input '
-          f'{"x".join(map(str, report["input_size"]))}')
+          f'{_text(report["miou"])}, {_false_cones_and_input(report)}')
     for name, value in report['iou'].items():
         print(f'  IoU {name:18} {_text(value)}')
     for name, row in report['recall_by_height'].items():
@@ -128,7 +131,8 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--on-error', default='raise', choices=('raise', 'skip'))
     parser.add_argument('--engine', default=AUTO, choices=(AUTO, *ENGINES))
     parser.add_argument('--input-size', type=int, nargs=2, metavar=('H', 'W'),
-                        help="the network's input; without: the weights' own")
+                        help="the network's input, without a strip; without this option the "
+                             "weights' own, with their strip")
     parser.add_argument('--count', type=int, default=160, help='of rendered images')
     parser.add_argument('--size', type=int, nargs=2, default=(384, 640), metavar=('H', 'W'),
                         help='of rendered images [px]')

@@ -44,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--output', type=Path, help='default: <variant>.safetensors in the run')
     parser.add_argument('--float32', action='store_true', help='keep float32: twice the size')
     parser.add_argument('--input-size', type=int, nargs=2, metavar=('H', 'W'),
-                        help="the network's input that the node takes by default")
+                        help="the network's input that the node takes by default, without a "
+                             "strip; without this option the run's own")
     o = parser.parse_args(arguments)
     try:
         if o.output and o.output.exists():

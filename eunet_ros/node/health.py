@@ -222,7 +222,8 @@ def engine_table(guard: EngineGuard, strip_rows: slice | None) -> dict[str, str]
     if guard.strip_size:
         strip = '{}x{}, '.format(*guard.strip_size) + (
             f'rows {strip_rows.start} to {strip_rows.stop - 1}' if strip_rows else
-            'left out: no far cone and no horizon is known')
+            f'left out: no far cone and no horizon is known, or the image has under '
+            f'{guard.strip_size[1] // 2} px of width')
     return {
         'engine': engine.name, 'precision': engine.precision, 'variant': checkpoint.variant,
         'weights sha256': checkpoint.sha256, 'input': 'x'.join(map(str, guard.input_size)),

@@ -120,6 +120,7 @@ class SegmentationNode(LifecycleNode):
             self._pipeline.segmenter.retry_s = changed.engine_retry
             self._pipeline.opacity = changed.overlay_opacity
             self._pipeline.region = changed.region
+            self._pipeline.strip_center = changed.strip_center
         return SetParametersResult(successful=True)
 
     def _on_set_enabled(self, request: SetBool.Request,
@@ -171,8 +172,8 @@ class SegmentationNode(LifecycleNode):
             return Segmenter(checkpoint, name, p.input_size, '', p.engine_threads,
                              precision, self.get_logger().info, strip_size=p.strip_size)
         guard = EngineGuard(segmenter, another, self.get_logger().error, p.engine_retry)
-        self._pipeline = FramePipeline(guard, p.overlay_opacity, keep, p.region,
-                                       self._horizon if segmenter.strip_size else None)
+        self._pipeline = FramePipeline(guard, p.overlay_opacity, keep, p.region, self._horizon,
+                                       p.strip_center)
         self._outputs = ImageOutputs(self, segmenter.classes, p, self._on_output_failure)
         why = ', the fastest engine that works here' if p.engine == AUTO else ''
         self.get_logger().info(
@@ -263,13 +264,12 @@ class SegmentationNode(LifecycleNode):
 
     def _horizon(self, size: tuple[int, int], msg: Any) -> float | None:
         """Return the row of the horizon of an image [px], None where it is not known."""
-        p = self.parameters
         try:
-            row = self._outputs.cones.horizon(size, msg.header, self._camera_info, p)
+            return self._outputs.cones.horizon(size, msg.header, self._camera_info,
+                                               self.parameters)
         except Exception as error:  # beside the mask, which goes on without
             self._on_output_failure('horizon', error)
-            row = None
-        return size[0] * p.strip_center if row is None and p.strip_center else row
+            return None
 
     def _process(self, frame: _Frame) -> None:
         began = time.perf_counter()

@@ -67,6 +67,30 @@ def test_pictures_and_the_page_of_the_worst(tmp_path, project):
     assert run(tmp_path / 'out', project)[0] == 0 and (tmp_path / 'out_2').is_dir()
 
 
+def test_the_strip_of_the_weights_goes_with_their_own_input(tmp_path, project, weights_with_strip,
+                                                            capsys):
+    [image] = FsocoProject(project).samples[:1]
+    image = load_sample(image, cone_classes(), 10)[0]
+    assert hasattr(Segmenter(weights_with_strip, 'torch').segment(image, 40.0), 'rows')
+    reports = [run(tmp_path / 'own', project, weights_with_strip, split='all')[1]]
+    assert 'input 64x96 and strip 32x192\n' in capsys.readouterr().out
+    command = ['--weights', str(weights_with_strip), '--data', str(project), '--engine', 'torch',
+               '--split', 'all', '--border', '10', '--output', str(tmp_path / 'asked')]
+    assert main([*command, '--input-size', '64', '96']) == 0
+    assert 'input 64x96\n' in capsys.readouterr().out
+    reports.append(json.loads((tmp_path / 'asked' / 'report.json').read_text()))
+    assert [(r['input_size'], r['strip_size']) for r in reports] == [
+        ([64, 96], [32, 192]), ([64, 96], None)]
+    for report, segmenter in zip(reports, (Segmenter(weights_with_strip, 'torch'),
+                                           Segmenter(weights_with_strip, 'torch', (64, 96)))):
+        table = np.zeros((6, 6), int)
+        for sample in FsocoProject(project).samples:
+            picture, truth = load_sample(sample, cone_classes(), 10)
+            np.add.at(table, (truth, segmenter(picture)), 1)
+        assert report['confusion'] == table.tolist()
+    assert reports[0]['confusion'] != reports[1]['confusion']
+
+
 def test_rendered_scenes(tmp_path):
     assert main(['--weights', 'eunet_n', '--data', 'rendered', '--count', '2', '--size', '96',
                  '160', '--input-size', '96', '160', '--profile', 'benchmark', '--output',

@@ -62,8 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('after', help='path or name of those that were trained on from there')
     parser.add_argument('--share', type=float, default=0.5, help='of the second, 0 to 1')
     parser.add_argument('--input-size', type=int, nargs=2, metavar=('H', 'W'),
-                        help="the network's input that the node takes by default; without: that "
-                             'of the second')
+                        help="the network's input that the node takes by default, without a "
+                             'strip; without this option those of the second')
     parser.add_argument('--float32', action='store_true', help='keep float32: twice the size')
     parser.add_argument('--output', type=Path, required=True, help='file to write: .safetensors')
     o = parser.parse_args(arguments)

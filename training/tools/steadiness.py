@@ -123,8 +123,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         return {'weights': Path(options.weights).stem,
                 'weights_sha256': segmenter.checkpoint.sha256, 'engine': segmenter.engine.name,
                 'precision': segmenter.engine.precision,
-                'input_size': list(segmenter.input_size), 'drives': options.drives,
-                'frames': options.frames, 'hz': options.hz, 'size': list(options.size),
+                'input_size': list(segmenter.input_size),
+                'strip_size': segmenter.strip_size and list(segmenter.strip_size),
+                'drives': options.drives, 'frames': options.frames, 'hz': options.hz,
+                'size': list(options.size),
                 'steadiness': steadiness.to_report()}
     finally:
         segmenter.close()
@@ -142,7 +144,8 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
                         help='of the images [px]')
     parser.add_argument('--engine', default=AUTO, choices=(AUTO, *ENGINES))
     parser.add_argument('--input-size', type=int, nargs=2, metavar=('H', 'W'),
-                        help="the network's input; without: the weights' own")
+                        help="the network's input, without a strip; without this option the "
+                             "weights' own, with their strip")
     parser.add_argument('--json', type=Path, help='file to write the report to')
     return parser.parse_args(arguments)
 
