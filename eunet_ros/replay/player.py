@@ -225,7 +225,8 @@ def play(player: Player, frames: Iterator[tuple[int, Frame]], controls: Controls
 
 def _arguments(args: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        'play_bag', description='Play the images of a bag or folder as ROS topics.')
+        'ros2 run eunet_ros play_bag',
+        description='Play the images of a bag or folder as ROS topics.')
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument('bag', nargs='?', type=user_path,
                       help='a rosbag2: folder, .mcap or .db3 file')
