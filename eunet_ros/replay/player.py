@@ -39,7 +39,6 @@ from eunet_ros.ros.process import (
     initialise,
     only_note_signals,
     own_arguments,
-    run,
     shut_down,
 )
 from rclpy.clock import Clock as RosClock
@@ -294,7 +293,7 @@ def main(args: list[str] | None = None) -> int:
     try:
         source = open_source(o.bag, o.images, o.image_topic, o.hz)
         if source.warning:
-            print(f'player: {source.warning}', file=sys.stderr)
+            complain(f'play_bag: {source.warning}')
         # Not rclpy's signals: sleeping ends at once, wherever the player is.
         initialise(given, signal_handler_options=SignalHandlerOptions.NO)
         player = Player(_topic(o.publish_as, source), source.msgtype, source.has_camera_info,
@@ -322,7 +321,3 @@ def main(args: list[str] | None = None) -> int:
             player.destroy_node()
         shut_down()
     return 0
-
-
-if __name__ == '__main__':
-    run(main)
