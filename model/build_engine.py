@@ -142,7 +142,7 @@ def _agreement(reference: Segmenter, segmenter: Segmenter, images: list[np.ndarr
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        'build_engine',
+        'ros2 run eunet_ros build_engine',
         description='Build an engine ahead of time, so that a node finds it in the cache.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument('--check', action='store_true',

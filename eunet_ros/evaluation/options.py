@@ -44,7 +44,8 @@ examples:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     p = argparse.ArgumentParser(
-        'evaluate_bag', formatter_class=argparse.RawDescriptionHelpFormatter, epilog=_EXAMPLES,
+        'ros2 run eunet_ros evaluate_bag', epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         description='Run weights over every frame of recorded drives: how good, how fast, and the '
                     'frames where they fail.')
     p.add_argument('bags', nargs='+', type=user_path, metavar='BAG',

@@ -33,7 +33,6 @@ from eunet_ros.ros.process import (
     initialise,
     interrupted,
     only_note_signals,
-    run,
     shut_down,
     warn_of_unused_files,
 )
@@ -385,7 +384,3 @@ def main(args: list[str] | None = None) -> int:
         node = executor = None  # both keep it alive
         shut_down()
     return code
-
-
-if __name__ == '__main__':
-    run(main)

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+import difflib
 from pathlib import Path
+import re
 from typing import Any
 
 from eunet_ros.model.common.classes import ClassTable
@@ -45,15 +47,22 @@ class Annotation:
 
 
 def class_of(title: str, classes: ClassTable) -> int:
-    """Return the class id of 'seg_blue_cone' or 'blue_cone'; raises DataError, a clause."""
-    name = title[4:] if title.startswith('seg_') else title
-    if len(classes.names) == 2 and name in CONES:
-        return 1
-    if name not in classes.names[1:]:
-        known = ', '.join(f'seg_{n}' for n in (CONES if len(classes.names) == 2
-                                               else classes.names[1:]))
-        raise DataError(f'its class {title!r} is unknown, expected one of {known}')
-    return classes.names.index(name)
+    """
+    Return the class id of a title: FSOCO's 'seg_blue_cone', or 'blue_cone', 'Blue Cone', 'blue'.
+
+    With two classes every cone is the second. Raises DataError, a clause, for unknown titles.
+    """
+    known = CONES if len(classes.names) == 2 else classes.names[1:]
+    plain = re.sub(r'[\s_-]+', '_', title.strip().lower()).removeprefix('seg_')
+    for name in (title.removeprefix('seg_'), plain, f'{plain}_cone'):
+        if name in classes.names[1:]:
+            return classes.names.index(name)
+        if name in known:
+            return 1
+    near = difflib.get_close_matches(plain, known, 1)
+    raise DataError(f'its class {title!r} is unknown, expected one of '
+                    f'{", ".join(f"seg_{name}" for name in known)}'
+                    + (f'; the nearest is seg_{near[0]}' if near else ''))
 
 
 def _read_object(row: Any, classes: ClassTable) -> ConeObject | None:

@@ -16,6 +16,7 @@ from eunet_ros.training.data.readers.fsoco import FsocoProject, load_sample  # n
 from eunet_ros.training.data.render_fsoco import items  # noqa: E402
 from eunet_ros.training.data.splits import make_split  # noqa: E402
 from eunet_ros.training.evaluate import main  # noqa: E402
+from eunet_ros.training.renderer import render_scene  # noqa: E402
 
 
 @pytest.fixture(scope='module')
@@ -96,6 +97,34 @@ def test_rendered_scenes(tmp_path):
                  str(tmp_path / 'r')]) == 0
     told = json.loads((tmp_path / 'r' / 'report.json').read_text())
     assert (told['images'], told['profile'], told['input_size']) == (2, 'benchmark', [96, 160])
+
+
+def test_the_report_of_boxes(tmp_path, capsys):
+    root, cones = tmp_path / 'set', 0
+    for folder in ('images', 'labels'):
+        (root / folder).mkdir(parents=True)
+    (root / 'classes.txt').write_text('\n'.join(cone_classes().names[1:]))
+    for seed in (3, 4):
+        scene, lines = render_scene(seed, 192, 320), []
+        for number in np.unique(scene.instances)[1:]:
+            rows, columns = np.nonzero(scene.instances == number)
+            low, high = np.array([columns.min(), rows.min()]), np.array(
+                [columns.max(), rows.max()]) + 1
+            x, y, w, h = *((low + high) / 2 / (320, 192)), *((high - low) / (320, 192))
+            lines.append(f'{scene.mask[rows[0], columns[0]] - 1} {x} {y} {w} {h}')
+        cones += len(lines)
+        cv2.imwrite(str(root / 'images' / f'{seed}.png'), scene.image)
+        (root / 'labels' / f'{seed}.txt').write_text('\n'.join(lines))
+    assert main(['--weights', 'eunet_n', '--engine', 'torch', '--data', str(root), '--data-format',
+                 'yolo', '--output', str(tmp_path / 'out')]) == 0
+    report = json.loads((tmp_path / 'out' / 'report.json').read_text())
+    assert (report['images'], report['boxes']['boxes'], report['split']) == (2, cones, 'all')
+    rows = report['boxes_by_height'].values()
+    assert sum(row['boxes'] for row in rows) == cones > 2
+    assert report['boxes']['touched'] > 1 and report['boxes']['class_right_rate'] > 0.5
+    said = capsys.readouterr().out
+    assert f'all {cones:15}' in said and 'false cones per image' in said
+    assert [p.name for p in (tmp_path / 'out').iterdir()] == ['report.json']
 
 
 @pytest.mark.parametrize('options, said', [

@@ -171,7 +171,8 @@ def test_a_polygon_has_its_outline_and_holes(tmp_path):
 
 @pytest.mark.parametrize('title, class_id', [
     ('seg_blue_cone', 1), ('seg_yellow_cone', 2), ('seg_orange_cone', 3),
-    ('seg_large_orange_cone', 4), ('seg_unknown_cone', 5), ('orange_cone', 3)])
+    ('seg_large_orange_cone', 4), ('seg_unknown_cone', 5), ('orange_cone', 3),
+    ('Large Orange-Cone', 4), ('seg_yellow', 2), ('blue', 1)])
 def test_classes_go_by_title(title, class_id):
     assert cone_annotations.class_of(title, cone_classes()) == class_id
     assert cone_annotations.class_of(title, BINARY_CLASSES) == 1

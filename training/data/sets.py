@@ -35,9 +35,29 @@ class Labelled:
 
 
 @dataclass(frozen=True)
-class LabelledImages:
-    """Images to score, their number, and what a report says of them."""
+class Boxed:
+    """
+    An image with boxes around its cones.
 
-    images: Iterable[Labelled]
+    image: (h, w, 3) uint8 BGR. boxes: (n, 4) float u0, v0, u1, v1 [px], u1 and v1 exclusive; may
+    reach outside. class_id: (n,) integers, see `model.common.metrics.boxes.box_outcomes`.
+    """
+
+    name: str
+    image: np.ndarray
+    boxes: np.ndarray
+    class_id: np.ndarray
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """
+    Images to score, how many there are, and what a report says of them.
+
+    boxes: images are Boxed, not Labelled.
+    """
+
+    images: Iterable[Labelled] | Iterable[Boxed]
     count: int
     description: dict[str, Any]
+    boxes: bool = False

@@ -71,6 +71,12 @@ def label_parts(part: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, int]:
     return labels[rows - top, columns - left].astype(np.int64) - 1, count - 1
 
 
+def part_boxes(mask: np.ndarray) -> np.ndarray:
+    """Return the boxes u0, v0, u1, v1 of the 8-connected parts of a mask, any class, (n, 4)."""
+    stats = cv2.connectedComponentsWithStats((mask != 0).view(np.uint8), connectivity=8)[2][1:, :4]
+    return np.hstack([stats[:, :2], stats[:, :2] + stats[:, 2:]])
+
+
 def connected_cones(truth: np.ndarray) -> ConePixels:
     """Take the 8-connected parts of each class of a true mask for cones, numbered from 0."""
     places, cones, count = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0

@@ -18,8 +18,8 @@ from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.data.sets import TrainingSets
 
-RENDERED = 'rendered'                    # needs no folder
-FORMATS = ('fsoco', 'coco', RENDERED)    # the modules beside this file
+RENDERED = 'rendered'  # needs no folder
+FORMATS = ('fsoco', 'coco', 'yolo', RENDERED)  # the modules beside this file
 
 
 def format_module(name: str) -> ModuleType:

@@ -20,11 +20,13 @@ import zlib
 import cv2
 from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.common.errors import one_line
+from eunet_ros.model.common.image_header import MAX_SIDE
 from eunet_ros.model.common.supervisely import DataError, read_json
 from eunet_ros.training.data.decoded import scale_pair
 from eunet_ros.training.data.readers.fsoco import read_image
 import numpy as np
 
+_FARTHEST = 2 * MAX_SIDE   # beyond it pycocotools takes gigabytes, or crashes
 PARTS = {'train': 'train2017', 'val': 'val2017'}
 _HOW = ('get train2017.zip, val2017.zip and annotations_trainval2017.zip from '
         'cocodataset.org, unpack them into one folder and name it with --data')
@@ -67,6 +69,11 @@ def _panoptic_mask(png: np.ndarray, segments: list[dict[str, Any]],
     return out
 
 
+def _text(image_id: Any) -> str:
+    """Return an id as text without leading zeros: tools take it from the file's name."""
+    return str(image_id).lstrip('0')
+
+
 def _read(root: Path, part: str, kind: str) -> tuple[list[dict[str, Any]], dict, dict]:
     """Return the rows of images, their annotations by id, and the categories by id."""
     path = root / 'annotations' / f'{kind}_{PARTS[part]}.json'
@@ -77,19 +84,23 @@ def _read(root: Path, part: str, kind: str) -> tuple[list[dict[str, Any]], dict,
     content = read_json(path)
     try:
         images = {row['id']: row for row in content['images']}
-        texts = set(map(str, images))
-        objects: dict[Any, list[dict[str, Any]]] = {} if panoptic else {i: [] for i in images}
-        strangers = []
-        for row in content['annotations']:
-            image = row['image_id']
-            if panoptic:
-                objects[image] = row['segments_info']
-            elif image in images:
-                objects[image].append(row)
-            elif isinstance(image, str) and image in texts:
-                strangers.append(f'annotation {row.get("id")} is of image {image!r}, a text, '
-                                 f'where the image has {image}')
-        _refuse(path, strangers)
+        rows, faults = content['annotations'], []
+        if panoptic:
+            objects = {row['image_id']: row['segments_info'] for row in rows}
+        else:
+            objects = {image: [] for image in images}
+            listed, strays = {_text(image): image for image in images}, []
+            for row in rows:
+                objects.get(row['image_id'], strays).append(row)
+            faults += [f'annotation {a.get("id")} is of image {a["image_id"]!r}, where the image '
+                       f'has the id {listed[_text(a["image_id"])]!r}' for a in strays
+                       if _text(a['image_id']) in listed]
+            if strays and len(strays) == len(rows):
+                faults.append(f'annotation {strays[0].get("id")} is of image '
+                              f'{strays[0]["image_id"]!r}, and no image that is listed has any')
+            if len({isinstance(image, str) for image in images}) > 1:
+                faults.append('some of its images have a number as id, others a text')
+        _refuse(path, faults)
         return ([images[i] for i in sorted(images) if i in objects], objects,
                 {row['id']: row for row in content['categories']})
     except (KeyError, TypeError) as error:
@@ -104,17 +115,33 @@ def _fault(row: dict[str, Any], size: tuple[int, int], ids: dict[int, int]) -> s
     if isinstance(shape, dict):
         if list(shape.get('size') or ()) != list(size):
             return f'has run lengths of size {shape.get("size")}, the image has {list(size)}'
-        return '' if isinstance(shape.get('counts'), (list, str)) else 'has no counts'
+        return _fault_of_lengths(shape.get('counts'), size)
     for polygon in shape if isinstance(shape, list) else [None]:
         try:
             if len(polygon) < 6 or len(polygon) % 2:
                 return (f'has a polygon of {len(polygon)} numbers, expected x and y of three '
                         'points or more')
-            if not math.isfinite(sum(polygon)):
-                return 'has a polygon with numbers that are not finite'
+            if not (math.isfinite(sum(polygon)) and max(map(abs, polygon)) <= _FARTHEST):
+                return (f'has a polygon with numbers beyond {_FARTHEST} pixels, or that are not '
+                        'finite')
         except TypeError:
             return 'has a mask that is neither polygons nor run lengths'
     return ''
+
+
+def _fault_of_lengths(counts: Any, size: tuple[int, int]) -> str:
+    """Return what is wrong with run lengths of a mask, as numbers or packed in text."""
+    if isinstance(counts, list):
+        fits = all(type(n) is int and n >= 0 for n in counts) and sum(counts) == size[0] * size[1]
+    elif isinstance(counts, str):
+        from pycocotools import mask as coding
+        try:
+            fits = coding.decode({'size': list(size), 'counts': counts}) is not None
+        except Exception:  # its own kind
+            fits = False
+    else:
+        return 'has no counts'
+    return '' if fits else f'has run lengths that do not fill {size[0]} x {size[1]} pixels'
 
 
 def _has_mask(row: dict[str, Any]) -> bool:

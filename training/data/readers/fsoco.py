@@ -25,7 +25,7 @@ import numpy as np
 
 TAGS = ('truncated', 'knocked_over', 'sticker_band_removed')
 _FOLDERS = (('img', 'ann'), ('images', 'segmentation'))
-_IMAGES = {'.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff'}
+IMAGES = {'.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff'}
 _HOW = ('Download the segmentation part of FSOCO (4 GB, 1,517 images, Supervisely format) from '
         'fsoco-dataset.com, which asks for no contribution, unpack it and name the folder that '
         'holds meta.json and one folder with img and ann per team with --data')
@@ -106,7 +106,7 @@ class FsocoProject:
                 break
         else:
             return
-        files = [n for n in _names(image_folder, False) if Path(n).suffix.lower() in _IMAGES]
+        files = [n for n in _names(image_folder, False) if Path(n).suffix.lower() in IMAGES]
         left = {n for n in _names(annotation_folder, False) if n.lower().endswith('.json')}
         stems = Counter(Path(name).stem for name in files)
         start = f'{prefix}/' if prefix else ''
