@@ -41,9 +41,13 @@ class Drive:
     def length_m(self) -> float:
         return self.track.length
 
+    def travelled(self, t: float) -> float:
+        """Return how far along the loop the vehicle is at `t` seconds [m]."""
+        return _START_M + self.speed_mps * t
+
     def pose(self, t: float) -> tuple[float, float, float]:
         """Return the vehicle's x, y (metres) and yaw (radians) in the world at `t` seconds."""
-        at = _START_M + self.speed_mps * t
+        at = self.travelled(t)
         x, y, _ = self.track.pose(at)
         # A car looks where it is about to be: the yaw is smooth over a wheelbase.
         ahead, behind = self.track.pose(at + 1.2), self.track.pose(at - 0.8)

@@ -1,0 +1,228 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+How the body of the car pitches and rolls, from the cones that an image shows; no ROS.
+
+Cones of one class are equally high and stand on one ground. From a camera at height h, a cone of
+height H whose base is seen at an angle b below the horizon looks about b * H / h high: pictures
+shrink to nothing at the horizon. So the height of a picture and the row of its base tell where the
+horizon is, whatever the distance (Hoiem, Efros and Hebert 2008, Putting Objects in Perspective,
+doi 10.1007/s11263-008-0137-5). One pixel of height moves that by h / H pixels: one cone measures
+poorly, and twenty measure well.
+
+Angles are those of REP 103, of the body against the level ground, about fixed axes, roll, then
+pitch: pitch about y, positive where the front is low; roll about x, positive where the right side
+is low. They add to the mounting. The height of the camera cannot be separated from the size of
+the cones; both vary by a few parts in a hundred, and so do distances.
+"""
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+import math
+
+from eunet_ros.cones.detection import Cones
+from eunet_ros.cones.ground import EDGE_SHARE, Ground, Located, Pose
+import numpy as np
+
+_LEAST_PX = 8                  # of a cone's height; smaller ones are all error
+_PIXELS, _SHARE = 0.8, 0.03    # standard deviation of a height in a mask: pixels, and share of it
+_TALLER_PX, _TALLER = 0.45, 0.02  # by which masks of eunet_n are higher than the cones, the same
+_SIZE_STDDEV = 0.004           # of the size of all cones and of the camera's height, as a share
+_HEIGHT_STDDEV = 0.01          # of the camera while the car moves [m]
+_TUKEY = 3.5                   # standard deviations from which on a cone counts nothing
+_ROUNDS = 4                    # of reweighting
+_FEW = 4                       # cones; a frame of fewer is left out where it surprises
+_PER_CONE = math.radians(0.1)  # by which a frame moves the pitch at most, for each cone
+_TAU_S = 0.25                  # in which the body returns to its mounting
+# Variances of its angles: at first, where too few cones show them, the least and the most.
+_FIRST, _USUAL, _CALM, _WIDE = np.radians((0.1, 0.5, 0.015, 2.0)) ** 2
+_SYSTEMATIC = np.radians((0.06, 0.15)) ** 2  # of pitch and roll: what the masks have in common
+_MEMORY_S = 1.0                # over which the variance of the body's angles is averaged
+_SUDDEN = 2.0                  # standard deviations by which a sudden motion exceeds the noise
+_WINDOW_S = 3.0                # of the mean of the pitch
+_PAUSE_S = 2.0                 # after a longer one, and where time goes back, it begins anew
+_PRIOR = np.diag((1 / _WIDE, 1 / _WIDE, _SIZE_STDDEV ** -2.0))
+
+
+@dataclass(frozen=True)
+class Attitude:
+    """
+    Pitch and roll of the body [rad]; see the module for axes.
+
+    covariance: (2, 2) of these [rad²]. cones: how many of the frame count. mean_pitch: of the
+    last 3 s [rad], NaN where few cones were seen in them.
+    """
+
+    pitch: float = 0.0
+    roll: float = 0.0
+    covariance: np.ndarray = field(default_factory=lambda: np.zeros((2, 2)))
+    cones: int = 0
+    mean_pitch: float = math.nan
+
+    def applied(self, ground: Ground) -> Ground:
+        """Return the ground as the camera sees it when the body has this attitude."""
+        pose = ground.pose
+        return replace(ground, pose=Pose(levelled(self.pitch, self.roll) @ pose.rotation,
+                                         pose.origin))
+
+    def locate(self, cones: Cones, ground: Ground) -> tuple[Located, np.ndarray]:
+        """
+        Return what `Ground.locate` does, on the ground as it is seen in this attitude.
+
+        ground: of the mounting. Covariances include those of the attitude and of the height.
+        """
+        located, rows = self.applied(ground).locate(cones)
+        heights, _ = ground.classes.sizes_of(located.cones.class_id)
+        up = ground.pose.origin[2] - ground.ground_z - np.where(located.by_height, heights, 0.0)
+        x, y = (located.xyz[:, :2] - ground.pose.origin[:2]).T
+        moved = np.empty((len(x), 2, 3))   # by pitch, roll and height
+        moved[:, 0] = np.stack([-up - x * x / up, x * y / up, x / up], axis=1)
+        moved[:, 1] = np.stack([-x * y / up, up + y * y / up, y / up], axis=1)
+        own = np.zeros((3, 3))
+        own[:2, :2], own[2, 2] = self.covariance, _HEIGHT_STDDEV ** 2
+        return replace(located, covariance=located.covariance
+                       + moved @ own @ moved.transpose(0, 2, 1)), rows
+
+
+def levelled(pitch: float, roll: float) -> np.ndarray:
+    """Return the rotation (3, 3) from axes of the body to level ones."""
+    cp, sp, cr, sr = math.cos(pitch), math.sin(pitch), math.cos(roll), math.sin(roll)
+    return np.array([[cp, sp * sr, sp * cr], [0.0, cr, -sr], [-sp, cp * sr, cp * cr]])
+
+
+def observe(cones: Cones, ground: Ground) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """
+    Return how much higher the pictures of cones are than expected on this ground.
+
+    That is the residuals (n,) [px]; their derivatives (n, 3) by pitch, roll [1/rad] and the size
+    of all cones [1]; their standard deviations (n,) [px]. Left out are cones that are cut, knocked
+    over or small, and those whose base or tip does not show.
+    """
+    high = cones.box[:, 3] - cones.box[:, 1]
+    usable = np.flatnonzero(~(cones.cut | cones.hidden | cones.topless | cones.knocked_over)
+                            & (high >= _LEAST_PX))
+    heights, plates = ground.classes.sizes_of(cones.class_id[usable])
+    near, high, count = EDGE_SHARE * plates, high[usable].astype(np.float64), len(usable)
+    rays = ground.camera.rays(np.concatenate([cones.base[usable], cones.tip[usable]]))
+    x, y, z = ground.pose.rotation @ rays.T
+    flat = np.hypot(x, y)
+    dip = -z / flat                                           # tangent; of bases, then of tips
+    turn = (1 + dip * dip) / flat * np.stack([x, -y])         # its derivatives by pitch and roll
+    base, up = np.maximum(dip[:count], 1e-3), ground.pose.origin[2] - ground.ground_z
+    pixels = high / np.maximum(dip[:count] - dip[count:], 1e-6)     # by tangent
+    # The base is the nearest edge of the plate, the tip is above its middle.
+    reach = up + near * base
+    expected = (up - heights) * base / reach                  # of the tip
+    slope = (up - heights) * up / reach ** 2
+    by = np.stack([*(pixels * (slope * turn[:, :count] - turn[:, count:])), -high], axis=1)
+    residual = pixels * (expected - dip[count:]) - _TALLER_PX - _TALLER * high
+    known = np.isfinite(residual)
+    return residual[known], by[known], np.hypot(_PIXELS, _SHARE * high)[known]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """
+    What the cones of one frame say of pitch and roll, as changes (2,) of a prediction [rad].
+
+    change: the most likely, and its variance (2,), with a wide prior. information (2, 2), vector
+    (2,): of the cones alone. cones: how many count, by their weights.
+    """
+
+    change: np.ndarray
+    variance: np.ndarray
+    information: np.ndarray
+    vector: np.ndarray
+    cones: float
+
+
+def fit_frame(residual: np.ndarray, by: np.ndarray, stddev: np.ndarray) -> Frame:
+    """
+    Fit what `observe` returns by least squares with Tukey's biweight, which ignores outliers.
+
+    Source: Beaton and Tukey 1974, doi 10.1080/00401706.1974.10489171.
+    """
+    z, rows = residual / stddev, by / stddev[:, None]
+    change = np.zeros(3)
+    if len(z) > 2:
+        change[0] = np.median(-z / rows[:, 0])
+    for _ in range(_ROUNDS):
+        off = z + rows @ change
+        weight = np.maximum(1 - (off / _TUKEY) ** 2, 0) ** 2
+        weighted = rows.T * weight
+        information, vector = weighted @ rows, -(weighted @ z)
+        change = np.linalg.solve(information + _PRIOR, vector)
+    off, total = z + rows @ change, float(weight.sum())
+    # Cones that scatter more than they should say less.
+    share = max(1.0, float(weight @ (off * off)) / max(total - 1, 1.0))
+    information, vector = information / share, vector / share
+    variance = np.diag(np.linalg.inv(information + _PRIOR))
+    # The size of all cones is not asked for: it only makes the others less certain.
+    across = information[:2, 2] / (information + _PRIOR)[2, 2]
+    return Frame(change[:2], variance[:2],
+                 information[:2, :2] - np.outer(across, information[2, :2]),
+                 vector[:2] - across * vector[2], total)
+
+
+class AttitudeFilter:
+    """
+    Follows the attitude of one car from image to image; not for several threads at once.
+
+    A Kalman filter of pitch and roll, which bumps and brakes move about the mounting (an
+    Ornstein-Uhlenbeck process). How strongly they do is learned all the time, so that a car that
+    runs smoothly keeps to its mounting, and one that brakes is followed at once.
+    Without cones the estimate returns to the mounting and its variance grows.
+    """
+
+    def __init__(self) -> None:
+        self._stamp: int | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._state, self._power = np.zeros(2), np.full(2, _FIRST)
+        self._covariance, self._before = np.diag(self._power), np.zeros(2)
+        self._recent: deque[tuple[int, float]] = deque()
+
+    def update(self, cones: Cones, ground: Ground, stamp: int) -> Attitude:
+        """Take in the cones of an image; ground: of the mounting. stamp: of the image, ns."""
+        seconds = 0.0 if self._stamp is None else (stamp - self._stamp) / 1e9
+        self._stamp = stamp
+        if not 0 < seconds <= _PAUSE_S:
+            self._forget()
+            seconds = 0.0
+        left = math.exp(-seconds / _TAU_S)
+        state = left * self._state
+        frame = fit_frame(*observe(cones, Attitude(*state.tolist()).applied(ground)))
+        rest = np.diag(self._strength(state + frame.change, frame, seconds))
+        covariance = rest + left * left * (self._covariance - rest)
+        surprises = abs(frame.change[0]) > 3 * math.sqrt(frame.variance[0] + covariance[0, 0])
+        if frame.cones > 0.5 and not (surprises and frame.cones < _FEW):
+            covariance = np.linalg.inv(np.linalg.inv(covariance) + frame.information)
+            step = covariance @ frame.vector
+            state = state + step * min(1.0, _PER_CONE * frame.cones / max(abs(step[0]), 1e-9))
+        self._state, self._covariance = state, covariance
+        return self._attitude(frame, stamp)
+
+    def _strength(self, angles: np.ndarray, frame: Frame, seconds: float) -> np.ndarray:
+        """Return the variances (2,) of the angles of the body, as the last frames have them."""
+        noise, sudden, seen = frame.variance + _SYSTEMATIC, 0.0, np.full(2, _USUAL)
+        if frame.cones >= _FEW:
+            seen = angles * angles - noise
+            sudden = angles * self._before - _SUDDEN ** 2 * noise  # in two frames, by one sign
+            self._before = angles
+        share = 1 - math.exp(-seconds / _MEMORY_S)
+        self._power = np.maximum(self._power + share * (seen - self._power), 0)
+        return np.clip(np.maximum(self._power, sudden), _CALM, _WIDE)
+
+    def _attitude(self, frame: Frame, stamp: int) -> Attitude:
+        recent, mean = self._recent, math.nan
+        pitch, roll = self._state.tolist()
+        if frame.cones >= _FEW:
+            recent.append((stamp, pitch))
+        while recent and stamp - recent[0][0] > _WINDOW_S * 1e9:
+            recent.popleft()
+        if recent and recent[-1][0] - recent[0][0] > 0.8 * _WINDOW_S * 1e9:
+            mean = sum(value for _, value in recent) / len(recent)
+        return Attitude(pitch, roll, self._covariance + np.diag(_SYSTEMATIC),
+                        round(frame.cones), mean)
