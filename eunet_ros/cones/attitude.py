@@ -37,7 +37,7 @@ _PER_CONE = math.radians(0.1)  # by which a frame moves the pitch at most, for e
 _TAU_S = 0.25                  # in which the body returns to its mounting
 # Variances of its angles: at first, where too few cones show them, the least and the most.
 _FIRST, _USUAL, _CALM, _WIDE = np.radians((0.1, 0.5, 0.015, 2.0)) ** 2
-_SYSTEMATIC = np.radians((0.06, 0.15)) ** 2  # of pitch and roll: what the masks have in common
+_SYSTEMATIC = np.radians((0.06, 0.2)) ** 2  # of pitch and roll: what the masks have in common
 _MEMORY_S = 1.0                # over which the variance of the body's angles is averaged
 _SUDDEN = 2.0                  # standard deviations by which a sudden motion exceeds the noise
 _WINDOW_S = 3.0                # of the mean of the pitch
