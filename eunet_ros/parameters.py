@@ -21,6 +21,7 @@ TRANSPORTS = ('raw', 'compressed')
 RELIABILITIES = ('best_effort', 'reliable')
 LEVELS = ('ok', 'warn', 'error')   # of diagnostics, in the order of DiagnosticStatus
 MOUNTINGS = ('parameters', 'tf')
+ATTITUDES = ('fixed', 'cones', 'imu')
 _CORES_TO_SPARE = 4   # from how many on the engine leaves one to ROS
 
 
@@ -180,6 +181,18 @@ class NodeParameters:
     ground_z: float = _parameter(
         0.0, 'Height of the ground in base_frame, negative where base_frame is above it [m].',
         live=True, minimum=-20.0, maximum=20.0)
+    attitude: str = _parameter(
+        'fixed', 'Attitude of the car by which cones get positions: that of the mounting; '
+        'estimated from the cones of each image; or so, with imu_topic between images.',
+        choices=ATTITUDES)
+    attitude_frame: str = _parameter(
+        '', 'Name of a level frame under base_frame, for positions where attitude is not fixed; '
+        'published in tf. Empty: none, and positions are in base_frame.')
+    attitude_warn: float = _parameter(
+        0.01, 'Diagnostics warn when the mean pitch of 3 s differs from the mounting by more: the '
+        'camera was moved [rad].', live=True, minimum=0.001, maximum=1.0)
+    imu_topic: str = _parameter(
+        '', 'Topic of a sensor_msgs/Imu whose axes are those of base_frame, for attitude: imu.')
     image_rectified: bool = _parameter(
         False, 'Whether the images are rectified: P of camera_info holds, and no distortion.',
         live=True)
@@ -216,6 +229,9 @@ class NodeParameters:
                 'Parameter roi_bottom must be above roi_top by 0.01 or more, found '
                 f'{self.roi_bottom} and {self.roi_top}.')
 
+        if self.attitude == 'imu' and not self.imu_topic:
+            raise ValueError('Parameter attitude is imu and imu_topic is empty: set imu_topic, or '
+                             'attitude to cones.')
         if self.cone_max_range <= self.cone_min_range:
             raise ValueError(
                 'Parameter cone_max_range must be above cone_min_range, found '

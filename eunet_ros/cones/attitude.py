@@ -33,14 +33,16 @@ _HEIGHT_STDDEV = 0.01          # of the camera while the car moves [m]
 _TUKEY = 3.5                   # standard deviations from which on a cone counts nothing
 _ROUNDS = 4                    # of reweighting
 _FEW = 4                       # cones; a frame of fewer is left out where it surprises
-_PER_CONE = math.radians(0.1)  # by which a frame moves the pitch at most, for each cone
+_PER_CONE = math.radians(0.1)  # by which a frame moves the pitch at most, for each of its cones
 _TAU_S = 0.25                  # in which the body returns to its mounting
+_TURNED_TAU_S = 10.0           # the same of what the angular rate leaves unknown
 # Variances of its angles: at first, where too few cones show them, the least and the most.
 _FIRST, _USUAL, _CALM, _WIDE = np.radians((0.1, 0.5, 0.015, 2.0)) ** 2
 _SYSTEMATIC = np.radians((0.06, 0.2)) ** 2  # of pitch and roll: what the masks have in common
 _MEMORY_S = 1.0                # over which the variance of the body's angles is averaged
 _SUDDEN = 2.0                  # standard deviations by which a sudden motion exceeds the noise
 _WINDOW_S = 3.0                # of the mean of the pitch
+_RATES, _GAP_S = 500, 0.05    # samples of an IMU that are kept; seconds that may lack some
 _PAUSE_S = 2.0                 # after a longer one, and where time goes back, it begins anew
 _PRIOR = np.diag((1 / _WIDE, 1 / _WIDE, _SIZE_STDDEV ** -2.0))
 
@@ -165,6 +167,32 @@ def fit_frame(residual: np.ndarray, by: np.ndarray, stddev: np.ndarray) -> Frame
                  vector[:2] - across * vector[2], total)
 
 
+class AngularRates:
+    """Angular rates of the body, as an IMU measures them; one thread may add, another ask."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[int, float, float]] = deque(maxlen=_RATES)
+
+    def add(self, stamp: int, pitch: float, roll: float) -> None:
+        """Take a sample: rates about y and x of base_link [rad/s]; stamp: in ns."""
+        if self._samples and stamp <= self._samples[-1][0]:
+            self._samples.clear()
+        self._samples.append((stamp, pitch, roll))
+
+    def turned(self, begin: int, end: int) -> np.ndarray | None:
+        """Return the changes (2,) of pitch and roll [rad], None where samples are missing."""
+        samples = np.array(self._samples.copy(), np.float64).reshape(-1, 3)
+        times = (samples[:, 0] - begin) / 1e9
+        wanted = (end - begin) / 1e9
+        within = times[(times > -_GAP_S) & (times < wanted + _GAP_S)]
+        # An image is about as new as the newest sample.
+        if (len(within) < 2 or within[0] > 0 or within[-1] < wanted - _GAP_S
+                or np.diff(within).max() > _GAP_S):
+            return None
+        steps = np.diff(np.clip(np.append(times, math.inf), 0, wanted))
+        return steps @ samples[:, 1:]     # each rate holds until the next one
+
+
 class AttitudeFilter:
     """
     Follows the attitude of one car from image to image; not for several threads at once.
@@ -184,23 +212,33 @@ class AttitudeFilter:
         self._covariance, self._before = np.diag(self._power), np.zeros(2)
         self._recent: deque[tuple[int, float]] = deque()
 
-    def update(self, cones: Cones, ground: Ground, stamp: int) -> Attitude:
-        """Take in the cones of an image; ground: of the mounting. stamp: of the image, ns."""
+    def update(self, cones: Cones, ground: Ground, stamp: int,
+               rates: AngularRates | None = None) -> Attitude:
+        """
+        Take in the cones of an image.
+
+        ground: of the mounting. stamp: of the image, ns. rates: measured meanwhile, None for none.
+        """
         seconds = 0.0 if self._stamp is None else (stamp - self._stamp) / 1e9
-        self._stamp = stamp
+        turned = None
         if not 0 < seconds <= _PAUSE_S:
             self._forget()
             seconds = 0.0
-        left = math.exp(-seconds / _TAU_S)
-        state = left * self._state
+        elif rates:
+            turned = rates.turned(self._stamp, stamp)
+        self._stamp = stamp
+        left = math.exp(-seconds / (_TAU_S if turned is None else _TURNED_TAU_S))
+        state = left * self._state + (0.0 if turned is None else turned)
         frame = fit_frame(*observe(cones, Attitude(*state.tolist()).applied(ground)))
         rest = np.diag(self._strength(state + frame.change, frame, seconds))
         covariance = rest + left * left * (self._covariance - rest)
         surprises = abs(frame.change[0]) > 3 * math.sqrt(frame.variance[0] + covariance[0, 0])
         if frame.cones > 0.5 and not (surprises and frame.cones < _FEW):
             covariance = np.linalg.inv(np.linalg.inv(covariance) + frame.information)
-            step = covariance @ frame.vector
-            state = state + step * min(1.0, _PER_CONE * frame.cones / max(abs(step[0]), 1e-9))
+            low, high = sorted((state[0], self._state[0]))
+            state = state + covariance @ frame.vector
+            reach = _PER_CONE * frame.cones
+            state[0] = min(max(state[0], low - reach), high + reach)
         self._state, self._covariance = state, covariance
         return self._attitude(frame, stamp)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import math
 
 import cv2
-from eunet_ros.cones.ground import Located
+from eunet_ros.cones.ground import Ground, Located
 import numpy as np
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -39,6 +39,16 @@ def draw_cones(image: np.ndarray, located: Located, table_bgr: np.ndarray) -> No
         taken.append(place)
         for ink, thick in (((0, 0, 0), 3), ((255, 255, 255), 1)):
             cv2.putText(image, text, (left, place[3]), _FONT, scale, ink, thick, cv2.LINE_AA)
+
+
+def draw_horizon(image: np.ndarray, ground: Ground) -> None:
+    """Draw the horizon as a camera sees it into an (h, w, 3) uint8 BGR image, in place."""
+    ahead = ground.pose.rotation[:, 2]
+    bearing = math.atan2(ahead[1], ahead[0]) + np.radians(np.arange(-80, 81, 4))
+    level = np.stack([np.cos(bearing), np.sin(bearing), np.zeros(len(bearing))], axis=1)
+    pixels = ground.camera.project(level @ ground.pose.rotation)
+    pixels = pixels[(np.abs(pixels) < 4 * max(image.shape)).all(axis=1)]   # and not NaN
+    cv2.polylines(image, [np.rint(pixels).astype(np.int32)], False, _INK, 1, cv2.LINE_AA)
 
 
 def draw_from_above(located: Located, table_bgr: np.ndarray, size: tuple[int, int],

@@ -174,7 +174,8 @@ class Ground:
         Nearest first.
 
         A base that the image's edge or another cone hides is replaced by the tip, at the height
-        of the cone's class.
+        of the cone's class. A knocked-over cone lies with its middle anywhere within half its
+        height of where a standing one would be: that is its standard deviation, both ways.
         """
         heights, plates = self.classes.sizes_of(cones.class_id)
         by_height = cones.hidden & ~cones.topless
@@ -187,6 +188,8 @@ class Ground:
         shift = np.where(by_height, 0.0, EDGE_SHARE * plates)
         xyz[:, :2] += away * (shift / length)[:, None]
         xyz[:, 2] = self.ground_z
+        lies = cones.knocked_over
+        covariance[lies] += (0.5 * heights[lies, None, None]) ** 2 * np.eye(2)
         distance = np.hypot(xyz[:, 0], xyz[:, 1])
         with np.errstate(invalid='ignore'):
             good = (distance >= self.min_range) & (distance <= self.max_range)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from eunet_ros.cones.attitude import AngularRates, Attitude, AttitudeFilter
 from eunet_ros.cones.camera_model import camera_model
 from eunet_ros.cones.detection import Cones, find_cones
 from eunet_ros.cones.ground import Ground, Located, mounted, Pose
@@ -31,7 +32,8 @@ class Seen:
 
     cones: in the image. tracks: of each of them, None without tracking. located: those with a
     place on the ground, None where positions are withheld, for the `reason`. located_tracks,
-    rows: of these, their tracks and which of `cones` they are.
+    rows: of these, their tracks and which of `cones` they are. attitude: of the body of the car,
+    None where it is not estimated. ground: as the camera sees it in this image.
     """
 
     cones: Cones
@@ -40,6 +42,8 @@ class Seen:
     located_tracks: Tracks | None = None
     reason: str = ''
     rows: np.ndarray | None = None
+    attitude: Attitude | None = None
+    ground: Ground | None = None
 
 
 class ConeLocator:
@@ -52,6 +56,8 @@ class ConeLocator:
     def __init__(self, classes: ClassTable) -> None:
         self._classes = classes
         self._tracker: ConeTracker | None = None
+        self._filter: AttitudeFilter | None = None
+        self._attitude: Attitude | None = None    # of the last image
         self._ground: Ground | None = None
         self._ground_of: tuple[Any, ...] = ()
 
@@ -70,29 +76,42 @@ class ConeLocator:
         return Seen(*self._tracker.update(cones, stamp))
 
     def place(self, seen: Seen, size: tuple[int, int], info: Any, pose: Pose | None,
-              p: NodeParameters) -> Seen:
+              p: NodeParameters, stamp: int | None = None,
+              rates: AngularRates | None = None) -> Seen:
         """
         Return the cones with their places, or with the reason why they have none.
 
         size: (h, w) of the image. info: its CameraInfo, None where none has come. pose: of the
-        camera from tf, None where the parameters hold.
+        camera from tf, None where the parameters hold. stamp: of the image, ns; with it, images
+        come in order, and the attitude is estimated where p asks for it. rates: see there.
         """
+        self._attitude = None
         try:
-            located, rows = self.ground(size, info, pose, p).locate(seen.cones)
+            ground = self.ground(size, info, pose, p)
         except Withheld as error:
             return Seen(seen.cones, seen.tracks, reason=str(error))
+        if stamp is None or p.attitude == 'fixed':
+            located, rows = ground.locate(seen.cones)
+        else:
+            self._filter = self._filter or AttitudeFilter()
+            cones = seen.cones.select(seen.tracks.found) if seen.tracks else seen.cones
+            self._attitude = self._filter.update(cones, ground, stamp, rates)
+            located, rows = self._attitude.locate(seen.cones, ground)
+            ground = self._attitude.applied(ground)
         tracks = seen.tracks and seen.tracks.select(rows)
-        return Seen(seen.cones, seen.tracks, located, tracks, rows=rows)
+        return Seen(seen.cones, seen.tracks, located, tracks, '', rows, self._attitude, ground)
 
     def horizon(self, size: tuple[int, int], info: Any, pose: Callable[[], Pose | None],
                 p: NodeParameters) -> float | None:
         """
         Return the row of the horizon [px], None where calibration or mounting are not known.
 
-        size, info: see `place`; pose: returns what `place` takes, or raises Withheld.
+        In the attitude of the last image, where that is estimated. size, info: see `place`; pose:
+        returns what `place` takes, or raises Withheld.
         """
         try:
-            return self.ground(size, info, pose(), p).horizon_row()
+            ground = self.ground(size, info, pose(), p)
+            return (self._attitude.applied(ground) if self._attitude else ground).horizon_row()
         except Withheld:
             return None
 

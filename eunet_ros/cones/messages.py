@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import array
 from collections.abc import Callable, Collection, Sequence
+import math
 from typing import Any
 
+from eunet_ros.cones.attitude import Attitude, levelled
 from eunet_ros.cones.detection import Cones
-from eunet_ros.cones.ground import Located
+from eunet_ros.cones.ground import Ground, Located
 from eunet_ros.cones.tracking import Tracks
 from eunet_ros.model.common.classes import ClassTable
 import numpy as np
@@ -74,6 +76,44 @@ def point_cloud(make: Make, header: Any, rows: np.ndarray) -> Any:
 def read_points(cloud: Any) -> np.ndarray:
     """Return the rows of a message that `point_cloud` made, as an array of POINT."""
     return np.frombuffer(bytes(cloud.data), POINT)
+
+
+def attitude(make: Make, header: Any, found: Attitude) -> Any:
+    """
+    Return a sensor_msgs/Imu with the orientation of base_link against the level ground (REP 145).
+
+    Yaw is unknown: 0, with a variance to match. header: of base_link.
+    """
+    vector, quaternion = make('geometry_msgs/msg/Vector3'), make('geometry_msgs/msg/Quaternion')
+    cp, sp = math.cos(found.pitch / 2), math.sin(found.pitch / 2)
+    cr, sr = math.cos(found.roll / 2), math.sin(found.roll / 2)
+    spread = np.zeros((3, 3))
+    spread[:2, :2] = found.covariance[::-1, ::-1]     # about x and y: roll, pitch
+    spread[2, 2] = math.pi ** 2
+    missing = np.array([-1.0] + [0.0] * 8)
+    none = vector(x=0.0, y=0.0, z=0.0)
+    return make('sensor_msgs/msg/Imu')(
+        header=header, orientation=quaternion(x=cp * sr, y=sp * cr, z=-sp * sr, w=cp * cr),
+        orientation_covariance=spread.reshape(9), angular_velocity=none,
+        angular_velocity_covariance=missing, linear_acceleration=none,
+        linear_acceleration_covariance=missing)
+
+
+def level_transform(make: Make, header: Any, child: str, found: Attitude, ground: Ground) -> Any:
+    """
+    Return a tf2_msgs/TFMessage from a level frame to base_link, which pitches and rolls in it.
+
+    header: of base_link. child: name of the level frame. ground: whose camera both frames share.
+    """
+    level = levelled(found.pitch, found.roll)
+    x, y, z = (ground.pose.origin - level.T @ ground.pose.origin).tolist()
+    turn = attitude(make, header, found).orientation
+    turn.x, turn.y, turn.z = -turn.x, -turn.y, -turn.z
+    vector, transform = make('geometry_msgs/msg/Vector3'), make('geometry_msgs/msg/Transform')
+    stamped = make('geometry_msgs/msg/TransformStamped')(
+        header=header, child_frame_id=child,
+        transform=transform(translation=vector(x=x, y=y, z=z), rotation=turn))
+    return make('tf2_msgs/msg/TFMessage')(transforms=[stamped])
 
 
 def markers(make: Make, header: Any, located: Located, tracks: Tracks | None,

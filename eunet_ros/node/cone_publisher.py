@@ -3,19 +3,27 @@
 """The node's topics about cones: what is computed for whom, and why positions are withheld."""
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from eunet_ros.cones import messages as cone_messages
+from eunet_ros.cones.attitude import AngularRates
 from eunet_ros.cones.ground import Pose, pose_of_transform
 from eunet_ros.cones.locator import ConeLocator, Seen, Withheld
 from eunet_ros.model.common.classes import ClassTable
 from eunet_ros.node.pipeline import Products
 from eunet_ros.parameters import NodeParameters
 from eunet_ros.ros.message_classes import message_class
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 
-CONE_TOPICS = frozenset({'cones', 'cone_markers', 'detections'})
+TF = '/tf'
+CONE_TOPICS = frozenset({'cones', 'cone_markers', 'detections', 'attitude', TF})
 LABELS = 'label_info'
+
+
+def _nanoseconds(stamp: Any) -> int:
+    return stamp.sec * 1_000_000_000 + stamp.nanosec
 
 
 class TransformSource:
@@ -72,9 +80,21 @@ class ConePublisher:
                 self._no_tf = str(error)
         self._shown: set[int] = set()
         self._seen: Seen | None = None
+        self._node, self._rates, self._imu = node, None, None
+        if p.attitude == 'imu':
+            self._rates = AngularRates()
+            self._imu = node.create_subscription(
+                message_class('sensor_msgs/msg/Imu'), p.imu_topic, self._on_imu,
+                QoSProfile(depth=200, reliability=ReliabilityPolicy.BEST_EFFORT))
+
+    def _on_imu(self, msg: Any) -> None:
+        self._rates.add(_nanoseconds(msg.header.stamp), msg.angular_velocity.y,
+                        msg.angular_velocity.x)
 
     def close(self) -> None:
         """Free what it holds."""
+        if self._imu:
+            self._node.destroy_subscription(self._imu)
         if self._transforms:
             self._transforms.close()
 
@@ -89,9 +109,28 @@ class ConePublisher:
         seen = self._seen
         if seen is None:
             return {}
-        return {'cones': str(len(seen.cones)),
+        rows = {'cones': str(len(seen.cones)),
                 'cones with a position': str(len(seen.located.cones) if seen.located else 0),
                 'positions withheld': seen.reason}
+        if seen.attitude:
+            a = seen.attitude
+            for k, name in enumerate(('pitch', 'roll')):
+                rows[f'{name} of the car [deg]'] = (
+                    f'{math.degrees(getattr(a, name)):+.2f} ± '
+                    f'{math.degrees(math.sqrt(a.covariance[k, k])):.2f}')
+            rows['covariance of pitch and roll [rad²]'] = f'{a.covariance[0, 1]:.1e}'
+            rows['mean pitch of 3 s [deg]'] = f'{math.degrees(a.mean_pitch):+.2f}'
+            rows['cones that tell the attitude'] = str(a.cones)
+        return rows
+
+    def moved(self, p: NodeParameters) -> str:
+        """Return a sentence where the camera has left its mounting, '' where it has not."""
+        attitude = self._seen.attitude if self._seen else None
+        if attitude is None or not abs(attitude.mean_pitch) > p.attitude_warn:
+            return ''
+        return (f'the camera pitches by {math.degrees(attitude.mean_pitch):+.1f}° against its '
+                f'mounting, the mean of 3 s, limit {math.degrees(p.attitude_warn):.1f}°: fasten '
+                'it and calibrate the mounting again, or set attitude_warn')
 
     def label_info(self, stamp: Any) -> Any:
         """Return the message with the names of the classes."""
@@ -109,9 +148,9 @@ class ConePublisher:
         seen = None
         try:
             if topics or (for_overlay and self._is_placed(header, products, info, p)):
-                stamp = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
                 seen = self._locator.find(
-                    products.mask, products.cone_confidence if topics else None, stamp, p)
+                    products.mask, products.cone_confidence if topics else None,
+                    _nanoseconds(header.stamp), p)
                 if for_overlay or topics != {'detections'}:
                     seen = self._place(seen, header, products, info, p)
         finally:
@@ -129,7 +168,16 @@ class ConePublisher:
             return cone_messages.detections(message_class, header, seen.cones, seen.tracks)
         if seen.located is None:
             return None
-        header = cone_messages.header_of(message_class, header.stamp, p.base_frame)
+        body = cone_messages.header_of(message_class, header.stamp, p.base_frame)
+        if topic in ('attitude', TF):
+            if seen.attitude is None:
+                return None
+            if topic == 'attitude':
+                return cone_messages.attitude(message_class, body, seen.attitude)
+            return cone_messages.level_transform(message_class, body, p.attitude_frame,
+                                                 seen.attitude, seen.ground)
+        header = body if seen.attitude is None or not p.attitude_frame else (
+            cone_messages.header_of(message_class, header.stamp, p.attitude_frame))
         if topic == 'cones':
             return cone_messages.point_cloud(
                 message_class, header, cone_messages.points(seen.located, seen.located_tracks))
@@ -142,7 +190,8 @@ class ConePublisher:
                p: NodeParameters) -> Seen:
         try:
             return self._locator.place(seen, products.mask.shape, info,
-                                       self._pose(header.frame_id, p), p)
+                                       self._pose(header.frame_id, p), p,
+                                       _nanoseconds(header.stamp), self._rates)
         except Withheld as error:
             return Seen(seen.cones, seen.tracks, reason=str(error))
 

@@ -182,12 +182,12 @@ def assess(state: Snapshot, where: Situation, p: NodeParameters) -> Health:
     return Health(OK, f'{state.rate_out:.1f} masks/s', True)
 
 
-def with_outputs(found: Health, state: Snapshot, withheld: str) -> Health:
+def with_outputs(found: Health, state: Snapshot, withheld: str, moved: str = '') -> Health:
     """
     Return the health of a node with what fails beside its masks.
 
-    withheld: why cones have no positions, '' where they have. Without masks to rely on, there is
-    none of it.
+    withheld: why cones have no positions, '' where they have. moved: a sentence where the camera
+    has left its mounting. Without masks to rely on, there is none of it.
     """
     if not found.masking or found.level == ERROR:
         return found
@@ -195,6 +195,8 @@ def with_outputs(found: Health, state: Snapshot, withheld: str) -> Health:
               for name, count in sorted(state.outputs_failed.items())]
     if withheld:
         beside.append(f'positions of cones are withheld: {withheld}')
+    if moved:
+        beside.append(moved)
     return replace(found, beside='; '.join(beside))
 
 

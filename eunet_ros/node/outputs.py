@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from eunet_ros.cones.drawing import draw_cones
+from eunet_ros.cones.drawing import draw_cones, draw_horizon
 from eunet_ros.images.conversions import fill_compressed, scale_camera_info
 from eunet_ros.model.common.classes import ClassTable
-from eunet_ros.node.cone_publisher import CONE_TOPICS, ConePublisher, LABELS
+from eunet_ros.node.cone_publisher import CONE_TOPICS, ConePublisher, LABELS, TF
 from eunet_ros.node.pipeline import Products
 from eunet_ros.parameters import NodeParameters
 from eunet_ros.ros.message_classes import message_class
@@ -58,6 +58,11 @@ def status_qos(p: NodeParameters) -> QoSProfile:
         deadline=Duration(seconds=_DEADLINE * p.status_period))
 
 
+def tf_qos(p: NodeParameters) -> QoSProfile:
+    """Return the QoS that tf2_ros broadcasts with."""
+    return QoSProfile(depth=100)
+
+
 def diagnostics_qos(p: NodeParameters) -> QoSProfile:
     """Return the QoS that diagnostic_updater publishes with."""
     return QoSProfile(depth=10)
@@ -92,12 +97,14 @@ OUTPUTS = {output.name: output for output in (
     Output('camera_info', 'sensor_msgs/msg/CameraInfo', qos_from_parameters),
     Output('cones', 'sensor_msgs/msg/PointCloud2', qos_from_parameters),
     Output('cone_markers', 'visualization_msgs/msg/MarkerArray', qos_from_parameters),
+    Output('attitude', 'sensor_msgs/msg/Imu', qos_from_parameters),
+    Output(TF, 'tf2_msgs/msg/TFMessage', tf_qos),
     Output('detections', 'vision_msgs/msg/Detection2DArray', qos_from_parameters),
     Output(LABELS, 'vision_msgs/msg/LabelInfo', latched, lazy=False),
     Output('status', 'diagnostic_msgs/msg/DiagnosticStatus', status_qos, lazy=False),
     Output('/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', diagnostics_qos, lazy=False),
 )}
-_OPTIONAL = ('vision_msgs',)      # packages without which the node runs
+_OPTIONAL = ('vision_msgs', 'tf2_msgs')      # packages without which the node runs
 _OVERLAYS = {'overlay', 'overlay/compressed'}
 
 
@@ -124,7 +131,7 @@ class ImageOutputs:
         self._node, self._classes, self._on_failure = node, classes, on_failure
         self.publishers: dict[str, Any] = {}
         for name, output in OUTPUTS.items():
-            if not output.lazy and name != LABELS:
+            if (not output.lazy and name != LABELS) or (name == TF and not p.attitude_frame):
                 continue
             try:
                 self.publishers[name] = create(node, name, p)
@@ -180,6 +187,8 @@ class ImageOutputs:
         if overlay and seen and seen.located is not None:
             with self._alone('overlay', stage_ms, 'draw'):
                 draw_cones(products.overlay, seen.located, self._classes.table_bgr)
+                if seen.attitude:
+                    draw_horizon(products.overlay, seen.ground)
         if 'overlay' in subscribed:
             with self._alone('overlay', stage_ms, 'draw'):
                 out['overlay'].publish(image_bytes(header, products.overlay, 'bgr8'))

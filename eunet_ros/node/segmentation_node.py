@@ -331,8 +331,9 @@ class SegmentationNode(LifecycleNode):
                             loss=images.loss())
         state = self.statistics.snapshot(time.monotonic_ns(), stages=False)
         found = health.assess(state, where, self.parameters)
-        return health.with_outputs(found, state,
-                                   self._outputs.cones.reason if self._outputs else '')
+        cones = self._outputs.cones if self._outputs else None
+        return health.with_outputs(found, state, cones.reason if cones else '',
+                                   cones.moved(self.parameters) if cones else '')
 
     def _rows(self) -> dict[str, str]:
         rows = health.table(self.statistics.snapshot(time.monotonic_ns()))

@@ -1,9 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Attitude from cones: geometry, axes, what does not disturb it, and what its variance says."""
+from dataclasses import replace
 import math
 
-from eunet_ros.cones.attitude import Attitude, AttitudeFilter, observe
+from eunet_ros.cones.attitude import AngularRates, Attitude, AttitudeFilter, observe
 from eunet_ros.cones.camera_model import CameraModel
 from eunet_ros.cones.detection import Cones
 from eunet_ros.cones.ground import EDGE_SHARE, Ground, mounted
@@ -198,3 +199,33 @@ def test_positions_are_as_uncertain_as_the_attitude_makes_them():
     assert (np.abs(more - expected) < 0.1 * np.abs(expected).max(axis=(1, 2), keepdims=True)
             + (0.011 * distance) ** 2).all()
     assert len(rows) == len(TRACK)
+
+
+def test_angular_rates_are_integrated():
+    rates = AngularRates()
+    for k in range(40):
+        rates.add(k * 5_000_000, 1.0 if k < 20 else -0.5, 0.2)
+    np.testing.assert_allclose(rates.turned(2_000_000, 152_000_000),
+                               (0.098 - 0.5 * 0.052, 0.2 * 0.15))
+    assert rates.turned(0, 400_000_000) is None         # newer than all samples
+    assert AngularRates().turned(1, 2) is None
+    rates.add(10, 0.0, 0.0)                             # time went back
+    assert rates.turned(2_000_000, 152_000_000) is None
+
+
+def test_an_imu_carries_the_attitude_over_images_without_cones():
+    follow, k, _ = settled(seconds=1)
+    rates = AngularRates()
+    for n in range(-5, 200):                            # 0.2 s of braking, then nothing
+        rates.add(at(k) + n * 5_000_000, math.radians(7.5) if 0 <= n < 40 else 0.0, 0.0)
+    for n in range(1, 13):
+        found = follow.update(seen([]), GROUND, at(k + n), rates)
+    assert found.pitch == pytest.approx(math.radians(1.5), abs=math.radians(0.15))
+
+
+def test_a_cone_that_lies_is_less_certain():
+    cones = seen(TRACK)
+    upright, _ = GROUND.locate(cones)
+    lying, _ = GROUND.locate(replace(cones, knocked_over=np.ones(len(cones), bool)))
+    more = lying.covariance - upright.covariance
+    np.testing.assert_allclose(more, np.broadcast_to(np.eye(2) * 0.1625 ** 2, more.shape))

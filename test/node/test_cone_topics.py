@@ -16,7 +16,7 @@ from eunet_ros.cones.ground import Ground, mounted  # noqa: E402
 from eunet_ros.cones.messages import BY_HEIGHT, read_points  # noqa: E402
 from eunet_ros.node.cone_publisher import TransformSource  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
-from sensor_msgs.msg import CameraInfo, PointCloud2  # noqa: E402
+from sensor_msgs.msg import CameraInfo, Imu, PointCloud2  # noqa: E402
 from test_node import image_message, picture, RELIABLE, Rig  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
@@ -28,11 +28,11 @@ MOUNT = {'camera_height': 1.0, 'camera_pitch': 0.2, 'camera_x': 0.5}
 TRUTH = {1: (4.0, 1.5), 2: (4.5, -1.0), 3: (7.0, 0.5)}  # class id: x, y in base_link
 
 
-def cone_mask():
-    """Draw upright cones of 0.325 m, with plates of 0.228 m, at TRUTH."""
-    ground = Ground(CAMERA, mounted(1.0, 0.2, x=0.5))
-    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
-    for kind, (x, y) in TRUTH.items():
+def cone_mask(camera=CAMERA, pitch=0.2, places=None):
+    """Draw upright cones of 0.325 m, with plates of 0.228 m, at places of their class ids."""
+    ground = Ground(camera, mounted(1.0, pitch, x=0.5))
+    mask = np.zeros((camera.height, camera.width), np.uint8)
+    for kind, (x, y) in places or TRUTH.items():
         corners = [(x + a, y + b, 0) for a in (-0.114, 0.114) for b in (-0.114, 0.114)]
         rims = [(x + r * np.cos(t), y + r * np.sin(t), z)
                 for r, z in ((0.09, 0.03), (0.025, 0.325)) for t in np.linspace(0, 2 * np.pi, 16)]
@@ -56,7 +56,7 @@ def make_rig(ros, tiny_weights):
     def make(*topics, info=None, **parameters):
         rig = Rig(tiny_weights, **{**MOUNT, **parameters})
         rigs.append(rig)
-        kinds = {'cones': PointCloud2, 'cone_markers': MarkerArray}
+        kinds = {'cones': PointCloud2, 'cone_markers': MarkerArray, 'attitude': Imu}
         assert rig.node.start()
         for topic in topics:
             if topic in kinds:
@@ -65,16 +65,19 @@ def make_rig(ros, tiny_weights):
                 rig.listen(topic)
         rig.until(lambda: all(rig.subscribers(t) for t in topics)
                   and rig.camera.get_subscription_count() == 1, 'everyone to be matched')
-        mask = cone_mask()
-        rig.node._pipeline.segmenter.segment = lambda image, horizon=None: SimpleNamespace(
-            mask=mask.copy(), stage_ms={'inference': 1.0},
-            confidence=lambda cones_only=False: np.where(mask, 204, 0).astype(np.uint8))
+        show(rig, cone_mask())
         if info is not None:
             tell(rig, info)
         return rig
     yield make
     for rig in rigs:
         rig.close()
+
+
+def show(rig, mask):
+    rig.node._pipeline.segmenter.segment = lambda image, horizon=None: SimpleNamespace(
+        mask=mask.copy(), stage_ms={'inference': 1.0},
+        confidence=lambda cones_only=False: np.where(mask, 204, 0).astype(np.uint8))
 
 
 def tell(rig, info):
@@ -211,3 +214,90 @@ def test_nothing_is_computed_while_nobody_listens(make_rig):
     rig.send(frame())
     assert rig.node._outputs.cones.rows() == {}
     assert 'cones' not in rig.node.statistics.snapshot(0).stage_ms
+
+
+LARGE = CameraModel(1280, 960, 800.0, 800.0, 640.0, 480.0)
+LARGE_INFO = {'height': 960, 'width': 1280,
+              'k': [800.0, 0.0, 640.0, 0.0, 800.0, 480.0, 0.0, 0.0, 1.0]}
+SIDES = tuple((kind, (x, y)) for kind, y in ((1, 1.6), (2, -1.5)) for x in (4, 6, 8, 10, 13))
+DIPS = 0.026          # rad, by which the front of the car is low
+
+
+def drive(rig, *topics, pitch=0.2 + DIPS, frames=10, begin=5):
+    """Send images of SIDES, one a second; returns the last message on each topic."""
+    show(rig, cone_mask(LARGE, pitch, SIDES))
+    for k in range(frames):
+        msg = image_message(picture(0, 960, 1280), sec=begin + k, frame='camera_optical_frame')
+        rig.send(msg, topics[0])
+    for name in topics[1:]:
+        rig.until(lambda name=name: len(rig.got[name]) == frames, name)
+    return [rig.got[name][-1] for name in topics]
+
+
+def worst(cloud):
+    rows = read_points(cloud)
+    assert len(rows) == len(SIDES)
+    return max(min(np.hypot(row['x'] - x, row['y'] - y) / np.hypot(x, y) for _, (x, y) in SIDES)
+               for row in rows)
+
+
+def test_positions_hold_while_the_car_pitches(make_rig):
+    rig = make_rig('cones', 'attitude', info=camera_info(**LARGE_INFO), attitude='cones')
+    cloud, found = drive(rig, 'cones', 'attitude')
+    assert found.header.frame_id == 'base_link' and found.header.stamp == cloud.header.stamp
+    q = found.orientation
+    assert 2 * np.arctan2(q.y, q.w) == pytest.approx(DIPS, abs=np.radians(0.3))
+    assert abs(2 * np.arctan2(q.x, q.w)) < np.radians(0.5)
+    spread = found.orientation_covariance.reshape(3, 3)
+    assert 0 < spread[1, 1] < np.radians(0.5) ** 2 and spread[2, 2] > 1
+    assert found.angular_velocity_covariance[0] == found.linear_acceleration_covariance[0] == -1
+    assert worst(cloud) < 0.05
+
+
+def test_without_an_attitude_the_mounting_holds(make_rig):
+    rig = make_rig('cones', 'attitude', info=camera_info(**LARGE_INFO))
+    assert worst(drive(rig, 'cones')[0]) > 0.15
+    assert rig.got['attitude'] == []
+    assert not any('pitch' in name for name in rig.node._outputs.cones.rows())
+
+
+def test_a_camera_that_was_moved_is_a_warning(make_rig):
+    rig = make_rig('cones', info=camera_info(**LARGE_INFO), attitude='cones')
+    drive(rig, 'cones', pitch=0.2)
+    assert rig.node._outputs.cones.moved(rig.node.parameters) == ''
+    drive(rig, 'cones', begin=30)
+    rig.listen('diagnostics', DiagnosticArray, topic='/diagnostics')
+    rig.until(lambda: any('against its mounting' in s.message for m in rig.got['diagnostics']
+                          for s in m.status), 'a warning')
+    assert '/tf' not in rig.node._outputs.publishers      # only where asked for
+    rows = rig.node._outputs.cones.rows()
+    assert float(rows['mean pitch of 3 s [deg]']) == pytest.approx(np.degrees(DIPS), abs=0.4)
+    rig.node.set_parameters([Parameter('attitude_warn', value=0.2)])
+    assert rig.node._outputs.cones.moved(rig.node.parameters) == ''
+
+
+def test_tf_gets_a_level_frame_where_asked(make_rig):
+    tf2_msgs = pytest.importorskip('tf2_msgs.msg', reason='tf2_msgs is not installed')
+    rig = make_rig('cones', info=camera_info(**LARGE_INFO), attitude='cones',
+                   attitude_frame='level')
+    rig.listen('/tf', tf2_msgs.TFMessage, topic='/tf')
+    rig.until(lambda: rig.subscribers('/tf'), 'tf to be matched')
+    cloud, message = drive(rig, 'cones', '/tf')
+    [found] = message.transforms
+    assert cloud.header.frame_id == found.child_frame_id == 'level'
+    assert found.header.frame_id == 'base_link'
+    assert 2 * np.arctan2(found.transform.rotation.y, found.transform.rotation.w) == (
+        pytest.approx(-DIPS, abs=np.radians(0.3)))
+
+
+def test_an_imu_is_taken_between_images(make_rig):
+    rig = make_rig('cones', info=camera_info(**LARGE_INFO), attitude='imu', imu_topic='imu')
+    publisher = rig.peer.create_publisher(Imu, 'imu', 10)
+    rig.until(publisher.get_subscription_count, 'the IMU to be matched')
+    msg = Imu()
+    msg.header.stamp.sec, msg.angular_velocity.x, msg.angular_velocity.y = 7, 0.1, 0.2
+    publisher.publish(msg)
+    samples = rig.node._outputs.cones._rates._samples
+    rig.until(lambda: samples, 'the rate')
+    assert list(samples) == [(7 * 10 ** 9, 0.2, 0.1)]
+    assert worst(drive(rig, 'cones')[0]) < 0.05   # without rates for these images
