@@ -73,9 +73,39 @@ def point_cloud(make: Make, header: Any, rows: np.ndarray) -> Any:
                 for name, code in _FIELDS])
 
 
-def read_points(cloud: Any) -> np.ndarray:
-    """Return the rows of a message that `point_cloud` made, as an array of POINT."""
-    return np.frombuffer(bytes(cloud.data), POINT)
+def read_points(cloud: Any, motion: Any = None, to: Any = None) -> np.ndarray:
+    """
+    Return the rows of a message that `point_cloud` made, as an array of POINT.
+
+    Positions are of the stamp of the image. motion: the nav_msgs/Odometry of base_link; with it,
+    positions are moved to the time `to` (builtin_interfaces/Time), as they are from there.
+    """
+    rows = np.frombuffer(bytes(cloud.data), POINT)
+    if motion is None:
+        return rows
+    begin, twist = cloud.header.stamp, motion.twist.twist
+    return moved(rows, (twist.linear.x, twist.linear.y), twist.angular.z,
+                 to.sec - begin.sec + 1e-9 * (to.nanosec - begin.nanosec))
+
+
+def moved(rows: np.ndarray, velocity: tuple[float, float], yaw_rate: float,
+          seconds: float) -> np.ndarray:
+    """
+    Return rows of POINT as they are from a car that has driven on, at a constant twist.
+
+    velocity: of base_link along its x and y [m/s]; yaw_rate: positive to the left [rad/s].
+    Variances stay those of the image.
+    """
+    turn, out = yaw_rate * seconds, rows.copy()
+    # The exact path: an arc (the exponential of a planar twist), straight on for no turn.
+    along = np.sinc(turn / math.pi)                              # sin(turn) / turn
+    aside = 0.5 * turn * np.sinc(0.5 * turn / math.pi) ** 2      # (1 - cos(turn)) / turn
+    vx, vy = velocity
+    x = rows['x'] - seconds * (along * vx - aside * vy)
+    y = rows['y'] - seconds * (aside * vx + along * vy)
+    out['x'] = math.cos(turn) * x + math.sin(turn) * y
+    out['y'] = math.cos(turn) * y - math.sin(turn) * x
+    return out
 
 
 def attitude(make: Make, header: Any, found: Attitude) -> Any:

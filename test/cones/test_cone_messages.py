@@ -4,10 +4,11 @@
 from types import SimpleNamespace
 
 from eunet_ros.bags.messages import deserialise, header, serialise, typestore
+from eunet_ros.cones.attitude import Attitude, levelled
 from eunet_ros.cones.camera_model import CameraModel
 from eunet_ros.cones.detection import find_cones
 from eunet_ros.cones.drawing import draw_cones, draw_from_above
-from eunet_ros.cones.ground import Ground, mounted
+from eunet_ros.cones.ground import Ground, mounted, pose_of_transform
 from eunet_ros.cones.locator import ConeLocator, UNSET, Withheld
 from eunet_ros.cones.messages import (
     along_and_across,
@@ -15,6 +16,7 @@ from eunet_ros.cones.messages import (
     KEPT,
     KNOCKED_OVER,
     label_info,
+    level_transform,
     point_cloud,
     points,
     read_points,
@@ -22,6 +24,8 @@ from eunet_ros.cones.messages import (
 from eunet_ros.cones.tracking import ConeTracker
 from eunet_ros.model.common.classes import cone_classes
 from eunet_ros.parameters import NodeParameters
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import numpy as np
 import pytest
 
@@ -127,3 +131,63 @@ def test_a_ground_is_made_anew_when_something_changes():
     info.k = (0.0,) * 9
     with pytest.raises(Withheld, match='not calibrated'):
         locator.ground((240, 320), info, None, p)
+
+
+def odometry(vx, vy, yaw_rate):
+    xyz = SimpleNamespace
+    return xyz(twist=xyz(twist=xyz(linear=xyz(x=vx, y=vy, z=0.0),
+                                   angular=xyz(x=0.0, y=0.0, z=yaw_rate))))
+
+
+def cloud_of(located, sec=10, nanosec=990_000_000):
+    stamp = SimpleNamespace(sec=sec, nanosec=nanosec)
+    return point_cloud(plain, SimpleNamespace(stamp=stamp), points(located))
+
+
+def test_positions_are_moved_to_the_time_of_their_use():
+    located, _ = GROUND.locate(cones())
+    cloud = cloud_of(located)
+    rows = read_points(cloud)
+    # 30 ms at 15 m/s, over the end of a second.
+    later = read_points(cloud, odometry(15.0, 0.0, 0.0), SimpleNamespace(sec=11,
+                                                                         nanosec=20_000_000))
+    np.testing.assert_allclose(rows['x'] - later['x'], 0.45, atol=1e-5)
+    np.testing.assert_array_equal(later['y'], rows['y'])
+    np.testing.assert_array_equal(later['class_id'], rows['class_id'])
+    same = read_points(cloud, odometry(15.0, 1.0, 2.0), cloud.header.stamp)
+    np.testing.assert_array_equal(same, rows)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(-20, 20), st.floats(-2, 2), st.floats(-3, 3), st.floats(-0.5, 0.5))
+def test_moving_is_driving(vx, vy, yaw_rate, seconds):
+    located, _ = GROUND.locate(cones())
+    cloud = cloud_of(located, 100, 0)
+    whole = int(np.floor(seconds))
+    found = read_points(cloud, odometry(vx, vy, yaw_rate), SimpleNamespace(
+        sec=100 + whole, nanosec=round((seconds - whole) * 1e9)))
+    place, yaw, steps = np.zeros(2), 0.0, 4000
+    for k in range(steps):      # the path, in small steps
+        yaw = yaw_rate * seconds * (k + 0.5) / steps
+        place += seconds / steps * np.array([vx * np.cos(yaw) - vy * np.sin(yaw),
+                                             vx * np.sin(yaw) + vy * np.cos(yaw)])
+    c, s = np.cos(yaw_rate * seconds), np.sin(yaw_rate * seconds)
+    expected = (located.xyz[:, :2] - place) @ np.array([[c, -s], [s, c]])
+    np.testing.assert_allclose(np.column_stack([found['x'], found['y']]), expected, atol=1e-4)
+
+
+def test_the_level_frame_shares_the_camera_with_base_link():
+    pytest.importorskip('rosbags', reason='rosbags is not installed')
+    found, point = Attitude(0.03, -0.02), np.array([7.0, -2.0, 0.0])
+    message = level_transform(typestore().types.__getitem__, header(5, 'base_link'), 'level',
+                              found, GROUND)
+    again = deserialise(serialise(message), 'tf2_msgs/msg/TFMessage')
+    [stamped] = again.transforms
+    assert (stamped.header.frame_id, stamped.child_frame_id) == ('base_link', 'level')
+    t, q = stamped.transform.translation, stamped.transform.rotation
+    pose = pose_of_transform((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
+    np.testing.assert_allclose(pose.rotation, levelled(0.03, -0.02).T, atol=1e-12)
+    # A point on the level ground is seen where it is from the pitched camera.
+    np.testing.assert_allclose(
+        GROUND.project([pose.rotation @ point + pose.origin]),
+        found.applied(GROUND).project([point]), atol=1e-9)
