@@ -12,7 +12,7 @@ the mounting is constant and perfect. Two more drives have their camera knocked 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 import math
 from pathlib import Path
@@ -26,7 +26,7 @@ from _cone_truth import ground_of, match, RANGES  # noqa: E402
 from _machine import machine_lines  # noqa: E402
 from _moving_drive import MovingDrive  # noqa: E402
 import cv2  # noqa: E402
-from eunet_ros.cones.attitude import Attitude, AttitudeFilter  # noqa: E402
+from eunet_ros.cones.attitude import AngularRates, Attitude, AttitudeFilter  # noqa: E402
 from eunet_ros.cones.detection import Cones, find_cones  # noqa: E402
 from eunet_ros.cones.ground import Ground  # noqa: E402
 from eunet_ros.model.common.files import write_json  # noqa: E402
@@ -36,6 +36,7 @@ import numpy as np  # noqa: E402
 
 SEED = 620            # of the first drive; nothing was chosen on it
 HZ = 30.0
+_IMU_HZ, _IMU_DEG_S = 200.0, (0.1, 0.3)  # bias and noise of its rates [deg/s]
 _WARN = 0.01          # rad, of the mean pitch: the default of the node
 _KNOCK_S, _KNOCK_DEG = 4.0, 1.0
 _ROWS = (*RANGES, (10, 20))
@@ -67,11 +68,24 @@ def views(drive: MovingDrive, seconds: float, segmenter: Any) -> tuple[Ground, l
     return ground, found
 
 
-def follow(ground: Ground, frames: Iterable[View], most: int = 1000) -> list[Attitude]:
-    """Return the attitude in each frame, from its `most` nearest cones."""
+def measured_rates(frames: Sequence[View]) -> AngularRates:
+    """Return what an IMU measures in a drive, with noise and a bias."""
+    rng, rates = np.random.default_rng(SEED), AngularRates(10 * round(frames[-1].t * _IMU_HZ))
+    times = np.arange(0, frames[-1].t, 1 / _IMU_HZ)
+    turned = [np.gradient(np.interp(times, [v.t for v in frames], values), times) for values in (
+        [v.pitch for v in frames], [v.roll for v in frames])]
+    for k, t in enumerate(times):
+        noise = np.radians(rng.normal(_IMU_DEG_S[0], _IMU_DEG_S[1], 2))
+        rates.add(round(t * 1e9), *(float(x[k]) for x in turned + noise))
+    return rates
+
+
+def follow(ground: Ground, frames: Sequence[View], most: int = 1000,
+           rates: AngularRates | None = None) -> list[Attitude]:
+    """Return the attitude in each frame, from its `most` nearest cones, and an IMU's rates."""
     attitude = AttitudeFilter()
     return [attitude.update(view.cones.select(np.arange(min(most, len(view.cones)))), ground,
-                            round(view.t * 1e9)) for view in frames]
+                            round(view.t * 1e9), rates) for view in frames]
 
 
 def errors(ground: Ground, frames: Sequence[View],
@@ -152,8 +166,9 @@ def measure(o: argparse.Namespace, segmenter: Any) -> dict[str, Any]:
     report: dict[str, Any] = {'positions': {}, 'pitch': [], 'knocked': []}
     for name, drives in (('moving', moving), ('rigid', rigid)):
         both = {mode: np.concatenate([
-            errors(ground, frames, follow(ground, frames) if mode == 'cones' else None)
-            for ground, frames in drives]) for mode in ('fixed', 'cones')}
+            errors(ground, frames, None if mode == 'fixed' else follow(
+                ground, frames, rates=measured_rates(frames) if mode == 'imu' else None))
+            for ground, frames in drives]) for mode in ('fixed', 'cones', 'imu')}
         report['positions'][name] = {mode: by_distance(e) for mode, e in both.items()}
     frames = [view for _, some in moving for view in some]
     for most in _MOST:
@@ -163,6 +178,11 @@ def measure(o: argparse.Namespace, segmenter: Any) -> dict[str, Any]:
             ('all', count >= 0), ('6 and more count', count >= 6))
         report['pitch'] += [{'cones': name, 'mean': float(count[which].mean()),
                              **pitch_row(frames, attitudes, which)} for name, which in named]
+    attitudes = [a for ground, some in moving
+                 for a in follow(ground, some, rates=measured_rates(some))]
+    everything = np.ones(len(frames), bool)
+    report['pitch'].append({'cones': 'all, and an IMU', 'mean': report['pitch'][-1]['mean'],
+                            **pitch_row(frames, attitudes, everything)})
     report['warnings'] = {name: sum(bool(warned(follow(*drive))) for drive in drives)
                           for name, drives in (('moving', moving), ('rigid', rigid))}
     for number, sign in enumerate((1, -1)):

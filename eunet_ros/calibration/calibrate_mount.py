@@ -14,7 +14,7 @@ parameters of the node. It imports no ROS.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import math
 from pathlib import Path
 import sys
@@ -24,8 +24,10 @@ from typing import Any
 import cv2
 from eunet_ros.bags.reader import Bag, find_camera_info, find_image_topic
 from eunet_ros.calibration.mount_fit import Fit, fit_mounting, Mounting, Spot
-from eunet_ros.cones.camera_model import camera_model
+from eunet_ros.cones.attitude import attitude_of_frame, FEW
+from eunet_ros.cones.camera_model import camera_model, CameraModel
 from eunet_ros.cones.detection import find_cones
+from eunet_ros.cones.ground import Ground, mounted
 from eunet_ros.images.conversions import compressed_to_bgr, image_to_bgr
 from eunet_ros.model.common.classes import ClassTable
 from eunet_ros.model.common.errors import one_line
@@ -34,7 +36,7 @@ from eunet_ros.model.common.resources import DEFAULT_WEIGHTS
 from eunet_ros.model.engines import AUTO, EngineError, ENGINES
 import numpy as np
 
-_MOST_FRAMES = 10
+_MOST_FRAMES, _DRIVE_FRAMES = 10, 100
 
 
 def read_spots(path: Path, classes: ClassTable) -> list[Spot]:
@@ -91,16 +93,36 @@ def read_image(path: Path) -> np.ndarray:
     return image
 
 
-def read_bag(path: Path, topic: str) -> tuple[list[np.ndarray], Any]:
-    """Return up to ten images of a bag, and its first camera_info or None; raises BagError."""
+def read_bag(path: Path, topic: str,
+             most: int = _MOST_FRAMES) -> tuple[list[np.ndarray], Any]:
+    """Return so many images of a bag, and its first camera_info or None; raises BagError."""
     with Bag(path) as bag:
         chosen = find_image_topic(bag.topics.values(), topic, bag.encoding)
         info_topic = find_camera_info(bag.topics.values(), chosen)
         info = next(bag.messages(info_topic))[1] if info_topic else None
-        wanted = set(np.linspace(0, chosen.count - 1, _MOST_FRAMES).astype(int).tolist())
+        wanted = set(np.linspace(0, chosen.count - 1, most).astype(int).tolist())
         images = [(compressed_to_bgr if hasattr(m, 'format') else image_to_bgr)(m)
                   for k, (_, m) in enumerate(bag.messages(chosen)) if k in wanted]
     return images, info
+
+
+def compared(drive: Path, topic: str, camera: CameraModel, m: Mounting,
+             segment: Callable[[np.ndarray], np.ndarray]) -> str:
+    """
+    Return a sentence about the pitch of a drive against a mounting, from the cones in its images.
+
+    Raises BagError.
+    """
+    ground = Ground(camera, mounted(m.height, m.pitch, m.roll, m.yaw, m.x, m.y))
+    images, _ = read_bag(drive, topic, _DRIVE_FRAMES)
+    found = [attitude_of_frame(find_cones(segment(image)), ground) for image in images]
+    pitches = np.degrees([a.pitch for a in found if a.cones >= FEW])
+    if not len(pitches):
+        return f'{drive}: no image shows {FEW} cones or more that tell the pitch.'
+    low, high = np.percentile(pitches, (5, 95))
+    return (f'{drive}: pitch {pitches.mean():+.2f}° against this mounting in the mean of '
+            f'{len(pitches)} images, {low:+.2f} to {high:+.2f}° (5 to 95 %). Cones tell it to '
+            'about 0.1°.')
 
 
 def as_yaml(fit: Fit, base_frame: str = 'base_link') -> str:
@@ -155,12 +177,15 @@ def calibrate(o: argparse.Namespace) -> None:
         names = segmenter.classes.names
         spots = read_spots(o.cones, segmenter.classes)
         found = [find_cones(segmenter(image)) for image in images]
+        free = ['pitch', 'height'] + [
+            name for name in ('roll', 'yaw') if getattr(o, f'free_{name}')]
+        guess = Mounting(o.height, 0.0, o.roll, o.yaw, o.x, o.y)
+        fit = fit_mounting(camera, found, spots, guess, free)
+        print(report(fit, free, names))
+        if o.drive:
+            print(compared(o.drive, o.image_topic, camera, fit.mounting, segmenter))
     finally:
         segmenter.close()
-    free = ['pitch', 'height'] + [name for name in ('roll', 'yaw') if getattr(o, f'free_{name}')]
-    guess = Mounting(o.height, 0.0, o.roll, o.yaw, o.x, o.y)
-    fit = fit_mounting(camera, found, spots, guess, free)
-    print(report(fit, free, names))
     text = as_yaml(fit, o.base_frame)
     print(f'\n{text}', end='')
     if o.output:
@@ -176,6 +201,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument('--image', type=user_path, help='a picture of the cones')
     parser.add_argument('--bag', type=user_path, help='or a bag; the car stands still')
+    parser.add_argument('--drive', type=user_path, metavar='BAG',
+                        help='a drive, whose mean pitch is compared with the mounting')
     parser.add_argument('--image-topic', default='', help='where the bag has several cameras')
     parser.add_argument('--camera-info', type=user_path, metavar='YAML',
                         help="of the calibration; without: the bag's camera_info")

@@ -32,7 +32,7 @@ _SIZE_STDDEV = 0.004           # of the size of all cones and of the camera's he
 _HEIGHT_STDDEV = 0.01          # of the camera while the car moves [m]
 _TUKEY = 3.5                   # standard deviations from which on a cone counts nothing
 _ROUNDS = 4                    # of reweighting
-_FEW = 4                       # cones; a frame of fewer is left out where it surprises
+FEW = 4                        # cones; a frame of fewer is left out where it surprises
 _PER_CONE = math.radians(0.1)  # by which a frame moves the pitch at most, for each of its cones
 _TAU_S = 0.25                  # in which the body returns to its mounting
 _TURNED_TAU_S = 10.0           # the same of what the angular rate leaves unknown
@@ -167,11 +167,24 @@ def fit_frame(residual: np.ndarray, by: np.ndarray, stddev: np.ndarray) -> Frame
                  vector[:2] - across * vector[2], total)
 
 
-class AngularRates:
-    """Angular rates of the body, as an IMU measures them; one thread may add, another ask."""
+def attitude_of_frame(cones: Cones, ground: Ground) -> Attitude:
+    """Return the attitude that the cones of one image tell alone; ground: of the mounting."""
+    found, frame = np.zeros(2), None
+    for _ in range(2):   # it is not linear
+        frame = fit_frame(*observe(cones, Attitude(*found.tolist()).applied(ground)))
+        found = found + frame.change
+    return Attitude(*found.tolist(), np.diag(frame.variance + _SYSTEMATIC), round(frame.cones))
 
-    def __init__(self) -> None:
-        self._samples: deque[tuple[int, float, float]] = deque(maxlen=_RATES)
+
+class AngularRates:
+    """
+    Angular rates of the body, as an IMU measures them; one thread may add, another ask.
+
+    most: samples that are kept.
+    """
+
+    def __init__(self, most: int = _RATES) -> None:
+        self._samples: deque[tuple[int, float, float]] = deque(maxlen=most)
 
     def add(self, stamp: int, pitch: float, roll: float) -> None:
         """Take a sample: rates about y and x of base_link [rad/s]; stamp: in ns."""
@@ -233,7 +246,7 @@ class AttitudeFilter:
         rest = np.diag(self._strength(state + frame.change, frame, seconds))
         covariance = rest + left * left * (self._covariance - rest)
         surprises = abs(frame.change[0]) > 3 * math.sqrt(frame.variance[0] + covariance[0, 0])
-        if frame.cones > 0.5 and not (surprises and frame.cones < _FEW):
+        if frame.cones > 0.5 and not (surprises and frame.cones < FEW):
             covariance = np.linalg.inv(np.linalg.inv(covariance) + frame.information)
             low, high = sorted((state[0], self._state[0]))
             state = state + covariance @ frame.vector
@@ -245,7 +258,7 @@ class AttitudeFilter:
     def _strength(self, angles: np.ndarray, frame: Frame, seconds: float) -> np.ndarray:
         """Return the variances (2,) of the angles of the body, as the last frames have them."""
         noise, sudden, seen = frame.variance + _SYSTEMATIC, 0.0, np.full(2, _USUAL)
-        if frame.cones >= _FEW:
+        if frame.cones >= FEW:
             seen = angles * angles - noise
             sudden = angles * self._before - _SUDDEN ** 2 * noise  # in two frames, by one sign
             self._before = angles
@@ -256,7 +269,7 @@ class AttitudeFilter:
     def _attitude(self, frame: Frame, stamp: int) -> Attitude:
         recent, mean = self._recent, math.nan
         pitch, roll = self._state.tolist()
-        if frame.cones >= _FEW:
+        if frame.cones >= FEW:
             recent.append((stamp, pitch))
         while recent and stamp - recent[0][0] > _WINDOW_S * 1e9:
             recent.popleft()

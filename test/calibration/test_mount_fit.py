@@ -3,6 +3,7 @@
 """A mounting from cones at measured spots: rendered ones, and what users can get wrong."""
 from dataclasses import replace
 import math
+from pathlib import Path
 
 import cv2
 from eunet_ros.calibration import calibrate_mount
@@ -125,3 +126,16 @@ def test_a_picture_needs_a_calibration(files, capsys):
     assert 'needs --camera-info' in capsys.readouterr().err
     assert calibrate_mount.main(['--cones', 'x']) == 1
     assert 'either --image or --bag' in capsys.readouterr().err
+
+
+def test_the_mean_pitch_of_a_drive_is_compared(scene, monkeypatch):
+    camera, _, _ = of_scene(scene)
+    masks = [Drive(2, 720, 1280).render(t).mask for t in (1.0, 2.0)]
+    monkeypatch.setattr(calibrate_mount, 'read_bag', lambda path, topic, most: (masks, None))
+    own = Mounting(scene.camera.mount_height, scene.camera.pitch - math.radians(1))
+    said = calibrate_mount.compared(Path('a_drive'), '', camera, own, lambda image: image)
+    assert said.startswith('a_drive: pitch +') and 'in the mean of 2 images' in said
+    assert float(said.split()[2][:-1]) == pytest.approx(1.0, abs=0.35)
+    masks[:] = [np.zeros_like(masks[0])]
+    said = calibrate_mount.compared(Path('a_drive'), '', camera, own, lambda image: image)
+    assert 'no image shows 4 cones' in said

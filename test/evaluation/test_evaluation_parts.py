@@ -1,6 +1,7 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Ground truth, scores of frames, steadiness and comparisons, without a process."""
+from dataclasses import replace
 import random
 from types import SimpleNamespace
 
@@ -9,10 +10,12 @@ import cv2
 from eunet_ros.bags.reader import Bag, BagError
 from eunet_ros.cones.detection import find_cones
 from eunet_ros.cones.locator import Seen
+from eunet_ros.evaluation.page import page
 from eunet_ros.evaluation.page.pictures import choose_worst, crop_of
 from eunet_ros.evaluation.page.report import comparable, percentiles
 from eunet_ros.evaluation.run.plan import FORMAT, Plan
 from eunet_ros.evaluation.scoring.comparison import compare, runs_of
+from eunet_ros.evaluation.scoring.position_errors import Positions
 from eunet_ros.evaluation.scoring.score import find_truth, score_masks
 from eunet_ros.evaluation.scoring.steadiness import common_motion, match_cones, Steadiness
 from eunet_ros.evaluation.scoring.summary import FrameFigures
@@ -179,7 +182,7 @@ def test_another_bag_or_a_jump_in_time_begins_another_run():
 
 def figures(index, dice, wrong=1, flickering=None):
     return FrameFigures(0, index, index * 100_000_000, 0, SIZE, '', dice is not None, 0, [dice],
-                        [wrong], [[0]], [None], [None], [flickering])
+                        [wrong], [[0]], [None], [None], [None], [flickering])
 
 
 def test_the_worst_frames_are_spread_over_the_drive():
@@ -209,3 +212,17 @@ def test_plain_numbers():
                    6) == {'a': 0.25, 'b': [3, None], 'c': True}
     assert percentiles([]) == {'p50': None, 'p90': None, 'p99': None, 'max': None}
     assert comparable({'weights': 1, 'speed': 2, 'run': 3, 'live': 4}) == {'weights': 1}
+
+
+def test_the_pitch_of_a_drive_is_summed_up_and_drawn():
+    positions = Positions()
+    for pitch in (-0.2, 0.1, 0.4):
+        positions.add({}, {'n': 5, 'p': pitch, 's': 0.02}, False)
+    positions.add({}, {'n': 1}, False)
+    found = positions.to_report()['pitch_deg']
+    assert found['frames'] == 3 and found['mean'] == pytest.approx(0.1)
+    assert found['moves_far_cones'] == 0.02
+    frames = [replace(figures(i, 1.0), pitch=[p]) for i, p in enumerate((-0.2, None, 0.4))]
+    section = page._attitude({'weights': [{'positions': positions.to_report()}]}, frames)
+    assert 'mean 0.10°' in section and '2.00 %' in section and '<svg' in section
+    assert page._attitude({'weights': [{'positions': None}]}, frames) == ''

@@ -159,8 +159,9 @@ def timeline(series: Sequence[tuple[str, Sequence[float]]], y_name: str, title: 
     length = max((len(a) for a in arrays), default=0)
     if not length or all(np.isnan(a).all() for a in arrays):
         return ''
-    top = max(float(np.nanmax(a)) for a in arrays if not np.isnan(a).all())
-    frame = _Frame((0, max(1, length - 1)), (0, top * 1.08 or 1), 'frame', y_name, title)
+    known = np.concatenate([[0.0], *(a[~np.isnan(a)] for a in arrays)])
+    reach = 1.08 * known.min(), 1.08 * known.max() or 1.0
+    frame = _Frame((0, max(1, length - 1)), reach, 'frame', y_name, title)
     for start in starts:
         frame.rule(start, '')
     for (color, _), values in zip(series, arrays):

@@ -15,6 +15,7 @@ from eunet_ros.evaluation.page.pictures import WorstFrame
 from eunet_ros.evaluation.page.style import STYLE
 from eunet_ros.evaluation.page.tables import (
     bags_section,
+    both,
     classes_section,
     color_key,
     comparison_section,
@@ -45,7 +46,7 @@ def write_page(path: Path, plan: Plan, report: dict[str, Any], frames: Sequence[
         _tiles(report), classes_section(plan, report), sizes_section(report),
         confusion_section(plan, report), comparison_section(report),
         live_section(report), _latency(plan, report, frames), _cones(plan, frames),
-        ground_section(report, ground), _worst(plan, report, worst),
+        ground_section(report, ground), _attitude(report, frames), _worst(plan, report, worst),
         bags_section(report), made_section(report)]
     text = ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -173,6 +174,26 @@ def _cones(plan: Plan, frames: Sequence[FrameFigures]) -> str:
     if not drawn:
         return ''
     return f'<h2>Cones over the drive</h2><div class="two">{"".join(drawn)}</div>'
+
+
+def _attitude(report: dict[str, Any], frames: Sequence[FrameFigures]) -> str:
+    told = [w['positions'] and w['positions']['pitch_deg'] for w in report['weights']]
+    if not any(told):
+        return ''
+    series = [(color, [_NAN if f.pitch[k] is None else f.pitch[k] for f in frames])
+              for k, color in zip(range(len(told)), _COLORS)]
+
+    def cell(key: str) -> str:
+        return both([number(t and t[key], 2) for t in told])
+    return ('<h2>Pitch of the car</h2><p class="small faint">Against the mounting, from the cones '
+            f'of each image alone: mean {cell("mean")}°, 5 % below {cell("p5")}°, 5 % above '
+            f'{cell("p95")}°. It moves cones beyond 10 m by '
+            f'{both([number(t and t["moves_far_cones"], percent=True) for t in told])} of their '
+            'distance (median). Where the mean is not 0, measure the mounting again; where the '
+            'rest is wide, set the parameter attitude to cones. Positive: the front is low.</p>'
+            '<div class="two"><div>' + charts.timeline(
+                series, '°', 'Pitch over frames', how='mean', starts=_starts(frames))
+            + '</div></div>')
 
 
 def _worst(plan: Plan, report: dict[str, Any], worst: Sequence[WorstFrame]) -> str:

@@ -72,8 +72,8 @@ def write_metrics(path: Path, plan: Plan, frames: Sequence[FrameFigures]) -> Non
     for w in plan.weights:
         end = f'_{w.label.lower()}' if several else ''
         columns += [f'{name}{end}' for name in (
-            'dice', 'wrong_pixels', 'cones', 'with_position', *w.table.names[1:], 'flickering',
-            *(f'{s}_ms' for s in stages))]
+            'dice', 'wrong_pixels', 'cones', 'with_position', 'pitch_deg', *w.table.names[1:],
+            'flickering', *(f'{s}_ms' for s in stages))]
     with written_beside(path) as beside, open(beside, 'w', newline='', encoding='utf-8') as file:
         writer = csv.writer(file)
         writer.writerow(columns)
@@ -85,6 +85,7 @@ def write_metrics(path: Path, plan: Plan, frames: Sequence[FrameFigures]) -> Non
                 cones, ms = f.cones[k], f.stage_ms[k] or {}
                 row += [_number(f.dice[k]), _number(f.wrong[k]),
                         '' if cones is None else sum(cones), _number(f.placed[k]),
+                        _number(f.pitch[k]),
                         *(cones if cones is not None
                           else [''] * (len(plan.weights[k].classes) - 1)),
                         _number(f.flickering[k]), *(ms.get(s, '') for s in stages)]

@@ -32,6 +32,10 @@ def result_lines(report: dict[str, Any], folder: Path) -> list[str]:
         add('cones with a position, an image', *(
             number(entry['positions'] and entry['positions']['cones_per_image'], 1)
             for entry in entries))
+    pitches = [entry['positions'] and entry['positions']['pitch_deg'] for entry in entries]
+    if any(pitches):
+        add('pitch against the mounting, mean', *(
+            f'{number(pitch["mean"], 2)}°' if pitch else '-' for pitch in pitches))
     if 'live' in report:
         live = [report['live'][w['label']] for w in report['weights']]
         add('images dropped', *(str(x['dropped']) for x in live))

@@ -87,7 +87,7 @@ class Places:
         """Return the cones of a mask of weights k as the node finds and places them."""
         p = self.parameters
         seen = self._locators[k].find(mask, None, stamp, p)
-        return self._place(self._locators[k], seen, mask.shape)
+        return self._place(self._locators[k], seen, mask.shape, stamp)
 
     def place(self, k: int, cones: Cones, size: tuple[int, int]) -> Seen:
         """Return cones that were found in a mask of weights k with their places."""
@@ -97,10 +97,11 @@ class Places:
         """Return cones of the ground truth with their places."""
         return self._place(self._truth, Seen(cones), size)
 
-    def _place(self, locator: ConeLocator, seen: Seen, size: tuple[int, int]) -> Seen:
+    def _place(self, locator: ConeLocator, seen: Seen, size: tuple[int, int],
+               stamp: int | None = None) -> Seen:
         try:
             pose = self._pose()
-            return locator.place(seen, size, self._info, pose, self.parameters)
+            return locator.place(seen, size, self._info, pose, self.parameters, stamp)
         except Withheld as error:
             return Seen(seen.cones, seen.tracks, reason=str(error))
 

@@ -19,6 +19,8 @@ class Positions:
     def __init__(self) -> None:
         self.frames = self.placed = 0
         self.counts = np.zeros((len(DISTANCE_BINS), 3), np.int64)   # cones, found, right class
+        self.pitches: list[float] = []       # of frames, against the mounting [deg]
+        self.shares: list[float] = []        # by which the attitude moves far cones
         self.errors: list[list[list[float]]] = [[] for _ in DISTANCE_BINS]  # distance, error
 
     def add(self, row: Row, entry: Row, binary: bool) -> int | None:
@@ -31,6 +33,10 @@ class Positions:
             return None
         self.frames += 1
         self.placed += entry['n']
+        if 'p' in entry:
+            self.pitches.append(entry['p'])
+        if entry.get('s') is not None:
+            self.shares.append(entry['s'])
         for distance, (_, true_class, taken) in zip(row.get('td', ()), entry.get('r', ())):
             if distance is not None:
                 right = taken == true_class or (binary and taken > 0)
@@ -52,7 +58,13 @@ class Positions:
                 'error_m': {f'p{q}': float(np.percentile(error, q)) if len(error) else None
                             for q in (50, 90)},
                 'error_share_p50': float(np.median(error / distance)) if len(error) else None}
+        pitch = None
+        if self.pitches:
+            pitch = {'frames': len(self.pitches), 'mean': float(np.mean(self.pitches)),
+                     'moves_far_cones': float(np.median(self.shares)) if self.shares else None,
+                     **{f'p{q}': float(np.percentile(self.pitches, q)) for q in (5, 50, 95)}}
         return {'frames': self.frames, 'cones_per_image': self.placed / self.frames,
+                'pitch_deg': pitch,
                 'by_distance': by_distance}
 
 

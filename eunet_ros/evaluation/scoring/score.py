@@ -9,6 +9,7 @@ Of a bag's frames it takes each that its shard has its turn with, as they come o
 """
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 import sys
@@ -17,7 +18,10 @@ from typing import Any, BinaryIO
 
 import cv2
 from eunet_ros.bags.mask_store import read_mask
+from eunet_ros.cones.attitude import attitude_of_frame, FEW
 from eunet_ros.cones.detection import Cones, find_cones
+from eunet_ros.cones.ground import Located
+from eunet_ros.cones.locator import Seen
 from eunet_ros.evaluation.run.journal import Follower, Journal, Row
 from eunet_ros.evaluation.run.plan import bag_files, BagFiles, Plan
 from eunet_ros.evaluation.run.positions import distances_of, Places, position_errors
@@ -30,12 +34,22 @@ from eunet_ros.model.common.metrics.pixels import confusion_matrix
 import numpy as np
 
 NICE = 10            # the engine comes first
+_FAR_M = 10.0
 _POLL_S = 0.05
 _TELL_S = 0.25
 
 
 def _rows(cones: Cones) -> list[list[int]]:
     return [[int(c), *map(int, box)] for c, box in zip(cones.class_id, cones.box)]
+
+
+def _moved(seen: Seen, located: Located, rows: np.ndarray) -> float | None:
+    """Return by which share of their distance cones beyond 10 m are elsewhere, the median."""
+    _, a, b = np.intersect1d(seen.rows, rows, return_indices=True)
+    distance = seen.located.distance[a]
+    off = np.hypot(*(seen.located.xyz[a, :2] - located.xyz[b, :2]).T)
+    far = distance >= _FAR_M
+    return round(float(np.median(off[far] / distance[far])), 4) if far.any() else None
 
 
 def score_masks(masks: list[np.ndarray | None], truth: np.ndarray | None,
@@ -46,8 +60,9 @@ def score_masks(masks: list[np.ndarray | None], truth: np.ndarray | None,
     tc: true cones by class; k: for each mask c, its confusion as [true, predicted, pixels]; o, its
     cones as [class, u0, v0, u1, v1]; r, of each true cone [height in px, true class, class it is
     taken for]; f, the classes of false cones. On the ground: td: how far each true cone is; for
-    each mask n, how many cones have a place, why, why none has, and e, what `position_errors`
-    returns.
+    each mask n, how many cones have a place, why, why none has, e, what `position_errors`
+    returns; where enough cones tell the attitude p, the pitch against the mounting [deg], and s,
+    by which share of their distance it moves cones beyond 10 m, the median.
     """
     row: Row = {'k': []}
     true_cones = true_seen = None
@@ -67,6 +82,11 @@ def score_masks(masks: list[np.ndarray | None], truth: np.ndarray | None,
         seen = places.place(k, cones, mask.shape)
         entry.update({'why': seen.reason} if seen.located is None else
                      {'n': len(seen.located.cones)})
+        if seen.ground is not None:
+            attitude = attitude_of_frame(cones, seen.ground)
+            if attitude.cones >= FEW:
+                entry['p'] = round(math.degrees(attitude.pitch), 3)
+                entry['s'] = _moved(seen, *attitude.locate(cones, seen.ground))
         if truth is not None:
             own = as_binary(truth) if len(table.names) == 2 else truth
             counts = confusion_matrix(own, mask, len(table.names))

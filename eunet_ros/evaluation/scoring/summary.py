@@ -54,6 +54,7 @@ class FrameFigures:
     wrong: list[int | None]               # pixels
     cones: list[list[int] | None]         # by class, background left out
     placed: list[int | None]              # cones with a place on the ground, None for withheld
+    pitch: list[float | None]             # against the mounting, from the frame's cones [deg]
     stage_ms: list[dict[str, float] | None]
     flickering: list[int | None] = field(default_factory=list)
 
@@ -86,11 +87,11 @@ class WeightsSummary:
         """
         Count a frame's scores of weights k.
 
-        Returns its dice, wrong pixels, cones by class, and how many have places.
+        Returns its dice, wrong pixels, cones by class, how many have places, and the pitch.
         """
         entry = row['k'][k]
         if entry is None:
-            return None, None, None, None
+            return None, None, None, None, None
         n = len(self.names)
         placed = self.positions.add(row, entry, n == 2)
         cones = np.array(entry['o'], np.int64).reshape(-1, 5)
@@ -99,14 +100,15 @@ class WeightsSummary:
         self.frames += 1
         seen = by_class[1:n].tolist()
         if 'tc' not in row:
-            return None, None, seen, placed
+            return None, None, seen, placed, entry.get('p')
         self.scored += 1
         counts = counts_of(entry['c'], n)
         self.counts.append(counts.astype(np.int32))
         self.confusion += counts
         self.cones += count_cones(*np.array(entry['r'], np.int64).reshape(-1, 3).T, n)
         self.false += np.bincount(np.array(entry['f'], np.int64), minlength=256)
-        return plain(dice(counts)), int(counts.sum() - np.trace(counts)), seen, placed
+        return (plain(dice(counts)), int(counts.sum() - np.trace(counts)), seen, placed,
+                entry.get('p'))
 
     def to_report(self) -> dict[str, Any]:
         """Return the figures; None for those that nothing was counted for."""
