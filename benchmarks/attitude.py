@@ -72,11 +72,11 @@ def measured_rates(frames: Sequence[View]) -> AngularRates:
     """Return what an IMU measures in a drive, with noise and a bias."""
     rng, rates = np.random.default_rng(SEED), AngularRates(10 * round(frames[-1].t * _IMU_HZ))
     times = np.arange(0, frames[-1].t, 1 / _IMU_HZ)
-    turned = [np.gradient(np.interp(times, [v.t for v in frames], values), times) for values in (
-        [v.pitch for v in frames], [v.roll for v in frames])]
-    for k, t in enumerate(times):
-        noise = np.radians(rng.normal(_IMU_DEG_S[0], _IMU_DEG_S[1], 2))
-        rates.add(round(t * 1e9), *(float(x[k]) for x in turned + noise))
+    true = np.array([(v.t, v.pitch, v.roll) for v in frames]).T
+    noise = np.radians(rng.normal(*_IMU_DEG_S, (len(times), 2)))
+    for t, (pitch, roll) in zip(times, noise + np.stack([
+            np.gradient(np.interp(times, true[0], angle), times) for angle in true[1:]], 1)):
+        rates.add(round(t * 1e9), pitch, roll)
     return rates
 
 
