@@ -148,7 +148,7 @@ def fit_frame(residual: np.ndarray, by: np.ndarray, stddev: np.ndarray) -> Frame
     z, rows = residual / stddev, by / stddev[:, None]
     change = np.zeros(3)
     if len(z) > 2:
-        change[0] = np.median(-z / rows[:, 0])
+        change[0] = np.sort(-z / rows[:, 0])[len(z) // 2]   # the median
     for _ in range(_ROUNDS):
         off = z + rows @ change
         weight = np.maximum(1 - (off / _TUKEY) ** 2, 0) ** 2
@@ -159,12 +159,11 @@ def fit_frame(residual: np.ndarray, by: np.ndarray, stddev: np.ndarray) -> Frame
     # Cones that scatter more than they should say less.
     share = max(1.0, float(weight @ (off * off)) / max(total - 1, 1.0))
     information, vector = information / share, vector / share
-    variance = np.diag(np.linalg.inv(information + _PRIOR))
     # The size of all cones is not asked for: it only makes the others less certain.
     across = information[:2, 2] / (information + _PRIOR)[2, 2]
-    return Frame(change[:2], variance[:2],
-                 information[:2, :2] - np.outer(across, information[2, :2]),
-                 vector[:2] - across * vector[2], total)
+    angles = information[:2, :2] - across[:, None] * information[2, :2]
+    variance = np.diag(_inverse(angles + _PRIOR[:2, :2]))
+    return Frame(change[:2], variance, angles, vector[:2] - across * vector[2], total)
 
 
 def attitude_of_frame(cones: Cones, ground: Ground) -> Attitude:
@@ -204,6 +203,12 @@ class AngularRates:
             return None
         steps = np.diff(np.clip(np.append(times, math.inf), 0, wanted))
         return steps @ samples[:, 1:]     # each rate holds until the next one
+
+
+def _inverse(m: np.ndarray) -> np.ndarray:
+    """Return the inverse of a symmetric (2, 2): NumPy's may wait for the threads of its BLAS."""
+    (a, b), (_, d) = m.tolist()
+    return np.array([[d, -b], [-b, a]]) / (a * d - b * b)
 
 
 class AttitudeFilter:
@@ -247,7 +252,7 @@ class AttitudeFilter:
         covariance = rest + left * left * (self._covariance - rest)
         surprises = abs(frame.change[0]) > 3 * math.sqrt(frame.variance[0] + covariance[0, 0])
         if frame.cones > 0.5 and not (surprises and frame.cones < FEW):
-            covariance = np.linalg.inv(np.linalg.inv(covariance) + frame.information)
+            covariance = _inverse(_inverse(covariance) + frame.information)
             low, high = sorted((state[0], self._state[0]))
             state = state + covariance @ frame.vector
             reach = _PER_CONE * frame.cones
