@@ -46,8 +46,8 @@ class MovingDrive(Drive):
             limit = speed[k - 1] <= _SLOWEST if wanted < 0 else speed[k - 1] >= _FASTEST
             acceleration[k] = 0.0 if limit else wanted
             speed[k] = speed[k - 1] + acceleration[k] * _STEP
-        self._at = self.start_m + np.cumsum(speed) * _STEP
-        self._at -= np.interp(0.0, self._times, self._at) - self.start_m
+        self._at = np.cumsum(speed) * _STEP
+        self._at += super().travelled(0.0) - np.interp(0.0, self._times, self._at)
         self._body = np.zeros((count, 3))
         if moves:
             self._body = self._moved(rng, acceleration, speed)

@@ -35,11 +35,13 @@ _ROUNDS = 4                    # of reweighting
 FEW = 4                        # cones; a frame of fewer is left out where it surprises
 _PER_CONE = math.radians(0.1)  # by which a frame moves the pitch at most, for each of its cones
 _TAU_S = 0.25                  # in which the body returns to its mounting
-_TURNED_TAU_S = 10.0           # the same of what the angular rate leaves unknown
+_TURNED_TAU_S = 10.0           # the same of what the angular rates leave unknown
+_DRIFT = math.radians(0.2) ** 2  # variance of that
 # Variances of its angles: at first, where too few cones show them, the least and the most.
-_FIRST, _USUAL, _CALM, _WIDE = np.radians((0.1, 0.5, 0.015, 2.0)) ** 2
+_FIRST, _USUAL, _CALM, _WIDE = np.radians((0.1, 0.5, 0.005, 2.0)) ** 2
 _SYSTEMATIC = np.radians((0.06, 0.2)) ** 2  # of pitch and roll: what the masks have in common
 _MEMORY_S = 1.0                # over which the variance of the body's angles is averaged
+_EXCESS = 1.5                  # times the noise: what angles exceed is motion of the body
 _SUDDEN = 2.0                  # standard deviations by which a sudden motion exceeds the noise
 _WINDOW_S = 3.0                # of the mean of the pitch
 _RATES, _GAP_S = 500, 0.05    # samples of an IMU that are kept; seconds that may lack some
@@ -248,7 +250,8 @@ class AttitudeFilter:
         left = math.exp(-seconds / (_TAU_S if turned is None else _TURNED_TAU_S))
         state = left * self._state + (0.0 if turned is None else turned)
         frame = fit_frame(*observe(cones, Attitude(*state.tolist()).applied(ground)))
-        rest = np.diag(self._strength(state + frame.change, frame, seconds))
+        strength = self._strength(state + frame.change, frame, seconds)
+        rest = np.diag(strength if turned is None else np.full(2, _DRIFT))
         covariance = rest + left * left * (self._covariance - rest)
         surprises = abs(frame.change[0]) > 3 * math.sqrt(frame.variance[0] + covariance[0, 0])
         if frame.cones > 0.5 and not (surprises and frame.cones < FEW):
@@ -264,7 +267,7 @@ class AttitudeFilter:
         """Return the variances (2,) of the angles of the body, as the last frames have them."""
         noise, sudden, seen = frame.variance + _SYSTEMATIC, 0.0, np.full(2, _USUAL)
         if frame.cones >= FEW:
-            seen = angles * angles - noise
+            seen = angles * angles - _EXCESS * noise
             sudden = angles * self._before - _SUDDEN ** 2 * noise  # in two frames, by one sign
             self._before = angles
         share = 1 - math.exp(-seconds / _MEMORY_S)
