@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import html
 import math
 
+from markupsafe import Markup
 import numpy as np
 
 WIDTH, HEIGHT = 420, 190
@@ -32,6 +33,11 @@ def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
 
 def _label(value: float) -> str:
     return f'{value:,.0f}' if abs(value) >= 1000 else f'{value:.3g}'
+
+
+def _svg(height: int, title: str, content: str) -> Markup:
+    return Markup(f'<svg viewBox="0 0 {WIDTH} {height}" role="img" '
+                  f'aria-label="{html.escape(title)}">{content}</svg>')
 
 
 class _Frame:
@@ -99,10 +105,9 @@ class _Frame:
         near_end = at > WIDTH - 70
         self._text(at + (-3 if near_end else 3), _TOP + 10, text, 'end' if near_end else 'start')
 
-    def svg(self) -> str:
+    def svg(self) -> Markup:
         """Return the chart."""
-        return (f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-                f'aria-label="{html.escape(self._title)}">{"".join(self._parts)}</svg>')
+        return _svg(HEIGHT, self._title, ''.join(self._parts))
 
 
 def histogram(series: Sequence[tuple[str, str, Sequence[float]]], unit: str, title: str) -> str:
@@ -183,10 +188,9 @@ def interval(low: float, high: float, middle: float, title: str) -> str:
     ticks = ''.join(
         f'<text x="{at(t):.1f}" y="{height - 4}" text-anchor="middle">{t:+.4g}</text>'
         for t in nice_ticks(-reach, reach, 3))
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{html.escape(title)}">'
-        f'<path class="grid" d="M10 {center}H{WIDTH - 10}"/>'
+    return _svg(
+        height, title, f'<path class="grid" d="M10 {center}H{WIDTH - 10}"/>'
         f'<path class="rule" d="M{at(0):.1f} 8V{height - 16}"/>'
         f'<path d="M{at(low):.1f} {center}H{at(high):.1f}" stroke="{color}" '
         f'stroke-width="{7 if clear else 5}" stroke-linecap="round"/>'
-        f'<circle cx="{at(middle):.1f}" cy="{center}" r="5" class="dot"/>{ticks}</svg>')
+        f'<circle cx="{at(middle):.1f}" cy="{center}" r="5" class="dot"/>{ticks}')

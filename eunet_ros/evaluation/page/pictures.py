@@ -7,7 +7,7 @@ import base64
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 from eunet_ros.bags.messages import deserialise, stamp_of
@@ -30,19 +30,23 @@ _QUALITY = 80
 _LEAST_CROP = 128            # pixels of the image that a zoomed picture shows, at least
 
 
+class Picture(NamedTuple):
+    """A picture with its name, and the part of it that is shown enlarged, ''; data URIs."""
+
+    name: str
+    whole: str
+    zoomed: str
+
+
 @dataclass
 class WorstFrame:
-    """
-    A frame of the page; pictures are data URIs: (name, whole, zoomed or '').
-
-    why: what makes it one of the worst.
-    """
+    """A frame of the page; why: what makes it one of the worst."""
 
     bag: str
     index: int
     stamp: int
     why: str
-    pictures: list[tuple[str, str, str]] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
 
 
 def choose_worst(frames: Sequence[FrameFigures], count: int = WORST) -> list[int]:
@@ -103,7 +107,7 @@ def _fitted(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def draw_frame(image: np.ndarray, panels: Sequence[tuple[str, np.ndarray, np.ndarray]],
-               crop: tuple[int, int, int, int] | None) -> list[tuple[str, str, str]]:
+               crop: tuple[int, int, int, int] | None) -> list[Picture]:
     """
     Return (name, whole, zoomed) pictures: of the image alone, and of each mask over it.
 
@@ -119,7 +123,7 @@ def draw_frame(image: np.ndarray, panels: Sequence[tuple[str, np.ndarray, np.nda
             whole = drawn.copy()
             thick = max(1, image.shape[1] // 400)
             cv2.rectangle(whole, (u0, v0), (u1 - 1, v1 - 1), (255, 255, 255), thick)
-        pictures.append((name, data_uri(_fitted(whole, _FULL)), zoomed))
+        pictures.append(Picture(name, data_uri(_fitted(whole, _FULL)), zoomed))
     return pictures
 
 
