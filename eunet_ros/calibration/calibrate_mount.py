@@ -26,7 +26,7 @@ from eunet_ros.bags.reader import Bag, find_camera_info, find_image_topic
 from eunet_ros.calibration.mount_fit import Fit, fit_mounting, Mounting, Spot
 from eunet_ros.cones.camera_model import camera_model
 from eunet_ros.cones.detection import find_cones
-from eunet_ros.images.conversions import compressed_to_bgr, image_to_bgr
+from eunet_ros.images.conversions import to_bgr
 from eunet_ros.model.common.classes import ClassTable
 from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.common.files import read_yaml, user_path, written_beside
@@ -98,8 +98,8 @@ def read_bag(path: Path, topic: str) -> tuple[list[np.ndarray], Any]:
         info_topic = find_camera_info(bag.topics.values(), chosen)
         info = next(bag.messages(info_topic))[1] if info_topic else None
         wanted = set(np.linspace(0, chosen.count - 1, _MOST_FRAMES).astype(int).tolist())
-        images = [(compressed_to_bgr if hasattr(m, 'format') else image_to_bgr)(m)
-                  for k, (_, m) in enumerate(bag.messages(chosen)) if k in wanted]
+        images = [to_bgr(message) for k, (_, message) in enumerate(bag.messages(chosen))
+                  if k in wanted]
     return images, info
 
 

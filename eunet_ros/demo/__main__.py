@@ -26,7 +26,6 @@ from eunet_ros.bags.mask_store import MaskReader, MASKS_FILE
 from eunet_ros.bags.messages import COMPRESSED_IMAGE
 from eunet_ros.bags.reader import Bag, BagError, find_ground_truth
 from eunet_ros.calibration.mounting_file import find_mounting, MOUNTING, read_mounting
-from eunet_ros.demo.cones import DemoCones
 from eunet_ros.demo.output import (
     check_output,
     PICTURE,
@@ -37,9 +36,11 @@ from eunet_ros.demo.output import (
     write_picture,
     write_recordings,
 )
+from eunet_ros.evaluation.run.positions import Places
 from eunet_ros.model.common.files import user_path, write_json
 from eunet_ros.model.common.resources import DEFAULT_WEIGHTS, share_file
 from eunet_ros.model.engines import AUTO, ENGINES
+from eunet_ros.parameters import NodeParameters
 from eunet_ros.replay.drive import (
     check_ros,
     DemoError,
@@ -131,15 +132,15 @@ def _drive(o: argparse.Namespace, source: BagSource | FolderSource, work: Path, 
     # Here, not before: importing torch would take time from the start of the node.
     from eunet_ros.model.checkpoint import load_checkpoint
     classes = load_checkpoint(o.weights, o.variant).classes
-    cones = None if mounting is None else DemoCones(mounting, classes)
-    drive = RecordedDrive(source, record, masks, classes, cones)
+    places = None if mounting is None else Places(NodeParameters(**mounting), [classes], classes)
+    drive = RecordedDrive(source, record, masks, classes, places)
     display.show('Writing bag and video', 0, len(record.sent))
     camera_hz = rate_hz([stamp for *_, stamp in record.sent]) or o.hz
-    write_recordings(made, drive, camera_hz / o.rate, display.advance)
+    cones = write_recordings(made, drive, camera_hz / o.rate, display.advance)
     display.show('Scoring', len(record.sent), len(record.sent))
     report = make_report(record, masks.arrivals, _scores(drive, source, display),
                          str(source.path), getattr(source, 'bag_topic', source.topic), started)
-    report['cones'] = cones and cones.report()
+    report['cones'] = cones
     write_picture(made / PICTURE, drive, f'{report["variant"]} on {report["engine"]}',
                   _note(report))
     return report

@@ -15,9 +15,8 @@ from eunet_ros.evaluation.page.recordings import recordings_of
 from eunet_ros.evaluation.page.report import make_report, write_metrics
 from eunet_ros.evaluation.page.text import truth_notes
 from eunet_ros.evaluation.run.folder import METRICS, OutputFolder, PAGE, REPORT
-from eunet_ros.evaluation.run.journal import Row
 from eunet_ros.evaluation.run.live import live_figures
-from eunet_ros.evaluation.run.plan import OFFLINE, Plan
+from eunet_ros.evaluation.run.plan import BagEnd, OFFLINE, Plan
 from eunet_ros.evaluation.run.runner import Runner, Show
 from eunet_ros.evaluation.scoring.summary import summarise
 from eunet_ros.evaluation.scoring.truth import open_truth
@@ -84,7 +83,7 @@ def _truth_of_none(plan: Plan, bags: list[dict[str, Any]]) -> list[str]:
             + ('' if why.endswith('.') else '.')]
 
 
-def _missing(plan: Plan, bags: list[dict[str, Any]], ends: list[Row], errors: list[str],
+def _missing(plan: Plan, bags: list[dict[str, Any]], ends: list[BagEnd], errors: list[str],
              refused: list[str], interrupted: bool) -> tuple[list[str], bool]:
     """Return sentences of what is missing, and whether going on can bring it."""
     told = [f'Left out: {sentence}' for sentence in refused]
@@ -102,5 +101,5 @@ def _missing(plan: Plan, bags: list[dict[str, Any]], ends: list[Row], errors: li
         if bag['frames_done'] < bag['frames']:
             told.append(f'{bag["frames_done"]} of {bag["frames"]} frames of {bag["label"]} are '
                         'evaluated.')
-            again = again or bool(end.get('again', bag['complete'] and not bag['error']))
+            again = again or end.complete or end.again
     return told, again

@@ -15,6 +15,7 @@ from eunet_ros.evaluation.run.plan import (
     BagPlan,
     content_of,
     FORMAT,
+    JOURNAL_FORMAT,
     LIVE,
     OFFLINE,
     Plan,
@@ -174,7 +175,7 @@ def make_plan(o: argparse.Namespace, cores: int) -> tuple[Plan, list[str]]:
     workers = min(len(bags), o.processes or cores) if mode == OFFLINE else 1
     plan = Plan(mode, bags, weights, truth, node, max(1, min(_MOST_SHARDS, cores // workers)),
                 workers, cores // workers if workers > 1 else 0, o.one_at_a_time,
-                {'rate': o.rate} if o.live else {}, FORMAT)
+                {'rate': o.rate} if o.live else {}, FORMAT, JOURNAL_FORMAT)
     if o.truth:
         open_truth(truth, Path(bags[0].path), plan.truth_classes).close()
     return plan, refused

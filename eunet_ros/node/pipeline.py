@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any, TYPE_CHECKING
 
 from eunet_ros.images.blending import blend_overlay, colorize
-from eunet_ros.images.conversions import compressed_to_bgr, image_to_bgr
+from eunet_ros.images.conversions import to_bgr
 from eunet_ros.images.regions import in_whole_image, region_rows
 import numpy as np
 
@@ -112,7 +112,7 @@ class FramePipeline:
         Raises ConversionError for a bad message, EngineError where the engine fails.
         """
         start = perf_counter()
-        image = compressed_to_bgr(msg) if hasattr(msg, 'format') else image_to_bgr(msg)
+        image = to_bgr(msg)
         decoded = perf_counter()
         rows = region_rows(self.region, len(image))
         horizon = self.horizon(image.shape[:2], msg) if self.horizon else None

@@ -7,13 +7,17 @@ from dataclasses import asdict, dataclass, field
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from eunet_ros.bags.mask_store import read_mask
+from eunet_ros.evaluation.run.journal import FrameRow
 from eunet_ros.model.common.classes import ClassTable, cone_classes
 from eunet_ros.model.common.files import visible, write_json
+import numpy as np
 
 PLAN_FILE = 'plan.json'
-FORMAT = 2  # of journals and of report.json; it counts up where a metric is defined differently
+FORMAT = 2  # of report.json; it counts up where a metric is defined differently
+JOURNAL_FORMAT = 2
 OFFLINE, LIVE, RECORDED = 'offline', 'live', 'recorded'
 
 
@@ -68,7 +72,7 @@ class Plan:
     truth: see `open_truth`, with 'tolerance_ns'. node: parameters of the node that the frames
     are run with. shards: processes that score a bag. workers: bags that are segmented at once;
     threads: CPU threads of each engine, 0 for all. alone: nothing runs beside the engine.
-    report_format: the FORMAT of the version that made the plan.
+    report_format, journal_format: of the version that made the plan.
     """
 
     mode: str
@@ -82,6 +86,7 @@ class Plan:
     alone: bool = False
     live: dict[str, Any] = field(default_factory=dict)
     report_format: int = 1
+    journal_format: int = 1
 
     @property
     def truth_classes(self) -> ClassTable:
@@ -91,8 +96,8 @@ class Plan:
 
     def key(self) -> dict[str, Any]:
         """Return what decides the result."""
-        return {'format': self.report_format, 'mode': self.mode, 'live': self.live,
-                'node': self.node, 'truth': self.truth,
+        return {'format': (self.report_format, self.journal_format), 'mode': self.mode,
+                'live': self.live, 'node': self.node, 'truth': self.truth,
                 'bags': [(b.label, b.content, b.image_topic, b.frames, b.mounting)
                          for b in self.bags],
                 'weights': [(w.given, w.sha256, tuple(w.input_size), w.classes)
@@ -132,6 +137,15 @@ def content_of(path: Path) -> str:
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
 
+@dataclass
+class BagEnd:
+    """How the frames of a bag ended; again: a second run may bring what is missing."""
+
+    complete: bool = False
+    error: str = ''
+    again: bool = False
+
+
 @dataclass(frozen=True)
 class BagFiles:
     """Where the files of a bag's evaluation are, in the journal's folder."""
@@ -155,6 +169,27 @@ class BagFiles:
     def end(self) -> Path:
         """Return the file that says that all frames are there, or why not."""
         return self.folder / 'end.json'
+
+
+class FrameMasks:
+    """Reads the masks of a bag's frames."""
+
+    def __init__(self, files: BagFiles) -> None:
+        self._files = files
+        self._open: dict[int, BinaryIO] = {}
+
+    def of(self, frame: FrameRow) -> list[np.ndarray | None]:
+        """Return the mask of each weights, None where there is none."""
+        for k, place in enumerate(frame.masks):
+            if place is not None and k not in self._open:
+                self._open[k] = open(self._files.masks(k), 'rb')
+        return [None if place is None else read_mask(self._open[k], place).mask
+                for k, place in enumerate(frame.masks)]
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self._open.values():
+            file.close()
 
 
 def bag_files(journal: Path, number: int) -> BagFiles:

@@ -1,14 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Cones of a bag's masks on the ground: what the node would publish, and how far that is right.
-
-Rows of frames carry the camera's CameraInfo where it is another than before, so that who has the
-rows need not read the bag.
-"""
+"""Cones of masks on the ground: what the node would publish, and how far that is right."""
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +16,9 @@ from eunet_ros.cones.detection import Cones
 from eunet_ros.cones.ground import Pose
 from eunet_ros.cones.locator import ConeLocator, Seen, Withheld
 from eunet_ros.cones.messages import markers, point_cloud, points
-from eunet_ros.evaluation.run.journal import Row
+from eunet_ros.evaluation.run.journal import FrameRow
 from eunet_ros.evaluation.run.plan import Plan
+from eunet_ros.model.common.classes import ClassTable
 from eunet_ros.parameters import NodeParameters
 import numpy as np
 
@@ -38,46 +35,57 @@ class InfoNotes:
     def __init__(self) -> None:
         self._last: bytes | None = None
 
-    def note(self, row: Row, frame: Frame) -> Row:
-        """Return the row, with c: the message as base64, where it has to be told."""
+    def note(self, row: FrameRow, frame: Frame) -> None:
+        """Put it into the row where it has to be told."""
         raw = frame.camera_info
-        if raw is None or raw[_AFTER_STAMP:] == self._last:
-            return row
-        self._last = raw[_AFTER_STAMP:]
-        return {**row, 'c': base64.b64encode(raw).decode()}
+        if raw is not None and raw[_AFTER_STAMP:] != self._last:
+            self._last = raw[_AFTER_STAMP:]
+            row.camera_info = base64.b64encode(raw).decode()
 
 
 class Places:
     """
-    Places the cones of a bag's frames; `follow` takes each row, in order, before the others.
+    Places the cones of a drive's frames; `follow` or `calibrate` comes before, in their order.
 
-    Cones are found in masks alone: where the node publishes them it weighs pixels by confidence.
+    tables: of the classes of each weights' masks, truth: of true ones. bag: whose transforms tell
+    the mounting where it is tf. Cones are found in masks alone: where the node publishes them it
+    weighs pixels by confidence.
     """
 
-    def __init__(self, plan: Plan, number: int) -> None:
-        bag = plan.bags[number]
-        self.parameters = NodeParameters(**{**plan.node, **bag.mounting})
-        self._tables = [w.table for w in plan.weights]
+    def __init__(self, parameters: NodeParameters, tables: Sequence[ClassTable],
+                 truth: ClassTable, bag: Path | None = None) -> None:
+        self.parameters, self._tables = parameters, tables
         self._locators = [ConeLocator(table) for table in self._tables]
-        self._truth = ConeLocator(plan.truth_classes)
+        self._truth = ConeLocator(truth)
         self._info: Any = None
         self._unread = ''
         self._transforms: BagTransforms | None = None
-        self._shown: list[set[int]] = [set() for _ in plan.weights]
-        if self.parameters.mounting == 'tf':
+        self._shown: list[set[int]] = [set() for _ in tables]
+        if bag and self.parameters.mounting == 'tf':
             try:
-                with Bag(Path(bag.path)) as opened:
+                with Bag(bag) as opened:
                     self._transforms = BagTransforms(opened)
             except BagError as error:
                 self._unread = str(error)
 
-    def follow(self, row: Row) -> None:
+    @classmethod
+    def of(cls, plan: Plan, number: int) -> Places:
+        """Return those of a bag of a plan."""
+        bag = plan.bags[number]
+        return cls(NodeParameters(**{**plan.node, **bag.mounting}),
+                   [w.table for w in plan.weights], plan.truth_classes, Path(bag.path))
+
+    def follow(self, row: FrameRow) -> None:
         """Take the camera's calibration from a frame's row."""
-        if 'c' in row:
-            try:
-                self._info = deserialise(base64.b64decode(row['c']), CAMERA_INFO)
-            except ValueError as error:
-                self._info, self._unread = None, str(error)
+        if row.camera_info:
+            self.calibrate(base64.b64decode(row.camera_info))
+
+    def calibrate(self, raw: bytes) -> None:
+        """Take the camera's calibration from a serialised CameraInfo."""
+        try:
+            self._info = deserialise(raw, CAMERA_INFO)
+        except ValueError as error:
+            self._info, self._unread = None, str(error)
 
     def find(self, k: int, mask: np.ndarray, stamp: int) -> Seen:
         """Return the cones of a mask of weights k as the node finds and places them."""

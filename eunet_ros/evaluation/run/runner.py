@@ -11,8 +11,8 @@ from pathlib import Path
 import queue
 from typing import Any
 
-from eunet_ros.evaluation.run.journal import read_rows, Row
-from eunet_ros.evaluation.run.plan import bag_files, BagFiles, Plan
+from eunet_ros.evaluation.run.journal import FrameRow, read_rows
+from eunet_ros.evaluation.run.plan import bag_files, BagEnd, BagFiles, Plan
 from eunet_ros.model.common.files import write_json
 from eunet_ros.replay.drive import Child
 
@@ -168,8 +168,7 @@ class Runner:
         self.errors.append(sentence)
         if role == SEGMENT:
             # The scorers wait for an end.
-            write_json(self.files(number).end, {'complete': False, 'error': sentence,
-                                                'again': True})
+            write_json(self.files(number).end, vars(BagEnd(error=sentence, again=True)))
 
     def _tell(self) -> None:
         total = sum(bag.frames for bag in self.plan.bags)
@@ -185,14 +184,14 @@ class Runner:
             self._show('Scoring and writing the recordings' if writes else 'Scoring',
                        scored + sum(s.rendered for s in self.states), total * (1 + writes))
 
-    def ends(self) -> list[Row]:
-        """Return how each bag ended: complete, error."""
+    def ends(self) -> list[BagEnd]:
+        """Return how each bag ended."""
         found = []
         for number in range(len(self.plan.bags)):
             try:
-                found.append(json.loads(self.files(number).end.read_text()))
+                found.append(BagEnd(**json.loads(self.files(number).end.read_text())))
             except (OSError, ValueError):
-                found.append({'complete': False, 'error': '', 'again': True})
+                found.append(BagEnd(again=True))
         return found
 
     def engines(self) -> list[dict[str, Any]]:
@@ -214,5 +213,5 @@ class Runner:
 
     def counted(self) -> int:
         """Return how many frames the journals have."""
-        return sum(sum(1 for _ in read_rows(self.files(n).frames))
+        return sum(sum(1 for _ in read_rows(self.files(n).frames, FrameRow))
                    for n in range(len(self.plan.bags)))

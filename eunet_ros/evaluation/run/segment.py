@@ -21,11 +21,18 @@ from eunet_ros.bags.frame_source import BagSource, Frame, prefetch
 from eunet_ros.bags.mask_store import MaskWriter
 from eunet_ros.bags.messages import deserialise
 from eunet_ros.bags.reader import BagError
-from eunet_ros.evaluation.run.journal import Journal, Row
-from eunet_ros.evaluation.run.plan import bag_files, BagFiles, BagPlan, Plan, WeightsPlan
+from eunet_ros.evaluation.run.journal import FrameRow, Journal
+from eunet_ros.evaluation.run.plan import (
+    bag_files,
+    BagEnd,
+    BagFiles,
+    BagPlan,
+    Plan,
+    WeightsPlan,
+)
 from eunet_ros.evaluation.run.positions import InfoNotes
 from eunet_ros.evaluation.run.process import run_worker, Say
-from eunet_ros.images.conversions import compressed_to_bgr, image_to_bgr
+from eunet_ros.images.conversions import to_bgr
 from eunet_ros.model.common.files import write_json
 from eunet_ros.parameters import NodeParameters
 import numpy as np
@@ -52,8 +59,7 @@ def decode(frames: Iterable[Frame], msgtype: str) -> Iterator[Decoded]:
     for frame in frames:
         began, image, error = time.perf_counter(), None, ''
         try:
-            msg = deserialise(frame.image, msgtype)
-            image = compressed_to_bgr(msg) if hasattr(msg, 'format') else image_to_bgr(msg)
+            image = to_bgr(deserialise(frame.image, msgtype))
         except ValueError as problem:  # ConversionError among them
             error = str(problem)
         yield Decoded(frame, image, error, (time.perf_counter() - began) * 1e3)
@@ -89,23 +95,23 @@ class Recording:
         paths = [files.masks(k) for k in range(weights)]
         sizes = [path.stat().st_size if path.exists() else 0 for path in paths]
         self._journal = Journal(files.frames, lambda row: all(
-            end <= size for end, size in zip(row['at'], sizes)))
+            end <= size for end, size in zip(row['ends'], sizes)))
         last = self._journal.last
-        self._at = list(last['at']) if last else [0] * weights
+        self._at = last['ends'] if last else [0] * weights
         self._masks = [MaskWriter(path, end) for path, end in zip(paths, self._at)]
         self.done = self._journal.count
 
-    def add(self, row: Row, masks: list[np.ndarray | None]) -> None:
+    def add(self, row: FrameRow, masks: list[np.ndarray | None]) -> None:
         """Keep a frame and its masks; None where there is none."""
-        places: list[int | None] = []
         due = self._journal.sync_is_due
+        row.masks = [None if mask is None else at for mask, at in zip(masks, self._at)]
         for k, (writer, mask) in enumerate(zip(self._masks, masks)):
-            places.append(None if mask is None else self._at[k])
             if mask is not None:
-                self._at[k] = writer.append(row['s'], row['t'], mask)
+                self._at[k] = writer.append(row.stamp, row.time, mask)
                 writer.flush(due)
         # First the masks, then the row that speaks of them.
-        self._journal.append({**row, 'm': places, 'at': self._at})
+        row.ends = self._at
+        self._journal.append(row)
         self.done += 1
 
     def close(self) -> None:
@@ -117,27 +123,25 @@ class Recording:
 
 
 def run_frame(decoded: Decoded, pipelines: list[FramePipeline],
-              ) -> tuple[Row, list[np.ndarray | None]]:
+              ) -> tuple[FrameRow, list[np.ndarray | None]]:
     """Return the row of a frame and its masks."""
     from eunet_ros.model.engines import EngineError
-    frame = decoded.frame
-    row: Row = {'i': frame.index, 't': frame.time, 's': frame.stamp}
+    frame, masks = decoded.frame, [None] * len(pipelines)
+    row = FrameRow(index=frame.index, time=frame.time, stamp=frame.stamp, error=decoded.error,
+                   stage_ms=[None] * len(pipelines))
     if decoded.image is None:
-        return {**row, 'e': decoded.error}, [None] * len(pipelines)
-    row.update(h=decoded.image.shape[0], w=decoded.image.shape[1], ms=[])
-    masks: list[np.ndarray | None] = []
-    for pipeline in pipelines:
+        return row, masks
+    row.size = decoded.image.shape[:2]
+    for k, pipeline in enumerate(pipelines):
         try:
             products = pipeline.run(as_message(decoded.image))
         except (EngineError, ValueError) as error:
-            row['e'] = str(error)
-            masks.append(None)
-            row['ms'].append(None)
+            row.error = str(error)
             continue
         stages = {**products.stage_ms, 'decode': decoded.ms}
         stages['total'] = sum(stages.values())
-        row['ms'].append({name: round(ms, 3) for name, ms in stages.items()})
-        masks.append(products.mask)
+        row.stage_ms[k] = {name: round(ms, 3) for name, ms in stages.items()}
+        masks[k] = products.mask
     return row, masks
 
 
@@ -145,7 +149,7 @@ def segment_bag(plan: Plan, bag: BagPlan, files: BagFiles, say: Say) -> None:
     """Segment a bag's frames that are not done yet; see the module. Raises ValueError, OSError."""
     recording = Recording(files, len(plan.weights))
     pipelines: list[FramePipeline] = []
-    end: Row = {'complete': True, 'error': ''}
+    end = BagEnd(complete=True)
     try:
         pipelines = [make_pipeline(w, plan.node, plan.threads, say) for w in plan.weights]
         write_json(files.folder / 'engine.json', [
@@ -165,18 +169,19 @@ def segment_bag(plan: Plan, bag: BagPlan, files: BagFiles, say: Say) -> None:
                     warm, began = True, time.monotonic()
                     say('warm', at=began, done=recording.done)
                 row, masks = run_frame(decoded, pipelines)
-                recording.add(infos.note(row, decoded.frame), masks)
+                infos.note(row, decoded.frame)
+                recording.add(row, masks)
                 if time.monotonic() - told > _TELL_S:
                     told = time.monotonic()
                     say('progress', done=recording.done)
     except BagError as error:
-        end = {'complete': False, 'error': str(error)}
+        end = BagEnd(error=str(error))
     finally:
         recording.close()
         for pipeline in pipelines:
             pipeline.segmenter.close()
     say('progress', done=recording.done, at=time.monotonic())
-    write_json(files.end, end)
+    write_json(files.end, vars(end))
 
 
 def main() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eunet_ros.evaluation.run.journal import Row
+from eunet_ros.evaluation.run.journal import MaskScores, ScoreRow
 from eunet_ros.model.common.metrics.cones import recall_row
 import numpy as np
 
@@ -21,23 +21,18 @@ class Positions:
         self.counts = np.zeros((len(DISTANCE_BINS), 3), np.int64)   # cones, found, right class
         self.errors: list[list[list[float]]] = [[] for _ in DISTANCE_BINS]  # distance, error
 
-    def add(self, row: Row, entry: Row, binary: bool) -> int | None:
-        """
-        Count a frame's scores; returns how many cones have places, None where they are withheld.
-
-        binary: any class is the right one.
-        """
-        if 'n' not in entry:
-            return None
+    def add(self, row: ScoreRow, scores: MaskScores, binary: bool) -> None:
+        """Count a frame's scores, unless positions are withheld; binary: any class is right."""
+        if scores.placed is None:
+            return
         self.frames += 1
-        self.placed += entry['n']
-        for distance, (_, true_class, taken) in zip(row.get('td', ()), entry.get('r', ())):
+        self.placed += scores.placed
+        for distance, (_, true_class, taken) in zip(row.true_distances, scores.outcomes):
             if distance is not None:
                 right = taken == true_class or (binary and taken > 0)
                 self.counts[distance_bin(distance)] += [1, taken > 0, right]
-        for distance, error in entry.get('e', ()):
+        for distance, error in scores.position_errors:
             self.errors[distance_bin(distance)].append([distance, error])
-        return entry['n']
 
     def to_report(self) -> dict[str, Any] | None:
         """Return the figures, None where no frame's cones have places."""

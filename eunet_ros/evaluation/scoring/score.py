@@ -13,13 +13,17 @@ import os
 from pathlib import Path
 import sys
 import time
-from typing import Any, BinaryIO
 
 import cv2
-from eunet_ros.bags.mask_store import read_mask
 from eunet_ros.cones.detection import Cones, find_cones
-from eunet_ros.evaluation.run.journal import Follower, Journal, Row
-from eunet_ros.evaluation.run.plan import bag_files, BagFiles, Plan
+from eunet_ros.evaluation.run.journal import (
+    Follower,
+    FrameRow,
+    Journal,
+    MaskScores,
+    ScoreRow,
+)
+from eunet_ros.evaluation.run.plan import bag_files, BagFiles, FrameMasks, Plan
 from eunet_ros.evaluation.run.positions import distances_of, Places, position_errors
 from eunet_ros.evaluation.run.process import run_worker, Say
 from eunet_ros.evaluation.scoring.truth import as_binary, nearest, only_ignored, open_truth, Truth
@@ -38,75 +42,61 @@ def _rows(cones: Cones) -> list[list[int]]:
     return [[int(c), *map(int, box)] for c, box in zip(cones.class_id, cones.box)]
 
 
-def score_masks(masks: list[np.ndarray | None], truth: np.ndarray | None,
-                tables: list[ClassTable], places: Places) -> Row:
-    """
-    Return what is to be known of a frame's masks; see `score_frame` for the truth.
-
-    tc: true cones by class; k: for each mask c, its confusion as [true, predicted, pixels]; o, its
-    cones as [class, u0, v0, u1, v1]; r, of each true cone [height in px, true class, class it is
-    taken for]; f, the classes of false cones. On the ground: td: how far each true cone is; for
-    each mask n, how many cones have a place, why, why none has, and e, what `position_errors`
-    returns.
-    """
-    row: Row = {'k': []}
-    true_cones = true_seen = None
+def score_masks(row: ScoreRow, masks: list[np.ndarray | None], truth: np.ndarray | None,
+                tables: list[ClassTable], places: Places) -> None:
+    """Put what is to be known of a frame's masks into its row."""
     if truth is not None:
         known = np.where(truth == IGNORE_ID, 0, truth).astype(np.uint8)
         true_cones = find_cones(known)
         pixels = boxed_cones(known, _rows(true_cones))
-        row['tc'] = np.bincount(true_cones.class_id, minlength=1).tolist()
+        row.true_cones = np.bincount(true_cones.class_id, minlength=1).tolist()
         true_seen = places.place_true(true_cones, known.shape)
-        row['td'] = distances_of(true_seen)
+        row.true_distances = distances_of(true_seen)
     for k, (mask, table) in enumerate(zip(masks, tables)):
         if mask is None:
-            row['k'].append(None)
+            row.masks.append(None)
             continue
         cones = find_cones(mask)
-        entry: Row = {'o': _rows(cones)}
         seen = places.place(k, cones, mask.shape)
-        entry.update({'why': seen.reason} if seen.located is None else
-                     {'n': len(seen.located.cones)})
+        scores = MaskScores(_rows(cones), seen.located and len(seen.located.cones), seen.reason)
         if truth is not None:
             own = as_binary(truth) if len(table.names) == 2 else truth
             counts = confusion_matrix(own, mask, len(table.names))
-            entry['c'] = [[int(t), int(p), int(counts[t, p])] for t, p in np.argwhere(counts)]
+            scores.confusion = [[int(t), int(p), int(counts[t, p])]
+                                for t, p in np.argwhere(counts)]
             outcomes = cone_outcomes(known, mask, pixels)
-            entry['r'] = np.stack(outcomes[1:], axis=1).tolist()
-            entry['f'] = find_false_cones(truth, mask).class_id.tolist()
-            entry['e'] = position_errors(true_seen, seen)
-        row['k'].append(entry)
-    return row
+            scores.outcomes = np.stack(outcomes[1:], axis=1).tolist()
+            scores.false = find_false_cones(truth, mask).class_id.tolist()
+            scores.position_errors = position_errors(true_seen, seen)
+        row.masks.append(scores)
 
 
-def near_truth(truth: Truth | None, stamp: int, tolerance: int) -> Row:
-    """Return ts: the stamp of an image's truth, where there is one; d: how far the nearest is."""
+def find_truth(row: ScoreRow, truth: Truth | None, stamp: int, size: tuple[int, int] | None,
+               tolerance: int) -> np.ndarray | None:
+    """
+    Return the truth of an image, None where there is none, and put what is said of it into a row.
+
+    size: (h, w) of the image, None: its truth is not read.
+    """
     close = nearest(truth.stamps, stamp) if truth and stamp > 0 else None
     if close is None:
-        return {}
-    said: Row = {'d': abs(close - stamp)}
-    return said if said['d'] > tolerance else {**said, 'ts': close}
-
-
-def find_truth(truth: Truth | None, stamp: int, size: tuple[int, int],
-               tolerance: int) -> tuple[np.ndarray | None, Row]:
-    """
-    Return the truth of an image, None where there is none, and what is to be said of it.
-
-    That is what `near_truth` says, n: why the truth cannot be used, and z: it has
-    pixels to ignore and no cone.
-    """
-    said = near_truth(truth, stamp, tolerance)
-    if truth is None or 'ts' not in said:
-        return None, said
+        return None
+    row.nearest_ns = abs(close - stamp)
+    if row.nearest_ns > tolerance:
+        return None
+    row.truth_stamp = close
+    if size is None:
+        return None
     try:
-        found = truth.mask(said['ts'], size)
+        found = truth.mask(close, size)
         if found.shape != size:
             raise ValueError(f'expected a mask of {size[1]}x{size[0]} like the image, found '
                              f'{found.shape[1]}x{found.shape[0]}')
-        return found, {**said, 'z': 1} if only_ignored(found) else said
+        row.only_ignored = only_ignored(found)
+        return found
     except (ValueError, OSError) as error:
-        return None, {**said, 'n': str(error)}
+        row.truth_error = str(error)
+        return None
 
 
 class Scorer:
@@ -116,33 +106,21 @@ class Scorer:
         self._plan = plan
         self._tables = [w.table for w in plan.weights]
         self._truth = open_truth(plan.truth, Path(plan.bags[number].path), plan.truth_classes)
-        self._files, self._open = files, {}
-        self.places = Places(plan, number)
+        self._masks, self.places = FrameMasks(files), Places.of(plan, number)
 
     def close(self) -> None:
         """Close the files."""
         if self._truth:
             self._truth.close()
-        for file in self._open.values():
-            file.close()
+        self._masks.close()
 
-    def row(self, frame: Row) -> Row:
-        """Return the row of scores of a frame's row."""
-        places = frame['m']
-        tolerance = self._plan.truth['tolerance_ns']
-        if all(place is None for place in places):
-            return {'i': frame['i'], **near_truth(self._truth, frame['s'], tolerance),
-                    'k': [None] * len(places)}
-        masks = [None if place is None else read_mask(self._masks(k), place).mask
-                 for k, place in enumerate(places)]
-        size = next(m.shape for m in masks if m is not None)
-        truth, said = find_truth(self._truth, frame['s'], size, tolerance)
-        return {'i': frame['i'], **said, **score_masks(masks, truth, self._tables, self.places)}
-
-    def _masks(self, k: int) -> BinaryIO:
-        if k not in self._open:
-            self._open[k] = open(self._files.masks(k), 'rb')
-        return self._open[k]
+    def row(self, frame: FrameRow) -> ScoreRow:
+        """Return the scores of a frame."""
+        row, masks = ScoreRow(frame.index), self._masks.of(frame)
+        size = next((m.shape for m in masks if m is not None), None)
+        truth = find_truth(row, self._truth, frame.stamp, size, self._plan.truth['tolerance_ns'])
+        score_masks(row, masks, truth, self._tables, self.places)
+        return row
 
 
 def score_bag(plan: Plan, number: int, shard: int, files: BagFiles, say: Say) -> None:
@@ -156,7 +134,7 @@ def score_bag(plan: Plan, number: int, shard: int, files: BagFiles, say: Say) ->
             rows = follower.new_rows()
             for frame in rows:
                 scorer.places.follow(frame)
-                turn, whose = divmod(frame['i'], plan.shards)
+                turn, whose = divmod(frame.index, plan.shards)
                 if whose != shard or turn < journal.count:
                     continue
                 journal.append(scorer.row(frame))
@@ -182,14 +160,6 @@ def main() -> int:
         cv2.setNumThreads(1)
         score_bag(Plan.load(journal), number, shard, bag_files(journal, number), say)
     return run_worker('score', work)
-
-
-def counts_of(sparse: list[Any], classes: int) -> np.ndarray:
-    """Return the confusion, [true, predicted], that a row of scores has as `c`."""
-    counts = np.zeros((classes + 1, classes + 1), np.int64)
-    for t, p, n in sparse:
-        counts[t, p] = n
-    return counts
 
 
 if __name__ == '__main__':

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import cv2
 from eunet_ros.bags.messages import COMPRESSED_IMAGE, deserialise, IMAGE, stamp_of
 from eunet_ros.bags.reader import Bag, BagError, find_ground_truth, Topic
-from eunet_ros.images.conversions import compressed_to_mask, image_to_mask
+from eunet_ros.images.conversions import to_mask
 from eunet_ros.images.id_images import as_stored
 from eunet_ros.model.common.classes import ClassTable, cone_classes, IGNORE_ID
 from eunet_ros.model.common.cone_annotations import BORDER, paint_mask, read_annotation
@@ -120,8 +120,7 @@ class TopicTruth:
 
     def mask(self, stamp: int, size: tuple[int, int]) -> np.ndarray:
         """Return a mask; see Truth."""
-        msg = deserialise(self._raw(stamp), self._topic.msgtype)
-        return check_ids(compressed_to_mask(msg) if hasattr(msg, 'format') else image_to_mask(msg),
+        return check_ids(to_mask(deserialise(self._raw(stamp), self._topic.msgtype)),
                          self._classes)
 
     def _raw(self, stamp: int) -> bytes:
