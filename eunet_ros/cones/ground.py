@@ -114,20 +114,6 @@ class Ground:
     max_range: float = 30.0
     classes: ClassTable = field(default_factory=cone_classes)
 
-    def intersect(self, pixels: np.ndarray, above: np.ndarray | float = 0.0) -> np.ndarray:
-        """
-        Return where (n, 3) [m] the rays of pixels (n, 2) meet the ground, or a plane above it.
-
-        above: height of the plane over the ground [m], (n,) or one for all. NaN for pixels that
-        look at or above the horizon.
-        """
-        rays = self.camera.rays(pixels) @ self.pose.rotation.T
-        drop = self.pose.origin[2] - self.ground_z - np.asarray(above, np.float64)
-        meets = (rays[:, 2] < -_LEAST_DIP) & (drop > 1e-6)
-        with np.errstate(invalid='ignore', divide='ignore'):
-            reach = np.where(meets, drop / -rays[:, 2], np.nan)
-        return self.pose.origin + reach[:, None] * rays
-
     def project(self, points: np.ndarray) -> np.ndarray:
         """Return the pixels (n, 2) of points (n, 3) in base_link; NaN behind the camera."""
         return self.camera.project((np.asarray(points) - self.pose.origin) @ self.pose.rotation)
@@ -138,13 +124,15 @@ class Ground:
         [[_, row]] = self.camera.project(ahead[None] @ self.pose.rotation)
         return float(row) if np.isfinite(row) else None
 
-    def covariance(self, pixels: np.ndarray, above: np.ndarray | float = 0.0) -> np.ndarray:
-        """Return the covariances (n, 2, 2) [m²] of x and y: what `pixel_stddev` makes."""
-        return self._meet(pixels, above)[1]
+    def intersect(self, pixels: np.ndarray, above: np.ndarray | float = 0.0,
+                  ) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Return where (n, 3) [m] rays meet the ground, and the covariances (n, 2, 2) [m²] of x, y.
 
-    def _meet(self, pixels: np.ndarray,
-              above: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
-        """Return what `intersect` and `covariance` do, from one pass through the lens."""
+        pixels: (n, 2). above: height of the plane over the ground [m], (n,) or one for all. NaN
+        for pixels that look at or above the horizon. The covariances are what `pixel_stddev`
+        makes.
+        """
         pixels, count = np.asarray(pixels, np.float64), len(pixels)
         three = np.concatenate([pixels, pixels + (_PIXEL, 0), pixels + (0, _PIXEL)])
         rays = self.camera.rays(three) @ self.pose.rotation.T
@@ -173,7 +161,7 @@ class Ground:
         by_height = cones.hidden & ~cones.topless
         pixels = np.where(by_height[:, None], cones.tip, cones.base).astype(np.float64)
         above = np.where(by_height, heights, 0.0)
-        xyz, covariance = self._meet(pixels, above)
+        xyz, covariance = self.intersect(pixels, above)
         # The base's lowest row is the plate's nearest edge, not its middle.
         away = xyz[:, :2] - self.pose.origin[:2]
         length = np.maximum(np.hypot(away[:, 0], away[:, 1]), 1e-6)

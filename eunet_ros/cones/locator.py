@@ -3,7 +3,8 @@
 """From a mask and a CameraInfo to cones on the ground, as the parameters say; no ROS imports."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from eunet_ros.cones.camera_model import camera_model
@@ -12,7 +13,7 @@ from eunet_ros.cones.ground import Ground, Located, mounted, Pose
 from eunet_ros.cones.tracking import ConeTracker, Tracks
 from eunet_ros.images.regions import region_rows
 from eunet_ros.model.common.classes import ClassTable
-from eunet_ros.parameters import NodeParameters
+from eunet_ros.parameters import ConeParameters
 import numpy as np
 
 UNSET = ('camera_height is not set: measure how the camera is mounted, or run ros2 run eunet_ros '
@@ -55,7 +56,7 @@ class ConeLocator:
         self._ground_of: tuple[Any, ...] = ()
 
     def find(self, mask: np.ndarray, confidence: np.ndarray | None, stamp: int,
-             p: NodeParameters) -> Seen:
+             p: ConeParameters) -> Seen:
         """Return the cones of a mask, without places; stamp: of the image, ns."""
         region = None
         if p.region != (0.0, 1.0):
@@ -68,24 +69,25 @@ class ConeLocator:
         self._tracker = self._tracker or ConeTracker()
         return Seen(*self._tracker.update(cones, stamp))
 
-    def place(self, seen: Seen, size: tuple[int, int], info: Any, pose: Pose | None,
-              p: NodeParameters) -> Seen:
-        """
-        Return the cones with their places, or with the reason why they have none.
-
-        size: (h, w) of the image. info: its CameraInfo, None where none has come. pose: of the
-        camera from tf, None where the parameters hold.
-        """
+    def place(self, seen: Seen, size: tuple[int, int], info: Any,
+              pose_of: Callable[[], Pose | None], p: ConeParameters) -> Seen:
+        """Return the cones with their places, or with the reason why they have none."""
         try:
-            located, rows = self.ground(size, info, pose, p).locate(seen.cones)
+            located, rows = self.ground(size, info, pose_of, p).locate(seen.cones)
         except Withheld as error:
-            return Seen(seen.cones, seen.tracks, reason=str(error))
-        tracks = seen.tracks and seen.tracks.select(rows)
-        return Seen(seen.cones, seen.tracks, located, tracks, rows=rows)
+            return replace(seen, reason=str(error))
+        return replace(seen, located=located, rows=rows,
+                       located_tracks=seen.tracks and seen.tracks.select(rows))
 
-    def ground(self, size: tuple[int, int], info: Any, pose: Pose | None,
-               p: NodeParameters) -> Ground:
-        """Return the ground as the camera sees it; raises Withheld."""
+    def ground(self, size: tuple[int, int], info: Any, pose_of: Callable[[], Pose | None],
+               p: ConeParameters) -> Ground:
+        """
+        Return the ground as the camera sees it; raises Withheld.
+
+        size: (h, w) of the image. info: its CameraInfo, None where none has come. pose_of: returns
+        the pose of the camera from tf, None where the parameters hold; may raise Withheld.
+        """
+        pose = pose_of()
         if info is None:
             raise Withheld('no camera_info has arrived; check its topic, or calibrate the camera')
         roi = info.roi

@@ -40,7 +40,7 @@ from eunet_ros.evaluation.run.positions import Places
 from eunet_ros.model.common.files import user_path, write_json
 from eunet_ros.model.common.resources import DEFAULT_WEIGHTS, share_file
 from eunet_ros.model.engines import AUTO, ENGINES
-from eunet_ros.parameters import NodeParameters
+from eunet_ros.parameters import ConeParameters
 from eunet_ros.replay.drive import (
     check_ros,
     DemoError,
@@ -132,7 +132,7 @@ def _drive(o: argparse.Namespace, source: BagSource | FolderSource, work: Path, 
     # Here, not before: importing torch would take time from the start of the node.
     from eunet_ros.model.checkpoint import load_checkpoint
     classes = load_checkpoint(o.weights, o.variant).classes
-    places = None if mounting is None else Places(NodeParameters(**mounting), [classes], classes)
+    places = None if mounting is None else Places(ConeParameters(**mounting), [classes], classes)
     drive = RecordedDrive(source, record, masks, classes, places)
     display.show('Writing bag and video', 0, len(record.sent))
     camera_hz = rate_hz([stamp for *_, stamp in record.sent]) or o.hz

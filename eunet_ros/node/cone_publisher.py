@@ -6,11 +6,11 @@ from __future__ import annotations
 from typing import Any
 
 from eunet_ros.cones import messages as cone_messages
-from eunet_ros.cones.ground import Pose, pose_of_transform
+from eunet_ros.cones.ground import Ground, Pose, pose_of_transform
 from eunet_ros.cones.locator import ConeLocator, Seen, Withheld
 from eunet_ros.model.common.classes import ClassTable
 from eunet_ros.node.pipeline import Products
-from eunet_ros.parameters import NodeParameters
+from eunet_ros.parameters import ConeParameters
 from eunet_ros.ros.message_classes import message_class
 from rclpy.time import Time
 
@@ -60,7 +60,7 @@ class TransformSource:
 class ConePublisher:
     """Finds, places and publishes cones for those who listen; used from the worker's thread."""
 
-    def __init__(self, node: Any, classes: ClassTable, p: NodeParameters) -> None:
+    def __init__(self, node: Any, classes: ClassTable, p: ConeParameters) -> None:
         self._classes = classes
         self._locator = ConeLocator(classes)
         self._transforms: TransformSource | None = None
@@ -99,7 +99,7 @@ class ConePublisher:
         return cone_messages.label_info(message_class, header, self._classes.names)
 
     def find(self, topics: set[str], header: Any, products: Products, info: Any,
-             p: NodeParameters, for_overlay: bool) -> Seen | None:
+             p: ConeParameters, for_overlay: bool) -> Seen | None:
         """
         Find the cones of an image and their positions; returns None where nobody needs them.
 
@@ -108,30 +108,28 @@ class ConePublisher:
         """
         seen = None
         try:
-            if topics or (for_overlay and self._is_placed(header, products, info, p)):
+            size = products.mask.shape
+            if topics or (for_overlay and self._ground(size, header, info, p)):
                 stamp = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
                 seen = self._locator.find(
                     products.mask, products.cone_confidence if topics else None, stamp, p)
                 if for_overlay or topics != {'detections'}:
-                    seen = self._place(seen, header, products, info, p)
+                    seen = self._locator.place(seen, size, info, lambda: self._pose(header, p), p)
         finally:
             self._seen = seen
         return seen
 
     def horizon(self, size: tuple[int, int], header: Any, info: Any,
-                p: NodeParameters) -> float | None:
+                p: ConeParameters) -> float | None:
         """
         Return the row of the horizon [px], None where calibration or mounting are not known.
 
         size: (h, w) of the image; header: its header.
         """
-        try:
-            return self._locator.ground(size, info, self._pose(header.frame_id, p), p
-                                        ).horizon_row()
-        except Withheld:
-            return None
+        ground = self._ground(size, header, info, p)
+        return ground and ground.horizon_row()
 
-    def message(self, topic: str, header: Any, seen: Seen, p: NodeParameters) -> Any:
+    def message(self, topic: str, header: Any, seen: Seen, p: ConeParameters) -> Any:
         """Return the message of one of CONE_TOPICS, None where positions are missing for it."""
         if topic == 'detections':
             return cone_messages.detections(message_class, header, seen.cones, seen.tracks)
@@ -146,24 +144,16 @@ class ConePublisher:
             p.marker_lifetime, self._shown)
         return array
 
-    def _place(self, seen: Seen, header: Any, products: Products, info: Any,
-               p: NodeParameters) -> Seen:
-        try:
-            return self._locator.place(seen, products.mask.shape, info,
-                                       self._pose(header.frame_id, p), p)
-        except Withheld as error:
-            return Seen(seen.cones, seen.tracks, reason=str(error))
-
-    def _pose(self, frame: str, p: NodeParameters) -> Pose | None:
+    def _pose(self, header: Any, p: ConeParameters) -> Pose | None:
         if p.mounting != 'tf':
             return None
         if self._transforms is None:
             raise Withheld(self._no_tf)
-        return self._transforms.pose(frame, p.base_frame)
+        return self._transforms.pose(header.frame_id, p.base_frame)
 
-    def _is_placed(self, header: Any, products: Products, info: Any, p: NodeParameters) -> bool:
+    def _ground(self, size: tuple[int, int], header: Any, info: Any,
+                p: ConeParameters) -> Ground | None:
         try:
-            self._locator.ground(products.mask.shape, info, self._pose(header.frame_id, p), p)
+            return self._locator.ground(size, info, lambda: self._pose(header, p), p)
         except Withheld:
-            return False
-        return True
+            return None

@@ -131,7 +131,7 @@ class ImageOutputs:
             except (ImportError, AttributeError):
                 if not output.kind.startswith(_OPTIONAL):
                     raise
-        self.cones = ConePublisher(node, classes, p)
+        self.cones = ConePublisher(node, classes, p.cones)
 
     def close(self) -> None:
         """Destroy the publishers."""
@@ -164,10 +164,10 @@ class ImageOutputs:
         out, stage_ms = self.publishers, {}
         overlay, topics, seen = bool(subscribed & _OVERLAYS), subscribed & CONE_TOPICS, None
         with self._alone('cones', stage_ms, 'cones'):
-            seen = self.cones.find(topics, header, products, info, p, overlay)
+            seen = self.cones.find(topics, header, products, info, p.cones, overlay)
         for name in sorted(topics) if seen else ():
             with self._alone(name, stage_ms, 'cones'):
-                message = self.cones.message(name, header, seen, p)
+                message = self.cones.message(name, header, seen, p.cones)
                 if message is not None:
                     out[name].publish(message)
         if seen is None:

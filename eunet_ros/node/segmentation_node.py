@@ -270,7 +270,7 @@ class SegmentationNode(LifecycleNode):
         """Return the row of the horizon of an image [px], None where it is not known."""
         p = self.parameters
         try:
-            row = self._outputs.cones.horizon(size, msg.header, self._camera_info, p)
+            row = self._outputs.cones.horizon(size, msg.header, self._camera_info, p.cones)
         except Exception as error:  # beside the mask, which goes on without
             self._on_output_failure('horizon', error)
             row = None

@@ -11,7 +11,7 @@ from eunet_ros.demo.output import CONES, write_picture, write_recordings
 from eunet_ros.evaluation.run.positions import Places
 from eunet_ros.model.common.classes import cone_classes
 from eunet_ros.model.common.resources import share_file
-from eunet_ros.parameters import NodeParameters
+from eunet_ros.parameters import ConeParameters
 import numpy as np
 import pytest
 from test_demo_output import recorded
@@ -24,7 +24,7 @@ def mask_of(column):
 
 
 def places(**mounting):
-    return Places(NodeParameters(**mounting), [cone_classes()], cone_classes())
+    return Places(ConeParameters(**mounting), [cone_classes()], cone_classes())
 
 
 @pytest.fixture

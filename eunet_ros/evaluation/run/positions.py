@@ -19,7 +19,7 @@ from eunet_ros.cones.messages import markers, point_cloud, points
 from eunet_ros.evaluation.run.journal import FrameRow
 from eunet_ros.evaluation.run.plan import Plan
 from eunet_ros.model.common.classes import ClassTable
-from eunet_ros.parameters import NodeParameters
+from eunet_ros.parameters import ConeParameters, NodeParameters
 import numpy as np
 
 _AFTER_STAMP = 12     # bytes of a serialised message: encapsulation and stamp
@@ -52,7 +52,7 @@ class Places:
     weighs pixels by confidence.
     """
 
-    def __init__(self, parameters: NodeParameters, tables: Sequence[ClassTable],
+    def __init__(self, parameters: ConeParameters, tables: Sequence[ClassTable],
                  truth: ClassTable, bag: Path | None = None) -> None:
         self.parameters, self._tables = parameters, tables
         self._locators = [ConeLocator(table) for table in self._tables]
@@ -72,7 +72,7 @@ class Places:
     def of(cls, plan: Plan, number: int) -> Places:
         """Return those of a bag of a plan."""
         bag = plan.bags[number]
-        return cls(NodeParameters(**{**plan.node, **bag.mounting}),
+        return cls(NodeParameters(**{**plan.node, **bag.mounting}).cones,
                    [w.table for w in plan.weights], plan.truth_classes, Path(bag.path))
 
     def follow(self, row: FrameRow) -> None:
@@ -102,11 +102,7 @@ class Places:
         return self._place(self._truth, Seen(cones), size)
 
     def _place(self, locator: ConeLocator, seen: Seen, size: tuple[int, int]) -> Seen:
-        try:
-            pose = self._pose()
-            return locator.place(seen, size, self._info, pose, self.parameters)
-        except Withheld as error:
-            return Seen(seen.cones, seen.tracks, reason=str(error))
+        return locator.place(seen, size, self._info, self._pose, self.parameters)
 
     def _pose(self) -> Pose | None:
         if self._unread:
