@@ -62,7 +62,7 @@ def run(o: argparse.Namespace) -> int:
     if baseline is not None:
         check_frames(baseline, plan.bags)
     folder = OutputFolder(o.output)
-    with Progress() as progress:
+    with Progress('evaluate_bag') as progress:
         for sentence in refused:
             progress.say(f'evaluate_bag: left out: {sentence}')
         before = folder.report()
