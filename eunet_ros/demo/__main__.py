@@ -59,23 +59,17 @@ _INTERRUPTED = 130
 def main(args: list[str] | None = None) -> int:
     """Run the demo; returns the exit code."""
     options = _arguments(args)
-    try:
-        from eunet_ros.demo.display import print_result
-    except ImportError as error:
-        print(f'demo: The Python package rich is missing ({error}): pip install rich.',
-              file=sys.stderr)
-        return 1
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    progress = Progress('demo')
     try:
-        with progress:
+        with Progress('demo') as progress:
             report, kept = run(options, progress)
-    except (ValueError, OSError, DemoError) as error:
-        progress.say(f'demo: {error}')
+    except (ValueError, OSError, ImportError, DemoError) as error:
+        print(f'demo: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        progress.say('demo: interrupted, nothing was written')
+        print('demo: interrupted, nothing was written', file=sys.stderr)
         return _INTERRUPTED
+    from eunet_ros.demo.display import print_result
     lines = [f'Written to {options.output}: {", ".join(sorted(os.listdir(options.output)))}']
     if kept:
         lines.append(f'The former output is kept in {kept}.')

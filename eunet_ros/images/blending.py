@@ -3,69 +3,31 @@
 """
 Pictures of class masks: the colours alone, or blended over the camera image.
 
-The colours themselves are in config/classes.yaml.
+Masks are (H, W) uint8; colours are (256, 3) uint8 tables by class id, see `ClassTable.table_bgr`.
 """
-
 from __future__ import annotations
 
-from collections.abc import Sequence
 import math
 
 import cv2
 import numpy as np
 
-UNKNOWN_COLOR = (255, 255, 255)  # class ids without a colour, 255 'ignore' among them
 _STRIP = 32  # rows worked on at a time: their temporaries stay in the cache, twice as fast at 720p
 
 
-def color_table(colors_rgb: Sequence[Sequence[int]], order: str = 'rgb') -> np.ndarray:
-    """
-    Return the (256, 3) uint8 table that gives every class id its colour.
-
-    colors_rgb lists 1 to 256 RGB colours, [0, 255], by class id from 0 (background). order is
-    'rgb', or 'bgr' for blend_overlay. Ids beyond the list are UNKNOWN_COLOR. Raises ValueError.
-    """
-    colors = np.asarray(colors_rgb)
-    if (colors.ndim != 2 or colors.shape[1] != 3 or not 1 <= len(colors) <= 256
-            or not np.issubdtype(colors.dtype, np.integer)
-            or colors.min() < 0 or colors.max() > 255):
-        raise ValueError(
-            'expected 1 to 256 colours of three integers from 0 to 255, found '
-            f'{colors.tolist()}: correct the list of class colours')
-    if order not in ('rgb', 'bgr'):
-        raise ValueError(f"expected order 'rgb' or 'bgr', found {order!r}: name one of them")
-    table = np.full((256, 3), UNKNOWN_COLOR, np.uint8)
-    table[:len(colors)] = colors
-    return table if order == 'rgb' else np.ascontiguousarray(table[:, ::-1])
-
-
 def colorize(mask: np.ndarray, colors: np.ndarray) -> np.ndarray:
-    """
-    Return the (H, W, 3) uint8 picture of an (H, W) uint8 class mask, in the table's channel order.
-
-    colors is a (256, 3) uint8 table from color_table. Raises ValueError.
-    """
-    _check(mask, colors)
+    """Return the (H, W, 3) uint8 picture of a mask, in the table's channel order."""
     return cv2.applyColorMap(mask, colors.reshape(256, 1, 3))
 
 
-def blend_overlay(
-    bgr: np.ndarray, mask: np.ndarray, colors_bgr: np.ndarray, opacity: float,
-) -> np.ndarray:
+def blend_overlay(bgr: np.ndarray, mask: np.ndarray, colors_bgr: np.ndarray,
+                  opacity: float) -> np.ndarray:
     """
     Return a copy of an (H, W, 3) uint8 BGR picture with the classes of a mask blended over it.
 
-    mask is (H, W) uint8; where it is 0 the picture is untouched, elsewhere it becomes
-    (1 - opacity) * picture + opacity * colour, rounded. colors_bgr is a (256, 3) uint8 table from
-    color_table(..., order='bgr'), opacity within [0, 1]. Raises ValueError.
+    Where the mask is 0 the picture is untouched, elsewhere it becomes
+    (1 - opacity) * picture + opacity * colour, rounded. opacity: 0 to 1.
     """
-    _check(mask, colors_bgr)
-    if bgr.dtype != np.uint8 or bgr.shape != (*mask.shape, 3):
-        raise ValueError(
-            f'expected a uint8 picture of shape {(*mask.shape, 3)} to suit the mask, found '
-            f'{bgr.dtype} of shape {bgr.shape}: resize the mask to the picture')
-    if not 0.0 <= opacity <= 1.0:
-        raise ValueError(f'expected an opacity within [0, 1], found {opacity}: correct it')
     out = bgr.copy()
     mask = np.ascontiguousarray(mask)
     # Cones are 1 to 2 % of the pixels: find them 8 at a time, as one integer, where that divides
@@ -87,17 +49,5 @@ def blend_overlay(
 
 def _blend_into(bgr: np.ndarray, mask: np.ndarray, colors_bgr: np.ndarray, opacity: float) -> None:
     """Blend in place; bgr is (N, M, 3) and mask (N, M), both contiguous."""
-    colors = cv2.applyColorMap(mask, colors_bgr.reshape(256, 1, 3))
-    blended = cv2.addWeighted(bgr, 1.0 - opacity, colors, opacity, 0.0)
+    blended = cv2.addWeighted(bgr, 1.0 - opacity, colorize(mask, colors_bgr), opacity, 0.0)
     cv2.copyTo(blended, mask, bgr)
-
-
-def _check(mask: np.ndarray, colors: np.ndarray) -> None:
-    if mask.dtype != np.uint8 or mask.ndim != 2 or mask.size == 0:
-        raise ValueError(
-            f'expected an (H, W) uint8 class mask, found {mask.dtype} of shape {mask.shape}: '
-            'pass class ids, not scores or colours')
-    if colors.dtype != np.uint8 or colors.shape != (256, 3):
-        raise ValueError(
-            f'expected a (256, 3) uint8 colour table, found {colors.dtype} of shape '
-            f'{colors.shape}: make it with color_table')

@@ -24,7 +24,6 @@ class LatestFrameWorker:
         self._condition = threading.Condition()
         self._waiting: Any = None
         self._stopped = False
-        self._busy = False
         self._thread = threading.Thread(target=self._run, name='eunet_worker', daemon=True)
         self._thread.start()
 
@@ -38,12 +37,6 @@ class LatestFrameWorker:
         if older is not None:
             self._on_drop(older, 'stopped' if older is frame else 'newer')
         return older is not None
-
-    def wait_idle(self, timeout: float) -> bool:
-        """Wait until nothing waits or is worked on; returns whether that came within timeout s."""
-        with self._condition:
-            return self._condition.wait_for(
-                lambda: self._waiting is None and not self._busy, timeout)
 
     def stop(self, timeout: float = 10.0) -> bool:
         """
@@ -63,12 +56,10 @@ class LatestFrameWorker:
     def _run(self) -> None:
         while True:
             with self._condition:
-                self._busy = False
-                self._condition.notify_all()
                 self._condition.wait_for(lambda: self._stopped or self._waiting is not None)
                 if self._stopped:
                     return
-                frame, self._waiting, self._busy = self._waiting, None, True
+                frame, self._waiting = self._waiting, None
             try:
                 self._work(frame)
             except Exception as error:

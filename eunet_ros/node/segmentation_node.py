@@ -302,7 +302,7 @@ class SegmentationNode(LifecycleNode):
             self._on_drop(frame, 'stopped')
             return
         text, reason = _sentence(error), _reason(error)
-        self.statistics.error(text, time.monotonic_ns())  # first: a drop is judged with its words
+        self.statistics.error(text)  # first: a drop is judged with its words
         self._on_drop(frame, reason)
         if isinstance(error, DeviceLostError):
             self.get_logger().fatal(f'{text} The node ends; respawn:=true starts it again.')

@@ -140,7 +140,6 @@ class Snapshot:
     stage_ms: dict[str, tuple[float, float]]  # name: (p50, p99)
     last_image_age_s: float | None
     last_error: str
-    since_error_s: float | None
     active_s: float = 0.0
     recent: dict[str, int] = field(default_factory=dict)
     recent_p99_s: float = 0.0
@@ -178,7 +177,7 @@ class NodeStatistics:
             self._start = now
             self._last_image: int | None = None
             self._unanswered: int | None = None  # arrival of the first image since the last mask
-            self._last_error, self._error_time = '', None
+            self._last_error = ''
             self._failures = Recent(self.recent_ns)   # of outputs beside the mask
             self._output_errors: dict[str, str] = {}
 
@@ -232,10 +231,10 @@ class NodeStatistics:
             self._failures.add(now, name)
             self._output_errors[name] = sentence
 
-    def error(self, sentence: str, now: int) -> None:
+    def error(self, sentence: str) -> None:
         """Remember the last error."""
         with self._lock:
-            self._last_error, self._error_time = sentence, now
+            self._last_error = sentence
 
     def snapshot(self, now: int, stages: bool = True) -> Snapshot:
         """Return the figures at `now`; stages: also their percentiles, which take a moment."""
@@ -252,7 +251,7 @@ class NodeStatistics:
             return Snapshot(
                 counts, self._in.hz(now), self._out.hz(now), self._monitor.lost,
                 self._monitor.late, percentiles, age(self._last_image), self._last_error,
-                age(self._error_time), active_s=age(self._start),
+                active_s=age(self._start),
                 recent={kind: int(sum(values)) if kind == 'lost' else len(values)
                         for kind, values in recent.items()},
                 recent_p99_s=float(np.percentile(latencies, 99)) / 1e3 if latencies else 0.0,

@@ -329,7 +329,8 @@ def test_memory_goes_back_to_the_system(rig, monkeypatch):
     monkeypatch.setattr('eunet_ros.node.process_memory._trim', lambda: given.append('holes'))
     monkeypatch.setattr('eunet_ros.node.segmentation_node.give_back', lambda: given.append('all'))
     rig.send(image_message(picture()))
-    assert rig.node._worker.wait_idle(5.0) and given == ['holes']
+    rig.until(lambda: given, 'the trim')
+    assert given == ['holes']
     rig.node.trigger_deactivate()
     assert given == ['holes', 'all']
 

@@ -13,14 +13,18 @@ _REFRESH_HZ = 4   # the display shares the cores with the engine
 
 class Progress:
     """
-    Shows progress on stderr; use it in a `with` block. Raises ImportError without rich.
+    Shows progress on stderr; use it in a `with` block. Raises ImportError, in a sentence.
 
     name: of the command, which lines in a log begin with.
     """
 
     def __init__(self, name: str) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        try:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        except ImportError as error:
+            raise ImportError(
+                f'The Python package rich is missing ({error}): pip install rich.') from error
         self._name, self._printed = name, time.monotonic()
         console = Console(stderr=True, highlight=False)
         self._bar = Progress(
