@@ -66,7 +66,6 @@ class MaskWriter:
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Finish the file."""
         self._file.close()
 
 

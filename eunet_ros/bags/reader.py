@@ -71,7 +71,6 @@ class Bag:
         self.close()
 
     def close(self) -> None:
-        """Close the files."""
         storage, self._storage = self._storage, None
         if storage:
             storage.close()

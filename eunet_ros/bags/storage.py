@@ -8,7 +8,7 @@ the file describes otherwise: tools and people edit the one without the other.
 """
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, suppress
 from functools import lru_cache
 from pathlib import Path, PurePath
@@ -16,7 +16,6 @@ import shutil
 import tempfile
 from typing import Any, NamedTuple
 
-from eunet_ros.bags.limits import limit_chunks, MAX_CHUNK
 from eunet_ros.bags.messages import typestore
 from eunet_ros.model.common.files import visible
 
@@ -24,6 +23,7 @@ _PLUGINS = {'.mcap': 'mcap', '.db3': 'sqlite3'}
 _ZSTD = b'\x28\xb5\x2f\xfd'      # of CDR the first byte is 0
 _MOST_TOLD = 3
 _METADATA = 'metadata.yaml'
+_MAX_CHUNK = 2 ** 30         # bytes of an mcap's chunk, unpacked; recorders write some MB
 
 
 class BagError(ValueError):
@@ -97,7 +97,6 @@ class Storage:
                     yield connection.topic, time, _plain(data)
 
     def close(self) -> None:
-        """Close the files."""
         with suppress(Exception):  # rosbags' close asserts that it was open
             self._stack.close()
 
@@ -224,7 +223,7 @@ def _plain(data: Any) -> bytes:
     data = bytes(data)
     if data[:4] != _ZSTD:
         return data
-    return _zstd().ZstdDecompressor().decompress(data, MAX_CHUNK)
+    return _zstd().ZstdDecompressor().decompress(data, _MAX_CHUNK)
 
 
 def _zstd() -> Any:
@@ -235,7 +234,7 @@ def _zstd() -> Any:
 def _plugin(file: Path) -> Any:
     """Return the class that reads a file, by its suffix: metadata.yaml may name another."""
     _take_foreign_channels()
-    limit_chunks()
+    _limit_chunks()
     from rosbags.rosbag2.storage_mcap import McapReader
     from rosbags.rosbag2.storage_sqlite3 import Sqlite3Reader
     if file.suffix not in _PLUGINS:
@@ -268,6 +267,27 @@ def _take_foreign_channels() -> None:
             return []
     storage_mcap.get_msgdef, storage_mcap.get_qos = get_msgdef, get_qos
     storage_mcap.read_string = lambda bio: read_bytes(bio).decode('utf-8', 'replace')
+
+
+def _bounded(make: Callable[[], Any]) -> Callable[[bytes, int], bytes]:
+    """Return a decompressor that stops one byte after what the chunk's header promises."""
+    def unpack(data: bytes, size: int) -> bytes:
+        if size > _MAX_CHUNK:
+            raise ValueError(f'a chunk promises {size} bytes, expected up to {_MAX_CHUNK}')
+        return make().decompress(data, max_length=size + 1)
+    return unpack
+
+
+@lru_cache(maxsize=1)
+def _limit_chunks() -> None:
+    """Make rosbags unpack the chunks of an mcap no further than their headers say."""
+    try:
+        from lz4.frame import LZ4FrameDecompressor
+        from rosbags.rosbag2 import storage_mcap
+        table, zstd = storage_mcap.DECOMPRESSORS, storage_mcap.zstd
+    except (ImportError, AttributeError):  # another release of rosbags
+        return
+    table.update(zstd=_bounded(zstd.ZstdDecompressor), lz4=_bounded(LZ4FrameDecompressor))
 
 
 def cure_of(path: Path, error: Exception, plugin: str = '') -> str:

@@ -53,7 +53,6 @@ def points(located: Located, tracks: Tracks | None = None) -> np.ndarray:
 
 
 def header_of(make: Make, stamp: Any, frame_id: str) -> Any:
-    """Return a std_msgs/Header."""
     return make('std_msgs/msg/Header')(stamp=stamp, frame_id=frame_id)
 
 

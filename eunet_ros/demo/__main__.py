@@ -21,7 +21,7 @@ import sys
 import tempfile
 from typing import Any
 
-from eunet_ros.bags.frame_source import BagSource, DEFAULT_HZ, FolderSource, open_source
+from eunet_ros.bags.frame_source import BagSource, DEFAULT_HZ, open_source, Source
 from eunet_ros.bags.mask_store import MaskReader, MASKS_FILE
 from eunet_ros.bags.messages import COMPRESSED_IMAGE
 from eunet_ros.bags.reader import Bag, BagError, find_ground_truth
@@ -98,7 +98,7 @@ def run(o: argparse.Namespace, progress: Progress) -> tuple[dict[str, Any], Path
         return json.loads((made / REPORT).read_text()), put_in_place(made, o.output)
 
 
-def _drive(o: argparse.Namespace, source: BagSource | FolderSource, work: Path, made: Path,
+def _drive(o: argparse.Namespace, source: Source, work: Path, made: Path,
            progress: Progress) -> dict[str, Any]:
     def show(text: str, sent: int, masked: int) -> None:
         words = f'Playing, {masked} masks' if sent else text or 'Starting the node'
@@ -138,7 +138,7 @@ def _drive(o: argparse.Namespace, source: BagSource | FolderSource, work: Path, 
     return report
 
 
-def _scores(drive: RecordedDrive, source: BagSource | FolderSource,
+def _scores(drive: RecordedDrive, source: Source,
             progress: Progress) -> dict[str, Any]:
     """Score where there is truth; a truth that cannot be used is no reason to lose the rest."""
     try:
@@ -156,7 +156,7 @@ def _scores(drive: RecordedDrive, source: BagSource | FolderSource,
 
 
 def _mounting(o: argparse.Namespace,
-              source: BagSource | FolderSource) -> dict[str, Any] | None:
+              source: Source) -> dict[str, Any] | None:
     """Return how the camera was mounted, as told or as the bag says; None for neither."""
     if o.mounting is not None:
         return read_mounting(o.mounting)

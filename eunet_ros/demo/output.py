@@ -12,7 +12,7 @@ import shutil
 from typing import Any
 
 import cv2
-from eunet_ros.bags.frame_source import BagSource, FolderSource, Frame
+from eunet_ros.bags.frame_source import BagSource, FolderSource, Frame, Source
 from eunet_ros.bags.mask_store import MaskReader
 from eunet_ros.bags.messages import (
     CAMERA_INFO,
@@ -58,7 +58,7 @@ class RecordedDrive:
     places: finds cones, None where it is not known how the camera was mounted.
     """
 
-    source: BagSource | FolderSource
+    source: Source
     record: DriveRecord
     masks: MaskReader
     classes: ClassTable

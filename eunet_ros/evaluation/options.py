@@ -43,7 +43,6 @@ examples:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
     p = argparse.ArgumentParser(
         'evaluate_bag', formatter_class=argparse.RawDescriptionHelpFormatter, epilog=_EXAMPLES,
         description='Run weights over every frame of recorded drives: how good, how fast, and the '

@@ -27,7 +27,6 @@ class Video:
         self._writer.write(_letterbox(image, self._size))
 
     def close(self) -> None:
-        """Finish the file."""
         if self._writer is not None:
             self._writer.release()
 

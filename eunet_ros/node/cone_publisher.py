@@ -37,7 +37,6 @@ class TransformSource:
             self._listener = TransformListener(self._buffer, node)
 
     def close(self) -> None:
-        """Unsubscribe from /tf."""
         unregister = getattr(getattr(self, '_listener', None), 'unregister', None)
         if unregister:
             unregister()
@@ -74,7 +73,6 @@ class ConePublisher:
         self._seen: Seen | None = None
 
     def close(self) -> None:
-        """Free what it holds."""
         if self._transforms:
             self._transforms.close()
 

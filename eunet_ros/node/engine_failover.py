@@ -86,11 +86,9 @@ class EngineGuard:
 
     @property
     def state(self) -> GuardState:
-        """Return what became of the engines."""
         return self._state
 
     def describe(self) -> str:
-        """Return one line of the engine that runs."""
         return self._segmenter.describe() if self._segmenter else self._state.no_engine
 
     def segment(self, image: np.ndarray, horizon: float | None = None) -> Any:

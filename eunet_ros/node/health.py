@@ -84,12 +84,10 @@ class Health:
 
     @property
     def diagnostics_level(self) -> int:
-        """Return the level of /diagnostics."""
         return max(self.level, WARN) if self.beside else self.level
 
     @property
     def diagnostics_message(self) -> str:
-        """Return the sentence of /diagnostics."""
         return '; '.join(filter(None, (self.message, self.beside)))
 
 
@@ -98,7 +96,6 @@ def _graded(value: float, warn: float, error: float) -> int:
 
 
 def _images(state: Snapshot, where: Situation, p: NodeParameters) -> list[tuple[int, str]]:
-    """Judge what comes in."""
     age, found = state.last_image_age_s, []
     if age is None:
         text = where.source or where.loss or 'a camera is connected and sends nothing'

@@ -48,7 +48,6 @@ class ImageInput:
 
     @property
     def topic(self) -> str:
-        """Return the name of the topic of the images."""
         return self._camera.topic.name
 
     @property
@@ -57,7 +56,6 @@ class ImageInput:
         return 'compressed' if self._camera.topic.kind == COMPRESSED else 'raw'
 
     def close(self) -> None:
-        """Unsubscribe."""
         self._node.destroy_timer(self._timer)
         for subscription in (self._images, self._infos):
             self._node.destroy_subscription(subscription)

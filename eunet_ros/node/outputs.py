@@ -59,7 +59,6 @@ def status_qos(p: NodeParameters) -> QoSProfile:
 
 
 def diagnostics_qos(p: NodeParameters) -> QoSProfile:
-    """Return the QoS that diagnostic_updater publishes with."""
     return QoSProfile(depth=10)
 
 
@@ -134,7 +133,6 @@ class ImageOutputs:
         self.cones = ConePublisher(node, classes, p.cones)
 
     def close(self) -> None:
-        """Destroy the publishers."""
         for publisher in self.publishers.values():
             self._node.destroy_lifecycle_publisher(publisher)
         self.cones.close()
@@ -151,7 +149,6 @@ class ImageOutputs:
             self.publishers[LABELS].publish(self.cones.label_info(stamp))
 
     def publish_mask(self, header: Any, products: Products) -> None:
-        """Publish the mask of an image; header: the image's."""
         self.publishers['mask'].publish(image_bytes(header, products.mask, 'mono8'))
 
     def publish_others(self, header: Any, products: Products, subscribed: set[str],

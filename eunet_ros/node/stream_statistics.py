@@ -35,7 +35,6 @@ class Rate:
         self._times.append(now)
 
     def hz(self, now: int) -> float:
-        """Return the rate in Hz."""
         recent = [t for t in self._times if 0 <= now - t <= _RATE_WINDOW_NS]
         span = max(now - recent[0], 1) if recent else 1
         return (len(recent) - 1) / span * 1e9 if len(recent) > 1 else 0.0
@@ -49,12 +48,10 @@ class Recent:
         self._events: deque[tuple[int, str, float]] = deque(maxlen=20_000)
 
     def add(self, now: int, kind: str, value: float = 1.0) -> None:
-        """Note an event with a value."""
         self._forget(now)
         self._events.append((now, kind, value))
 
     def values(self, now: int) -> dict[str, list[float]]:
-        """Return the values by kind."""
         self._forget(now)
         found: dict[str, list[float]] = {}
         for _, kind, value in self._events:
@@ -167,7 +164,6 @@ class NodeStatistics:
         self.reset()
 
     def reset(self, now: int = 0) -> None:
-        """Forget everything."""
         with self._lock:
             self._counts: Counter[str] = Counter()
             self._in, self._out = Rate(), Rate()
@@ -232,7 +228,6 @@ class NodeStatistics:
             self._output_errors[name] = sentence
 
     def error(self, sentence: str) -> None:
-        """Remember the last error."""
         with self._lock:
             self._last_error = sentence
 

@@ -100,12 +100,10 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Return the number of the process."""
         return self._process.pid
 
     @property
     def exit_code(self) -> int | None:
-        """Return the exit code, None while it runs."""
         return self._process.poll()
 
     @property
@@ -115,7 +113,6 @@ class Child:
 
     @property
     def sentence(self) -> str:
-        """Return the error that it ended with."""
         lines = [line for line in self._errors if line.strip()]
         told = [line for line in lines if line.startswith(('[ERROR]', '[FATAL]', f'{self.name}:'))]
         if told:

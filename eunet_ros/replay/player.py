@@ -21,14 +21,13 @@ import time
 from typing import Any, TextIO
 
 from eunet_ros.bags.frame_source import (
-    BagSource,
     DEFAULT_HZ,
-    FolderSource,
     Frame,
     open_source,
     Pacer,
     part_of,
     prefetch,
+    Source,
 )
 from eunet_ros.bags.messages import COMPRESSED_IMAGE, NS, stamp_of, with_stamp
 from eunet_ros.model.common.errors import sentence
@@ -170,7 +169,6 @@ class Controls:
             self._executor.spin()
 
     def close(self) -> None:
-        """Stop the thread."""
         self._executor.shutdown()
         self._thread.join(2.0)
 
@@ -278,7 +276,7 @@ def _arguments(args: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def _topic(publish_as: str, source: BagSource | FolderSource) -> str:
+def _topic(publish_as: str, source: Source) -> str:
     """Return the topic to publish images on: as given, else as in the bag."""
     if publish_as:
         return compressed_topic(publish_as) if source.msgtype == COMPRESSED_IMAGE else publish_as

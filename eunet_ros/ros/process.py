@@ -79,7 +79,6 @@ def check_arguments(args: Sequence[str], name: str, description: str,
 
 
 def parameter_files(args: Sequence[str]) -> list[str]:
-    """Return the parameter files that arguments name."""
     return [path for flag, path in pairwise(args) if flag == '--params-file']
 
 

@@ -58,12 +58,10 @@ class _Frame:
         self._text(4, 11, y_name, 'start')
 
     def at_x(self, value: float) -> float:
-        """Return where a value lies from the left."""
         low, high = self._x
         return _LEFT + (value - low) / (high - low) * (WIDTH - _LEFT - _RIGHT)
 
     def at_y(self, value: float) -> float:
-        """Return where a value lies from the top."""
         low, high = self._y
         return HEIGHT - _BOTTOM - (value - low) / (high - low) * (HEIGHT - _TOP - _BOTTOM)
 
@@ -86,7 +84,6 @@ class _Frame:
                            'stroke-width="1.4" stroke-linejoin="round"/>')
 
     def bar(self, x0: float, x1: float, y: float, color: str) -> None:
-        """Draw a bar from zero."""
         left, right, top = self.at_x(x0), self.at_x(x1), self.at_y(y)
         self._parts.append(
             f'<rect x="{left:.1f}" y="{top:.1f}" width="{max(0.6, right - left - 0.6):.1f}" '
@@ -106,7 +103,6 @@ class _Frame:
         self._text(at + (-3 if near_end else 3), _TOP + 10, text, 'end' if near_end else 'start')
 
     def svg(self) -> Markup:
-        """Return the chart."""
         return _svg(HEIGHT, self._title, ''.join(self._parts))
 
 

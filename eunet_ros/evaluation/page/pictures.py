@@ -80,7 +80,6 @@ def choose_worst(frames: Sequence[FrameFigures], count: int = WORST) -> list[int
 
 
 def data_uri(image: np.ndarray) -> str:
-    """Return a BGR image as a JPEG in a data URI."""
     coded = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1]
     return f'data:image/jpeg;base64,{base64.b64encode(coded.tobytes()).decode()}'
 

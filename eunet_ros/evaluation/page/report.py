@@ -8,10 +8,10 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from eunet_ros.evaluation.run.percentiles import percentiles
 from eunet_ros.evaluation.run.plan import FORMAT, Plan
 from eunet_ros.evaluation.scoring.summary import FrameFigures, Summary
 from eunet_ros.model.common.files import rounded, written_beside
+from eunet_ros.replay.figures import percentiles
 import numpy as np
 
 MEASURED = ('speed', 'run', 'live')   # what no two runs have in common

@@ -11,7 +11,6 @@ from eunet_ros.evaluation.scoring.metric_table import entry_of, metrics_of
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Return a number for people, - for none."""
     return '-' if value is None else f'{value:.{digits}f}'
 
 

@@ -43,7 +43,6 @@ class OutputFolder:
         return (self.journal / PLAN_FILE).is_file()
 
     def report(self) -> dict[str, Any] | None:
-        """Return the report of an evaluation that is here, None where there is none."""
         return read_report(self.path / REPORT)
 
     def begin(self, plan: Plan, resume: bool, restart: bool) -> bool:
@@ -141,7 +140,6 @@ class OutputFolder:
 
 
 def read_report(path: Path) -> dict[str, Any] | None:
-    """Return the report in a file, None where it is none."""
     try:
         report = json.loads(path.read_text(encoding='utf-8'))
     except (OSError, ValueError):

@@ -20,7 +20,6 @@ from eunet_ros.bags.mask_store import MaskReader, MASKS_FILE, MaskWriter
 from eunet_ros.bags.messages import COMPRESSED_IMAGE, IMAGE, stamp_of
 from eunet_ros.bags.reader import Bag, BagError
 from eunet_ros.evaluation.run.journal import FrameRow, Journal
-from eunet_ros.evaluation.run.percentiles import percentiles
 from eunet_ros.evaluation.run.plan import (
     bag_files,
     BagEnd,
@@ -40,7 +39,7 @@ from eunet_ros.replay.drive import (
     LiveDrive,
     node_arguments,
 )
-from eunet_ros.replay.figures import rate_hz, stage_ms
+from eunet_ros.replay.figures import percentiles, rate_hz, stage_ms
 
 MASK_TOPIC = '/eunet/mask'
 _START_S = 600.0    # for the node, which may build an engine

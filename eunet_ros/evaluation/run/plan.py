@@ -60,7 +60,6 @@ class WeightsPlan:
 
     @property
     def table(self) -> ClassTable:
-        """Return the class table."""
         return ClassTable.from_list(self.classes)
 
 
@@ -95,7 +94,6 @@ class Plan:
         return tables[0] if tables else cone_classes()
 
     def key(self) -> dict[str, Any]:
-        """Return what decides the result."""
         return {'format': (self.report_format, self.journal_format), 'mode': self.mode,
                 'live': self.live, 'node': self.node, 'truth': self.truth,
                 'bags': [(b.label, b.content, b.image_topic, b.frames, b.mounting)
@@ -114,7 +112,6 @@ class Plan:
                          if json.dumps(ours[name]) != json.dumps(theirs[name]))
 
     def save(self, folder: Path) -> None:
-        """Write it to a folder."""
         write_json(folder / PLAN_FILE, asdict(self))
 
     @classmethod
@@ -154,15 +151,12 @@ class BagFiles:
 
     @property
     def frames(self) -> Path:
-        """Return the journal of frames."""
         return self.folder / 'frames.jsonl'
 
     def masks(self, weights: int) -> Path:
-        """Return the file of the masks of some weights."""
         return self.folder / f'masks_{"ab"[weights]}.bin'
 
     def scores(self, shard: int) -> Path:
-        """Return the journal of scores of a shard."""
         return self.folder / f'scores_{shard}.jsonl'
 
     @property
@@ -179,7 +173,6 @@ class FrameMasks:
         self._open: dict[int, BinaryIO] = {}
 
     def of(self, frame: FrameRow) -> list[np.ndarray | None]:
-        """Return the mask of each weights, None where there is none."""
         for k, place in enumerate(frame.masks):
             if place is not None and k not in self._open:
                 self._open[k] = open(self._files.masks(k), 'rb')
@@ -187,11 +180,9 @@ class FrameMasks:
                 for k, place in enumerate(frame.masks)]
 
     def close(self) -> None:
-        """Close the files."""
         for file in self._open.values():
             file.close()
 
 
 def bag_files(journal: Path, number: int) -> BagFiles:
-    """Return the files of the bag of that number."""
     return BagFiles(journal / f'bag_{number}')

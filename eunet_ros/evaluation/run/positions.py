@@ -70,7 +70,6 @@ class Places:
 
     @classmethod
     def of(cls, plan: Plan, number: int) -> Places:
-        """Return those of a bag of a plan."""
         bag = plan.bags[number]
         return cls(NodeParameters(**{**plan.node, **bag.mounting}).cones,
                    [w.table for w in plan.weights], plan.truth_classes, Path(bag.path))
@@ -98,7 +97,6 @@ class Places:
         return self._place(self._locators[k], Seen(cones), size)
 
     def place_true(self, cones: Cones, size: tuple[int, int]) -> Seen:
-        """Return cones of the ground truth with their places."""
         return self._place(self._truth, Seen(cones), size)
 
     def _place(self, locator: ConeLocator, seen: Seen, size: tuple[int, int]) -> Seen:

@@ -61,7 +61,6 @@ class Runner:
         self._scoring: set[int] = set()
 
     def files(self, number: int) -> BagFiles:
-        """Return where a bag's files are."""
         return bag_files(self.journal, number)
 
     def run(self, segment: bool = True) -> None:
@@ -89,7 +88,6 @@ class Runner:
                 child.stop()
 
     def _fill(self) -> None:
-        """Start what there is room for."""
         running = sum(name.startswith(SEGMENT) for name in self._children)
         while self._bags and running < self.plan.workers:
             self._start(SEGMENT, self._bags.pop(0))
@@ -185,7 +183,6 @@ class Runner:
                        scored + sum(s.rendered for s in self.states), total * (1 + writes))
 
     def ends(self) -> list[BagEnd]:
-        """Return how each bag ended."""
         found = []
         for number in range(len(self.plan.bags)):
             try:

@@ -55,7 +55,6 @@ class Decoded(NamedTuple):
 
 
 def decode(frames: Iterable[Frame], msgtype: str) -> Iterator[Decoded]:
-    """Decode frames as the node does."""
     for frame in frames:
         began, image, error = time.perf_counter(), None, ''
         try:
@@ -102,7 +101,6 @@ class Recording:
         self.done = self._journal.count
 
     def add(self, row: FrameRow, masks: list[np.ndarray | None]) -> None:
-        """Keep a frame and its masks; None where there is none."""
         due = self._journal.sync_is_due
         row.masks = [None if mask is None else at for mask, at in zip(masks, self._at)]
         for k, (writer, mask) in enumerate(zip(self._masks, masks)):
@@ -115,7 +113,6 @@ class Recording:
         self.done += 1
 
     def close(self) -> None:
-        """Write all to disk."""
         for writer in self._masks:
             writer.flush(True)
             writer.close()
@@ -124,7 +121,6 @@ class Recording:
 
 def run_frame(decoded: Decoded, pipelines: list[FramePipeline],
               ) -> tuple[FrameRow, list[np.ndarray | None]]:
-    """Return the row of a frame and its masks."""
     from eunet_ros.model.engines import EngineError
     frame, masks = decoded.frame, [None] * len(pipelines)
     row = FrameRow(index=frame.index, time=frame.time, stamp=frame.stamp, error=decoded.error,

@@ -109,13 +109,11 @@ class Scorer:
         self._masks, self.places = FrameMasks(files), Places.of(plan, number)
 
     def close(self) -> None:
-        """Close the files."""
         if self._truth:
             self._truth.close()
         self._masks.close()
 
     def row(self, frame: FrameRow) -> ScoreRow:
-        """Return the scores of a frame."""
         row, masks = ScoreRow(frame.index), self._masks.of(frame)
         size = next((m.shape for m in masks if m is not None), None)
         truth = find_truth(row, self._truth, frame.stamp, size, self._plan.truth['tolerance_ns'])

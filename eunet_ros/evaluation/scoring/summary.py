@@ -156,7 +156,6 @@ class Sentences:
         self._first: dict[str, str] = {}
 
     def add(self, sentence: str) -> None:
-        """Count one."""
         key = re.sub(r'\d+', '0', sentence)
         self._first.setdefault(key, sentence)
         self._counts[key] += 1

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 import re
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 from eunet_ros.bags.messages import COMPRESSED_IMAGE, deserialise, IMAGE, stamp_of
@@ -38,19 +38,6 @@ _STAMP = re.compile(r'(?<!\d)(?:(\d{1,10})[._](\d{9})|(\d{16,19}))(?!\d)')
 
 class TruthError(ValueError):
     """Ground truth that cannot be used, in one sentence."""
-
-
-class Truth(Protocol):
-    """Masks by stamp; `stamps` are ascending, in ns."""
-
-    source: str
-    stamps: list[int]
-
-    def mask(self, stamp: int, size: tuple[int, int]) -> np.ndarray:
-        """Return (h, w) uint8 class ids, 255: ignore. size: of the image. Raises ValueError."""
-
-    def close(self) -> None:
-        """Close the files."""
 
 
 def stamp_in(name: str) -> int | None:
@@ -115,11 +102,9 @@ class TopicTruth:
         self._reached = -1
 
     def close(self) -> None:
-        """Close the bag."""
         self._bag.close()
 
     def mask(self, stamp: int, size: tuple[int, int]) -> np.ndarray:
-        """Return a mask; see Truth."""
         return check_ids(to_mask(deserialise(self._raw(stamp), self._topic.msgtype)),
                          self._classes)
 
@@ -180,7 +165,6 @@ class FolderTruth(_FileTruth):
         self._classes = classes or cone_classes()
 
     def mask(self, stamp: int, size: tuple[int, int]) -> np.ndarray:
-        """Return a mask; see Truth."""
         path = self._files[stamp]
         data, factor = as_stored(np.fromfile(path, np.uint8))
         mask = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
@@ -209,11 +193,15 @@ class ProjectTruth(_FileTruth):
         self._classes = classes
 
     def mask(self, stamp: int, size: tuple[int, int]) -> np.ndarray:
-        """Return a mask without FSOCO's black border where the annotation has one; see Truth."""
+        """Return a mask without FSOCO's black border where the annotation has one."""
         annotation = read_annotation(self._files[stamp], self._classes)
         border = BORDER if (annotation.height - 2 * BORDER,
                             annotation.width - 2 * BORDER) == size else 0
         return paint_mask(annotation, border)[0]
+
+
+# stamps: ascending, in ns; mask: (h, w) uint8 class ids of a stamp, for an image of a size (h, w).
+Truth = TopicTruth | FolderTruth | ProjectTruth
 
 
 def find_truth_topic(bag: Bag, name: str = '') -> Topic | None:
