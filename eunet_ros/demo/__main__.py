@@ -26,16 +26,7 @@ from eunet_ros.bags.mask_store import MaskReader, MASKS_FILE
 from eunet_ros.bags.messages import COMPRESSED_IMAGE
 from eunet_ros.bags.reader import Bag, BagError, find_ground_truth
 from eunet_ros.calibration.mounting_file import find_mounting, MOUNTING, read_mounting
-from eunet_ros.demo.output import (
-    check_output,
-    PICTURE,
-    put_in_place,
-    RecordedDrive,
-    REPORT,
-    score,
-    write_picture,
-    write_recordings,
-)
+from eunet_ros.demo import output
 from eunet_ros.evaluation.run.positions import Places
 from eunet_ros.evaluation.run.progress import Progress
 from eunet_ros.model.common.files import user_path, write_json
@@ -88,14 +79,14 @@ def run(o: argparse.Namespace, progress: Progress) -> tuple[dict[str, Any], Path
                          o.hz)
     if source.warning:
         progress.say(f'demo: {source.warning}')
-    check_output(o.output)
+    output.check_output(o.output)
     o.output.parent.mkdir(parents=True, exist_ok=True)
     # Beside its place, so that what is there stays until all is written.
     with tempfile.TemporaryDirectory(prefix=f'.{o.output.name}.', dir=o.output.parent) as work:
         made = Path(work) / 'output'
         made.mkdir()
-        write_json(made / REPORT, _drive(o, source, Path(work), made, progress))
-        return json.loads((made / REPORT).read_text()), put_in_place(made, o.output)
+        write_json(made / output.REPORT, _drive(o, source, Path(work), made, progress))
+        return json.loads((made / output.REPORT).read_text()), output.put_in_place(made, o.output)
 
 
 def _drive(o: argparse.Namespace, source: Source, work: Path, made: Path,
@@ -125,24 +116,23 @@ def _drive(o: argparse.Namespace, source: Source, work: Path, made: Path,
     from eunet_ros.model.checkpoint import load_checkpoint
     classes = load_checkpoint(o.weights, o.variant).classes
     places = None if mounting is None else Places(ConeParameters(**mounting), [classes], classes)
-    drive = RecordedDrive(source, record, masks, classes, places)
+    drive = output.RecordedDrive(source, record, masks, classes, places)
     progress.show('Writing bag and video', 0, len(record.sent))
     camera_hz = rate_hz([stamp for *_, stamp in record.sent]) or o.hz
-    cones = write_recordings(made, drive, camera_hz / o.rate, progress.advance)
+    cones = output.write_recordings(made, drive, camera_hz / o.rate, progress.advance)
     progress.show('Scoring', len(record.sent), len(record.sent))
     report = make_report(record, masks.arrivals, _scores(drive, source, progress),
                          str(source.path), getattr(source, 'bag_topic', source.topic), started)
     report['cones'] = cones
-    write_picture(made / PICTURE, drive, f'{report["variant"]} on {report["engine"]}',
-                  _note(report))
+    output.write_picture(made / output.PICTURE, drive,
+                         f'{report["variant"]} on {report["engine"]}', _note(report))
     return report
 
 
-def _scores(drive: RecordedDrive, source: Source,
-            progress: Progress) -> dict[str, Any]:
+def _scores(drive: output.RecordedDrive, source: Source, progress: Progress) -> dict[str, Any]:
     """Score where there is truth; a truth that cannot be used is no reason to lose the rest."""
     try:
-        scores = score(drive)
+        scores = output.score(drive)
         if isinstance(source, BagSource):
             with Bag(source.path) as bag:
                 truth = find_ground_truth(bag.topics.values())
@@ -155,8 +145,7 @@ def _scores(drive: RecordedDrive, source: Source,
         return {'dice': None, 'iou': dict.fromkeys(names), 'miou': None}
 
 
-def _mounting(o: argparse.Namespace,
-              source: Source) -> dict[str, Any] | None:
+def _mounting(o: argparse.Namespace, source: Source) -> dict[str, Any] | None:
     """Return how the camera was mounted, as told or as the bag says; None for neither."""
     if o.mounting is not None:
         return read_mounting(o.mounting)

@@ -21,7 +21,7 @@ from eunet_ros.bags.messages import (
     POINT_CLOUD,
     with_stamp,
 )
-from eunet_ros.bags.reader import Bag, BagError, find_ground_truth
+from eunet_ros.bags.reader import BagError
 from eunet_ros.bags.writer import BagWriter
 from eunet_ros.cones.drawing import draw_from_above
 from eunet_ros.cones.locator import Seen
@@ -33,8 +33,8 @@ from eunet_ros.evaluation.page.recordings import (
     node_topics,
 )
 from eunet_ros.evaluation.run.positions import Places
-from eunet_ros.evaluation.scoring.truth import as_binary, check_ids
-from eunet_ros.images.conversions import encode_jpeg, to_bgr, to_mask
+from eunet_ros.evaluation.scoring.truth import as_binary, open_truth
+from eunet_ros.images.conversions import encode_jpeg, to_bgr
 from eunet_ros.images.video import Video
 from eunet_ros.model.common.classes import ClassTable, cone_classes
 from eunet_ros.model.common.files import rounded
@@ -97,21 +97,18 @@ class RecordedDrive:
 
     def truths(self) -> Iterator[tuple[int, np.ndarray]]:
         """Yield (stamp that the frame was sent with, true class ids) where there is truth."""
-        if not isinstance(self.source, BagSource):
+        binary = len(self.classes.names) == 2
+        truth = isinstance(self.source, BagSource) and open_truth(
+            {}, self.source.path, cone_classes() if binary else self.classes)
+        if not truth:
             return
-        with Bag(self.source.path) as bag:
-            topic = find_ground_truth(bag.topics.values())
-            for _, msg in bag.messages(topic) if topic else ():
-                stamp = msg.header.stamp.sec * 1_000_000_000 + msg.header.stamp.nanosec
-                if stamp in self.sent_of:
-                    try:
-                        mask = to_mask(msg)
-                        check_ids(mask, cone_classes() if len(self.classes.names) == 2
-                                  else self.classes)
-                    except ValueError as error:  # ConversionError, TruthError
-                        raise BagError(f'Ground truth on {topic.name}: {error}') from error
-                    yield self.sent_of[stamp], (
-                        as_binary(mask) if len(self.classes.names) == 2 else mask)
+        with closing(truth):
+            for stamp in (stamp for stamp in truth.stamps if stamp in self.sent_of):
+                try:
+                    mask = truth.mask(stamp)
+                except ValueError as error:  # ConversionError, TruthError
+                    raise BagError(f'Ground truth on {truth.source}: {error}') from error
+                yield self.sent_of[stamp], as_binary(mask) if binary else mask
 
 
 def score(drive: RecordedDrive) -> dict[str, Any]:

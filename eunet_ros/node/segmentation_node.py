@@ -25,17 +25,7 @@ from eunet_ros.node.status_publisher import StatusPublisher
 from eunet_ros.node.stream_statistics import DROPPED, NodeStatistics
 from eunet_ros.node.throttling import ThrottleWatch
 from eunet_ros.parameters import checked, NODE_NAME, SPECS
-from eunet_ros.ros import raw_images
-from eunet_ros.ros.process import (
-    check_arguments,
-    complain,
-    initialise,
-    interrupted,
-    only_note_signals,
-    run,
-    shut_down,
-    warn_of_unused_files,
-)
+from eunet_ros.ros import process, raw_images
 from rcl_interfaces.msg import SetParametersResult
 import rclpy
 from rclpy.exceptions import ParameterException
@@ -154,7 +144,7 @@ class SegmentationNode(LifecycleNode):
                 rows = region_rows(p.region, WARM_UP_SIZE[0])
                 segmenter.warm_up(rows.stop - rows.start, WARM_UP_SIZE[1])
         except Exception as error:  # rclpy would turn what is not foreseen into a silent failure
-            if interrupted():  # which a library may turn into any error
+            if process.interrupted():  # which a library may turn into any error
                 return FAILURE
             if isinstance(error, ImportError):
                 self.get_logger().error(
@@ -356,41 +346,42 @@ def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; returns the exit code."""
     node, executor, code = None, None, 0
     given = sys.argv if args is None else args
-    check_arguments(given, 'segmentation_node', 'Segment the cones in the images of a camera.',
-                    {name: f'{spec.metadata["description"]} Default: {spec.default!r}.'
-                     for name, spec in SPECS.items()})
+    process.check_arguments(
+        given, 'segmentation_node', 'Segment the cones in the images of a camera.',
+        {name: f'{spec.metadata["description"]} Default: {spec.default!r}.'
+         for name, spec in SPECS.items()})
     share_arenas()
     try:
-        initialise(given)
+        process.initialise(given)
         node = SegmentationNode()
-        warn_of_unused_files(node, given)
+        process.warn_of_unused_files(node, given)
         if node.parameters.autostart and not node.start():
-            return 0 if interrupted() or not rclpy.ok() else 1
+            return 0 if process.interrupted() or not rclpy.ok() else 1
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        only_note_signals()
+        process.only_note_signals()
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except (ValueError, ParameterException) as error:
-        if not interrupted():
-            complain(f'eunet: {sentence(error)}')
+        if not process.interrupted():
+            process.complain(f'eunet: {sentence(error)}')
             return 1
     except Exception:
         if rclpy.ok():
             raise
         # else a signal ended the context under a callback that was about to publish
     finally:
-        only_note_signals()
+        process.only_note_signals()
         if node:
             code = node.exit_code
             node.close()
         if executor:
             executor.shutdown()
         node = executor = None  # both keep it alive
-        shut_down()
+        process.shut_down()
     return code
 
 
 if __name__ == '__main__':
-    run(main)
+    process.run(main)

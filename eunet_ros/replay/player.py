@@ -32,15 +32,8 @@ from eunet_ros.bags.frame_source import (
 from eunet_ros.bags.messages import COMPRESSED_IMAGE, NS, stamp_of, with_stamp
 from eunet_ros.model.common.errors import sentence
 from eunet_ros.model.common.files import user_path
+from eunet_ros.ros import process
 from eunet_ros.ros.camera_topic import advice_to_subscribers, compressed_topic, ImageTopic
-from eunet_ros.ros.process import (
-    complain,
-    initialise,
-    only_note_signals,
-    own_arguments,
-    run,
-    shut_down,
-)
 from rclpy.clock import Clock as RosClock
 from rclpy.clock import ClockType
 from rclpy.duration import Duration
@@ -93,7 +86,7 @@ class Player(Node):
         while not self._images.get_subscription_count():
             seen = advice_to_subscribers(self, ImageTopic(self.topic, self._msgtype))
             if seen and not advice:
-                complain(f'play_bag: {seen}.')
+                process.complain(f'play_bag: {seen}.')
             advice = seen
             if time.monotonic() > end:
                 advice = advice or ('start the node first, with its image topic and '
@@ -286,14 +279,14 @@ def _topic(publish_as: str, source: Source) -> str:
 def main(args: list[str] | None = None) -> int:
     """Play; returns the exit code, 0 also when interrupted."""
     given = ['play_bag', *(sys.argv[1:] if args is None else args)]
-    o = _arguments(own_arguments(given))
+    o = _arguments(process.own_arguments(given))
     player = controls = None
     try:
         source = open_source(o.bag, o.images, o.image_topic, o.hz)
         if source.warning:
             print(f'player: {source.warning}', file=sys.stderr)
         # Not rclpy's signals: sleeping ends at once, wherever the player is.
-        initialise(given, signal_handler_options=SignalHandlerOptions.NO)
+        process.initialise(given, signal_handler_options=SignalHandlerOptions.NO)
         player = Player(_topic(o.publish_as, source), source.msgtype, source.has_camera_info,
                         o.wait_for_mask)
         if o.wait_for_subscribers:
@@ -305,21 +298,21 @@ def main(args: list[str] | None = None) -> int:
             controls = Controls(player, Pacer(o.rate), o.clock, o.paused)
             frames = part_of(source, o.start, o.duration, o.loop)
             sent = play(player, frames, controls, o.restamp, log)
-        complain(f'play_bag: sent {sent} images on {player.topic}')
+        process.complain(f'play_bag: sent {sent} images on {player.topic}')
     except KeyboardInterrupt:
         pass
     except (ValueError, OSError, NameValidationException) as error:
-        complain(f'play_bag: {sentence(error)}')
+        process.complain(f'play_bag: {sentence(error)}')
         return 1
     finally:
-        only_note_signals()
+        process.only_note_signals()
         if controls:
             controls.close()
         if player:
             player.destroy_node()
-        shut_down()
+        process.shut_down()
     return 0
 
 
 if __name__ == '__main__':
-    run(main)
+    process.run(main)

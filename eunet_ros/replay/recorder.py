@@ -26,13 +26,7 @@ from eunet_ros.bags.messages import deserialise, IMAGE
 from eunet_ros.bags.writer import BagWriter
 from eunet_ros.images.conversions import ConversionError, image_to_mask
 from eunet_ros.model.common.files import user_path
-from eunet_ros.ros.process import (
-    initialise,
-    interrupted,
-    only_note_signals,
-    run,
-    shut_down,
-)
+from eunet_ros.ros import process
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -160,16 +154,16 @@ def main(args: list[str] | None = None) -> int:
     try:
         o.folder.mkdir(parents=True, exist_ok=True)
         masks = MaskWriter(o.folder / MASKS_FILE)
-        initialise(sys.argv[:1], signal_handler_options=SignalHandlerOptions.NO)
+        process.initialise(sys.argv[:1], signal_handler_options=SignalHandlerOptions.NO)
         with nullcontext(sys.stdout if o.log else None) as log:
             recorder = Recorder(masks, o.mask_topic, o.diagnostics_topic, log)
             executor = SingleThreadedExecutor()
             executor.add_node(recorder)
             if o.all_of:
                 published = Published(recorder, o.folder, o.all_of, o.mask_topic)
-            only_note_signals()
+            process.only_note_signals()
             # In short turns: a signal is looked at between them.
-            while not interrupted() and not (o.count and recorder.count >= o.count):
+            while not process.interrupted() and not (o.count and recorder.count >= o.count):
                 if o.idle and time.monotonic() - recorder.last > o.idle:
                     break
                 executor.spin_once(timeout_sec=_SPIN_S)
@@ -182,16 +176,16 @@ def main(args: list[str] | None = None) -> int:
         print(f'recorder: {error}', file=sys.stderr)
         return 1
     finally:
-        only_note_signals()
+        process.only_note_signals()
         if masks:
             masks.close()
         if published:
             published.close()
         if recorder:
             recorder.destroy_node()
-        shut_down()
+        process.shut_down()
     return 0
 
 
 if __name__ == '__main__':
-    run(main)
+    process.run(main)

@@ -104,7 +104,7 @@ class TopicTruth:
     def close(self) -> None:
         self._bag.close()
 
-    def mask(self, stamp: int, size: tuple[int, int]) -> np.ndarray:
+    def mask(self, stamp: int, size: tuple[int, int] = (0, 0)) -> np.ndarray:
         return check_ids(to_mask(deserialise(self._raw(stamp), self._topic.msgtype)),
                          self._classes)
 
