@@ -268,11 +268,7 @@ SPECS: dict[str, Field[Any]] = {
 
 
 def checked(name: str, value: Any) -> Any:
-    """
-    Return a parameter's value; a whole number stands for a float.
-
-    Raises ValueError, saying what was expected, where the value is not allowed.
-    """
+    """Return a parameter's value, a whole number as a float; raises ValueError."""
     spec = SPECS[name]
     meta, expected = spec.metadata, type(spec.default)
     if expected is float and type(value) is int:

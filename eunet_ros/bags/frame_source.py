@@ -55,11 +55,7 @@ class Frame(NamedTuple):
 
 
 class BagSource:
-    """
-    The camera of a bag, with its camera_info.
-
-    image_topic: see `find_image_topic`. warning: see `Bag`. Raises BagError.
-    """
+    """The camera of a bag, with its camera_info; see `find_image_topic`. Raises BagError."""
 
     def __init__(self, path: str | Path, image_topic: str = '') -> None:
         self.path = Path(path).expanduser()

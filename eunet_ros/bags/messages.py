@@ -51,11 +51,7 @@ def deserialise(raw: bytes, msgtype: str) -> Any:
 
 
 def stamp_of(raw: bytes) -> int:
-    """
-    Return the header's stamp of a serialised message, in nanoseconds.
-
-    raw: CDR of a message that starts with a std_msgs/Header. Raises ValueError if it is too short.
-    """
+    """Return the header's stamp of a serialised message [ns]; raises ValueError if too short."""
     sec, nanosec = _order_of(raw).unpack_from(raw, _STAMP_AT)
     return sec * NS + nanosec
 

@@ -40,12 +40,7 @@ class _Described(NamedTuple):
 
 
 class Storage:
-    """
-    The open files of a bag; raises BagError where they cannot be read.
-
-    connections: of ROS messages (CDR), of all files. warning: a sentence of what metadata.yaml
-    says otherwise, or ''.
-    """
+    """The open files of a bag; warning: what metadata.yaml says otherwise. Raises BagError."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -139,11 +134,7 @@ class Storage:
 
 
 def _files_of(path: Path) -> tuple[list[Path], Any, str]:
-    """
-    Return the files of a bag, in order, what its metadata.yaml says, and how it calls others.
-
-    Raises BagError.
-    """
+    """Return the files of a bag in order, what metadata.yaml says, how it calls others."""
     try:
         typestore()
     except ImportError as error:
@@ -244,11 +235,7 @@ def _plugin(file: Path) -> Any:
 
 @lru_cache(maxsize=1)
 def _take_foreign_channels() -> None:
-    """
-    Make rosbags pass over the schemas of others, such as jsonschema and protobuf, in an mcap.
-
-    It knows those of ROS alone, and reads their text, which protobuf's is not, as UTF-8.
-    """
+    """Make rosbags pass over schemas in an mcap that are not of ROS, such as protobuf's."""
     from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
     from rosbags.rosbag2 import storage_mcap
     of_ros, read_bytes, of_qos = (

@@ -60,11 +60,7 @@ def read_spots(path: Path, classes: ClassTable) -> list[Spot]:
 
 
 def read_camera_info(path: Path) -> Any:
-    """
-    Return the fields of a CameraInfo from a YAML file as camera_calibration writes it.
-
-    Raises ValueError, or OSError.
-    """
+    """Return the CameraInfo in camera_calibration's YAML; raises ValueError or OSError."""
     try:
         content = read_yaml(path)
 

@@ -140,11 +140,7 @@ class _Problem:
         return pairs
 
     def associated(self, m: Mounting, gate: float) -> _Pairs:
-        """
-        Return the cones near their spots; raises ValueError where they are too few.
-
-        gate: in standard deviations, and pixels at first.
-        """
+        """Return the cones near their spots; gate: in standard deviations, pixels at first."""
         pairs = self._near(self._images, m, gate)
         seen, least = len({spot for _, spot, _ in pairs}), 2 if len(self._free) <= 3 else 3
         if seen < least:

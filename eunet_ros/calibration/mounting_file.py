@@ -16,11 +16,7 @@ _NAMES = {f.name for f in fields(ConeParameters)}
 
 
 def read_mounting(path: Path) -> dict[str, Any]:
-    """
-    Return the parameters of a file such as calibrate_mount writes.
-
-    Raises ValueError, in a sentence, or OSError.
-    """
+    """Return the parameters of calibrate_mount's file; raises ValueError or OSError."""
     def refuse(told: str) -> None:
         raise ValueError(told)
     try:

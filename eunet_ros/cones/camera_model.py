@@ -27,11 +27,7 @@ _SAMPLES = 40_000     # between which a fisheye is a straight line, to far below
 
 @dataclass(frozen=True)
 class CameraModel:
-    """
-    Focal lengths and principal point in pixels, the lens' model and its 8 (or 4) coefficients.
-
-    width, height: of the image that pixels are counted in.
-    """
+    """Focal lengths, principal point and image size [px], model and coefficients of the lens."""
 
     width: int
     height: int
@@ -45,11 +41,7 @@ class CameraModel:
 
     @cached_property
     def _profile(self) -> tuple[np.ndarray, np.ndarray]:
-        """
-        Return radii (angles of a fisheye) and what the lens makes of them, as far as it grows.
-
-        A polynomial folds back somewhere outside of what was calibrated; nothing is seen there.
-        """
+        """Return radii (angles of a fisheye) and what the lens makes of them, while it grows."""
         if self.model == 'equidistant':
             radius = np.linspace(0, math.pi, _SAMPLES)
             bent = self._bent(radius)
@@ -59,6 +51,7 @@ class CameraModel:
             k1, k2, _, _, *rest = self.distortion
             radial = replace(self, distortion=(k1, k2, 0.0, 0.0, *rest))
             bent = radial._distorted(np.stack([radius, 0 * radius], axis=1))[:, 0]
+        # A polynomial folds back outside of what was calibrated; nothing is seen there.
         grows = np.diff(bent) > 0
         stop = len(radius) if grows.all() else int(np.argmin(grows)) + 1
         return radius[:stop], bent[:stop]
@@ -88,11 +81,7 @@ class CameraModel:
         return np.where(good[:, None], found, np.nan)
 
     def rays(self, pixels: np.ndarray) -> np.ndarray:
-        """
-        Return the unit vectors (n, 3), in the optical frame, that pixels (n, 2) look along.
-
-        NaN where the lens' model has no answer, which is outside of what it was calibrated for.
-        """
+        """Return unit vectors (n, 3) along pixels (n, 2), optical; NaN outside the lens' model."""
         pixels = np.asarray(pixels, np.float64)
         y = (pixels[:, 1] - self.cy) / self.fy
         x = (pixels[:, 0] - self.cx - self.skew * y) / self.fx
@@ -106,11 +95,7 @@ class CameraModel:
             (xy * xy).sum(1) + 1)[:, None]
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """
-        Return the pixels (n, 2) of points (n, 3) in the optical frame.
-
-        NaN for points that are not in front of the camera, or outside of what its lens sees.
-        """
+        """Return pixels (n, 2) of optical points (n, 3); NaN for what the lens does not see."""
         points = np.asarray(points, np.float64)
         x, y, z = points.T
         across = np.hypot(x, y)

@@ -15,12 +15,7 @@ _PAPER, _LINE, _INK = (28, 24, 22), (70, 64, 60), (170, 165, 160)  # BGR
 
 
 def draw_cones(image: np.ndarray, located: Located, table_bgr: np.ndarray) -> None:
-    """
-    Draw boxes, base points and distances [m] into an (h, w, 3) uint8 BGR image, in place.
-
-    table_bgr: (256, 3) uint8 colours by class id. Where two labels would overlap, the nearer
-    cone's stands.
-    """
+    """Draw boxes, base points and distances [m] into an (h, w, 3) uint8 BGR image, in place."""
     scale = max(0.35, image.shape[0] / 1500)
     taken: list[tuple[int, int, int, int]] = []
     for box, base, kind, distance in zip(

@@ -33,11 +33,7 @@ class Pose:
 
 def mounted(height: float, pitch: float = 0.0, roll: float = 0.0, yaw: float = 0.0,
             x: float = 0.0, y: float = 0.0, ground_z: float = 0.0) -> Pose:
-    """
-    Return the pose of a camera that is mounted so high above the ground; see the module for axes.
-
-    x, y: of the camera in base_link [m]; ground_z: of the ground in base_link [m].
-    """
+    """Return the pose of a camera so high above the ground; x, y, ground_z: in base_link [m]."""
     cr, sr, cp, sp = math.cos(roll), math.sin(roll), math.cos(pitch), math.sin(pitch)
     cy, sy = math.cos(yaw), math.sin(yaw)
     body = np.array([[cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr],
@@ -47,11 +43,7 @@ def mounted(height: float, pitch: float = 0.0, roll: float = 0.0, yaw: float = 0
 
 
 def pose_of_transform(translation: tuple[float, ...], quaternion: tuple[float, ...]) -> Pose:
-    """
-    Return the pose of an optical frame from a transform to base_link.
-
-    quaternion: x, y, z, w. Raises ValueError where it is none.
-    """
+    """Return the pose of an optical frame; quaternion: x, y, z, w. Raises ValueError."""
     q = np.asarray(quaternion, np.float64)
     norm = float(np.linalg.norm(q))
     if not np.isfinite(q).all() or not 0.5 < norm < 2 or not np.isfinite(translation).all():
@@ -149,15 +141,9 @@ class Ground:
                 self.pixel_stddev ** 2 * jacobian @ jacobian.transpose(0, 2, 1))
 
     def locate(self, cones: Cones) -> tuple[Located, np.ndarray]:
-        """
-        Return those cones that have a place within the range limits, and their indices.
-
-        Nearest first.
-
-        A base that the image's edge or another cone hides is replaced by the tip, at the height
-        of the cone's class.
-        """
+        """Return the cones within the range limits, nearest first, and their indices."""
         heights, plates = self.classes.sizes_of(cones.class_id)
+        # A base that is hidden is replaced by the tip, at the height of the cone's class.
         by_height = cones.hidden & ~cones.topless
         pixels = np.where(by_height[:, None], cones.tip, cones.base).astype(np.float64)
         above = np.where(by_height, heights, 0.0)

@@ -43,11 +43,7 @@ class Seen:
 
 
 class ConeLocator:
-    """
-    Finds the cones of one camera's masks and places them; one image at a time.
-
-    classes: of the masks.
-    """
+    """Finds and places the cones of one camera's masks of these classes, image by image."""
 
     def __init__(self, classes: ClassTable) -> None:
         self._classes = classes

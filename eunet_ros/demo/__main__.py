@@ -69,11 +69,7 @@ def main(args: list[str] | None = None) -> int:
 
 
 def run(o: argparse.Namespace, progress: Progress) -> tuple[dict[str, Any], Path | None]:
-    """
-    Play, segment, record, score and write; returns the report and where a former output went.
-
-    Raises ValueError (BagError, SourceError, CheckpointError), OSError or DemoError.
-    """
+    """Do the whole job; returns the report and where a former output went, None for nowhere."""
     check_ros()
     source = open_source(None if o.images else o.bag or _sample_bag(), o.images, o.image_topic,
                          o.hz)

@@ -52,11 +52,7 @@ _JPEG_QUALITY = 85
 
 @dataclass
 class RecordedDrive:
-    """
-    A drive that happened: its images, masks, and the class table of the weights.
-
-    places: finds cones, None where it is not known how the camera was mounted.
-    """
+    """A drive that happened; places: None where the camera's mounting is not known."""
 
     source: Source
     record: DriveRecord
@@ -188,12 +184,7 @@ def _write_overlay(folder: Path, files: list[Path], index: int, jpeg: bytes) -> 
 
 
 def write_picture(path: Path, drive: RecordedDrive, title: str, note: str) -> bool:
-    """
-    Write the frame with the most cone pixels of the middle third of the masked ones.
-
-    Where its cones have places, CONES is written beside it. Returns whether there was a frame;
-    raises OSError, BagError.
-    """
+    """Write the middle third's frame with most cones, and CONES; returns whether there is one."""
     stamps = list(drive.masks.arrivals)
     third = len(stamps) // 3
     middle = stamps[third:len(stamps) - third]
@@ -232,11 +223,7 @@ def check_output(folder: Path) -> None:
 
 
 def put_in_place(made: Path, folder: Path) -> Path | None:
-    """
-    Rename the finished folder to its place; the demo's former one is kept as <name>.old.
-
-    Returns where the former one is kept now, None where there was none. Raises DemoError, OSError.
-    """
+    """Rename the finished folder to its place; returns where the former one is kept, or None."""
     check_output(folder)
     kept = None
     if folder.exists():

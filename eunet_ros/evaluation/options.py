@@ -156,11 +156,7 @@ def space_needed(plan: Plan, topics: str, video: bool) -> int:
 
 
 def make_plan(o: argparse.Namespace, cores: int) -> tuple[Plan, list[str]]:
-    """
-    Return the plan of a command line, and a sentence of each bag that cannot be used.
-
-    Raises ValueError (BagError, TruthError, CheckpointError) or OSError where nothing can be done.
-    """
+    """Return the plan, and a sentence of each bag that cannot be used; raises ValueError."""
     mode = LIVE if o.live else RECORDED if o.recording else OFFLINE
     node = node_parameters(o)
     bags, refused = _bag_plans(o, find_bags(o.bags))

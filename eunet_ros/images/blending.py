@@ -1,10 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Pictures of class masks: the colours alone, or blended over the camera image.
-
-Masks are (H, W) uint8; colours are (256, 3) uint8 tables by class id, see `ClassTable.table_bgr`.
-"""
+"""Class masks, (H, W) uint8, as pictures in the colours of `ClassTable.table_bgr`."""
 from __future__ import annotations
 
 import math

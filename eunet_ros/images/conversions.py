@@ -1,10 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Image messages to arrays and back, for any class that has the fields of sensor_msgs.
-
-Neither rclpy nor sensor_msgs is imported: rclpy's own messages work, and those that rosbags reads.
-"""
+"""Image messages to arrays and back, for rclpy's classes and those that rosbags reads."""
 
 from __future__ import annotations
 
@@ -71,12 +67,7 @@ def image_to_bgr(msg: Any) -> np.ndarray:
 
 
 def image_to_mask(msg: Any) -> np.ndarray:
-    """
-    Return the class ids of a mono8 or 8UC1 sensor_msgs/Image as an (H, W) uint8 view.
-
-    The view has the message's row stride and lives as long as the message: treat it as read-only.
-    Raises ConversionError.
-    """
+    """Return the ids of a mono8 or 8UC1 Image as an (H, W) uint8 view, or ConversionError."""
     encoding = known_name(msg.encoding)
     if encoding not in _MASK_ENCODINGS:
         raise ConversionError(
@@ -125,12 +116,7 @@ def compressed_to_bgr(msg: Any) -> np.ndarray:
 
 
 def compressed_to_mask(msg: Any) -> np.ndarray:
-    """
-    Return the class ids of a PNG sensor_msgs/CompressedImage as (H, W) uint8.
-
-    One channel of up to 8 bits, or a palette's numbers; lossless: a JPEG invents classes at every
-    edge. Raises ConversionError.
-    """
+    """Return the ids of a PNG CompressedImage as (H, W) uint8; raises ConversionError."""
     flat, factor = as_stored(_bytes(msg.data))
     if flat[:8].tobytes() != PNG:
         raise ConversionError(
@@ -145,11 +131,7 @@ def compressed_to_mask(msg: Any) -> np.ndarray:
 
 
 def fill_compressed(msg: Any, bgr: np.ndarray, quality: int, header: Any = None) -> Any:
-    """
-    Fill a sensor_msgs/CompressedImage with a JPEG of (H, W, 3) uint8 BGR and return it.
-
-    quality: 1 to 100. The format field is written as image_transport does.
-    """
+    """Fill a CompressedImage with a JPEG of (H, W, 3) uint8 BGR; quality: 1 to 100."""
     if header is not None:
         msg.header = header
     msg.format = 'bgr8; jpeg compressed bgr8'

@@ -19,11 +19,7 @@ LABELS = 'label_info'
 
 
 class TransformSource:
-    """
-    Poses of cameras from tf2; `buffer`: for tests.
-
-    Raises Withheld where tf2_ros is not installed.
-    """
+    """Poses of cameras from tf2; raises Withheld where tf2_ros is missing. buffer: for tests."""
 
     def __init__(self, node: Any, buffer: Any = None) -> None:
         self._buffer = buffer
@@ -98,12 +94,7 @@ class ConePublisher:
 
     def find(self, topics: set[str], header: Any, products: Products, info: Any,
              p: ConeParameters, for_overlay: bool) -> Seen | None:
-        """
-        Find the cones of an image and their positions; returns None where nobody needs them.
-
-        topics: of CONE_TOPICS, that someone subscribes to. header: of the image; info: its
-        CameraInfo, None where none has come. for_overlay: positions, where known, are drawn.
-        """
+        """Find the cones of an image and their positions; returns None where nobody needs them."""
         seen = None
         try:
             size = products.mask.shape
@@ -119,11 +110,7 @@ class ConePublisher:
 
     def horizon(self, size: tuple[int, int], header: Any, info: Any,
                 p: ConeParameters) -> float | None:
-        """
-        Return the row of the horizon [px], None where calibration or mounting are not known.
-
-        size: (h, w) of the image; header: its header.
-        """
+        """Return the horizon's row [px] in an image (h, w), None where it is not known."""
         ground = self._ground(size, header, info, p)
         return ground and ground.horizon_row()
 

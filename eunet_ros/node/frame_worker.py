@@ -39,11 +39,7 @@ class LatestFrameWorker:
         return older is not None
 
     def stop(self, timeout: float = 10.0) -> bool:
-        """
-        Let the frame in work finish, drop the one that waits, and end the thread.
-
-        Returns whether the thread ended within timeout s.
-        """
+        """Finish the frame in work and drop the waiting one; returns whether the thread ended."""
         with self._condition:
             self._stopped = True
             left, self._waiting = self._waiting, None

@@ -179,12 +179,7 @@ def assess(state: Snapshot, where: Situation, p: NodeParameters) -> Health:
 
 
 def with_outputs(found: Health, state: Snapshot, withheld: str) -> Health:
-    """
-    Return the health of a node with what fails beside its masks.
-
-    withheld: why cones have no positions, '' where they have. Without masks to rely on, there is
-    none of it.
-    """
+    """Return the health with what fails beside the masks; withheld: why cones lack positions."""
     if not found.masking or found.level == ERROR:
         return found
     beside = [f'{name} failed {count} times lately: {state.output_errors[name]}'

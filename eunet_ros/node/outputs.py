@@ -101,22 +101,14 @@ _OVERLAYS = {'overlay', 'overlay/compressed'}
 
 
 def create(node: Any, name: str, p: NodeParameters, managed: bool = True) -> Any:
-    """
-    Return a publisher of OUTPUTS; managed: it is active only while the node is.
-
-    Raises ImportError or AttributeError where the package of its messages is missing or too old.
-    """
+    """Return a publisher of OUTPUTS; ImportError, AttributeError where its message is missing."""
     output = OUTPUTS[name]
     make = node.create_lifecycle_publisher if managed else node.create_publisher
     return make(message_class(output.kind), output.topic, output.qos(p))
 
 
 class ImageOutputs:
-    """
-    Publishes what belongs to an image; used from the worker's thread.
-
-    on_failure: called with an output's name and the exception that it failed with.
-    """
+    """Publishes what belongs to an image; on_failure: gets an output's name and exception."""
 
     def __init__(self, node: Any, classes: ClassTable, p: NodeParameters,
                  on_failure: Callable[[str, Exception], None]) -> None:
@@ -153,11 +145,7 @@ class ImageOutputs:
 
     def publish_others(self, header: Any, products: Products, subscribed: set[str],
                        info: CameraInfo | None, p: NodeParameters) -> dict[str, float]:
-        """
-        Publish all but the mask; returns the milliseconds by stage.
-
-        subscribed: names to publish. info: the camera's newest, None where none has come.
-        """
+        """Publish `subscribed` but the mask, with the newest camera_info; returns ms by stage."""
         out, stage_ms = self.publishers, {}
         overlay, topics, seen = bool(subscribed & _OVERLAYS), subscribed & CONE_TOPICS, None
         with self._alone('cones', stage_ms, 'cones'):

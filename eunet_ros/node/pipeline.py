@@ -70,12 +70,7 @@ class Products:
 
 
 def parse_classes(text: str, classes: ClassTable) -> np.ndarray | None:
-    """
-    Return a (256,) uint8 table that keeps the named classes and maps the others to background.
-
-    text: names separated by commas; None is returned for an empty one: all are kept. Raises
-    ValueError for an unknown name.
-    """
+    """Return a (256,) uint8 table of the ids to keep, None for all; raises ValueError."""
     names = [name.strip() for name in text.split(',') if name.strip()]
     if not names:
         return None
@@ -106,11 +101,7 @@ class FramePipeline:
         self._table_bgr = segmenter.classes.table_bgr
 
     def run(self, msg: Any) -> Products:
-        """
-        Segment a sensor_msgs Image or CompressedImage.
-
-        Raises ConversionError for a bad message, EngineError where the engine fails.
-        """
+        """Segment an Image or CompressedImage; raises ConversionError or EngineError."""
         start = perf_counter()
         image = to_bgr(msg)
         decoded = perf_counter()

@@ -51,11 +51,7 @@ class DriveRecord:
 
 
 def drive_environment(dds_profile: bool, base: Mapping[str, str]) -> dict[str, str]:
-    """
-    Return the environment of the processes: a domain of their own, on this machine alone.
-
-    dds_profile: whether Fast DDS gets shared memory for large images, unless the user has chosen.
-    """
+    """Return the processes' environment: a domain of their own, on this machine alone."""
     env = dict(base)
     others = {base.get('ROS_DOMAIN_ID', '0')}
     env['ROS_DOMAIN_ID'] = random.choice(
@@ -280,11 +276,7 @@ def check_ros() -> None:
 
 def node_arguments(topic: str, compressed: bool, parameters: Mapping[str, Any],
                    folder: Path) -> list[str]:
-    """
-    Return the node's command line; its parameters go through a file written to folder.
-
-    topic: base topic of the images. parameters: as in config/segmentation.yaml.
-    """
+    """Return the node's command line for a base topic; parameters go through a file."""
     values = {**parameters, 'image_transport': 'compressed' if compressed else 'raw'}
     path = folder / 'node_parameters.yaml'
     # JSON is YAML; a file, because on a command line a value such as 1e3 changes its type.

@@ -57,11 +57,7 @@ def machine() -> dict[str, Any]:
 
 def make_report(record: DriveRecord, arrivals: Mapping[int, int], scores: Mapping[str, Any],
                 source: str, image_topic: str, started: datetime) -> dict[str, Any]:
-    """
-    Return report.json.
-
-    arrivals: of each mask by its stamp, ns. scores: dice, iou, miou. source: the bag or folder.
-    """
+    """Return report.json; arrivals: of masks by stamp [ns], scores: dice, iou, miou."""
     sent = [stamp for *_, stamp in record.sent]
     masked = sum(stamp in arrivals for stamp in sent)
     rows = record.diagnostics

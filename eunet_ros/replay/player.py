@@ -76,11 +76,7 @@ class Player(Node):
             CameraInfo, f'{namespace}/camera_info', qos) if with_info else None
 
     def wait_for_subscribers(self, timeout: float, result: str) -> None:
-        """
-        Wait until someone subscribes to the images, and to the topic `result` where it is named.
-
-        timeout: seconds. Raises ValueError where nobody does.
-        """
+        """Wait for subscribers of the images and of `result`; ValueError after timeout s."""
         # Polled: rclpy of Humble has no event for a match.
         end, advice = time.monotonic() + timeout, ''
         while not self._images.get_subscription_count():
@@ -130,11 +126,7 @@ class Player(Node):
 
 
 class Controls:
-    """
-    The service that holds the playing and lets it go on, and /clock; spun in a thread.
-
-    clock_hz: how often /clock is published, 0 for not at all.
-    """
+    """The service that pauses, and /clock (clock_hz, 0 for none); spun in a thread."""
 
     def __init__(self, player: Player, pacer: Pacer, clock_hz: float, paused: bool) -> None:
         self._player, self._pacer = player, pacer

@@ -41,12 +41,7 @@ PUBLISHED = 'published'
 
 
 class Published:
-    """
-    Records what else a node publishes into a bag, FOLDER/published; raw, as it came.
-
-    space: the node's name with its namespace. Pictures are left out: they are made when someone
-    listens, and would take time from what is measured.
-    """
+    """Records what else a node publishes into FOLDER/published; raw, without its pictures."""
 
     def __init__(self, node: Node, folder: Path, space: str, mask_topic: str) -> None:
         self._node, self._space = node, f'{space.rstrip("/")}/'

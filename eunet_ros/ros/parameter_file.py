@@ -71,13 +71,7 @@ def parsed(text: str) -> bool | int | float | str:
 
 
 def read_parameter_file(path: Path) -> dict[str, dict[str, Any]]:
-    """
-    Return the values by the name of the node they are for, which may hold wildcards.
-
-    Names of nodes are absolute; a parameter inside another's mapping is named outer.inner. Raises
-    ValueError in a sentence where the file is none of ROS parameters, OSError where it cannot be
-    read.
-    """
+    """Return values by node name, perhaps with wildcards; raises ValueError or OSError."""
     try:
         content = read_yaml(path, _Words)
         found: dict[str, dict[str, Any]] = {}
@@ -156,11 +150,7 @@ def _node_named(content: Mapping[str, Mapping[str, Any]], name: str) -> str:
 
 
 def read_values(path: Path, name: str, warn: Callable[[str], None]) -> dict[str, Any]:
-    """
-    Return the values of a file for the node `name` in whichever namespace, without FOREIGN ones.
-
-    warn: called with a sentence where there are none. Raises ValueError in a sentence, OSError.
-    """
+    """Return a file's values for a node in any namespace; raises ValueError or OSError."""
     content = read_parameter_file(path)
     try:
         node = _node_named(content, name)

@@ -1,10 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Charts as inline SVG: they print, they scale, and they take the page's colours.
-
-All are drawn for the width of a phone, so that their text can be read on one.
-"""
+"""Charts as inline SVG in the page's colours, drawn for the width of a phone."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -107,12 +103,7 @@ class _Frame:
 
 
 def histogram(series: Sequence[tuple[str, str, Sequence[float]]], unit: str, title: str) -> str:
-    """
-    Return a histogram; series: (colour, label, values).
-
-    Values above the 99.5th percentile of all go last. The first one's median and 99th percentile
-    are marked.
-    """
+    """Return a histogram of (colour, label, values); p50 and p99 of the first are marked."""
     everything = np.concatenate([np.asarray(values, float) for *_, values in series] or [[]])
     if not everything.size:
         return ''
@@ -151,11 +142,7 @@ def _thinned(values: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
 def timeline(series: Sequence[tuple[str, Sequence[float]]], y_name: str, title: str,
              marks: Sequence[int] = (), mark_color: str = 'var(--bad)',
              how: str = 'max', starts: Sequence[int] = ()) -> str:
-    """
-    Return lines over frames; series: (colour, a value of each frame, NaN for none).
-
-    marks: frames to mark. starts: frames that another bag starts with.
-    """
+    """Return lines over frames: (colour, values, NaN for none); starts: of further bags."""
     arrays = [np.asarray(values, float) for _, values in series]
     length = max((len(a) for a in arrays), default=0)
     if not length or all(np.isnan(a).all() for a in arrays):

@@ -108,11 +108,7 @@ def _fitted(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def draw_frame(image: np.ndarray, panels: Sequence[tuple[str, np.ndarray, np.ndarray]],
                crop: tuple[int, int, int, int] | None) -> list[Picture]:
-    """
-    Return (name, whole, zoomed) pictures: of the image alone, and of each mask over it.
-
-    panels: (name, mask, colours); crop: the part to show enlarged.
-    """
+    """Return pictures of the image and of panels (name, mask, colours) over it; crop: enlarged."""
     pictures = []
     for name, drawn in [('image', image), *((n, draw_mask(image, m, t)) for n, m, t in panels)]:
         zoomed = ''

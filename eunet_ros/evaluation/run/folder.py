@@ -46,11 +46,7 @@ class OutputFolder:
         return read_report(self.path / REPORT)
 
     def begin(self, plan: Plan, resume: bool, restart: bool) -> bool:
-        """
-        Make the folder ready for a plan; returns whether an unfinished one is gone on with.
-
-        resume, restart: what to do with an unfinished one.
-        """
+        """Make the folder ready; returns whether an unfinished evaluation is gone on with."""
         if self.path.exists() and not self.path.is_dir():
             raise FolderError(f'{self.path} is a file: choose another --output.')
         if self.unfinished and not restart:

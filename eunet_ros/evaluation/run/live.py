@@ -225,11 +225,7 @@ def live_figures(plan: Plan, journal: Path, summary_frames: Sequence[Any]) -> di
 
 def published_messages(files: BagFiles, k: int, first_time: int,
                        ) -> tuple[dict[str, str], list[tuple[int, str, bytes]]]:
-    """
-    Return topics with their types, and messages (time in the recording, topic, CDR), else nothing.
-
-    They are what the node published beside its masks, such as cones.
-    """
+    """Return what the node published beside masks: types by topic, (time, topic, CDR) rows."""
     work = files.folder / f'live_{"ab"[k]}'
     try:
         clock = json.loads((work / 'clock.json').read_text())

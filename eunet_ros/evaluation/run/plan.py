@@ -45,11 +45,7 @@ class BagPlan:
 
 @dataclass
 class WeightsPlan:
-    """
-    Weights with the way they are run; label: A or B.
-
-    given: name or path; sha256: of the file; classes: rows of `ClassTable`.
-    """
+    """Weights and how they are run; label: A or B, classes: rows of `ClassTable`."""
 
     label: str
     given: str

@@ -12,11 +12,7 @@ _REFRESH_HZ = 4   # the display shares the cores with the engine
 
 
 class Progress:
-    """
-    Shows progress on stderr; use it in a `with` block. Raises ImportError, in a sentence.
-
-    name: of the command, which lines in a log begin with.
-    """
+    """Shows progress on stderr, in a `with` block; name: of the command. Raises ImportError."""
 
     def __init__(self, name: str) -> None:
         try:

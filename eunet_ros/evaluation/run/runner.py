@@ -64,11 +64,7 @@ class Runner:
         return bag_files(self.journal, number)
 
     def run(self, segment: bool = True) -> None:
-        """
-        Do it; no process is left when this returns or raises (KeyboardInterrupt).
-
-        segment: without, the masks are there already.
-        """
+        """Do it, without `segment` with the masks that are there; no process is left after."""
         numbers = range(len(self.plan.bags))
         for number in numbers:
             self.files(number).folder.mkdir(parents=True, exist_ok=True)

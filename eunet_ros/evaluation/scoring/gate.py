@@ -83,11 +83,7 @@ def read_baseline(path: Path | None) -> dict[str, Any] | None:
 
 def check(report: dict[str, Any], gates: Sequence[Gate],
           baseline: dict[str, Any] | None) -> list[Verdict]:
-    """
-    Return a verdict of each gate, and of each figure that the baseline has.
-
-    Raises ValueError where a gate's class is unknown.
-    """
+    """Return a verdict of each gate and of each figure of the baseline; raises ValueError."""
     now, classes = figures(report), report['weights'][0]['classes']
     metrics = {metric.name: metric for metric in metrics_of(classes)}
     check_names(gates, classes)

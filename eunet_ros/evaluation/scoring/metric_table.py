@@ -1,10 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-The metrics of a report by name: what the terminal, the page and the gates show and compare.
-
-To add one, add its row here and its definition to model/common/metrics/, which training uses, too.
-"""
+"""The metrics of a report by name; their definitions are in model/common/metrics/."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

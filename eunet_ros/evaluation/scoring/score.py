@@ -73,11 +73,7 @@ def score_masks(row: ScoreRow, masks: list[np.ndarray | None], truth: np.ndarray
 
 def find_truth(row: ScoreRow, truth: Truth | None, stamp: int, size: tuple[int, int] | None,
                tolerance: int) -> np.ndarray | None:
-    """
-    Return the truth of an image, None where there is none, and put what is said of it into a row.
-
-    size: (h, w) of the image, None: its truth is not read.
-    """
+    """Return an image's truth, None for none, and note it in the row; size None: not read."""
     close = nearest(truth.stamps, stamp) if truth and stamp > 0 else None
     if close is None:
         return None

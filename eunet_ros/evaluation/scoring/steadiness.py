@@ -90,11 +90,7 @@ class Steadiness:
         self._moved = np.zeros(2)
 
     def add(self, index: int, stamp: int, cones: np.ndarray | None) -> tuple[int, int] | None:
-        """
-        Take in the next frame: its stamp in ns and its cones (see `match_cones`), None: no mask.
-
-        Returns (index, flickering cones) of the frame before it, where that can be said.
-        """
+        """Take in a frame's cones, None: no mask; returns (index, flickering) of that before."""
         if cones is None or (self._window
                              and not 0 < stamp - self._window[-1][1] <= _LONGEST_NS):
             self._window = []

@@ -84,11 +84,7 @@ class WeightsSummary:
         self.steadiness, self.positions = Steadiness(), Positions()
 
     def add(self, row: ScoreRow, k: int) -> tuple[Any, ...]:
-        """
-        Count a frame's scores of weights k.
-
-        Returns its dice, wrong pixels, cones by class, and how many have places.
-        """
+        """Count a frame; returns dice, wrong pixels, cones by class and cones with a position."""
         scores = row.masks[k]
         if scores is None:
             if row.true_cones is not None:

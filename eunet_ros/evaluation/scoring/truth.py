@@ -152,12 +152,7 @@ class _FileTruth:
 
 
 class FolderTruth(_FileTruth):
-    """
-    Masks as pictures of class ids, one channel of up to 8 bits, named by their stamps.
-
-    A PNG's palette stands for its numbers, not for its colours. classes: of the ids, by default
-    the shipped ones.
-    """
+    """Pictures of class ids named by stamps; a PNG's palette stands for its numbers."""
 
     def __init__(self, folder: Path, classes: ClassTable | None = None) -> None:
         files = [p for p in visible(folder) if p.suffix.lower() in _MASKS]
@@ -180,11 +175,7 @@ class FolderTruth(_FileTruth):
 
 
 class ProjectTruth(_FileTruth):
-    """
-    A Supervisely project whose annotations are named by the stamps of their images.
-
-    classes: of which the masks have the ids.
-    """
+    """A Supervisely project of annotations named by stamps; classes: of the masks' ids."""
 
     def __init__(self, root: Path, classes: ClassTable) -> None:
         files = [p for p in visible(root, True)
@@ -205,11 +196,7 @@ Truth = TopicTruth | FolderTruth | ProjectTruth
 
 
 def find_truth_topic(bag: Bag, name: str = '') -> Topic | None:
-    """
-    Return the topic of the true masks, None where there is none and none was named.
-
-    name: of an Image (mono8) or CompressedImage (PNG). Raises BagError.
-    """
+    """Return the topic of true masks, None where there is none; raises BagError."""
     if not name:
         return find_ground_truth(bag.topics.values())
     topic = bag.topics.get(name) or bag.topics.get(f'{name}/compressed')
