@@ -235,7 +235,6 @@ class NodeParameters(ConeParameters):
 
     @cached_property
     def cones(self) -> ConeParameters:
-        """Return those that decide about cones."""
         return ConeParameters(**{f.name: getattr(self, f.name) for f in fields(ConeParameters)})
 
     @property

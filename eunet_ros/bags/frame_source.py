@@ -40,12 +40,7 @@ class SourceError(ValueError):
 
 
 class Frame(NamedTuple):
-    """
-    An image to send.
-
-    time: when it was recorded, ns; only differences count. stamp: of its header, ns. image and
-    camera_info: CDR bytes; camera_info is None where there is none.
-    """
+    """An image to send; time of recording and stamp in ns, image and camera_info as CDR bytes."""
 
     index: int
     time: int

@@ -125,10 +125,5 @@ def _zero(kind: Any, description: Any) -> Any:
 
 @cache
 def message_class(name: str) -> Callable[..., Any]:
-    """
-    Return what makes messages of a type such as 'visualization_msgs/msg/Marker'.
-
-    Fields are keywords; those left out are as rclpy's classes have them, mostly zero. Raises
-    KeyError for a type that is not known.
-    """
+    """Return what makes messages of a type: fields by keyword, others as rclpy has them."""
     return _Maker(name)

@@ -112,13 +112,7 @@ class CameraModel:
 
 
 def camera_model(info: Any, height: int, width: int, rectified: bool = False) -> CameraModel:
-    """
-    Return the model of a sensor_msgs/CameraInfo for the image that comes with it.
-
-    height, width: of the image; region of interest and binning are worked in. rectified: the
-    image was rectified, so P holds and there is no distortion. Raises ValueError, in a sentence,
-    where the message cannot be used.
-    """
+    """Return the model of a CameraInfo for its image; rectified: by P. Raises ValueError."""
     roi = info.roi
     bin_x, bin_y = max(1, info.binning_x), max(1, info.binning_y)
     expected = (roi.height or info.height) // bin_y, (roi.width or info.width) // bin_x

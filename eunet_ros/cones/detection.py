@@ -49,7 +49,6 @@ class Cones:
         return len(self.class_id)
 
     def select(self, which: np.ndarray) -> Cones:
-        """Return rows by a mask or by indices."""
         return Cones(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
 
 

@@ -39,12 +39,7 @@ def draw_cones(image: np.ndarray, located: Located, table_bgr: np.ndarray) -> No
 def draw_from_above(located: Located, table_bgr: np.ndarray, size: tuple[int, int],
                     reach_m: float = 25.0,
                     truth: Sequence[tuple[float, float, int]] = ()) -> np.ndarray:
-    """
-    Return the ground from above, (h, w, 3) uint8 BGR: x up, y to the left, rings every 5 m.
-
-    size: (h, w). truth: x, y and class id of cones that are known, drawn as rings. An ellipse
-    shows two standard deviations of each position.
-    """
+    """Return the ground from above, (h, w, 3) BGR: x up, rings every 5 m, truth as rings."""
     height, width = size
     out = np.full((height, width, 3), _PAPER, np.uint8)
     pixels_per_m = (height - 30) / reach_m

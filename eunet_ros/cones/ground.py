@@ -83,20 +83,13 @@ class Located:
         return replace(self, cones=cones)
 
     def select(self, which: np.ndarray) -> Located:
-        """Return rows by a mask or by indices."""
         return Located(self.cones.select(which), self.xyz[which], self.covariance[which],
                        self.by_height[which])
 
 
 @dataclass(frozen=True)
 class Ground:
-    """
-    Flat ground as a camera sees it.
-
-    ground_z: its height in base_link [m]. pixel_stddev: of a cone's lowest row, and of its middle
-    [px]. min_range, max_range: cones nearer or farther than that are left out [m]. classes: whose
-    sizes the cones have.
-    """
+    """Flat ground as a camera sees it; metres, pixel_stddev of a cone's base in pixels."""
 
     camera: CameraModel
     pose: Pose

@@ -19,7 +19,6 @@ def print_result(report: Mapping[str, Any], lines: list[str]) -> None:
 
 
 def result_table(report: Mapping[str, Any]) -> Table:
-    """Return the main figures of report.json as a table."""
     def number(value: float | None, digits: int = 3) -> str:
         return '-' if value is None else f'{value:.{digits}f}'
     latency = report['latency_ms']

@@ -18,12 +18,7 @@ def colorize(mask: np.ndarray, colors: np.ndarray) -> np.ndarray:
 
 def blend_overlay(bgr: np.ndarray, mask: np.ndarray, colors_bgr: np.ndarray,
                   opacity: float) -> np.ndarray:
-    """
-    Return a copy of an (H, W, 3) uint8 BGR picture with the classes of a mask blended over it.
-
-    Where the mask is 0 the picture is untouched, elsewhere it becomes
-    (1 - opacity) * picture + opacity * colour, rounded. opacity: 0 to 1.
-    """
+    """Return an (H, W, 3) uint8 BGR picture with a mask's classes, but 0, blended over it."""
     out = bgr.copy()
     mask = np.ascontiguousarray(mask)
     # Cones are 1 to 2 % of the pixels: find them 8 at a time, as one integer, where that divides

@@ -88,7 +88,6 @@ class ConePublisher:
                 'positions withheld': seen.reason}
 
     def label_info(self, stamp: Any) -> Any:
-        """Return the message with the names of the classes."""
         header = cone_messages.header_of(message_class, stamp, '')
         return cone_messages.label_info(message_class, header, self._classes.names)
 

@@ -46,7 +46,6 @@ class Stack:
 
     @property
     def classes(self) -> set[str]:
-        """Return the names of the classes that it can tell."""
         return set(self.lists or self.number)
 
 

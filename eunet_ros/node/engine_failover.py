@@ -107,7 +107,6 @@ class EngineGuard:
             return result
 
     def close(self) -> None:
-        """Free what the engines hold."""
         with self._lock:
             self._closed = True
             better, self._better = self._better, None

@@ -131,7 +131,6 @@ def _images(state: Snapshot, where: Situation, p: NodeParameters) -> list[tuple[
 
 
 def _masks(state: Snapshot, where: Situation, p: NodeParameters) -> list[tuple[int, str]]:
-    """Judge what goes out."""
     recent, found = state.recent, []
     if where.no_engine:
         found.append((ERROR, where.no_engine))

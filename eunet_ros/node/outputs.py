@@ -78,7 +78,6 @@ class Output:
 
     @property
     def topic(self) -> str:
-        """Return the name that a publisher is created with."""
         return self.name if self.name.startswith('/') else f'~/{self.name}'
 
 

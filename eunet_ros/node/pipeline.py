@@ -81,14 +81,7 @@ def parse_classes(text: str, classes: ClassTable) -> np.ndarray | None:
 
 
 class FramePipeline:
-    """
-    Decodes, segments and draws; one image at a time.
-
-    keep: see `parse_classes`; opacity: of the overlay, 0 to 1. region: upper and lower edge of
-    what is segmented, as shares of the height; outside is background, with certainty. All three
-    may change between images. horizon: returns the row of the horizon [px] from the (h, w) of an
-    image and its message, None where it is not known.
-    """
+    """Decodes, segments and draws; settings may change between images."""
 
     def __init__(self, segmenter: Segmenter, opacity: float, keep: np.ndarray | None = None,
                  region: tuple[float, float] = (0.0, 1.0),

@@ -66,12 +66,7 @@ class _Frame(NamedTuple):
 
 
 class SegmentationNode(LifecycleNode):
-    """
-    Segments the newest image of a camera; see config/segmentation.yaml for its parameters.
-
-    The image callback only keeps the message; one worker thread decodes, infers and publishes.
-    Raises ValueError or rclpy's ParameterException where a parameter is unknown or wrong.
-    """
+    """Segments the newest image of a camera; raises ValueError for a wrong parameter."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(NODE_NAME, **kwargs)
@@ -175,7 +170,6 @@ class SegmentationNode(LifecycleNode):
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Start the worker and subscribe."""
         self.statistics.reset(time.monotonic_ns())
         self._worker = LatestFrameWorker(self._process, self._on_error, self._on_drop)
         self._input = ImageInput(self, self.parameters, self._on_image, self._on_camera_info)
@@ -186,17 +180,14 @@ class SegmentationNode(LifecycleNode):
         return activated
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Unsubscribe and stop the worker."""
         self._stop()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free the engine and the outputs."""
         self._release()
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop and free everything."""
         self._release()
         return super().on_shutdown(state)
 

@@ -31,7 +31,6 @@ class Rate:
         self._times: deque[int] = deque(maxlen=2000)
 
     def tick(self, now: int) -> None:
-        """Count one event at `now`."""
         self._times.append(now)
 
     def hz(self, now: int) -> float:
@@ -81,12 +80,7 @@ class StreamMonitor:
         self._long: deque[int] = deque(maxlen=_SLOWER)  # in a row
 
     def observe(self, stamp: int, arrival: int) -> dict[str, int]:
-        """
-        Take in one image; returns what is wrong with it.
-
-        Keys: 'lost' (how many before it), 'late', 'zero', 'future' and 'back' (its stamp). Stamps
-        that are zero or jump back start afresh.
-        """
+        """Take in one image; returns what is wrong: lost (before it), late, zero, future, back."""
         if stamp <= 0:
             return {'zero': 1}
         found = {}

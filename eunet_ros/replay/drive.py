@@ -72,12 +72,7 @@ def drive_environment(dds_profile: bool, base: Mapping[str, str]) -> dict[str, s
 
 
 class Child:
-    """
-    A Python module running as a process.
-
-    JSON lines of its stdout go to `events` as (label, dict), its end as {'event': 'exit'}. name:
-    what it begins its errors with; label: by default the same.
-    """
+    """A Python module as a process; JSON lines of its stdout go to `events`, and its end."""
 
     def __init__(self, name: str, module: str, args: Sequence[str], env: Mapping[str, str],
                  events: queue.Queue[tuple[str, dict[str, Any]]], label: str = '') -> None:
@@ -148,12 +143,7 @@ class Child:
 
 
 class LiveDrive:
-    """
-    Runs recorder, node and player until all frames are played.
-
-    node_args, player_args, recorder_args: of the modules' command lines. show(text, sent, masked)
-    is called as things happen. start_timeout: seconds for the node to be ready. Raises DemoError.
-    """
+    """Runs recorder, node and player until all frames are played; raises DemoError."""
 
     def __init__(self, folder: Path, node_args: Sequence[str], player_args: Sequence[str],
                  env: Mapping[str, str], start_timeout: float,

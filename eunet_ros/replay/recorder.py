@@ -97,7 +97,6 @@ class Recorder(Node):
         self.event('ready')
 
     def event(self, kind: str, /, **values: Any) -> None:
-        """Report an event as a JSON line."""
         if self._log:
             print(json.dumps({'event': kind, **values}), file=self._log, flush=True)
 

@@ -32,13 +32,11 @@ class _Words(PlainLoader):
     """Takes unquoted words for what rcl takes them for, and keys for text."""
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
-        """Return the tag of a node that has none."""
         if kind is yaml.ScalarNode and implicit[0]:
             return _WORD
         return super().resolve(kind, value, implicit)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
-        """Return a mapping whose keys are text."""
         return {str(key.value): self.construct_object(value, deep=True)
                 for key, value in node.value}
 
@@ -127,12 +125,7 @@ def unused(path: Path, node: str, content: Mapping[str, Mapping[str, Any]]) -> s
 
 
 def _node_named(content: Mapping[str, Mapping[str, Any]], name: str) -> str:
-    """
-    Return the fully qualified name of the one node called `name` that a file is for.
-
-    A wildcard in its namespace stands for any; without a namespace it is /name. Raises ValueError
-    where the file has different values for several of them.
-    """
+    """Return the full name of the one node that a file is for; raises ValueError for several."""
     found = {f'/{name}': values_for(content, f'/{name}')}
     for entry in content:
         space, _, last = entry.rpartition('/')

@@ -86,7 +86,6 @@ class _Frame:
             f'height="{max(0.0, HEIGHT - _BOTTOM - top):.1f}" fill="{color}"/>')
 
     def mark(self, x: float, color: str) -> None:
-        """Mark a place on the horizontal axis."""
         at = self.at_x(x)
         self._parts.append(f'<path d="M{at:.1f} {HEIGHT - _BOTTOM}v-8" stroke="{color}" '
                            'stroke-width="1.6"/>')

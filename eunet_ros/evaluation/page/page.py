@@ -80,7 +80,6 @@ def _title(report: dict[str, Any]) -> str:
 
 
 def _tiles(report: dict[str, Any]) -> list[tuple[str, list[str]]]:
-    """Return names and values, one of each weights."""
     entries = [entry_of(report, k) for k in range(len(report['weights']))]
     tiles = [(metric.title, [metric.text(metric.value(entry)) for entry in entries])
              for metric in metrics_of() if metric.as_tile

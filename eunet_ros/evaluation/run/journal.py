@@ -143,7 +143,6 @@ class Journal:
         return time.monotonic() - self._synced > _SYNC_S
 
     def append(self, row: Any) -> None:
-        """Add a row: a dataclass or a mapping."""
         due = self.sync_is_due
         self._file.write(
             json.dumps(row, separators=(',', ':'), default=vars).encode() + b'\n')

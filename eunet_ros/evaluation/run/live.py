@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Frames that went through the running node over DDS, brought into the form of the others.
-
-Either the drive is made here, with the package's own player and recorder, or a bag is read that
-was recorded while another one played. What is scored afterwards is the same.
-"""
+"""Frames that went through the running node: played into it here, or read from a recording."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -90,7 +85,6 @@ def _check_stamps(bag: BagPlan, frames: Sequence[Frame]) -> None:
 
 def _drive(plan: Plan, k: int, bag: BagPlan, source: BagSource, files: BagFiles,
            show: Show) -> _Drive:
-    """Play the bag into a node."""
     work = files.folder / f'live_{"ab"[k]}'
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()

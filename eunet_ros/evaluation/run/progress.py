@@ -50,7 +50,6 @@ class Progress:
             print(f'{self._name}: {text}, {done} of {total}{told}', file=sys.stderr, flush=True)
 
     def advance(self) -> None:
-        """Show that one more is done."""
         self._bar.advance(self._task)
 
     def say(self, sentence: str) -> None:

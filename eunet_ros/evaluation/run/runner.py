@@ -205,6 +205,5 @@ class Runner:
         return round(frames / seconds, 2) if seconds > 0 and frames > 0 else None
 
     def counted(self) -> int:
-        """Return how many frames the journals have."""
         return sum(sum(1 for _ in read_rows(self.files(n).frames, FrameRow))
                    for n in range(len(self.plan.bags)))

@@ -211,12 +211,7 @@ def find_truth_topic(bag: Bag, name: str = '') -> Topic | None:
 
 
 def open_truth(spec: dict[str, Any], bag_path: Path, classes: ClassTable) -> Truth | None:
-    """
-    Return the ground truth of a bag, None where it has none.
-
-    spec: {'topic': name} or {'folder': path}, or empty for what the bag has. classes: of the
-    weights. Raises BagError or TruthError.
-    """
+    """Return the truth of spec's topic or folder, else what the bag has; raises ValueError."""
     if folder := spec.get('folder'):
         root = Path(folder)
         try:
