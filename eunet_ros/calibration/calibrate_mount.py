@@ -21,7 +21,6 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
-import cv2
 from eunet_ros.bags.reader import Bag, find_camera_info, find_image_topic
 from eunet_ros.calibration.mount_fit import Fit, fit_mounting, Mounting, Spot
 from eunet_ros.cones.camera_model import camera_model
@@ -30,6 +29,7 @@ from eunet_ros.images.conversions import to_bgr
 from eunet_ros.model.common.classes import ClassTable
 from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.common.files import read_yaml, user_path, written_beside
+from eunet_ros.model.common.pictures import read_picture
 from eunet_ros.model.common.resources import DEFAULT_WEIGHTS
 from eunet_ros.model.engines import AUTO, EngineError, ENGINES
 import numpy as np
@@ -77,14 +77,6 @@ def read_camera_info(path: Path) -> Any:
             f'{path}: expected a calibration as camera_calibration writes it (image_width, '
             f'image_height, camera_matrix, distortion_model, distortion_coefficients), found '
             f'something else ({one_line(error)}).') from error
-
-
-def read_image(path: Path) -> np.ndarray:
-    """Return a picture as (h, w, 3) uint8 BGR; raises ValueError."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ValueError(f'{path} is not an image that OpenCV can read.')
-    return image
 
 
 def read_bag(path: Path, topic: str) -> tuple[list[np.ndarray], Any]:
@@ -135,7 +127,7 @@ def calibrate(o: argparse.Namespace) -> None:
         raise ValueError(f'{o.output} exists: choose another --output, or remove it first.')
     info = read_camera_info(o.camera_info) if o.camera_info else None
     if o.image:
-        images = [read_image(o.image)]
+        images = [read_picture(o.image)]
         if info is None:
             raise ValueError('--image needs --camera-info: the YAML file of the calibration.')
     else:

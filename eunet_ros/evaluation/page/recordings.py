@@ -14,10 +14,7 @@ from contextlib import nullcontext, suppress
 import os
 from pathlib import Path
 import shutil
-import sys
-import time
 
-import cv2
 from eunet_ros.bags.messages import (
     COMPRESSED_IMAGE,
     compressed_image,
@@ -38,7 +35,6 @@ from eunet_ros.evaluation.run.folder import BAG, VIDEO
 from eunet_ros.evaluation.run.journal import FrameRow, read_rows
 from eunet_ros.evaluation.run.live import published_messages
 from eunet_ros.evaluation.run.plan import (
-    bag_files,
     BagFiles,
     FrameMasks,
     LIVE,
@@ -46,17 +42,13 @@ from eunet_ros.evaluation.run.plan import (
     Plan,
 )
 from eunet_ros.evaluation.run.positions import Places
-from eunet_ros.evaluation.run.process import run_worker, Say
-from eunet_ros.evaluation.scoring.score import NICE
+from eunet_ros.evaluation.run.process import ProgressLine, run_worker, say
 from eunet_ros.evaluation.scoring.truth import find_truth_topic
 from eunet_ros.images.conversions import encode_jpeg, to_bgr
 from eunet_ros.images.video import Video
-from eunet_ros.model.common.files import write_json
 import numpy as np
 
 _JPEG_QUALITY = 85
-_TELL_S = 0.25
-MARKER = 'rendered.json'   # topics that were left out
 _DEFAULT_HZ = 15.0
 _NAMESPACES = {'A': '/eunet', 'B': '/eunet_b'}
 
@@ -114,12 +106,11 @@ def frame_hz(files: BagFiles) -> float:
 class Renderer:
     """Writes the output bag and the video of one bag; see the module."""
 
-    def __init__(self, plan: Plan, number: int, files: BagFiles, say: Say) -> None:
-        self._plan, self._files, self._say = plan, files, say
+    def __init__(self, plan: Plan, number: int, files: BagFiles) -> None:
+        self._plan, self._files = plan, files
         self._bag_plan = plan.bags[number]
         self._tables = [w.table.table_bgr for w in plan.weights]
         self._masks, self._places = FrameMasks(files), Places.of(plan, number)
-        self.left_out: list[str] = []
         self._published: list[tuple[int, str, bytes]] = []  # the last first
         self._with_cones: set[str] = set()                  # names whose topics are announced
 
@@ -144,11 +135,9 @@ class Renderer:
         ours = {*own, *(name for w in plan.weights for name in cone_topics(_NAMESPACES[w.label]))}
         copied = []
         for topic in topics_to_copy(bag, image, which, plan.truth.get('topic', ''), ours):
-            try:
+            with suppress(KeyError):  # the bag does not define its type
                 writer.add_topic(topic.name, topic.msgtype, bag.definition(topic.name))
                 copied.append(topic.name)
-            except KeyError:
-                self.left_out.append(f'{topic.name} (the bag does not define {topic.msgtype})')
         for name, kind in own.items():
             writer.add_topic(name, kind)
         self._add_published(writer, set(copied) | set(own))
@@ -172,7 +161,7 @@ class Renderer:
 
     def _walk(self, bag: Bag, which: str, writer: BagWriter | None, video: Video | None) -> None:
         names = self._announce(bag, which, writer)
-        rows, told, done = read_rows(self._files.frames, FrameRow), 0.0, 0
+        rows, progress, done = read_rows(self._files.frames, FrameRow), ProgressLine(), 0
         with suppress(BagError):  # the report tells where a bag is damaged
             for name, at, raw in bag.raw_of(names):
                 if writer is not None:
@@ -188,12 +177,10 @@ class Renderer:
                     break
                 self._frame(row, raw, writer, video)
                 done += 1
-                if time.monotonic() - told > _TELL_S:
-                    told = time.monotonic()
-                    self._say('progress', done=done)
+                progress.show(done)
         for then, topic, data in self._published:
             writer.write(topic, then, data)
-        self._say('progress', done=done)
+        say('progress', done=done)
 
     def _frame(self, row: FrameRow, raw: bytes, writer: BagWriter | None,
                video: Video | None) -> None:
@@ -238,33 +225,21 @@ class Renderer:
         return dict(zip(topics, self._places.messages(k, stamp, seen)))
 
 
-def render_bag(plan: Plan, number: int, journal: Path, which: str, video: bool, say: Say) -> None:
+def render_bag(plan: Plan, number: int, files: BagFiles, which: str, video: str) -> None:
     """Write a bag's recordings into the folder of the evaluation; raises OSError, BagError."""
-    files, out = bag_files(journal, number), journal.parent
+    out = files.folder.parent.parent
     bag_name, video_name = recordings_of(plan, number)
     bag_beside, video_beside = files.folder / 'output_bag', files.folder / 'output.mp4'
     shutil.rmtree(bag_beside, ignore_errors=True)
     video_beside.unlink(missing_ok=True)
-    renderer = Renderer(plan, number, files, say)
-    renderer.run(which, None if which == 'none' else bag_beside, video_beside if video else None)
+    Renderer(plan, number, files).run(which, None if which == 'none' else bag_beside,
+                                      video_beside if video == 'video' else None)
     if bag_beside.exists():
         shutil.rmtree(out / bag_name, ignore_errors=True)
         bag_beside.rename(out / bag_name)
     if video_beside.exists():
         os.replace(video_beside, out / video_name)
-    write_json(files.folder / MARKER, {'left_out': renderer.left_out})
-
-
-def main() -> int:
-    """Write the recordings that the command line names."""
-    def work(say: Say) -> None:
-        journal, number, which, video = (
-            Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4] == 'video')
-        os.nice(NICE)
-        cv2.setNumThreads(1)
-        render_bag(Plan.load(journal), number, journal, which, video, say)
-    return run_worker('render', work)
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_worker('render', render_bag)

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import fcntl
-import json
 from pathlib import Path
 import shutil
 from typing import Any, TextIO
 
-from eunet_ros.evaluation.run.plan import Plan, PLAN_FILE
+from eunet_ros.evaluation.run.plan import Plan, PLAN_FILE, read_json
 
 REPORT, METRICS, PAGE, JOURNAL = 'report.json', 'metrics.csv', 'index.html', 'journal'
 BAG, VIDEO = 'bag', 'overlay'
@@ -136,9 +135,6 @@ class OutputFolder:
 
 
 def read_report(path: Path) -> dict[str, Any] | None:
-    try:
-        report = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError):
-        return None
+    report = read_json(path)
     ours = isinstance(report, dict) and {'format', 'mode', 'weights', 'bags'} <= set(report)
     return report if ours else None

@@ -23,6 +23,7 @@ from eunet_ros.evaluation.run.plan import (
     FrameMasks,
     LIVE,
     Plan,
+    read_json,
 )
 from eunet_ros.evaluation.run.positions import InfoNotes
 from eunet_ros.images.conversions import image_to_mask
@@ -193,12 +194,8 @@ def _write_rows(files: BagFiles, frames: Sequence[Frame], made: list[_Drive]) ->
 
 def live_figures(plan: Plan, journal: Path, summary_frames: Sequence[Any]) -> dict[str, Any]:
     """Return the report's section `live`: of each weights, what only live replay shows."""
-    told = []
-    for number in range(len(plan.bags)):
-        try:
-            told.append(json.loads((bag_files(journal, number).folder / 'live.json').read_text()))
-        except (OSError, ValueError):
-            told.append([{}] * len(plan.weights))
+    told = [read_json(bag_files(journal, number).folder / 'live.json')
+            or [{}] * len(plan.weights) for number in range(len(plan.bags))]
     live = {}
     for k, weights in enumerate(plan.weights):
         there = [f.cones[k] is not None for f in summary_frames]

@@ -123,6 +123,14 @@ class Plan:
                              '--restart.') from error
 
 
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds, None where it cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError):
+        return None
+
+
 def content_of(path: Path) -> str:
     """Return a hash of the names, sizes and times of change of a bag's files."""
     files = [p for p in visible(path) if p.is_file()] if path.is_dir() else [path]

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-import json
 import os
 from pathlib import Path
 import queue
 from typing import Any
 
 from eunet_ros.evaluation.run.journal import FrameRow, read_rows
-from eunet_ros.evaluation.run.plan import bag_files, BagEnd, BagFiles, Plan
+from eunet_ros.evaluation.run.plan import bag_files, BagEnd, BagFiles, Plan, read_json
 from eunet_ros.model.common.files import write_json
 from eunet_ros.replay.drive import Child
 
@@ -52,8 +51,7 @@ class Runner:
         self.plan, self.journal, self._render, self._show = plan, journal, render, show
         self.states = [BagState() for _ in plan.bags]
         self.errors: list[str] = []
-        self.said: list[str] = []
-        self._cores = cores
+        self._cores, self._doing = cores, 'Starting the engine'
         self._events: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue()
         self._children: dict[str, Child] = {}
         self._bags: list[int] = []               # to segment
@@ -143,7 +141,7 @@ class Runner:
         elif kind == 'progress' and role == RENDER:
             state.rendered = event['done']
         elif kind == 'says':
-            self.said.append(event['text'])
+            self._doing = event['text']
         elif kind == 'exit':
             child = self._children.pop(name)
             if child.exit_code:
@@ -170,30 +168,21 @@ class Runner:
         scored = sum(sum(s.scored.values()) for s in self.states)
         if any(n.startswith(SEGMENT) for n in self._children):
             started = any(s.began for s in self.states)
-            text = 'Segmenting' if started else (self.said[-1] if self.said
-                                                 else 'Starting the engine')
-            self._show(text, segmented, total)
+            self._show('Segmenting' if started else self._doing, segmented, total)
         elif self._children:
             writes = self._render is not None
             self._show('Scoring and writing the recordings' if writes else 'Scoring',
                        scored + sum(s.rendered for s in self.states), total * (1 + writes))
 
     def ends(self) -> list[BagEnd]:
-        found = []
-        for number in range(len(self.plan.bags)):
-            try:
-                found.append(BagEnd(**json.loads(self.files(number).end.read_text())))
-            except (OSError, ValueError):
-                found.append(BagEnd(again=True))
-        return found
+        return [BagEnd(**(read_json(self.files(number).end) or {'again': True}))
+                for number in range(len(self.plan.bags))]
 
     def engines(self) -> list[dict[str, Any]]:
         """Return engine, precision and input size of each weights, empty where none started."""
         for number in range(len(self.plan.bags)):
-            try:
-                return json.loads((self.files(number).folder / 'engine.json').read_text())
-            except (OSError, ValueError):
-                continue
+            if engines := read_json(self.files(number).folder / 'engine.json'):
+                return engines
         return [{} for _ in self.plan.weights]
 
     def rate(self) -> float | None:

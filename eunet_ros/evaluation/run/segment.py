@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from pathlib import Path
-import sys
 import time
 from types import SimpleNamespace
 from typing import Any, NamedTuple, TYPE_CHECKING
@@ -23,15 +21,13 @@ from eunet_ros.bags.messages import deserialise
 from eunet_ros.bags.reader import BagError
 from eunet_ros.evaluation.run.journal import FrameRow, Journal
 from eunet_ros.evaluation.run.plan import (
-    bag_files,
     BagEnd,
     BagFiles,
-    BagPlan,
     Plan,
     WeightsPlan,
 )
 from eunet_ros.evaluation.run.positions import InfoNotes
-from eunet_ros.evaluation.run.process import run_worker, Say
+from eunet_ros.evaluation.run.process import ProgressLine, run_worker, say
 from eunet_ros.images.conversions import to_bgr
 from eunet_ros.model.common.files import write_json
 from eunet_ros.parameters import NodeParameters
@@ -41,7 +37,6 @@ if TYPE_CHECKING:
     from eunet_ros.node.pipeline import FramePipeline
 
 _AHEAD = 6         # decoded images: 17 MB of 720p
-_TELL_S = 0.25
 WARM_UP = 5        # runs of each engine before the first frame
 
 
@@ -71,8 +66,7 @@ def as_message(image: np.ndarray) -> SimpleNamespace:
                            step=3 * width, data=np.ascontiguousarray(image).reshape(-1))
 
 
-def make_pipeline(weights: WeightsPlan, node: dict[str, Any], threads: int,
-                  say: Say) -> FramePipeline:
+def make_pipeline(weights: WeightsPlan, node: dict[str, Any], threads: int) -> FramePipeline:
     """Return the pipeline as the node makes it; raises ValueError or EngineError."""
     from eunet_ros.model.segmenter import Segmenter
     from eunet_ros.node.pipeline import FramePipeline, parse_classes
@@ -141,13 +135,14 @@ def run_frame(decoded: Decoded, pipelines: list[FramePipeline],
     return row, masks
 
 
-def segment_bag(plan: Plan, bag: BagPlan, files: BagFiles, say: Say) -> None:
+def segment_bag(plan: Plan, number: int, files: BagFiles) -> None:
     """Segment a bag's frames that are not done yet; see the module. Raises ValueError, OSError."""
+    bag, progress = plan.bags[number], ProgressLine()
     recording = Recording(files, len(plan.weights))
     pipelines: list[FramePipeline] = []
     end = BagEnd(complete=True)
     try:
-        pipelines = [make_pipeline(w, plan.node, plan.threads, say) for w in plan.weights]
+        pipelines = [make_pipeline(w, plan.node, plan.threads) for w in plan.weights]
         write_json(files.folder / 'engine.json', [
             {'engine': p.segmenter.engine.name, 'precision': p.segmenter.engine.precision,
              'input_size': list(p.segmenter.input_size)} for p in pipelines])
@@ -155,7 +150,7 @@ def segment_bag(plan: Plan, bag: BagPlan, files: BagFiles, say: Say) -> None:
         say('ready', done=recording.done,
             on_gpu=all(p.segmenter.engine.on_gpu for p in pipelines))
         todo = decode((f for f in source.frames() if f.index >= recording.done), source.msgtype)
-        told, warm, infos = time.monotonic(), False, InfoNotes()
+        warm, infos = False, InfoNotes()
         with closing(todo if plan.alone else prefetch(todo, _AHEAD)) as frames:
             for decoded in frames:
                 if not warm and decoded.image is not None:
@@ -167,9 +162,7 @@ def segment_bag(plan: Plan, bag: BagPlan, files: BagFiles, say: Say) -> None:
                 row, masks = run_frame(decoded, pipelines)
                 infos.note(row, decoded.frame)
                 recording.add(row, masks)
-                if time.monotonic() - told > _TELL_S:
-                    told = time.monotonic()
-                    say('progress', done=recording.done)
+                progress.show(recording.done)
     except BagError as error:
         end = BagEnd(error=str(error))
     finally:
@@ -180,14 +173,5 @@ def segment_bag(plan: Plan, bag: BagPlan, files: BagFiles, say: Say) -> None:
     write_json(files.end, vars(end))
 
 
-def main() -> int:
-    """Segment the bag that the command line names."""
-    def work(say: Say) -> None:
-        journal, number = Path(sys.argv[1]), int(sys.argv[2])
-        plan = Plan.load(journal)
-        segment_bag(plan, plan.bags[number], bag_files(journal, number), say)
-    return run_worker('segment', work)
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    run_worker('segment', segment_bag, beside=False)

@@ -9,12 +9,9 @@ Of a bag's frames it takes each that its shard has its turn with, as they come o
 """
 from __future__ import annotations
 
-import os
 from pathlib import Path
-import sys
 import time
 
-import cv2
 from eunet_ros.cones.detection import Cones, find_cones
 from eunet_ros.evaluation.run.journal import (
     Follower,
@@ -23,9 +20,9 @@ from eunet_ros.evaluation.run.journal import (
     MaskScores,
     ScoreRow,
 )
-from eunet_ros.evaluation.run.plan import bag_files, BagFiles, FrameMasks, Plan
+from eunet_ros.evaluation.run.plan import BagFiles, FrameMasks, Plan
 from eunet_ros.evaluation.run.positions import distances_of, Places, position_errors
-from eunet_ros.evaluation.run.process import run_worker, Say
+from eunet_ros.evaluation.run.process import ProgressLine, run_worker, say
 from eunet_ros.evaluation.scoring.truth import as_binary, nearest, only_ignored, open_truth, Truth
 from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.common.metrics.cones import boxed_cones, cone_outcomes
@@ -33,9 +30,7 @@ from eunet_ros.model.common.metrics.false_cones import find_false_cones
 from eunet_ros.model.common.metrics.pixels import confusion_matrix
 import numpy as np
 
-NICE = 10            # the engine comes first
 _POLL_S = 0.05
-_TELL_S = 0.25
 
 
 def _rows(cones: Cones) -> list[list[int]]:
@@ -117,11 +112,10 @@ class Scorer:
         return row
 
 
-def score_bag(plan: Plan, number: int, shard: int, files: BagFiles, say: Say) -> None:
+def score_bag(plan: Plan, number: int, files: BagFiles, shard: str) -> None:
     """Score a shard's frames until the bag's end is told; raises ValueError, OSError."""
-    journal = Journal(files.scores(shard))
+    journal, progress = Journal(files.scores(int(shard))), ProgressLine()
     follower, scorer = Follower(files.frames), Scorer(plan, number, files)
-    told = 0.0
     try:
         while True:
             last = files.end.exists()
@@ -129,13 +123,11 @@ def score_bag(plan: Plan, number: int, shard: int, files: BagFiles, say: Say) ->
             for frame in rows:
                 scorer.places.follow(frame)
                 turn, whose = divmod(frame.index, plan.shards)
-                if whose != shard or turn < journal.count:
+                if whose != int(shard) or turn < journal.count:
                     continue
                 journal.append(scorer.row(frame))
                 journal.count += 1
-                if time.monotonic() - told > _TELL_S:
-                    told = time.monotonic()
-                    say('progress', done=journal.count)
+                progress.show(journal.count)
             if last and not rows:
                 say('progress', done=journal.count)
                 return
@@ -146,15 +138,5 @@ def score_bag(plan: Plan, number: int, shard: int, files: BagFiles, say: Say) ->
         journal.close()
 
 
-def main() -> int:
-    """Score the bag and shard that the command line names."""
-    def work(say: Say) -> None:
-        journal, number, shard = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-        os.nice(NICE)
-        cv2.setNumThreads(1)
-        score_bag(Plan.load(journal), number, shard, bag_files(journal, number), say)
-    return run_worker('score', work)
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    run_worker('score', score_bag)
