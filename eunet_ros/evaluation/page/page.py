@@ -89,11 +89,11 @@ def _tiles(report: dict[str, Any]) -> list[tuple[str, list[str]]]:
     return tiles
 
 
-def _compared(report: dict[str, Any]) -> list[tuple[str, dict[str, Any], str]]:
+def _compared(report: dict[str, Any]) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
     """Return title, figures and chart of each metric of A against B."""
     rows = [(metric.title, (report['comparison'] or {}).get(metric.name))
             for metric in metrics_of()]
-    return [(title, entry, charts.interval(*entry['interval_95'], entry['difference'], title))
+    return [(title, entry, charts.interval(*entry['interval_95'], entry['difference']))
             for title, entry in rows
             if entry and entry['difference'] is not None and entry['interval_95']]
 

@@ -9,7 +9,6 @@ project (FSOCO's format) whose images are named by stamps.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 import re
@@ -27,7 +26,6 @@ from eunet_ros.model.common.supervisely import DataError
 import numpy as np
 
 _MOST_TOLD = 6
-_KEPT = 64         # messages that were passed over while another one was looked for
 _MASKS = ('.png', '.bmp', '.tif', '.tiff', '.pgm')
 _ANNOTATIONS = ('ann', 'segmentation')
 _NAMES = ('expected names that are stamps, in nanoseconds (1700000000123456789.png) or as seconds '
@@ -83,7 +81,7 @@ def as_binary(truth: np.ndarray) -> np.ndarray:
 
 
 class TopicTruth:
-    """The masks of a topic of a bag; only some are kept in memory. Raises BagError."""
+    """The masks of a topic of a bag, read when they are asked for. Raises BagError."""
 
     def __init__(self, path: Path, topic: Topic, classes: ClassTable) -> None:
         self.source = f'topic {topic.name}'
@@ -97,35 +95,15 @@ class TopicTruth:
         except ValueError as error:  # what came before it still counts
             self.broken = str(error)
         self.stamps = sorted(self._times)
-        self._ahead: Iterator[tuple[int, bytes]] = self._bag.raw(topic)
-        self._kept: dict[int, bytes] = {}
-        self._reached = -1
 
     def close(self) -> None:
         self._bag.close()
 
     def mask(self, stamp: int, size: tuple[int, int] = (0, 0)) -> np.ndarray:
-        return check_ids(to_mask(deserialise(self._raw(stamp), self._topic.msgtype)),
-                         self._classes)
-
-    def _raw(self, stamp: int) -> bytes:
-        """Return the message of a stamp: read on, or back where the order of stamps is another."""
-        if stamp in self._kept:
-            return self._kept.pop(stamp)
         time = self._times[stamp]
-        while self._reached < time:
-            self._reached, raw = next(self._ahead, (time, b''))
-            if raw and stamp_of(raw) == stamp:
-                return raw
-            if raw:
-                self._kept[stamp_of(raw)] = raw
-                if len(self._kept) > _KEPT:
-                    self._kept.pop(next(iter(self._kept)))
-        if stamp in self._kept:
-            return self._kept.pop(stamp)
         for _, raw in self._bag.raw(self._topic, time, time + 1):
             if stamp_of(raw) == stamp:
-                return raw
+                return check_ids(to_mask(deserialise(raw, self._topic.msgtype)), self._classes)
         raise TruthError(f'The mask of stamp {stamp} on {self._topic.name} was not found again.')
 
 
