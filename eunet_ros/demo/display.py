@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from eunet_ros.evaluation.page.text import number
 from rich.console import Console
 from rich.table import Table
 
@@ -19,8 +20,6 @@ def print_result(report: Mapping[str, Any], lines: list[str]) -> None:
 
 
 def result_table(report: Mapping[str, Any]) -> Table:
-    def number(value: float | None, digits: int = 3) -> str:
-        return '-' if value is None else f'{value:.{digits}f}'
     latency = report['latency_ms']
     table = Table(show_header=False, title=f'{report["variant"]} on {report["engine"]}')
     table.add_row('images sent, masked', f'{report["frames_sent"]}, {report["frames_masked"]}')

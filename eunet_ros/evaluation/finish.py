@@ -3,7 +3,6 @@
 """From the journals to the files of the folder; also when only some of it is there."""
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -24,17 +23,9 @@ from eunet_ros.model.common.files import write_json
 from eunet_ros.replay.figures import machine
 
 
-@dataclass
-class Made:
-    """What was made: the report, and whether it was interrupted."""
-
-    report: dict[str, Any]
-    interrupted: bool
-
-
 def finish(plan: Plan, folder: OutputFolder, runner: Runner, run: dict[str, Any],
-           refused: list[str], interrupted: bool, show: Show) -> Made:
-    """Write report.json, metrics.csv and the page; raises OSError, ValueError."""
+           refused: list[str], interrupted: bool, show: Show) -> dict[str, Any]:
+    """Write report.json, metrics.csv and the page; returns the report. OSError, ValueError."""
     show('Writing the report', 0, 1)
     ends = runner.ends()
     truths = [_truth(plan, number) for number in range(len(plan.bags))]
@@ -54,7 +45,7 @@ def finish(plan: Plan, folder: OutputFolder, runner: Runner, run: dict[str, Any]
     write_json(folder.path / REPORT, report)
     if not again:
         folder.finish()
-    return Made(report, interrupted)
+    return report
 
 
 def _truth(plan: Plan, number: int) -> dict[str, Any] | None:

@@ -58,10 +58,6 @@ def status_qos(p: NodeParameters) -> QoSProfile:
         deadline=Duration(seconds=_DEADLINE * p.status_period))
 
 
-def diagnostics_qos(p: NodeParameters) -> QoSProfile:
-    return QoSProfile(depth=10)
-
-
 @dataclass(frozen=True)
 class Output:
     """
@@ -93,7 +89,9 @@ OUTPUTS = {output.name: output for output in (
     Output('detections', 'vision_msgs/msg/Detection2DArray', as_parameters),
     Output(LABELS, 'vision_msgs/msg/LabelInfo', latched, lazy=False),
     Output('status', 'diagnostic_msgs/msg/DiagnosticStatus', status_qos, lazy=False),
-    Output('/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', diagnostics_qos, lazy=False),
+    # As diagnostic_updater publishes.
+    Output('/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray',
+           lambda p: QoSProfile(depth=10), lazy=False),
 )}
 _OPTIONAL = ('vision_msgs',)      # packages without which the node runs
 _OVERLAYS = {'overlay', 'overlay/compressed'}

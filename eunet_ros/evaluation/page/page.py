@@ -32,7 +32,7 @@ def write_page(path: Path, plan: Plan, report: dict[str, Any], frames: Sequence[
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True,
         undefined=ChainableUndefined, extensions=['jinja2.ext.do'])
     environment.filters.update(
-        number=_number, pair=_pair, of=_of, interval=_interval, counts=_counts,
+        number=number, pair=_pair, of=_of, interval=_interval, counts=_counts,
         basename=lambda name: Path(name).name, filled=lambda row, form: form.format(**row))
     text = environment.get_template('page.html').render(
         report=report, weights=report['weights'], several=len(plan.weights) > 1, files=files,
@@ -46,18 +46,12 @@ def write_page(path: Path, plan: Plan, report: dict[str, Any], frames: Sequence[
         beside.write_text(text, encoding='utf-8')
 
 
-def _number(value: Any, digits: int = 3, percent: bool = False) -> str:
-    if not isinstance(value, (int, float)):  # None, or what the report does not have
-        return '–'
-    return f'{100 * value:.1f} %' if percent else number(value, digits)
-
-
 def _of(row: Mapping[str, Any] | None, key: str) -> Any:
     return row.get(key) if row else None
 
 
 def _pair(row: Mapping[str, Any] | None, first: str, second: str, digits: int) -> str:
-    return f'{_number(_of(row, first), digits)}, {_number(_of(row, second), digits)}'
+    return f'{number(_of(row, first), digits)}, {number(_of(row, second), digits)}'
 
 
 def _interval(name: str) -> str:

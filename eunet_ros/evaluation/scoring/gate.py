@@ -17,11 +17,7 @@ from eunet_ros.evaluation.scoring.metric_table import entry_of, Metric, metrics_
 SCORE_SLACK, TIME_SLACK = 0.002, 0.25
 
 
-class Gate(NamedTuple):
-    """A limit of a figure."""
-
-    name: str
-    limit: float
+Gate = tuple[str, float]   # the name of a figure and its limit
 
 
 class Verdict(NamedTuple):
@@ -58,7 +54,7 @@ def parse_gates(texts: Sequence[str]) -> list[Gate]:
             hint = f'did you mean {near[0]}?' if near else (
                 f'expected one of {", ".join(known)} or iou_<class>.')
             raise ValueError(f'There is no figure {name!r} to hold up to a limit; {hint}')
-        gates.append(Gate(name, limit))
+        gates.append((name, limit))
     return gates
 
 
