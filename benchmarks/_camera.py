@@ -14,15 +14,15 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # a checkout need 
 import cv2  # noqa: E402
 from eunet_ros.bags.frame_source import Pacer  # noqa: E402
 from eunet_ros.bags.messages import compressed_image, NS, serialise, with_stamp  # noqa: E402
-from eunet_ros.images.conversions import fill_image  # noqa: E402
 from eunet_ros.ros.process import run, shut_down  # noqa: E402
+from eunet_ros.ros.raw_images import image_bytes  # noqa: E402
 from eunet_ros.training.renderer import Drive  # noqa: E402
 import rclpy  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
-from rclpy.serialization import serialize_message  # noqa: E402
 from rclpy.signals import SignalHandlerOptions  # noqa: E402
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
+from std_msgs.msg import Header  # noqa: E402
 
 FRAMES = 24  # rendered, then shown again and again
 
@@ -35,9 +35,7 @@ def messages(height: int, width: int, compressed: bool) -> list[bytes]:
             data = cv2.imencode('.jpg', scene.image, [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
             found.append(serialise(compressed_image(0, 'camera', 'jpeg', data.tobytes())))
         else:
-            image = fill_image(Image(), scene.image, 'bgr8')
-            image.header.frame_id = 'camera'
-            found.append(bytes(serialize_message(image)))
+            found.append(image_bytes(Header(frame_id='camera'), scene.image, 'bgr8'))
     return found
 
 

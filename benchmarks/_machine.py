@@ -3,58 +3,30 @@
 """What a published number must carry: the machine and the versions."""
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 import os
 from pathlib import Path
 import platform
+import sys
+
+sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # a checkout need not be installed
+
+from eunet_ros.replay.figures import cpu_name, package_version, system_name  # noqa: E402
 
 LIBRARIES = ('torch', 'openvino', 'onnxruntime', 'numpy', 'opencv-python-headless',
              'opencv-python')
-
-
-def cpu_model() -> str:
-    """Return the processor's name, as the system gives it."""
-    try:
-        lines = Path('/proc/cpuinfo').read_text().splitlines()
-    except OSError:
-        lines = []
-    for key in ('model name', 'Model', 'Hardware'):  # the latter two on Arm
-        for line in lines:
-            if line.startswith(key) and ':' in line:
-                return line.split(':', 1)[1].strip()
-    return platform.processor() or platform.machine()
-
-
-def system_name() -> str:
-    """Return the name and version of the operating system."""
-    try:
-        return platform.freedesktop_os_release()['PRETTY_NAME']
-    except (OSError, KeyError):
-        return platform.platform()
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of the installed libraries that the numbers depend on."""
-    found = {}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def describe_machine() -> dict[str, str]:
     """Return processor, cores, memory, system, Python and library versions, for people."""
     memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30
     return {
-        'CPU': cpu_model(),
+        'CPU': cpu_name(),
         'cores': f'{len(os.sched_getaffinity(0))} usable of {os.cpu_count()}',
         'memory': f'{memory:.0f} GiB',
         'load before': f'{os.getloadavg()[0]:.1f}',
         'system': f'{system_name()}, {platform.machine()}',
         'Python': platform.python_version(),
-        **versions(),
+        **{name: number for name in LIBRARIES if (number := package_version(name))},
     }
 
 

@@ -28,15 +28,16 @@ import cv2  # noqa: E402
 from eunet_ros.bags.messages import (  # noqa: E402
     COMPRESSED_IMAGE,
     compressed_image,
+    header,
     IMAGE,
     serialise,
     with_stamp,
 )
 from eunet_ros.bags.writer import BagWriter  # noqa: E402
-from eunet_ros.images.conversions import fill_image  # noqa: E402
 from eunet_ros.model import Segmenter  # noqa: E402
 from eunet_ros.model.common.resources import DEFAULT_WEIGHTS  # noqa: E402
 from eunet_ros.model.engines import AUTO, EngineError, ENGINES  # noqa: E402
+from eunet_ros.ros.raw_images import image_bytes  # noqa: E402
 from eunet_ros.training.renderer import Drive  # noqa: E402
 import numpy as np  # noqa: E402
 
@@ -57,12 +58,7 @@ def write_drive(folder: Path, shown: Sequence[tuple[np.ndarray, np.ndarray]], fr
     images, masks = [], []
     for image, mask in shown:
         if raw:
-            from eunet_ros.bags.messages import mono_image, typestore
-            message = mono_image(0, 'camera', mask)  # for its header
-            filled = fill_image(typestore().types[IMAGE](
-                message.header, 0, 0, '', 0, 0, np.zeros(0, np.uint8)), image, 'bgr8')
-            filled.data = np.frombuffer(filled.data, np.uint8)
-            images.append(serialise(filled))
+            images.append(image_bytes(header(0, 'camera'), image, 'bgr8'))
         else:
             data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
             images.append(serialise(compressed_image(0, 'camera', 'jpeg', data.tobytes())))

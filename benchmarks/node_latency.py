@@ -37,7 +37,7 @@ from eunet_ros.replay.drive import (  # noqa: E402
     drive_environment,
     node_arguments,
 )
-from eunet_ros.replay.figures import latency_ms, stage_ms  # noqa: E402
+from eunet_ros.replay.figures import percentiles, stage_ms  # noqa: E402
 
 _START_S = 120.0
 _SETTLE_S = 2.0   # at the beginning of a run, not counted
@@ -61,9 +61,10 @@ class Run:
         span = (max(counted) - min(counted)) / 1e9 if len(counted) > 1 else seconds
         quarter = max(1, len(self.memory_mib) // 4)
         return {'name': name, 'camera_hz': self.hz, 'mask_hz': len(counted) / span,
-                'latency_ms': latency_ms(counted), 'stage_ms': stage_ms(self.diagnostics),
-                'cones_latency_ms': latency_ms({
-                    stamp: at for stamp, at in self.cone_arrivals.items() if stamp >= first}),
+                'latency_ms': percentiles((at - stamp) / 1e6 for stamp, at in counted.items()),
+                'stage_ms': stage_ms(self.diagnostics), 'cones_latency_ms': percentiles(
+                    (at - stamp) / 1e6 for stamp, at in self.cone_arrivals.items()
+                    if stamp >= first),
                 'memory_mib': [sum(part) / len(part) for part in (
                     self.memory_mib[:quarter], self.memory_mib[-quarter:]) if part]}
 

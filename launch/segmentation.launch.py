@@ -4,6 +4,7 @@
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
+from eunet_ros.parameters import SPECS
 from eunet_ros.ros import argument_values as read
 from eunet_ros.ros.camera_topic import compressed_topic
 from launch import LaunchDescription
@@ -12,24 +13,19 @@ from launch_ros.actions import Node
 
 SHARE = Path(get_package_share_directory('eunet_ros'))
 
-# Name, default, description. An empty default leaves the value to the parameter file.
+# Parameters of the node that are arguments; an empty one leaves the value to the parameter file.
+PARAMETERS = {name: spec for name, spec in SPECS.items() if spec.metadata['launch']}
+# Name, default, description.
 ARGUMENTS = (
     ('image_topic', '/camera/image_raw',
      "Topic of the camera's images; with compressed images any name that carries them."),
-    ('image_transport', '', 'raw, or compressed to subscribe to <image_topic>/compressed.'),
     ('camera_info_topic', '',
      'Topic of the CameraInfo; empty: camera_info beside the image topic.'),
-    ('weights', '', 'Weights: path of a .safetensors file, or the name of shipped ones.'),
-    ('variant', '', 'Variant that the weights must be of (eunet, eunet_s, eunet_n); empty: any.'),
-    ('engine', '', 'Engine that runs the network: auto or a name.'),
-    ('precision', '', 'Numbers the engine computes in: auto or a name.'),
-    ('input_height', '', "Height of the network's input [px]; set with input_width."),
-    ('input_width', '', "Width of the network's input [px]; set with input_height."),
+    *((name, '', spec.metadata['description']) for name, spec in PARAMETERS.items()),
     ('namespace', '', 'Namespace of the node; its outputs are <namespace>/eunet/…'),
     ('params_file', str(SHARE / 'config' / 'segmentation.yaml'), 'YAML file of parameters.'),
     ('log_level', 'info',
      "Level of the log: debug (the node's decisions), info, warn, error or fatal."),
-    ('autostart', '', 'false: stay unconfigured until a lifecycle manager configures the node.'),
     ('respawn', 'false', 'true: start the node again a second after it ended by itself.'),
     ('rviz', 'false', 'true: also start RViz with the overlay and the mask.'),
     ('dds_profile', '',
@@ -37,15 +33,10 @@ ARGUMENTS = (
 )
 # Loggers that at level debug tell sixty things a second, between which the node's own are lost.
 QUIET = ('rcl:=info', 'rmw_fastrtps_cpp:=info')
-# Launch arguments that are parameters of the node, with their types.
-PARAMETERS = {
-    'image_transport': str, 'weights': str, 'variant': str, 'engine': str,
-    'precision': str, 'input_height': int, 'input_width': int, 'autostart': bool,
-}
 
 
 def _convert(name, text):
-    kind = PARAMETERS[name]
+    kind = type(PARAMETERS[name].default)
     if kind is bool:
         return read.boolean(name, text)
     try:

@@ -24,6 +24,14 @@ def padded(pixels, pad, encoding, bigendian=0):
                  bigendian)
 
 
+def fill_image(msg, pixels, encoding):
+    """Fill a sensor_msgs/Image of rclpy from (H, W[, C]) uint8 pixels and return it."""
+    msg.height, msg.width = pixels.shape[:2]
+    msg.encoding, msg.step = encoding, pixels[0].size
+    msg.data = array.array('B', np.ascontiguousarray(pixels).tobytes())
+    return msg
+
+
 def compressed(data, name='jpeg'):
     return SimpleNamespace(header='h', format=name, data=data)
 

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-import queue
-import threading
 import time
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, TypeVar
 
 import cv2
 from eunet_ros.bags.messages import (
@@ -40,12 +40,7 @@ class SourceError(ValueError):
 
 
 class Frame(NamedTuple):
-    """
-    An image to send.
-
-    time: when it was recorded, ns; only differences count. stamp: of its header, ns. image and
-    camera_info: CDR bytes; camera_info is None where there is none.
-    """
+    """An image to send; time of recording and stamp in ns, image and camera_info as CDR bytes."""
 
     index: int
     time: int
@@ -54,25 +49,8 @@ class Frame(NamedTuple):
     camera_info: bytes | None
 
 
-class FrameSource(Protocol):
-    """Images in order: base topic, message type, how many there are, what is odd about them."""
-
-    topic: str
-    msgtype: str
-    count: int
-    has_camera_info: bool
-    warning: str
-
-    def frames(self) -> Iterator[Frame]:
-        """Read the images from the start."""
-
-
 class BagSource:
-    """
-    The camera of a bag, with its camera_info.
-
-    image_topic: see `find_image_topic`. warning: see `Bag`. Raises BagError.
-    """
+    """The camera of a bag, with its camera_info; see `find_image_topic`. Raises BagError."""
 
     def __init__(self, path: str | Path, image_topic: str = '') -> None:
         self.path = Path(path).expanduser()
@@ -143,8 +121,11 @@ class FolderSource:
             yield Frame(index, stamp, stamp, serialise(msg), None)
 
 
+Source = BagSource | FolderSource   # topic: the base topic; warning: what is odd about the bag
+
+
 def open_source(bag: str | Path | None, images: str | Path | None, image_topic: str = '',
-                hz: float = DEFAULT_HZ) -> BagSource | FolderSource:
+                hz: float = DEFAULT_HZ) -> Source:
     """Return the source of a bag or of a folder; raises BagError or SourceError."""
     return FolderSource(images, hz) if images else BagSource(bag or '', image_topic)
 
@@ -192,7 +173,7 @@ class Pacer:
         self._held = None
 
 
-def part_of(source: FrameSource, start: float = 0.0, duration: float | None = None,
+def part_of(source: Source, start: float = 0.0, duration: float | None = None,
             loop: bool = False) -> Iterator[tuple[int, Frame]]:
     """
     Yield (when it is due in ns, frame) of a part of a source, again and again if so asked.
@@ -226,39 +207,14 @@ def part_of(source: FrameSource, start: float = 0.0, duration: float | None = No
 
 def prefetch(items: Iterator[_T], depth: int) -> Iterator[_T]:
     """Read ahead in a thread, at most `depth` items; what it raises is raised here in turn."""
-    waiting: queue.Queue[tuple[bool, _T | BaseException | None]] = queue.Queue(depth)
-    closed = threading.Event()
-
-    def put(entry: tuple[bool, _T | BaseException | None]) -> bool:
-        while not closed.is_set():
-            try:
-                waiting.put(entry, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def read() -> None:
-        try:
-            for item in items:
-                if not put((True, item)):
-                    return
-            put((False, None))
-        except BaseException as error:
-            put((False, error))
-
-    threading.Thread(target=read, name='prefetch', daemon=True).start()
+    pool, end = ThreadPoolExecutor(1, 'prefetch'), object()
     try:
-        while True:
-            more, item = waiting.get()
-            if more:
-                yield item
-            elif item is None:
-                return
-            else:
-                raise item
+        ahead = deque(pool.submit(next, items, end) for _ in range(depth))
+        while (item := ahead.popleft().result()) is not end:
+            ahead.append(pool.submit(next, items, end))
+            yield item
     finally:
-        closed.set()
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _stamp(bag: Bag, raw: bytes) -> int:

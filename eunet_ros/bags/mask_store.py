@@ -32,11 +32,7 @@ class StoredMask(NamedTuple):
 
 
 class MaskWriter:
-    """
-    Appends masks to a file; raises OSError where it cannot be written.
-
-    after: the bytes of an older file of this kind to keep and to go on behind.
-    """
+    """Appends masks to a file, behind `after` bytes of an older one; raises OSError."""
 
     def __init__(self, path: Path, after: int = 0) -> None:
         self._file = open(path, 'r+b' if after else 'wb')
@@ -66,7 +62,6 @@ class MaskWriter:
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Finish the file."""
         self._file.close()
 
 
@@ -107,11 +102,7 @@ class MaskReader:
 
 
 def read_mask(file: BinaryIO, offset: int) -> StoredMask:
-    """
-    Return the mask that starts at an offset of an open file of MaskWriter.
-
-    Raises ValueError if it is damaged.
-    """
+    """Return the mask at an offset of MaskWriter's file; raises ValueError if it is damaged."""
     file.seek(offset)
     stamp, arrival, height, width, runs, length = _ENTRY.unpack(file.read(_ENTRY.size))
     data = file.read(length)

@@ -51,11 +51,7 @@ def deserialise(raw: bytes, msgtype: str) -> Any:
 
 
 def stamp_of(raw: bytes) -> int:
-    """
-    Return the header's stamp of a serialised message, in nanoseconds.
-
-    raw: CDR of a message that starts with a std_msgs/Header. Raises ValueError if it is too short.
-    """
+    """Return the header's stamp of a serialised message [ns]; raises ValueError if too short."""
     sec, nanosec = _order_of(raw).unpack_from(raw, _STAMP_AT)
     return sec * NS + nanosec
 
@@ -129,10 +125,5 @@ def _zero(kind: Any, description: Any) -> Any:
 
 @cache
 def message_class(name: str) -> Callable[..., Any]:
-    """
-    Return what makes messages of a type such as 'visualization_msgs/msg/Marker'.
-
-    Fields are keywords; those left out are as rclpy's classes have them, mostly zero. Raises
-    KeyError for a type that is not known.
-    """
+    """Return what makes messages of a type: fields by keyword, others as rclpy has them."""
     return _Maker(name)

@@ -71,18 +71,13 @@ class Bag:
         self.close()
 
     def close(self) -> None:
-        """Close the files."""
         storage, self._storage = self._storage, None
         if storage:
             storage.close()
 
     def raw(self, topic: Topic, start: int | None = None,
             stop: int | None = None) -> Iterator[tuple[int, bytes]]:
-        """
-        Yield (time of recording in ns, CDR bytes) of a topic's messages, in order.
-
-        start, stop: only of these times, stop excluded [ns].
-        """
+        """Yield (time of recording [ns], CDR bytes) from start to before stop [ns], in order."""
         for _, time, data in self.raw_of([topic.name], start, stop):
             yield time, data
 
@@ -165,12 +160,7 @@ def find_camera_info(topics: Iterable[Topic], image: Topic) -> Topic | None:
 
 
 def find_ground_truth(topics: Iterable[Topic]) -> Topic | None:
-    """
-    Return the topic of the true masks, None where there is none.
-
-    It is /ground_truth/mask (Image, mono8) or /ground_truth/mask/compressed (CompressedImage,
-    PNG). Raises BagError where it has another type.
-    """
+    """Return the topic of true masks, raw or compressed as PNG; raises BagError for others."""
     names = {GROUND_TRUTH: IMAGE, GROUND_TRUTH + _COMPRESSED: COMPRESSED_IMAGE}
     for topic in topics:
         if topic.name in names and topic.count:

@@ -8,7 +8,7 @@ the file describes otherwise: tools and people edit the one without the other.
 """
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, suppress
 from functools import lru_cache
 from pathlib import Path, PurePath
@@ -16,7 +16,6 @@ import shutil
 import tempfile
 from typing import Any, NamedTuple
 
-from eunet_ros.bags.limits import limit_chunks, MAX_CHUNK
 from eunet_ros.bags.messages import typestore
 from eunet_ros.model.common.files import visible
 
@@ -24,6 +23,7 @@ _PLUGINS = {'.mcap': 'mcap', '.db3': 'sqlite3'}
 _ZSTD = b'\x28\xb5\x2f\xfd'      # of CDR the first byte is 0
 _MOST_TOLD = 3
 _METADATA = 'metadata.yaml'
+_MAX_CHUNK = 2 ** 30         # bytes of an mcap's chunk, unpacked; recorders write some MB
 
 
 class BagError(ValueError):
@@ -40,12 +40,7 @@ class _Described(NamedTuple):
 
 
 class Storage:
-    """
-    The open files of a bag; raises BagError where they cannot be read.
-
-    connections: of ROS messages (CDR), of all files. warning: a sentence of what metadata.yaml
-    says otherwise, or ''.
-    """
+    """The open files of a bag; warning: what metadata.yaml says otherwise. Raises BagError."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -97,7 +92,6 @@ class Storage:
                     yield connection.topic, time, _plain(data)
 
     def close(self) -> None:
-        """Close the files."""
         with suppress(Exception):  # rosbags' close asserts that it was open
             self._stack.close()
 
@@ -140,11 +134,7 @@ class Storage:
 
 
 def _files_of(path: Path) -> tuple[list[Path], Any, str]:
-    """
-    Return the files of a bag, in order, what its metadata.yaml says, and how it calls others.
-
-    Raises BagError.
-    """
+    """Return the files of a bag in order, what metadata.yaml says, how it calls others."""
     try:
         typestore()
     except ImportError as error:
@@ -224,7 +214,7 @@ def _plain(data: Any) -> bytes:
     data = bytes(data)
     if data[:4] != _ZSTD:
         return data
-    return _zstd().ZstdDecompressor().decompress(data, MAX_CHUNK)
+    return _zstd().ZstdDecompressor().decompress(data, _MAX_CHUNK)
 
 
 def _zstd() -> Any:
@@ -235,7 +225,7 @@ def _zstd() -> Any:
 def _plugin(file: Path) -> Any:
     """Return the class that reads a file, by its suffix: metadata.yaml may name another."""
     _take_foreign_channels()
-    limit_chunks()
+    _limit_chunks()
     from rosbags.rosbag2.storage_mcap import McapReader
     from rosbags.rosbag2.storage_sqlite3 import Sqlite3Reader
     if file.suffix not in _PLUGINS:
@@ -245,11 +235,7 @@ def _plugin(file: Path) -> Any:
 
 @lru_cache(maxsize=1)
 def _take_foreign_channels() -> None:
-    """
-    Make rosbags pass over the schemas of others, such as jsonschema and protobuf, in an mcap.
-
-    It knows those of ROS alone, and reads their text, which protobuf's is not, as UTF-8.
-    """
+    """Make rosbags pass over schemas in an mcap that are not of ROS, such as protobuf's."""
     from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
     from rosbags.rosbag2 import storage_mcap
     of_ros, read_bytes, of_qos = (
@@ -268,6 +254,27 @@ def _take_foreign_channels() -> None:
             return []
     storage_mcap.get_msgdef, storage_mcap.get_qos = get_msgdef, get_qos
     storage_mcap.read_string = lambda bio: read_bytes(bio).decode('utf-8', 'replace')
+
+
+def _bounded(make: Callable[[], Any]) -> Callable[[bytes, int], bytes]:
+    """Return a decompressor that stops one byte after what the chunk's header promises."""
+    def unpack(data: bytes, size: int) -> bytes:
+        if size > _MAX_CHUNK:
+            raise ValueError(f'a chunk promises {size} bytes, expected up to {_MAX_CHUNK}')
+        return make().decompress(data, max_length=size + 1)
+    return unpack
+
+
+@lru_cache(maxsize=1)
+def _limit_chunks() -> None:
+    """Make rosbags unpack the chunks of an mcap no further than their headers say."""
+    try:
+        from lz4.frame import LZ4FrameDecompressor
+        from rosbags.rosbag2 import storage_mcap
+        table, zstd = storage_mcap.DECOMPRESSORS, storage_mcap.zstd
+    except (ImportError, AttributeError):  # another release of rosbags
+        return
+    table.update(zstd=_bounded(zstd.ZstdDecompressor), lz4=_bounded(LZ4FrameDecompressor))
 
 
 def cure_of(path: Path, error: Exception, plugin: str = '') -> str:

@@ -13,11 +13,7 @@ _KIND = 'tf2_msgs/msg/TFMessage'
 
 
 class BagTransforms:
-    """
-    The frames of a bag and how each stands to its parent (REP 105).
-
-    What moves, on /tf, is not read: a camera is fixed to its vehicle. Raises BagError.
-    """
+    """The fixed frames of a bag and how each stands to its parent (REP 105); raises BagError."""
 
     def __init__(self, bag: Bag) -> None:
         self._parents: dict[str, tuple[str, Pose]] = {}

@@ -44,12 +44,7 @@ class BagWriter:
         self._writer.__exit__(exc_type, *rest)
 
     def add_topic(self, name: str, msgtype: str, definition: tuple[str, str] = ('', '')) -> None:
-        """
-        Announce a topic, such as '/camera/image_raw' of 'sensor_msgs/msg/Image'.
-
-        definition: the text that defines the type and its hash, where the source has them. Raises
-        KeyError for a type that is unknown and comes without a definition.
-        """
+        """Announce a topic; definition: text and hash of its type. KeyError if it is unknown."""
         text, digest = definition
         if msgtype in typestore().types or not text:
             if msgtype not in typestore().types:

@@ -21,17 +21,17 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
-import cv2
 from eunet_ros.bags.reader import Bag, find_camera_info, find_image_topic
 from eunet_ros.calibration.mount_fit import Fit, fit_mounting, Mounting, Spot
 from eunet_ros.cones.attitude import attitude_of_frame, FEW
 from eunet_ros.cones.camera_model import camera_model, CameraModel
 from eunet_ros.cones.detection import find_cones
 from eunet_ros.cones.ground import Ground, mounted
-from eunet_ros.images.conversions import compressed_to_bgr, image_to_bgr
+from eunet_ros.images.conversions import to_bgr
 from eunet_ros.model.common.classes import ClassTable
 from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.common.files import read_yaml, user_path, written_beside
+from eunet_ros.model.common.pictures import read_picture
 from eunet_ros.model.common.resources import DEFAULT_WEIGHTS
 from eunet_ros.model.engines import AUTO, EngineError, ENGINES
 import numpy as np
@@ -62,11 +62,7 @@ def read_spots(path: Path, classes: ClassTable) -> list[Spot]:
 
 
 def read_camera_info(path: Path) -> Any:
-    """
-    Return the fields of a CameraInfo from a YAML file as camera_calibration writes it.
-
-    Raises ValueError, or OSError.
-    """
+    """Return the CameraInfo in camera_calibration's YAML; raises ValueError or OSError."""
     try:
         content = read_yaml(path)
 
@@ -85,14 +81,6 @@ def read_camera_info(path: Path) -> Any:
             f'something else ({one_line(error)}).') from error
 
 
-def read_image(path: Path) -> np.ndarray:
-    """Return a picture as (h, w, 3) uint8 BGR; raises ValueError."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ValueError(f'{path} is not an image that OpenCV can read.')
-    return image
-
-
 def read_bag(path: Path, topic: str,
              most: int = _MOST_FRAMES) -> tuple[list[np.ndarray], Any]:
     """Return so many images of a bag, and its first camera_info or None; raises BagError."""
@@ -101,8 +89,8 @@ def read_bag(path: Path, topic: str,
         info_topic = find_camera_info(bag.topics.values(), chosen)
         info = next(bag.messages(info_topic))[1] if info_topic else None
         wanted = set(np.linspace(0, chosen.count - 1, most).astype(int).tolist())
-        images = [(compressed_to_bgr if hasattr(m, 'format') else image_to_bgr)(m)
-                  for k, (_, m) in enumerate(bag.messages(chosen)) if k in wanted]
+        images = [to_bgr(message) for k, (_, message) in enumerate(bag.messages(chosen))
+                  if k in wanted]
     return images, info
 
 
@@ -161,7 +149,7 @@ def calibrate(o: argparse.Namespace) -> None:
         raise ValueError(f'{o.output} exists: choose another --output, or remove it first.')
     info = read_camera_info(o.camera_info) if o.camera_info else None
     if o.image:
-        images = [read_image(o.image)]
+        images = [read_picture(o.image)]
         if info is None:
             raise ValueError('--image needs --camera-info: the YAML file of the calibration.')
     else:

@@ -8,21 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from eunet_ros.model.common.errors import one_line
-from eunet_ros.parameters import check_names, NODE_NAME, NodeParameters
+from eunet_ros.parameters import check_names, ConeParameters, NODE_NAME
 from eunet_ros.ros.parameter_file import read_values
 
 MOUNTING = 'mounting.yaml'  # beside the bag's metadata, with the node's parameters camera_*
-_NAMES = tuple(f.name for f in fields(NodeParameters)
-               if f.name.startswith(('camera_', 'cone_', 'pixel_', 'ground_'))
-               or f.name in ('mounting', 'base_frame', 'image_rectified'))
+_NAMES = {f.name for f in fields(ConeParameters)}
 
 
 def read_mounting(path: Path) -> dict[str, Any]:
-    """
-    Return the parameters of a file such as calibrate_mount writes.
-
-    Raises ValueError, in a sentence, or OSError.
-    """
+    """Return the parameters of calibrate_mount's file; raises ValueError or OSError."""
     def refuse(told: str) -> None:
         raise ValueError(told)
     try:
@@ -32,11 +26,11 @@ def read_mounting(path: Path) -> dict[str, Any]:
                          f'something else ({one_line(error)}).') from error
     try:
         check_names(set(values))
-        others = sorted(set(values) - set(_NAMES))
+        others = sorted(set(values) - _NAMES)
         if others:
             raise ValueError(f'expected parameters of the mounting and of cones, found '
                              f'{", ".join(others)}.')
-        parameters = NodeParameters(**values)
+        parameters = ConeParameters(**values)
         if parameters.mounting == 'tf':
             raise ValueError('this file tells the mounting by camera_*, not by tf.')
     except ValueError as error:

@@ -9,28 +9,25 @@ is Kannala and Brandt's (2006) with 4, as in OpenCV's fisheye module.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 import math
 from typing import Any
 
+import cv2
 import numpy as np
 
 MODELS = {'plumb_bob': (0, 4, 5), 'rational_polynomial': (0, 8, 12, 14), 'equidistant': (0, 4)}
 _PERFECT = ('', 'none', 'pinhole')  # what simulators and drivers call a lens that bends nothing
-_STEPS = 25
-_CLOSE = 1e-11        # of what the lens bends, at unit depth: far below a pixel
+_PRECISELY = cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 200, 1e-11   # steps, unit depth
+_CLOSE = 1e-8         # of what the lens bends, at unit depth: far below a pixel
 _WIDEST = math.tan(math.radians(85.0))  # of a lens that is not a fisheye, at unit depth
-_SAMPLES = 2000
+_SAMPLES = 40_000     # between which a fisheye is a straight line, to far below a pixel
 
 
 @dataclass(frozen=True)
 class CameraModel:
-    """
-    Focal lengths and principal point in pixels, the lens' model and its 8 (or 4) coefficients.
-
-    width, height: of the image that pixels are counted in.
-    """
+    """Focal lengths, principal point and image size [px], model and coefficients of the lens."""
 
     width: int
     height: int
@@ -44,77 +41,78 @@ class CameraModel:
 
     @cached_property
     def _profile(self) -> tuple[np.ndarray, np.ndarray]:
-        """
-        Return radii (angles of a fisheye) and what the lens makes of them, as far as it grows.
-
-        A polynomial folds back somewhere outside of what was calibrated; nothing is seen there.
-        """
+        """Return radii (angles of a fisheye) and what the lens makes of them, while it grows."""
         if self.model == 'equidistant':
             radius = np.linspace(0, math.pi, _SAMPLES)
-            bent = _bent(radius, self.distortion)
+            bent = self._bent(radius)
         else:
             # Denser near the middle, where the image is.
             radius = _WIDEST * np.linspace(0, 1, _SAMPLES) ** 2
-            k1, k2, _, _, k3, k4, k5, k6 = self.distortion
-            r2 = radius * radius
-            with np.errstate(all='ignore'):
-                bent = radius * (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (
-                    1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
+            k1, k2, _, _, *rest = self.distortion
+            radial = replace(self, distortion=(k1, k2, 0.0, 0.0, *rest))
+            bent = radial._distorted(np.stack([radius, 0 * radius], axis=1))[:, 0]
+        # A polynomial folds back outside of what was calibrated; nothing is seen there.
         grows = np.diff(bent) > 0
         stop = len(radius) if grows.all() else int(np.argmin(grows)) + 1
         return radius[:stop], bent[:stop]
 
-    def rays(self, pixels: np.ndarray) -> np.ndarray:
-        """
-        Return the unit vectors (n, 3), in the optical frame, that pixels (n, 2) look along.
+    def _bent(self, angle: np.ndarray) -> np.ndarray:
+        """Return the distance from the middle, at unit depth, that a fisheye makes of angles."""
+        d, t2 = self.distortion, angle * angle
+        return angle * (1 + t2 * (d[0] + t2 * (d[1] + t2 * (d[2] + t2 * d[3]))))
 
-        NaN where the lens' model has no answer, which is outside of what it was calibrated for.
-        """
+    def _distorted(self, xy: np.ndarray) -> np.ndarray:
+        """Return what a lens that is not a fisheye makes of points (n, 2) at unit depth."""
+        if not len(xy):
+            return xy
+        points = np.column_stack([xy, np.ones(len(xy))])
+        return cv2.projectPoints(points, np.zeros(3), np.zeros(3), np.eye(3),
+                                 np.array(self.distortion))[0][:, 0]
+
+    def _undistorted(self, xy: np.ndarray) -> np.ndarray:
+        """Invert `_distorted`; NaN where the lens sees nothing."""
+        if not len(xy):
+            return xy
+        found = cv2.undistortPointsIter(xy[:, None], np.eye(3), np.array(self.distortion), None,
+                                        None, _PRECISELY)[:, 0]
+        with np.errstate(invalid='ignore'):
+            good = ((np.abs(self._distorted(found) - xy).sum(1) < _CLOSE)
+                    & (np.hypot(*found.T) <= self._profile[0][-1]))
+        return np.where(good[:, None], found, np.nan)
+
+    def rays(self, pixels: np.ndarray) -> np.ndarray:
+        """Return unit vectors (n, 3) along pixels (n, 2), optical; NaN outside the lens' model."""
         pixels = np.asarray(pixels, np.float64)
         y = (pixels[:, 1] - self.cy) / self.fy
         x = (pixels[:, 0] - self.cx - self.skew * y) / self.fx
-        rays = np.empty((len(pixels), 3))
-        if self.model == 'equidistant':
+        if self.model == 'equidistant':  # cv2.fisheye ends at 90 degrees
             bent = np.hypot(x, y)
-            angle = _straightened(bent, self.distortion, self._profile)
+            angle = np.interp(bent, *self._profile[::-1], right=np.nan)
             across = np.where(bent > 1e-12, np.sin(angle) / np.maximum(bent, 1e-12), 1.0)
-            rays[:, 0], rays[:, 1], rays[:, 2] = x * across, y * across, np.cos(angle)
-            return rays
-        x, y = _undistorted(x, y, self.distortion, self._profile)
-        rays[:, 0], rays[:, 1], rays[:, 2] = x, y, 1.0
-        return rays / np.sqrt(x * x + y * y + 1)[:, None]
+            return np.stack([x * across, y * across, np.cos(angle)], axis=1)
+        xy = self._undistorted(np.stack([x, y], axis=1))
+        return np.column_stack([xy, np.ones(len(xy))]) / np.sqrt(
+            (xy * xy).sum(1) + 1)[:, None]
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """
-        Return the pixels (n, 2) of points (n, 3) in the optical frame.
-
-        NaN for points that are not in front of the camera, or outside of what its lens sees.
-        """
+        """Return pixels (n, 2) of optical points (n, 3); NaN for what the lens does not see."""
         points = np.asarray(points, np.float64)
         x, y, z = points.T
-        if self.model == 'equidistant':
-            across = np.hypot(x, y)
-            angle = np.arctan2(across, z)
-            with np.errstate(invalid='ignore', divide='ignore'):
-                scale = np.where(across > 1e-12, _bent(angle, self.distortion) / across, 1 / z)
+        across = np.hypot(x, y)
+        with np.errstate(invalid='ignore', divide='ignore'):
+            if self.model == 'equidistant':
+                angle = np.arctan2(across, z)
+                scale = np.where(across > 1e-12, self._bent(angle) / across, 1 / z)
                 scale = np.where(angle <= self._profile[0][-1], scale, np.nan)
-            x, y = x * scale, y * scale
-        else:
-            with np.errstate(invalid='ignore', divide='ignore'):
-                depth = np.where((z > 1e-9) & (np.hypot(x, y) <= self._profile[0][-1] * z), z,
-                                 np.nan)
-                x, y = _distorted(x / depth, y / depth, self.distortion)
+                x, y = x * scale, y * scale
+            else:
+                depth = np.where((z > 1e-9) & (across <= self._profile[0][-1] * z), z, np.nan)
+                x, y = self._distorted(points[:, :2] / depth[:, None]).T
         return np.stack([self.fx * x + self.skew * y + self.cx, self.fy * y + self.cy], axis=1)
 
 
 def camera_model(info: Any, height: int, width: int, rectified: bool = False) -> CameraModel:
-    """
-    Return the model of a sensor_msgs/CameraInfo for the image that comes with it.
-
-    height, width: of the image; region of interest and binning are worked in. rectified: the
-    image was rectified, so P holds and there is no distortion. Raises ValueError, in a sentence,
-    where the message cannot be used.
-    """
+    """Return the model of a CameraInfo for its image; rectified: by P. Raises ValueError."""
     roi = info.roi
     bin_x, bin_y = max(1, info.binning_x), max(1, info.binning_y)
     expected = (roi.height or info.height) // bin_y, (roi.width or info.width) // bin_x
@@ -160,58 +158,3 @@ def _lens(info: Any) -> tuple[str, tuple[float, ...]]:
                          'later), which are not supported: calibrate without them')
     size = 4 if model == 'equidistant' else 8
     return model, tuple((given + [0.0] * size)[:size])
-
-
-def _distorted(x: np.ndarray, y: np.ndarray, d: tuple[float, ...],
-               ) -> tuple[np.ndarray, np.ndarray]:
-    """Bend normalised image points; d: k1, k2, p1, p2, k3, k4, k5, k6."""
-    k1, k2, p1, p2, k3, k4, k5, k6 = d
-    r2 = x * x + y * y
-    radial = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
-    return (x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
-            y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y)
-
-
-def _undistorted(x0: np.ndarray, y0: np.ndarray, d: tuple[float, ...],
-                 profile: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Invert `_distorted` by Newton's method; NaN where the lens sees nothing."""
-    bent, step = np.hypot(x0, y0), 1e-6
-    radius, reach = profile
-    first = np.interp(bent, reach, radius) / np.maximum(bent, 1e-12)
-    x, y = x0 * first, y0 * first
-    with np.errstate(all='ignore'):
-        for _ in range(_STEPS):
-            fx, fy = _distorted(x, y, d)
-            ex, ey = fx - x0, fy - y0
-            if not (np.abs(ex) + np.abs(ey) > _CLOSE).any():
-                break
-            ax, ay = _distorted(x + step, y, d)
-            bx, by = _distorted(x, y + step, d)
-            a, b, c, e = (ax - fx) / step, (bx - fx) / step, (ay - fy) / step, (by - fy) / step
-            det = a * e - b * c
-            x, y = x - (e * ex - b * ey) / det, y - (a * ey - c * ex) / det
-        fx, fy = _distorted(x, y, d)
-        good = (np.abs(fx - x0) + np.abs(fy - y0) < 1e-8) & (np.hypot(x, y) <= radius[-1])
-    return np.where(good, x, np.nan), np.where(good, y, np.nan)
-
-
-def _bent(angle: np.ndarray, d: tuple[float, ...]) -> np.ndarray:
-    t2 = angle * angle
-    return angle * (1 + t2 * (d[0] + t2 * (d[1] + t2 * (d[2] + t2 * d[3]))))
-
-
-def _straightened(bent: np.ndarray, d: tuple[float, ...],
-                  profile: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """Invert `_bent` by Newton's method; NaN where the lens sees nothing."""
-    angle = np.interp(bent, profile[1], profile[0])
-    with np.errstate(all='ignore'):
-        for _ in range(_STEPS):
-            error = _bent(angle, d) - bent
-            if not (np.abs(error) > _CLOSE).any():
-                break
-            t2 = angle * angle
-            angle = angle - error / (
-                1 + t2 * (3 * d[0] + t2 * (5 * d[1] + t2 * (7 * d[2] + t2 * 9 * d[3]))))
-        good = ((np.abs(_bent(angle, d) - bent) < 1e-8) & (angle >= 0)
-                & (angle <= profile[0][-1]))
-    return np.where(good, angle, np.nan)

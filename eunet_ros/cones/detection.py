@@ -49,7 +49,6 @@ class Cones:
         return len(self.class_id)
 
     def select(self, which: np.ndarray) -> Cones:
-        """Return rows by a mask or by indices."""
         return Cones(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
 
 
@@ -102,11 +101,7 @@ def _middle(runs: Runs, label: np.ndarray, count: int, within: np.ndarray) -> np
 
 def _describe(runs: Runs, label: np.ndarray, count: int, width: int, rows: tuple[int, int],
               hidden: np.ndarray, middle: np.ndarray, confidence: np.ndarray | None) -> Cones:
-    """
-    Describe the cones that runs belong to by their label.
-
-    width: of the image; hidden, middle: see `separate`.
-    """
+    """Describe the cones that runs belong to; width: of the image. See `separate`."""
     size = runs.stop - runs.start
     pixels = np.bincount(label, size, minlength=count)
     trust = size
@@ -137,11 +132,7 @@ def _describe(runs: Runs, label: np.ndarray, count: int, width: int, rows: tuple
 
 
 def _joined(runs: Runs) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Join upper pieces to the lower ones that a missed stripe parts them from.
-
-    Returns the new label of each run, and of each new label one of the old ones, its lowest.
-    """
+    """Join pieces that a missed stripe parts; returns new labels, and the lowest old ones."""
     count = runs.count
     u0, u1, v0, v1 = bounds(runs, runs.label, count)
     if count < 2:

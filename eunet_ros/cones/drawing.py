@@ -15,12 +15,7 @@ _PAPER, _LINE, _INK = (28, 24, 22), (70, 64, 60), (170, 165, 160)  # BGR
 
 
 def draw_cones(image: np.ndarray, located: Located, table_bgr: np.ndarray) -> None:
-    """
-    Draw boxes, base points and distances [m] into an (h, w, 3) uint8 BGR image, in place.
-
-    table_bgr: (256, 3) uint8 colours by class id. Where two labels would overlap, the nearer
-    cone's stands.
-    """
+    """Draw boxes, base points and distances [m] into an (h, w, 3) uint8 BGR image, in place."""
     scale = max(0.35, image.shape[0] / 1500)
     taken: list[tuple[int, int, int, int]] = []
     for box, base, kind, distance in zip(
@@ -54,12 +49,7 @@ def draw_horizon(image: np.ndarray, ground: Ground) -> None:
 def draw_from_above(located: Located, table_bgr: np.ndarray, size: tuple[int, int],
                     reach_m: float = 25.0,
                     truth: Sequence[tuple[float, float, int]] = ()) -> np.ndarray:
-    """
-    Return the ground from above, (h, w, 3) uint8 BGR: x up, y to the left, rings every 5 m.
-
-    size: (h, w). truth: x, y and class id of cones that are known, drawn as rings. An ellipse
-    shows two standard deviations of each position.
-    """
+    """Return the ground from above, (h, w, 3) BGR: x up, rings every 5 m, truth as rings."""
     height, width = size
     out = np.full((height, width, 3), _PAPER, np.uint8)
     pixels_per_m = (height - 30) / reach_m

@@ -33,11 +33,7 @@ class Pose:
 
 def mounted(height: float, pitch: float = 0.0, roll: float = 0.0, yaw: float = 0.0,
             x: float = 0.0, y: float = 0.0, ground_z: float = 0.0) -> Pose:
-    """
-    Return the pose of a camera that is mounted so high above the ground; see the module for axes.
-
-    x, y: of the camera in base_link [m]; ground_z: of the ground in base_link [m].
-    """
+    """Return the pose of a camera so high above the ground; x, y, ground_z: in base_link [m]."""
     cr, sr, cp, sp = math.cos(roll), math.sin(roll), math.cos(pitch), math.sin(pitch)
     cy, sy = math.cos(yaw), math.sin(yaw)
     body = np.array([[cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr],
@@ -47,11 +43,7 @@ def mounted(height: float, pitch: float = 0.0, roll: float = 0.0, yaw: float = 0
 
 
 def pose_of_transform(translation: tuple[float, ...], quaternion: tuple[float, ...]) -> Pose:
-    """
-    Return the pose of an optical frame from a transform to base_link.
-
-    quaternion: x, y, z, w. Raises ValueError where it is none.
-    """
+    """Return the pose of an optical frame; quaternion: x, y, z, w. Raises ValueError."""
     q = np.asarray(quaternion, np.float64)
     norm = float(np.linalg.norm(q))
     if not np.isfinite(q).all() or not 0.5 < norm < 2 or not np.isfinite(translation).all():
@@ -91,20 +83,13 @@ class Located:
         return replace(self, cones=cones)
 
     def select(self, which: np.ndarray) -> Located:
-        """Return rows by a mask or by indices."""
         return Located(self.cones.select(which), self.xyz[which], self.covariance[which],
                        self.by_height[which])
 
 
 @dataclass(frozen=True)
 class Ground:
-    """
-    Flat ground as a camera sees it.
-
-    ground_z: its height in base_link [m]. pixel_stddev: of a cone's lowest row, and of its middle
-    [px]. min_range, max_range: cones nearer or farther than that are left out [m]. classes: whose
-    sizes the cones have.
-    """
+    """Flat ground as a camera sees it; metres, pixel_stddev of a cone's base in pixels."""
 
     camera: CameraModel
     pose: Pose
@@ -113,20 +98,6 @@ class Ground:
     min_range: float = 0.3
     max_range: float = 30.0
     classes: ClassTable = field(default_factory=cone_classes)
-
-    def intersect(self, pixels: np.ndarray, above: np.ndarray | float = 0.0) -> np.ndarray:
-        """
-        Return where (n, 3) [m] the rays of pixels (n, 2) meet the ground, or a plane above it.
-
-        above: height of the plane over the ground [m], (n,) or one for all. NaN for pixels that
-        look at or above the horizon.
-        """
-        rays = self.camera.rays(pixels) @ self.pose.rotation.T
-        drop = self.pose.origin[2] - self.ground_z - np.asarray(above, np.float64)
-        meets = (rays[:, 2] < -_LEAST_DIP) & (drop > 1e-6)
-        with np.errstate(invalid='ignore', divide='ignore'):
-            reach = np.where(meets, drop / -rays[:, 2], np.nan)
-        return self.pose.origin + reach[:, None] * rays
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Return the pixels (n, 2) of points (n, 3) in base_link; NaN behind the camera."""
@@ -145,13 +116,15 @@ class Ground:
         [[_, row]] = self.camera.project(ahead[None] @ self.pose.rotation)
         return float(row) if np.isfinite(row) else None
 
-    def covariance(self, pixels: np.ndarray, above: np.ndarray | float = 0.0) -> np.ndarray:
-        """Return the covariances (n, 2, 2) [m²] of x and y: what `pixel_stddev` makes."""
-        return self._meet(pixels, above)[1]
+    def intersect(self, pixels: np.ndarray, above: np.ndarray | float = 0.0,
+                  ) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Return where (n, 3) [m] rays meet the ground, and the covariances (n, 2, 2) [m²] of x, y.
 
-    def _meet(self, pixels: np.ndarray,
-              above: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
-        """Return what `intersect` and `covariance` do, from one pass through the lens."""
+        pixels: (n, 2). above: height of the plane over the ground [m], (n,) or one for all. NaN
+        for pixels that look at or above the horizon. The covariances are what `pixel_stddev`
+        makes.
+        """
         pixels, count = np.asarray(pixels, np.float64), len(pixels)
         three = np.concatenate([pixels, pixels + (_PIXEL, 0), pixels + (0, _PIXEL)])
         rays = self.camera.rays(three) @ self.pose.rotation.T
@@ -169,19 +142,18 @@ class Ground:
 
     def locate(self, cones: Cones) -> tuple[Located, np.ndarray]:
         """
-        Return those cones that have a place within the range limits, and their indices.
-
-        Nearest first.
+        Return the cones within the range limits, nearest first, and their indices.
 
         A base that the image's edge or another cone hides is replaced by the tip, at the height
         of the cone's class. A knocked-over cone lies with its middle anywhere within half its
         height of where a standing one would be: that is its standard deviation, both ways.
         """
         heights, plates = self.classes.sizes_of(cones.class_id)
+        # A base that is hidden is replaced by the tip, at the height of the cone's class.
         by_height = cones.hidden & ~cones.topless
         pixels = np.where(by_height[:, None], cones.tip, cones.base).astype(np.float64)
         above = np.where(by_height, heights, 0.0)
-        xyz, covariance = self._meet(pixels, above)
+        xyz, covariance = self.intersect(pixels, above)
         # The base's lowest row is the plate's nearest edge, not its middle.
         away = xyz[:, :2] - self.pose.origin[:2]
         length = np.maximum(np.hypot(away[:, 0], away[:, 1]), 1e-6)

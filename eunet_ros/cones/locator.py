@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from eunet_ros.cones.attitude import AngularRates, Attitude, AttitudeFilter
@@ -14,7 +14,7 @@ from eunet_ros.cones.ground import Ground, Located, mounted, Pose
 from eunet_ros.cones.tracking import ConeTracker, Tracks
 from eunet_ros.images.regions import region_rows
 from eunet_ros.model.common.classes import ClassTable
-from eunet_ros.parameters import NodeParameters
+from eunet_ros.parameters import ConeParameters
 import numpy as np
 
 UNSET = ('camera_height is not set: measure how the camera is mounted, or run ros2 run eunet_ros '
@@ -47,11 +47,7 @@ class Seen:
 
 
 class ConeLocator:
-    """
-    Finds the cones of one camera's masks and places them; one image at a time.
-
-    classes: of the masks.
-    """
+    """Finds and places the cones of one camera's masks of these classes, image by image."""
 
     def __init__(self, classes: ClassTable) -> None:
         self._classes = classes
@@ -62,7 +58,7 @@ class ConeLocator:
         self._ground_of: tuple[Any, ...] = ()
 
     def find(self, mask: np.ndarray, confidence: np.ndarray | None, stamp: int,
-             p: NodeParameters) -> Seen:
+             p: ConeParameters) -> Seen:
         """Return the cones of a mask, without places; stamp: of the image, ns."""
         region = None
         if p.region != (0.0, 1.0):
@@ -75,21 +71,20 @@ class ConeLocator:
         self._tracker = self._tracker or ConeTracker()
         return Seen(*self._tracker.update(cones, stamp))
 
-    def place(self, seen: Seen, size: tuple[int, int], info: Any, pose: Pose | None,
-              p: NodeParameters, stamp: int | None = None,
+    def place(self, seen: Seen, size: tuple[int, int], info: Any,
+              pose_of: Callable[[], Pose | None], p: ConeParameters, stamp: int | None = None,
               rates: AngularRates | None = None) -> Seen:
         """
         Return the cones with their places, or with the reason why they have none.
 
-        size: (h, w) of the image. info: its CameraInfo, None where none has come. pose: of the
-        camera from tf, None where the parameters hold. stamp: of the image, ns; with it, images
-        come in order, and the attitude is estimated where p asks for it. rates: see there.
+        size, info, pose_of: see `ground`. stamp: of the image, ns; with it, images come in order,
+        and the attitude is estimated where p asks for it. rates: see there.
         """
         self._attitude = None
         try:
-            ground = self.ground(size, info, pose, p)
+            ground = self.ground(size, info, pose_of, p)
         except Withheld as error:
-            return Seen(seen.cones, seen.tracks, reason=str(error))
+            return replace(seen, reason=str(error))
         if stamp is None or p.attitude == 'fixed':
             located, rows = ground.locate(seen.cones)
         else:
@@ -98,26 +93,31 @@ class ConeLocator:
             self._attitude = self._filter.update(cones, ground, stamp, rates)
             located, rows = self._attitude.locate(seen.cones, ground)
             ground = self._attitude.applied(ground)
-        tracks = seen.tracks and seen.tracks.select(rows)
-        return Seen(seen.cones, seen.tracks, located, tracks, '', rows, self._attitude, ground)
+        return replace(seen, located=located, rows=rows, attitude=self._attitude, ground=ground,
+                       located_tracks=seen.tracks and seen.tracks.select(rows))
 
-    def horizon(self, size: tuple[int, int], info: Any, pose: Callable[[], Pose | None],
-                p: NodeParameters) -> float | None:
+    def horizon(self, size: tuple[int, int], info: Any, pose_of: Callable[[], Pose | None],
+                p: ConeParameters) -> float | None:
         """
         Return the row of the horizon [px], None where calibration or mounting are not known.
 
-        In the attitude of the last image, where that is estimated. size, info: see `place`; pose:
-        returns what `place` takes, or raises Withheld.
+        In the attitude of the last image, where that is estimated; see `ground`.
         """
         try:
-            ground = self.ground(size, info, pose(), p)
+            ground = self.ground(size, info, pose_of, p)
             return (self._attitude.applied(ground) if self._attitude else ground).horizon_row()
         except Withheld:
             return None
 
-    def ground(self, size: tuple[int, int], info: Any, pose: Pose | None,
-               p: NodeParameters) -> Ground:
-        """Return the ground as the camera sees it; raises Withheld."""
+    def ground(self, size: tuple[int, int], info: Any, pose_of: Callable[[], Pose | None],
+               p: ConeParameters) -> Ground:
+        """
+        Return the ground as the camera sees it; raises Withheld.
+
+        size: (h, w) of the image. info: its CameraInfo, None where none has come. pose_of: returns
+        the pose of the camera from tf, None where the parameters hold; may raise Withheld.
+        """
+        pose = pose_of()
         if info is None:
             raise Withheld('no camera_info has arrived; check its topic, or calibrate the camera')
         roi = info.roi

@@ -1,10 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Cones as messages, made of whatever classes are given: rclpy's, or those that rosbags writes.
-
-`make('sensor_msgs/msg/PointCloud2')` returns the class of that name; its fields are keywords.
-"""
+"""Cones as messages of the classes that `make` returns for a name: rclpy's or rosbags'."""
 from __future__ import annotations
 
 import array
@@ -55,7 +51,6 @@ def points(located: Located, tracks: Tracks | None = None) -> np.ndarray:
 
 
 def header_of(make: Make, stamp: Any, frame_id: str) -> Any:
-    """Return a std_msgs/Header."""
     return make('std_msgs/msg/Header')(stamp=stamp, frame_id=frame_id)
 
 
@@ -180,11 +175,7 @@ def markers(make: Make, header: Any, located: Located, tracks: Tracks | None,
 
 
 def detections(make: Make, header: Any, cones: Cones, tracks: Tracks | None = None) -> Any:
-    """
-    Return a vision_msgs/Detection2DArray; class ids as text, as LabelInfo's numbers.
-
-    header: of the image, boxes are in its pixels.
-    """
+    """Return a vision_msgs/Detection2DArray, boxes in pixels; class ids as in LabelInfo."""
     names = ('Detection2D', 'ObjectHypothesisWithPose', 'ObjectHypothesis', 'BoundingBox2D',
              'Pose2D', 'Point2D')
     detection, posed, hypothesis, box, pose, point = (make(f'vision_msgs/msg/{n}') for n in names)

@@ -38,7 +38,6 @@ class Runs:
     right: np.ndarray
 
     def select(self, which: np.ndarray) -> Runs:
-        """Return some of the runs, by their indices; of as many pieces."""
         return Runs(**{f.name: getattr(self, f.name) if f.name == 'count'
                        else getattr(self, f.name)[which] for f in fields(self)})
 

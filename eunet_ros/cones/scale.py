@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-What single cones look like in a mask; NumPy only.
-
-The outline of a cone, its fit to connected pieces, and the height that the cones of an image have
-at each place in it.
-"""
+"""What single cones look like in a mask: outline, fit, height at each place; NumPy only."""
 from __future__ import annotations
 
 from dataclasses import dataclass

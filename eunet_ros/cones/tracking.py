@@ -27,19 +27,13 @@ _PAUSE_S = 0.5        # after a longer one, and where time goes back, tracks beg
 
 @dataclass(frozen=True)
 class Tracks:
-    """
-    What a tracker says of each cone of an image: arrays of (n,).
-
-    number: uint32, from 1, never used again. age: uint16, frames since it was first found. found:
-    bool, false where it is only kept.
-    """
+    """The number of each cone, its age in frames, and whether it was found in this one; (n,)."""
 
     number: np.ndarray
     age: np.ndarray
     found: np.ndarray
 
     def select(self, which: np.ndarray) -> Tracks:
-        """Return rows by a mask or by indices."""
         return Tracks(self.number[which], self.age[which], self.found[which])
 
 

@@ -19,27 +19,20 @@ from pathlib import Path
 import signal
 import sys
 import tempfile
-from typing import Any, TYPE_CHECKING
+from typing import Any
 
-from eunet_ros.bags.frame_source import BagSource, DEFAULT_HZ, FolderSource, open_source
+from eunet_ros.bags.frame_source import BagSource, DEFAULT_HZ, open_source, Source
 from eunet_ros.bags.mask_store import MaskReader, MASKS_FILE
 from eunet_ros.bags.messages import COMPRESSED_IMAGE
 from eunet_ros.bags.reader import Bag, BagError, find_ground_truth
 from eunet_ros.calibration.mounting_file import find_mounting, MOUNTING, read_mounting
-from eunet_ros.demo.cones import DemoCones
-from eunet_ros.demo.output import (
-    check_output,
-    PICTURE,
-    put_in_place,
-    RecordedDrive,
-    REPORT,
-    score,
-    write_picture,
-    write_recordings,
-)
+from eunet_ros.demo import output
+from eunet_ros.evaluation.run.positions import Places
+from eunet_ros.evaluation.run.progress import Progress
 from eunet_ros.model.common.files import user_path, write_json
 from eunet_ros.model.common.resources import DEFAULT_WEIGHTS, share_file
 from eunet_ros.model.engines import AUTO, ENGINES
+from eunet_ros.parameters import ConeParameters
 from eunet_ros.replay.drive import (
     check_ros,
     DemoError,
@@ -49,9 +42,6 @@ from eunet_ros.replay.drive import (
 )
 from eunet_ros.replay.figures import make_report, rate_hz
 
-if TYPE_CHECKING:
-    from eunet_ros.demo.display import Display
-
 SAMPLE_BAG = 'test/data/sample_drive'
 _MASK_TOPIC = '/eunet/mask'
 _INTERRUPTED = 130
@@ -60,56 +50,46 @@ _INTERRUPTED = 130
 def main(args: list[str] | None = None) -> int:
     """Run the demo; returns the exit code."""
     options = _arguments(args)
-    try:
-        from eunet_ros.demo.display import Display
-    except ImportError as error:
-        print(f'demo: The Python package rich is missing ({error}): pip install rich.',
-              file=sys.stderr)
-        return 1
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    display = Display()
     try:
-        with display:
-            report, kept = run(options, display)
-    except (ValueError, OSError, DemoError) as error:
-        display.complain(f'demo: {error}')
+        with Progress('demo') as progress:
+            report, kept = run(options, progress)
+    except (ValueError, OSError, ImportError, DemoError) as error:
+        print(f'demo: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        display.complain('demo: interrupted, nothing was written')
+        print('demo: interrupted, nothing was written', file=sys.stderr)
         return _INTERRUPTED
+    from eunet_ros.demo.display import print_result
     lines = [f'Written to {options.output}: {", ".join(sorted(os.listdir(options.output)))}']
     if kept:
         lines.append(f'The former output is kept in {kept}.')
-    display.result(report, lines)
+    print_result(report, lines)
     return 0
 
 
-def run(o: argparse.Namespace, display: Display) -> tuple[dict[str, Any], Path | None]:
-    """
-    Play, segment, record, score and write; returns the report and where a former output went.
-
-    Raises ValueError (BagError, SourceError, CheckpointError), OSError or DemoError.
-    """
+def run(o: argparse.Namespace, progress: Progress) -> tuple[dict[str, Any], Path | None]:
+    """Do the whole job; returns the report and where a former output went, None for nowhere."""
     check_ros()
     source = open_source(None if o.images else o.bag or _sample_bag(), o.images, o.image_topic,
                          o.hz)
     if source.warning:
-        display.complain(f'demo: {source.warning}')
-    check_output(o.output)
+        progress.say(f'demo: {source.warning}')
+    output.check_output(o.output)
     o.output.parent.mkdir(parents=True, exist_ok=True)
     # Beside its place, so that what is there stays until all is written.
     with tempfile.TemporaryDirectory(prefix=f'.{o.output.name}.', dir=o.output.parent) as work:
         made = Path(work) / 'output'
         made.mkdir()
-        write_json(made / REPORT, _drive(o, source, Path(work), made, display))
-        return json.loads((made / REPORT).read_text()), put_in_place(made, o.output)
+        write_json(made / output.REPORT, _drive(o, source, Path(work), made, progress))
+        return json.loads((made / output.REPORT).read_text()), output.put_in_place(made, o.output)
 
 
-def _drive(o: argparse.Namespace, source: BagSource | FolderSource, work: Path, made: Path,
-           display: Display) -> dict[str, Any]:
+def _drive(o: argparse.Namespace, source: Source, work: Path, made: Path,
+           progress: Progress) -> dict[str, Any]:
     def show(text: str, sent: int, masked: int) -> None:
         words = f'Playing, {masked} masks' if sent else text or 'Starting the node'
-        display.show(words, sent, source.count)
+        progress.show(words, sent, source.count)
 
     started = datetime.now().astimezone()
     mounting = _mounting(o, source)
@@ -131,25 +111,24 @@ def _drive(o: argparse.Namespace, source: BagSource | FolderSource, work: Path, 
     # Here, not before: importing torch would take time from the start of the node.
     from eunet_ros.model.checkpoint import load_checkpoint
     classes = load_checkpoint(o.weights, o.variant).classes
-    cones = None if mounting is None else DemoCones(mounting, classes)
-    drive = RecordedDrive(source, record, masks, classes, cones)
-    display.show('Writing bag and video', 0, len(record.sent))
+    places = None if mounting is None else Places(ConeParameters(**mounting), [classes], classes)
+    drive = output.RecordedDrive(source, record, masks, classes, places)
+    progress.show('Writing bag and video', 0, len(record.sent))
     camera_hz = rate_hz([stamp for *_, stamp in record.sent]) or o.hz
-    write_recordings(made, drive, camera_hz / o.rate, display.advance)
-    display.show('Scoring', len(record.sent), len(record.sent))
-    report = make_report(record, masks.arrivals, _scores(drive, source, display),
+    cones = output.write_recordings(made, drive, camera_hz / o.rate, progress.advance)
+    progress.show('Scoring', len(record.sent), len(record.sent))
+    report = make_report(record, masks.arrivals, _scores(drive, source, progress),
                          str(source.path), getattr(source, 'bag_topic', source.topic), started)
-    report['cones'] = cones and cones.report()
-    write_picture(made / PICTURE, drive, f'{report["variant"]} on {report["engine"]}',
-                  _note(report))
+    report['cones'] = cones
+    output.write_picture(made / output.PICTURE, drive,
+                         f'{report["variant"]} on {report["engine"]}', _note(report))
     return report
 
 
-def _scores(drive: RecordedDrive, source: BagSource | FolderSource,
-            display: Display) -> dict[str, Any]:
+def _scores(drive: output.RecordedDrive, source: Source, progress: Progress) -> dict[str, Any]:
     """Score where there is truth; a truth that cannot be used is no reason to lose the rest."""
     try:
-        scores = score(drive)
+        scores = output.score(drive)
         if isinstance(source, BagSource):
             with Bag(source.path) as bag:
                 truth = find_ground_truth(bag.topics.values())
@@ -157,13 +136,12 @@ def _scores(drive: RecordedDrive, source: BagSource | FolderSource,
                 raise BagError(f'no message of {truth.name} has the stamp of an image')
         return scores
     except ValueError as error:
-        display.complain(f'demo: not scored: {error}')
+        progress.say(f'demo: not scored: {error}')
         names = drive.classes.names[1:]
         return {'dice': None, 'iou': dict.fromkeys(names), 'miou': None}
 
 
-def _mounting(o: argparse.Namespace,
-              source: BagSource | FolderSource) -> dict[str, Any] | None:
+def _mounting(o: argparse.Namespace, source: Source) -> dict[str, Any] | None:
     """Return how the camera was mounted, as told or as the bag says; None for neither."""
     if o.mounting is not None:
         return read_mounting(o.mounting)

@@ -1,60 +1,25 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the demo shows in the terminal; needs rich."""
+"""The demo's result in the terminal; needs rich."""
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from eunet_ros.evaluation.page.text import number
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
-_REFRESH_HZ = 4  # the display shares the cores with the node
 
-
-class Display:
-    """One line of progress on stderr; use it in a `with` block. The result goes to stdout."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
-        self._progress = Progress(
-            SpinnerColumn(), TextColumn('{task.description}', markup=False), BarColumn(),
-            MofNCompleteColumn(), console=self._console, transient=True,
-            refresh_per_second=_REFRESH_HZ)
-        self._task = self._progress.add_task('', total=None)
-
-    def __enter__(self) -> Display:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def show(self, text: str, done: int, total: int) -> None:
-        """Show what is done, and how far it is."""
-        self._progress.update(self._task, description=text, completed=done, total=total)
-
-    def advance(self) -> None:
-        """Show that one more is done."""
-        self._progress.advance(self._task)
-
-    def complain(self, sentence: str) -> None:
-        """Print a line to stderr, above the progress."""
-        self._console.print(sentence, markup=False, soft_wrap=True)
-
-    def result(self, report: Mapping[str, Any], lines: list[str]) -> None:
-        """Print the report's main figures as a table, and lines below it."""
-        console = Console(highlight=False)
-        console.print(result_table(report))
-        for line in lines:
-            console.print(line, markup=False, soft_wrap=True)
+def print_result(report: Mapping[str, Any], lines: list[str]) -> None:
+    """Print the report's main figures as a table, and lines below it."""
+    console = Console(highlight=False)
+    console.print(result_table(report))
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def result_table(report: Mapping[str, Any]) -> Table:
-    """Return the main figures of report.json as a table."""
-    def number(value: float | None, digits: int = 3) -> str:
-        return '-' if value is None else f'{value:.{digits}f}'
     latency = report['latency_ms']
     table = Table(show_header=False, title=f'{report["variant"]} on {report["engine"]}')
     table.add_row('images sent, masked', f'{report["frames_sent"]}, {report["frames_masked"]}')

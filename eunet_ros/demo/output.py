@@ -3,7 +3,8 @@
 """What the demo leaves behind: a bag, a video, a picture and scores; no ROS imports."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 import json
 from pathlib import Path
@@ -11,32 +12,30 @@ import shutil
 from typing import Any
 
 import cv2
-from eunet_ros.bags.frame_source import BagSource, FolderSource, Frame
+from eunet_ros.bags.frame_source import BagSource, FolderSource, Frame, Source
 from eunet_ros.bags.mask_store import MaskReader
 from eunet_ros.bags.messages import (
     CAMERA_INFO,
     COMPRESSED_IMAGE,
-    compressed_image,
     deserialise,
-    IMAGE,
-    mono_image,
     POINT_CLOUD,
-    serialise,
     with_stamp,
 )
-from eunet_ros.bags.reader import Bag, BagError, find_ground_truth
+from eunet_ros.bags.reader import BagError
 from eunet_ros.bags.writer import BagWriter
-from eunet_ros.cones.drawing import draw_cones, draw_from_above
-from eunet_ros.demo.cones import DemoCones
-from eunet_ros.evaluation.page.frame_pictures import draw_mask, draw_sheet
-from eunet_ros.evaluation.scoring.truth import as_binary, check_ids
-from eunet_ros.images.conversions import (
-    compressed_to_bgr,
-    compressed_to_mask,
-    image_to_bgr,
-    image_to_mask,
+from eunet_ros.cones.drawing import draw_from_above
+from eunet_ros.cones.locator import Seen
+from eunet_ros.evaluation.page.frame_pictures import draw_sheet
+from eunet_ros.evaluation.page.recordings import (
+    cone_topics,
+    draw_overlay,
+    node_messages,
+    node_topics,
 )
-from eunet_ros.images.video import letterbox, open_video
+from eunet_ros.evaluation.run.positions import Places
+from eunet_ros.evaluation.scoring.truth import as_binary, open_truth
+from eunet_ros.images.conversions import encode_jpeg, to_bgr
+from eunet_ros.images.video import Video
 from eunet_ros.model.common.classes import ClassTable, cone_classes
 from eunet_ros.model.common.files import rounded
 from eunet_ros.model.common.metrics.pixels import confusion_matrix, pixel_scores
@@ -47,24 +46,19 @@ REPORT, BAG, VIDEO, PICTURE = 'report.json', 'bag', 'overlay.mp4', 'overlay.png'
 CONES = 'cones.png'  # the same image and the ground from above
 OVERLAYS = 'overlays'  # of a folder's pictures, each under its name
 _CONTENT = {REPORT, BAG, VIDEO, PICTURE, CONES, OVERLAYS}
-_MASK_TOPIC, _OVERLAY_TOPIC = '/eunet/mask', '/eunet/overlay/compressed'
-_CONES_TOPIC = '/eunet/cones'
+_SPACE = '/eunet'
 _JPEG_QUALITY = 85
 
 
 @dataclass
 class RecordedDrive:
-    """
-    A drive that happened: its images, masks, and the class table of the weights.
+    """A drive that happened; places: None where the camera's mounting is not known."""
 
-    cones: finds and places them, None where it is not known how the camera was mounted.
-    """
-
-    source: BagSource | FolderSource
+    source: Source
     record: DriveRecord
     masks: MaskReader
     classes: ClassTable
-    cones: DemoCones | None = None
+    places: Places | None = None
 
     def __post_init__(self) -> None:
         self.sent_of = {stamp: sent for _, stamp, sent in self.record.sent}
@@ -85,29 +79,32 @@ class RecordedDrive:
     def image(self, frame: Frame) -> np.ndarray | None:
         """Return a frame's picture as BGR, None where it cannot be decoded."""
         try:
-            msg = deserialise(frame.image, self.source.msgtype)
-            return compressed_to_bgr(msg) if hasattr(msg, 'format') else image_to_bgr(msg)
+            return to_bgr(deserialise(frame.image, self.source.msgtype))
         except ValueError:
             return None
 
+    def cones(self, frame: Frame, sent: int, mask: np.ndarray) -> Seen | None:
+        """Return the cones of a frame's mask; sent: the stamp it was sent with, ns."""
+        if self.places is None:
+            return None
+        if frame.camera_info is not None:
+            self.places.calibrate(frame.camera_info)
+        return self.places.find(0, mask, sent)
+
     def truths(self) -> Iterator[tuple[int, np.ndarray]]:
         """Yield (stamp that the frame was sent with, true class ids) where there is truth."""
-        if not isinstance(self.source, BagSource):
+        binary = len(self.classes.names) == 2
+        truth = isinstance(self.source, BagSource) and open_truth(
+            {}, self.source.path, cone_classes() if binary else self.classes)
+        if not truth:
             return
-        with Bag(self.source.path) as bag:
-            topic = find_ground_truth(bag.topics.values())
-            for _, msg in bag.messages(topic) if topic else ():
-                stamp = msg.header.stamp.sec * 1_000_000_000 + msg.header.stamp.nanosec
-                if stamp in self.sent_of:
-                    try:
-                        mask = (compressed_to_mask if hasattr(msg, 'format')
-                                else image_to_mask)(msg)
-                        check_ids(mask, cone_classes() if len(self.classes.names) == 2
-                                  else self.classes)
-                    except ValueError as error:  # ConversionError, TruthError
-                        raise BagError(f'Ground truth on {topic.name}: {error}') from error
-                    yield self.sent_of[stamp], (
-                        as_binary(mask) if len(self.classes.names) == 2 else mask)
+        with closing(truth):
+            for stamp in (stamp for stamp in truth.stamps if stamp in self.sent_of):
+                try:
+                    mask = truth.mask(stamp)
+                except ValueError as error:  # ConversionError, TruthError
+                    raise BagError(f'Ground truth on {truth.source}: {error}') from error
+                yield self.sent_of[stamp], as_binary(mask) if binary else mask
 
 
 def score(drive: RecordedDrive) -> dict[str, Any]:
@@ -122,26 +119,27 @@ def score(drive: RecordedDrive) -> dict[str, Any]:
 
 
 def write_recordings(folder: Path, drive: RecordedDrive, hz: float,
-                     done: Callable[[], None]) -> None:
+                     done: Callable[[], None]) -> dict[str, Any] | None:
     """
     Write the bag and the video; done() is called after each frame. Raises OSError, BagError.
 
     The bag holds images as sent, masks without loss, overlays as JPEG. hz: of the video. Of a
-    folder of pictures each overlay is also a file of its own.
+    folder of pictures each overlay is also a file of its own. Returns what report.json says of
+    cones, None where they are not looked for.
     """
     source, table = drive.source, drive.classes.table_bgr
     topic = f'{source.topic}/compressed' if source.msgtype == COMPRESSED_IMAGE else source.topic
     info_topic = f'{source.topic.rpartition("/")[0]}/camera_info'
-    video: cv2.VideoWriter | None = None
-    size = (0, 0)
-    with BagWriter(folder / BAG) as bag:
+    [cones_topic, _] = cone_topics(_SPACE)
+    video, found = Video(folder / VIDEO, hz), []
+    with closing(video), BagWriter(folder / BAG) as bag:
         bag.add_topic(topic, source.msgtype)
         if source.has_camera_info:
             bag.add_topic(info_topic, CAMERA_INFO)
-        bag.add_topic(_MASK_TOPIC, IMAGE)
-        bag.add_topic(_OVERLAY_TOPIC, COMPRESSED_IMAGE)
-        if drive.cones:
-            bag.add_topic(_CONES_TOPIC, POINT_CLOUD)
+        for name, kind in node_topics(_SPACE).items():
+            bag.add_topic(name, kind)
+        if drive.places:
+            bag.add_topic(cones_topic, POINT_CLOUD)
         arrivals = drive.masks.arrivals
         for frame, sent in drive.frames():
             bag.flush(before=sent)
@@ -149,32 +147,32 @@ def write_recordings(folder: Path, drive: RecordedDrive, hz: float,
             if frame.camera_info and source.has_camera_info:
                 bag.write(info_topic, sent, with_stamp(frame.camera_info, sent))
             image, mask = drive.image(frame), drive.mask(sent)
-            if image is None:
-                done()
-                continue
-            if mask is not None:
+            if image is not None and mask is not None:
                 frame_id = deserialise(frame.image, source.msgtype).header.frame_id
-                image = draw_mask(image, mask, table)
-                if drive.cones:
-                    seen = drive.cones.find(frame, sent, mask)
-                    drive.cones.count(seen)
-                    if seen.located:
-                        draw_cones(image, seen.located, table)
-                        bag.write(_CONES_TOPIC, arrivals[sent], drive.cones.message(sent, seen))
-                jpeg = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
-                bag.write(_MASK_TOPIC, arrivals[sent],
-                          serialise(mono_image(sent, frame_id, mask)))
-                bag.write(_OVERLAY_TOPIC, arrivals[sent], serialise(compressed_image(
-                    sent, frame_id, 'bgr8; jpeg compressed bgr8', jpeg.tobytes())))
+                seen = drive.cones(frame, sent, mask)
+                image = draw_overlay(image, mask, seen, table)
+                jpeg = encode_jpeg(image, _JPEG_QUALITY)
+                messages = node_messages(_SPACE, sent, frame_id, mask, jpeg)
+                found.append(seen)
+                if seen and seen.located:
+                    messages[cones_topic] = drive.places.messages(0, sent, seen)[0]
+                for name, raw in messages.items():
+                    bag.write(name, arrivals[sent], raw)
                 if isinstance(source, FolderSource):
-                    _write_overlay(folder / OVERLAYS, source.files, frame.index, jpeg.tobytes())
-            if video is None:
-                size = (image.shape[1] // 2 * 2, image.shape[0] // 2 * 2)
-                video = open_video(folder / VIDEO, hz, size)
-            video.write(letterbox(image, size))
+                    _write_overlay(folder / OVERLAYS, source.files, frame.index, jpeg)
+            if image is not None:
+                video.write(image)
             done()
-    if video is not None:
-        video.release()
+    return _cones_report(found) if drive.places else None
+
+
+def _cones_report(found: list[Seen]) -> dict[str, Any]:
+    """Return what report.json says of the cones of images, None for none."""
+    def mean(counts: Iterable[int]) -> float | None:
+        return round(sum(counts) / len(found), 2) if found else None
+    return {'per_image': mean(len(seen.cones) for seen in found),
+            'with_position_per_image': mean(len(s.located.cones) for s in found if s.located),
+            'positions_withheld': found[-1].reason if found else ''}
 
 
 def _write_overlay(folder: Path, files: list[Path], index: int, jpeg: bytes) -> None:
@@ -186,12 +184,7 @@ def _write_overlay(folder: Path, files: list[Path], index: int, jpeg: bytes) -> 
 
 
 def write_picture(path: Path, drive: RecordedDrive, title: str, note: str) -> bool:
-    """
-    Write the frame with the most cone pixels of the middle third of the masked ones.
-
-    Where its cones have places, CONES is written beside it. Returns whether there was a frame;
-    raises OSError, BagError.
-    """
+    """Write the middle third's frame with most cones, and CONES; returns whether there is one."""
     stamps = list(drive.masks.arrivals)
     third = len(stamps) // 3
     middle = stamps[third:len(stamps) - third]
@@ -204,15 +197,14 @@ def write_picture(path: Path, drive: RecordedDrive, title: str, note: str) -> bo
     image, mask = drive.image(frame), drive.mask(best)
     if image is None:
         return False
-    seen = drive.cones.find(frame, best, mask) if drive.cones else None
+    seen = drive.cones(frame, best, mask)
     located = seen.located if seen else None
     truth = next((truth for sent, truth in drive.truths() if sent == best), None)
     table = drive.classes.table_bgr
     pictures = {path: draw_sheet(image, mask, truth, drive.classes.names, table, title, note,
                                  located)}
     if located:
-        overlay = draw_mask(image, mask, table)
-        draw_cones(overlay, located, table)
+        overlay = draw_overlay(image, mask, seen, table)
         height = image.shape[0]
         pictures[path.with_name(CONES)] = np.hstack([
             overlay, draw_from_above(located, table, (height, height * 3 // 4))])
@@ -231,11 +223,7 @@ def check_output(folder: Path) -> None:
 
 
 def put_in_place(made: Path, folder: Path) -> Path | None:
-    """
-    Rename the finished folder to its place; the demo's former one is kept as <name>.old.
-
-    Returns where the former one is kept now, None where there was none. Raises DemoError, OSError.
-    """
+    """Rename the finished folder to its place; returns where the former one is kept, or None."""
     check_output(folder)
     kept = None
     if folder.exists():

@@ -16,7 +16,7 @@ import signal
 import sys
 from typing import Any
 
-from eunet_ros.evaluation.finish import finish, Made
+from eunet_ros.evaluation.finish import finish
 from eunet_ros.evaluation.options import make_plan, parse, space_needed
 from eunet_ros.evaluation.page.text import result_lines
 from eunet_ros.evaluation.run.folder import OutputFolder
@@ -62,7 +62,7 @@ def run(o: argparse.Namespace) -> int:
     if baseline is not None:
         check_frames(baseline, plan.bags)
     folder = OutputFolder(o.output)
-    with Progress() as progress:
+    with Progress('evaluate_bag') as progress:
         for sentence in refused:
             progress.say(f'evaluate_bag: left out: {sentence}')
         before = folder.report()
@@ -71,21 +71,22 @@ def run(o: argparse.Namespace) -> int:
             return _judge(before, gates, baseline, refused)
         folder.check_space(space_needed(plan, o.bag_topics, o.video))
         resumed = folder.begin(plan, o.resume, o.restart)
-        made = _evaluate(o, plan, folder, progress, refused, resumed)
-    for line in result_lines(made.report, folder.path):
+        report, interrupted = _evaluate(o, plan, folder, progress, refused, resumed)
+    for line in result_lines(report, folder.path):
         print(line)
-    for sentence in made.report['partial_because']:
+    for sentence in report['partial_because']:
         print(f'evaluate_bag: partial: {sentence}', file=sys.stderr)
     if folder.unfinished:
         print('evaluate_bag: what is done is kept, the same command with --resume goes on.',
               file=sys.stderr)
-    if made.interrupted:
+    if interrupted:
         return INTERRUPTED
-    return _judge(made.report, gates, baseline, refused)
+    return _judge(report, gates, baseline, refused)
 
 
 def _evaluate(o: argparse.Namespace, plan: Plan, folder: OutputFolder, progress: Progress,
-              refused: list[str], resumed: bool) -> Made:
+              refused: list[str], resumed: bool) -> tuple[dict[str, Any], bool]:
+    """Return the report, and whether it was interrupted."""
     run = {'started': datetime.now(timezone.utc).isoformat(timespec='seconds'),
            'resumed': resumed}
     runner = Runner(plan, folder.journal, _render_arguments(o), cores(), progress.show)
@@ -102,7 +103,8 @@ def _evaluate(o: argparse.Namespace, plan: Plan, folder: OutputFolder, progress:
     if runner.errors and not interrupted and not runner.counted():
         folder.discard()
         raise ValueError(runner.errors[0])
-    return finish(plan, folder, runner, run, refused, interrupted, progress.show)
+    report = finish(plan, folder, runner, run, refused, interrupted, progress.show)
+    return report, interrupted
 
 
 def _play(plan: Plan, folder: OutputFolder, progress: Progress) -> None:

@@ -3,7 +3,6 @@
 """From the journals to the files of the folder; also when only some of it is there."""
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,8 @@ from eunet_ros.evaluation.page.recordings import recordings_of
 from eunet_ros.evaluation.page.report import make_report, write_metrics
 from eunet_ros.evaluation.page.text import truth_notes
 from eunet_ros.evaluation.run.folder import METRICS, OutputFolder, PAGE, REPORT
-from eunet_ros.evaluation.run.journal import Row
 from eunet_ros.evaluation.run.live import live_figures
-from eunet_ros.evaluation.run.plan import OFFLINE, Plan
+from eunet_ros.evaluation.run.plan import BagEnd, OFFLINE, Plan
 from eunet_ros.evaluation.run.runner import Runner, Show
 from eunet_ros.evaluation.scoring.summary import summarise
 from eunet_ros.evaluation.scoring.truth import open_truth
@@ -25,17 +23,9 @@ from eunet_ros.model.common.files import write_json
 from eunet_ros.replay.figures import machine
 
 
-@dataclass
-class Made:
-    """What was made: the report, and whether it was interrupted."""
-
-    report: dict[str, Any]
-    interrupted: bool
-
-
 def finish(plan: Plan, folder: OutputFolder, runner: Runner, run: dict[str, Any],
-           refused: list[str], interrupted: bool, show: Show) -> Made:
-    """Write report.json, metrics.csv and the page; raises OSError, ValueError."""
+           refused: list[str], interrupted: bool, show: Show) -> dict[str, Any]:
+    """Write report.json, metrics.csv and the page; returns the report. OSError, ValueError."""
     show('Writing the report', 0, 1)
     ends = runner.ends()
     truths = [_truth(plan, number) for number in range(len(plan.bags))]
@@ -55,7 +45,7 @@ def finish(plan: Plan, folder: OutputFolder, runner: Runner, run: dict[str, Any]
     write_json(folder.path / REPORT, report)
     if not again:
         folder.finish()
-    return Made(report, interrupted)
+    return report
 
 
 def _truth(plan: Plan, number: int) -> dict[str, Any] | None:
@@ -84,7 +74,7 @@ def _truth_of_none(plan: Plan, bags: list[dict[str, Any]]) -> list[str]:
             + ('' if why.endswith('.') else '.')]
 
 
-def _missing(plan: Plan, bags: list[dict[str, Any]], ends: list[Row], errors: list[str],
+def _missing(plan: Plan, bags: list[dict[str, Any]], ends: list[BagEnd], errors: list[str],
              refused: list[str], interrupted: bool) -> tuple[list[str], bool]:
     """Return sentences of what is missing, and whether going on can bring it."""
     told = [f'Left out: {sentence}' for sentence in refused]
@@ -102,5 +92,5 @@ def _missing(plan: Plan, bags: list[dict[str, Any]], ends: list[Row], errors: li
         if bag['frames_done'] < bag['frames']:
             told.append(f'{bag["frames_done"]} of {bag["frames"]} frames of {bag["label"]} are '
                         'evaluated.')
-            again = again or bool(end.get('again', bag['complete'] and not bag['error']))
+            again = again or end.complete or end.again
     return told, again

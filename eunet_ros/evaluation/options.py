@@ -15,6 +15,7 @@ from eunet_ros.evaluation.run.plan import (
     BagPlan,
     content_of,
     FORMAT,
+    JOURNAL_FORMAT,
     LIVE,
     OFFLINE,
     Plan,
@@ -42,7 +43,6 @@ examples:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
     p = argparse.ArgumentParser(
         'ros2 run eunet_ros evaluate_bag', epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -158,11 +158,7 @@ def space_needed(plan: Plan, topics: str, video: bool) -> int:
 
 
 def make_plan(o: argparse.Namespace, cores: int) -> tuple[Plan, list[str]]:
-    """
-    Return the plan of a command line, and a sentence of each bag that cannot be used.
-
-    Raises ValueError (BagError, TruthError, CheckpointError) or OSError where nothing can be done.
-    """
+    """Return the plan, and a sentence of each bag that cannot be used; raises ValueError."""
     mode = LIVE if o.live else RECORDED if o.recording else OFFLINE
     node = node_parameters(o)
     bags, refused = _bag_plans(o, find_bags(o.bags))
@@ -176,7 +172,7 @@ def make_plan(o: argparse.Namespace, cores: int) -> tuple[Plan, list[str]]:
     workers = min(len(bags), o.processes or cores) if mode == OFFLINE else 1
     plan = Plan(mode, bags, weights, truth, node, max(1, min(_MOST_SHARDS, cores // workers)),
                 workers, cores // workers if workers > 1 else 0, o.one_at_a_time,
-                {'rate': o.rate} if o.live else {}, FORMAT)
+                {'rate': o.rate} if o.live else {}, FORMAT, JOURNAL_FORMAT)
     if o.truth:
         open_truth(truth, Path(bags[0].path), plan.truth_classes).close()
     return plan, refused

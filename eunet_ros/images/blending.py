@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Pictures of class masks: the colours alone, or blended over the camera image.
-
-The colours themselves are in config/classes.yaml.
-"""
-
+"""Class masks, (H, W) uint8, as pictures in the colours of `ClassTable.table_bgr`."""
 from __future__ import annotations
 
 import math
@@ -20,29 +15,20 @@ def colorize(mask: np.ndarray, colors: np.ndarray) -> np.ndarray:
     """
     Return the (H, W, 3) uint8 picture of an (H, W) uint8 class mask, in the table's channel order.
 
-    colors is a (256, 3) uint8 table such as ClassTable.table_bgr. Raises ValueError.
+    colors is a (256, 3) uint8 table such as ClassTable.table_bgr.
     """
-    _check(mask, colors)
     return cv2.applyColorMap(mask, colors.reshape(256, 1, 3))
 
 
-def blend_overlay(
-    bgr: np.ndarray, mask: np.ndarray, colors_bgr: np.ndarray, opacity: float,
-) -> np.ndarray:
+def blend_overlay(bgr: np.ndarray, mask: np.ndarray, colors_bgr: np.ndarray,
+                  opacity: float) -> np.ndarray:
     """
     Return a copy of an (H, W, 3) uint8 BGR picture with the classes of a mask blended over it.
 
     mask is (H, W) uint8; where it is 0 the picture is untouched, elsewhere it becomes
-    (1 - opacity) * picture + opacity * colour, rounded. colors_bgr is a (256, 3) uint8 table,
-    ClassTable.table_bgr; opacity is within [0, 1]. Raises ValueError.
+    (1 - opacity) * picture + opacity * colour, rounded. colors_bgr: see `colorize`; opacity is
+    within [0, 1].
     """
-    _check(mask, colors_bgr)
-    if bgr.dtype != np.uint8 or bgr.shape != (*mask.shape, 3):
-        raise ValueError(
-            f'expected a uint8 picture of shape {(*mask.shape, 3)} to suit the mask, found '
-            f'{bgr.dtype} of shape {bgr.shape}: resize the mask to the picture')
-    if not 0.0 <= opacity <= 1.0:
-        raise ValueError(f'expected an opacity within [0, 1], found {opacity}: correct it')
     out = bgr.copy()
     mask = np.ascontiguousarray(mask)
     # Cones are 1 to 2 % of the pixels: find them 8 at a time, as one integer, where that divides
@@ -64,17 +50,5 @@ def blend_overlay(
 
 def _blend_into(bgr: np.ndarray, mask: np.ndarray, colors_bgr: np.ndarray, opacity: float) -> None:
     """Blend in place; bgr is (N, M, 3) and mask (N, M), both contiguous."""
-    colors = cv2.applyColorMap(mask, colors_bgr.reshape(256, 1, 3))
-    blended = cv2.addWeighted(bgr, 1.0 - opacity, colors, opacity, 0.0)
+    blended = cv2.addWeighted(bgr, 1.0 - opacity, colorize(mask, colors_bgr), opacity, 0.0)
     cv2.copyTo(blended, mask, bgr)
-
-
-def _check(mask: np.ndarray, colors: np.ndarray) -> None:
-    if mask.dtype != np.uint8 or mask.ndim != 2 or mask.size == 0:
-        raise ValueError(
-            f'expected an (H, W) uint8 class mask, found {mask.dtype} of shape {mask.shape}: '
-            'pass class ids, not scores or colours')
-    if colors.dtype != np.uint8 or colors.shape != (256, 3):
-        raise ValueError(
-            f'expected a (256, 3) uint8 colour table, found {colors.dtype} of shape '
-            f'{colors.shape}: take ClassTable.table_bgr')

@@ -1,10 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Image messages to arrays and back, for any class that has the fields of sensor_msgs.
-
-Neither rclpy nor sensor_msgs is imported: rclpy's own messages work, and those that rosbags reads.
-"""
+"""Image messages to arrays and back, for rclpy's classes and those that rosbags reads."""
 
 from __future__ import annotations
 
@@ -29,6 +25,16 @@ from eunet_ros.model.common.image_header import fits, MAX_PIXELS, MAX_SIDE, PNG,
 import numpy as np
 
 _MASK_ENCODINGS = ('mono8', '8UC1')
+
+
+def to_bgr(msg: Any) -> np.ndarray:
+    """Return the picture of an Image or a CompressedImage; raises ConversionError."""
+    return compressed_to_bgr(msg) if hasattr(msg, 'format') else image_to_bgr(msg)
+
+
+def to_mask(msg: Any) -> np.ndarray:
+    """Return the class ids of an Image or a CompressedImage; raises ConversionError."""
+    return compressed_to_mask(msg) if hasattr(msg, 'format') else image_to_mask(msg)
 
 
 def image_to_bgr(msg: Any) -> np.ndarray:
@@ -61,12 +67,7 @@ def image_to_bgr(msg: Any) -> np.ndarray:
 
 
 def image_to_mask(msg: Any) -> np.ndarray:
-    """
-    Return the class ids of a mono8 or 8UC1 sensor_msgs/Image as an (H, W) uint8 view.
-
-    The view has the message's row stride and lives as long as the message: treat it as read-only.
-    Raises ConversionError.
-    """
+    """Return the ids of a mono8 or 8UC1 Image as an (H, W) uint8 view, or ConversionError."""
     encoding = known_name(msg.encoding)
     if encoding not in _MASK_ENCODINGS:
         raise ConversionError(
@@ -115,12 +116,7 @@ def compressed_to_bgr(msg: Any) -> np.ndarray:
 
 
 def compressed_to_mask(msg: Any) -> np.ndarray:
-    """
-    Return the class ids of a PNG sensor_msgs/CompressedImage as (H, W) uint8.
-
-    One channel of up to 8 bits, or a palette's numbers; lossless: a JPEG invents classes at every
-    edge. Raises ConversionError.
-    """
+    """Return the ids of a PNG CompressedImage as (H, W) uint8; raises ConversionError."""
     flat, factor = as_stored(_bytes(msg.data))
     if flat[:8].tobytes() != PNG:
         raise ConversionError(
@@ -134,58 +130,19 @@ def compressed_to_mask(msg: Any) -> np.ndarray:
     return image if factor == 1 else image // factor
 
 
-def fill_image(msg: Any, pixels: np.ndarray, encoding: str, header: Any = None) -> Any:
-    """
-    Fill a sensor_msgs/Image from (H, W) or (H, W, C) uint8 pixels and return it.
-
-    The pixels are copied once. A header given is shared with the message, not copied. Raises
-    ConversionError if the pixels do not fit the encoding.
-    """
-    layout = LAYOUTS.get(encoding)
-    if layout is None or layout.itemsize != 1 or layout.multiple != 1:
-        raise ConversionError(
-            f'expected an encoding such as mono8, bgr8 or rgb8, found {encoding!r}: convert first')
-    channels = 1 if pixels.ndim == 2 else pixels.shape[-1]
-    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or channels != layout.channels:
-        raise ConversionError(
-            f'expected uint8 with {layout.channels} channel(s) for encoding {encoding}, found '
-            f'{pixels.dtype} of shape {pixels.shape}: convert the array first')
+def fill_compressed(msg: Any, bgr: np.ndarray, quality: int, header: Any = None) -> Any:
+    """Fill a CompressedImage with a JPEG of (H, W, 3) uint8 BGR; quality: 1 to 100."""
     if header is not None:
         msg.header = header
-    msg.height, msg.width = pixels.shape[:2]
-    msg.encoding = encoding
-    msg.is_bigendian = 0
-    msg.step = msg.width * channels
-    _set_data(msg, pixels)
+    msg.format = 'bgr8; jpeg compressed bgr8'
+    # The rclpy of Humble checks anything but an array.array element by element, for seconds.
+    msg.data = array.array('B', encode_jpeg(bgr, quality))
     return msg
 
 
-def fill_compressed(
-    msg: Any, pixels: np.ndarray, quality: int = 90, codec: str = 'jpeg', header: Any = None,
-) -> Any:
-    """
-    Fill a sensor_msgs/CompressedImage from (H, W, 3) BGR or (H, W) uint8 pixels and return it.
-
-    codec is 'jpeg' or 'png'; quality, 1 to 100, is for JPEG. The format field is written as
-    image_transport does. Raises ConversionError.
-    """
-    stored = {2: 'mono8', 3: 'bgr8'}.get(pixels.ndim)
-    if pixels.dtype != np.uint8 or stored is None or pixels.shape[2:] not in ((), (3,)):
-        raise ConversionError(
-            f'expected (H, W, 3) BGR or (H, W) uint8 to compress, found {pixels.dtype} of shape '
-            f'{pixels.shape}: convert the array first')
-    if codec not in ('jpeg', 'png') or not 1 <= quality <= 100:
-        raise ConversionError(
-            f"expected codec 'jpeg' or 'png' and quality 1 to 100, found {codec!r} and {quality}: "
-            'correct the parameter')
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if codec == 'jpeg' else []
-    done, encoded = cv2.imencode('.jpg' if codec == 'jpeg' else '.png', pixels, options)
-    assert done, 'OpenCV encodes any uint8 image of 1 or 3 channels'
-    if header is not None:
-        msg.header = header
-    msg.format = f'{stored}; {codec} compressed {stored}'
-    _set_data(msg, encoded)
-    return msg
+def encode_jpeg(bgr: np.ndarray, quality: int) -> bytes:
+    """Return the JPEG of a picture; quality: 1 to 100."""
+    return cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
 def scale_camera_info(msg_in: Any, msg_out: Any, height: int, width: int) -> Any:
@@ -242,17 +199,6 @@ def _bytes(data: Any) -> np.ndarray:
         raise ConversionError(
             f'expected data to be uint8 bytes, found {type(data).__name__} ({error}): fill data '
             'with array.array or bytes') from error
-
-
-def _set_data(msg: Any, pixels: np.ndarray) -> None:
-    """Copy uint8 pixels into msg.data, in the type that the message's library serialises."""
-    if isinstance(getattr(msg, 'data', None), np.ndarray):  # rosbags
-        msg.data = pixels.flatten()
-        return
-    # The rclpy of Humble checks anything but an array.array element by element, for seconds.
-    data = array.array('B')
-    data.frombytes(np.ascontiguousarray(pixels))
-    msg.data = data
 
 
 def _view(msg: Any, encoding: str, layout: Layout) -> np.ndarray:

@@ -63,11 +63,7 @@ _OF_OPENCV = re.compile(r'(8|16|32|64)[usf]c\d*')
 
 
 def known_name(encoding: str) -> str:
-    """
-    Return an encoding's name as it stands here; capitals and the space around it do not matter.
-
-    A name that is not known comes back as it is.
-    """
+    """Return an encoding's name as it stands here, whatever its capitals; else as it is."""
     return _BY_LOWER.get(encoding.strip(' \t\r\n\0').lower(), encoding)
 
 

@@ -21,15 +21,8 @@ from eunet_ros.node.cone_publisher import LABELS
 from eunet_ros.node.cone_stacks import read_stacks, stack_message
 from eunet_ros.node.declared_parameters import refuse_unknown
 from eunet_ros.node.outputs import latched, OUTPUTS
+from eunet_ros.ros import process
 from eunet_ros.ros.message_classes import message_class
-from eunet_ros.ros.process import (
-    check_arguments,
-    complain,
-    initialise,
-    only_note_signals,
-    shut_down,
-    warn_of_unused_files,
-)
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException
@@ -81,22 +74,23 @@ def main(args: list[str] | None = None) -> int:
     """Run the bridge until SIGINT or SIGTERM; returns the exit code."""
     node = None
     given = sys.argv if args is None else args
-    check_arguments(given, 'cone_bridge', 'Publish eunet/cones as the messages of a driverless '
-                    'stack on stack_cones.', PARAMETERS)
+    process.check_arguments(
+        given, 'cone_bridge', 'Publish eunet/cones as the messages of a driverless stack on '
+        'stack_cones.', PARAMETERS)
     try:
-        initialise(given)
+        process.initialise(given)
         node = ConeBridge()
-        warn_of_unused_files(node, given)
-        only_note_signals()
+        process.warn_of_unused_files(node, given)
+        process.only_note_signals()
         rclpy.spin(node)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except (ValueError, OSError, ParameterException) as error:
-        complain(f'cone_bridge: {sentence(error)}')
+        process.complain(f'cone_bridge: {sentence(error)}')
         return 1
     finally:
-        only_note_signals()
+        process.only_note_signals()
         if node:
             node.destroy_node()
-        shut_down()
+        process.shut_down()
     return 0

@@ -8,11 +8,11 @@ from typing import Any
 
 from eunet_ros.cones import messages as cone_messages
 from eunet_ros.cones.attitude import AngularRates
-from eunet_ros.cones.ground import Pose, pose_of_transform
+from eunet_ros.cones.ground import Ground, Pose, pose_of_transform
 from eunet_ros.cones.locator import ConeLocator, Seen, Withheld
 from eunet_ros.model.common.classes import ClassTable
 from eunet_ros.node.pipeline import Products
-from eunet_ros.parameters import NodeParameters
+from eunet_ros.parameters import ConeParameters
 from eunet_ros.ros.message_classes import message_class
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
@@ -27,11 +27,7 @@ def _nanoseconds(stamp: Any) -> int:
 
 
 class TransformSource:
-    """
-    Poses of cameras from tf2; `buffer`: for tests.
-
-    Raises Withheld where tf2_ros is not installed.
-    """
+    """Poses of cameras from tf2; raises Withheld where tf2_ros is missing. buffer: for tests."""
 
     def __init__(self, node: Any, buffer: Any = None) -> None:
         self._buffer = buffer
@@ -45,7 +41,6 @@ class TransformSource:
             self._listener = TransformListener(self._buffer, node)
 
     def close(self) -> None:
-        """Unsubscribe from /tf."""
         unregister = getattr(getattr(self, '_listener', None), 'unregister', None)
         if unregister:
             unregister()
@@ -68,7 +63,7 @@ class TransformSource:
 class ConePublisher:
     """Finds, places and publishes cones for those who listen; used from the worker's thread."""
 
-    def __init__(self, node: Any, classes: ClassTable, p: NodeParameters) -> None:
+    def __init__(self, node: Any, classes: ClassTable, p: ConeParameters) -> None:
         self._classes = classes
         self._locator = ConeLocator(classes)
         self._transforms: TransformSource | None = None
@@ -92,7 +87,6 @@ class ConePublisher:
                         msg.angular_velocity.x)
 
     def close(self) -> None:
-        """Free what it holds."""
         if self._imu:
             self._node.destroy_subscription(self._imu)
         if self._transforms:
@@ -123,7 +117,7 @@ class ConePublisher:
             rows['cones that tell the attitude'] = str(a.cones)
         return rows
 
-    def moved(self, p: NodeParameters) -> str:
+    def moved(self, p: ConeParameters) -> str:
         """Return a sentence where the camera has left its mounting, '' where it has not."""
         attitude = self._seen.attitude if self._seen else None
         if attitude is None or not abs(attitude.mean_pitch) > p.attitude_warn:
@@ -133,36 +127,33 @@ class ConePublisher:
                 'it and calibrate the mounting again, or set attitude_warn')
 
     def label_info(self, stamp: Any) -> Any:
-        """Return the message with the names of the classes."""
         header = cone_messages.header_of(message_class, stamp, '')
         return cone_messages.label_info(message_class, header, self._classes.names)
 
     def find(self, topics: set[str], header: Any, products: Products, info: Any,
-             p: NodeParameters, for_overlay: bool) -> Seen | None:
-        """
-        Find the cones of an image and their positions; returns None where nobody needs them.
-
-        topics: of CONE_TOPICS, that someone subscribes to. header: of the image; info: its
-        CameraInfo, None where none has come. for_overlay: positions, where known, are drawn.
-        """
+             p: ConeParameters, for_overlay: bool) -> Seen | None:
+        """Find the cones of an image and their positions; returns None where nobody needs them."""
         seen = None
         try:
-            if topics or (for_overlay and self._is_placed(header, products, info, p)):
+            size = products.mask.shape
+            if topics or (for_overlay and self._ground(size, header, info, p)):
                 seen = self._locator.find(
                     products.mask, products.cone_confidence if topics else None,
                     _nanoseconds(header.stamp), p)
                 if for_overlay or topics != {'detections'}:
-                    seen = self._place(seen, header, products, info, p)
+                    seen = self._locator.place(
+                        seen, size, info, lambda: self._pose(header, p), p,
+                        _nanoseconds(header.stamp), self._rates)
         finally:
             self._seen = seen
         return seen
 
     def horizon(self, size: tuple[int, int], header: Any, info: Any,
-                p: NodeParameters) -> float | None:
+                p: ConeParameters) -> float | None:
         """Return the row of the horizon, see `ConeLocator`; header: of the (h, w) image."""
-        return self._locator.horizon(size, info, lambda: self._pose(header.frame_id, p), p)
+        return self._locator.horizon(size, info, lambda: self._pose(header, p), p)
 
-    def message(self, topic: str, header: Any, seen: Seen, p: NodeParameters) -> Any:
+    def message(self, topic: str, header: Any, seen: Seen, p: ConeParameters) -> Any:
         """Return the message of one of CONE_TOPICS, None where positions are missing for it."""
         if topic == 'detections':
             return cone_messages.detections(message_class, header, seen.cones, seen.tracks)
@@ -186,25 +177,16 @@ class ConePublisher:
             p.marker_lifetime, self._shown)
         return array
 
-    def _place(self, seen: Seen, header: Any, products: Products, info: Any,
-               p: NodeParameters) -> Seen:
-        try:
-            return self._locator.place(seen, products.mask.shape, info,
-                                       self._pose(header.frame_id, p), p,
-                                       _nanoseconds(header.stamp), self._rates)
-        except Withheld as error:
-            return Seen(seen.cones, seen.tracks, reason=str(error))
-
-    def _pose(self, frame: str, p: NodeParameters) -> Pose | None:
+    def _pose(self, header: Any, p: ConeParameters) -> Pose | None:
         if p.mounting != 'tf':
             return None
         if self._transforms is None:
             raise Withheld(self._no_tf)
-        return self._transforms.pose(frame, p.base_frame)
+        return self._transforms.pose(header.frame_id, p.base_frame)
 
-    def _is_placed(self, header: Any, products: Products, info: Any, p: NodeParameters) -> bool:
+    def _ground(self, size: tuple[int, int], header: Any, info: Any,
+                p: ConeParameters) -> Ground | None:
         try:
-            self._locator.ground(products.mask.shape, info, self._pose(header.frame_id, p), p)
+            return self._locator.ground(size, info, lambda: self._pose(header, p), p)
         except Withheld:
-            return False
-        return True
+            return None

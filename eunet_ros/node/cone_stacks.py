@@ -22,11 +22,7 @@ _KNOWN = {*_NEEDED, 'header', 'covariance', 'lists', 'list', 'class_field', 'num
 
 @dataclass(frozen=True)
 class Stack:
-    """
-    One stack's messages; the fields are those of the file.
-
-    Raises ValueError, in a sentence, where they do not go together.
-    """
+    """One stack's messages, by the fields of the file; raises ValueError."""
 
     type: str  # noqa: A003
     cone: str
@@ -50,7 +46,6 @@ class Stack:
 
     @property
     def classes(self) -> set[str]:
-        """Return the names of the classes that it can tell."""
         return set(self.lists or self.number)
 
 
@@ -85,12 +80,7 @@ def covariances(rows: np.ndarray) -> np.ndarray:
 
 def stack_message(make: Make, stack: Stack, header: Any, rows: np.ndarray,
                   names: Mapping[int, str]) -> Any:
-    """
-    Return a stack's message of POINT rows.
-
-    names: of the classes by id; those that the stack does not tell go to unknown_cone, or are
-    left out where it has none.
-    """
+    """Return a stack's message of POINT rows; names that it lacks go to unknown_cone."""
     point, cone = make('geometry_msgs/msg/Point'), make(stack.cone)
     lists: dict[str, list[Any]] = {name: [] for name in (
         {*stack.lists.values()} if stack.lists else {stack.list})}

@@ -13,21 +13,13 @@ from rclpy.node import Node
 
 
 def refuse_unknown(node: Node, known: Collection[str]) -> None:
-    """
-    Raise ValueError, naming the nearest, where a given parameter is none of these.
-
-    ROS ignores values of undeclared parameters without a word: a typo would run with a default.
-    """
+    """Raise ValueError for a given parameter that is unknown: ROS ignores it without a word."""
     check_names({n for n in getattr(node, '_parameter_overrides', {})
                  if not n.startswith(FOREIGN)}, known)
 
 
 def declare(node: Node) -> NodeParameters:
-    """
-    Declare every parameter of the node, with description and range, and return the values.
-
-    Raises ValueError or rclpy's ParameterException where one is unknown or wrong.
-    """
+    """Declare all parameters and return the values; raises ValueError, ParameterException."""
     refuse_unknown(node, SPECS)
     values = {}
     for spec in fields(NodeParameters):

@@ -34,12 +34,7 @@ _EXACT = 'float32'            # every engine has it
 
 @dataclass(frozen=True)
 class GuardState:
-    """
-    What became of the engines.
-
-    no_engine, fallback: empty or a sentence, see `health.Situation`. retried: images that worked
-    at the second try. replaced: how often another engine took over.
-    """
+    """What became of the engines; no_engine, fallback: a sentence, see `health.Situation`."""
 
     no_engine: str = ''
     fallback: str = ''
@@ -86,19 +81,13 @@ class EngineGuard:
 
     @property
     def state(self) -> GuardState:
-        """Return what became of the engines."""
         return self._state
 
     def describe(self) -> str:
-        """Return one line of the engine that runs."""
         return self._segmenter.describe() if self._segmenter else self._state.no_engine
 
     def segment(self, image: np.ndarray, horizon: float | None = None) -> Any:
-        """
-        Segment a (h, w, 3) uint8 BGR image; see `Segmenter.segment`.
-
-        Raises EngineError where no engine works, ValueError for what is no image.
-        """
+        """Segment a (h, w, 3) uint8 BGR image; raises EngineError where no engine works."""
         self._take_better()
         if self._segmenter is None:
             self._revive()
@@ -118,7 +107,6 @@ class EngineGuard:
             return result
 
     def close(self) -> None:
-        """Free what the engines hold."""
         with self._lock:
             self._closed = True
             better, self._better = self._better, None

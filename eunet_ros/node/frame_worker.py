@@ -26,7 +26,6 @@ class LatestFrameWorker:
         self._condition = threading.Condition()
         self._waiting: Any = None
         self._stopped = False
-        self._busy = False
         self._thread = threading.Thread(target=self._run, name='eunet_worker', daemon=True)
         self._thread.start()
 
@@ -41,18 +40,8 @@ class LatestFrameWorker:
             self._on_drop(older, DropReason.STOPPED if older is frame else DropReason.NEWER)
         return older is not None
 
-    def wait_idle(self, timeout: float) -> bool:
-        """Wait until nothing waits or is worked on; returns whether that came within timeout s."""
-        with self._condition:
-            return self._condition.wait_for(
-                lambda: self._waiting is None and not self._busy, timeout)
-
     def stop(self, timeout: float = 10.0) -> bool:
-        """
-        Let the frame in work finish, drop the one that waits, and end the thread.
-
-        Returns whether the thread ended within timeout s.
-        """
+        """Finish the frame in work and drop the waiting one; returns whether the thread ended."""
         with self._condition:
             self._stopped = True
             left, self._waiting = self._waiting, None
@@ -65,12 +54,10 @@ class LatestFrameWorker:
     def _run(self) -> None:
         while True:
             with self._condition:
-                self._busy = False
-                self._condition.notify_all()
                 self._condition.wait_for(lambda: self._stopped or self._waiting is not None)
                 if self._stopped:
                     return
-                frame, self._waiting, self._busy = self._waiting, None, True
+                frame, self._waiting = self._waiting, None
             try:
                 self._work(frame)
             except Exception as error:

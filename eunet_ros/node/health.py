@@ -85,12 +85,10 @@ class Health:
 
     @property
     def diagnostics_level(self) -> int:
-        """Return the level of /diagnostics."""
         return max(self.level, WARN) if self.beside else self.level
 
     @property
     def diagnostics_message(self) -> str:
-        """Return the sentence of /diagnostics."""
         return '; '.join(filter(None, (self.message, self.beside)))
 
 
@@ -99,7 +97,6 @@ def _graded(value: float, warn: float, error: float) -> int:
 
 
 def _images(state: Snapshot, where: Situation, p: NodeParameters) -> list[tuple[int, str]]:
-    """Judge what comes in."""
     age, found = state.last_image_age_s, []
     if age is None:
         text = where.source or where.loss or 'a camera is connected and sends nothing'
@@ -135,7 +132,6 @@ def _images(state: Snapshot, where: Situation, p: NodeParameters) -> list[tuple[
 
 
 def _masks(state: Snapshot, where: Situation, p: NodeParameters) -> list[tuple[int, str]]:
-    """Judge what goes out."""
     recent, found = state.recent, []
     if where.no_engine:
         found.append((ERROR, where.no_engine))
@@ -184,10 +180,9 @@ def assess(state: Snapshot, where: Situation, p: NodeParameters) -> Health:
 
 def with_outputs(found: Health, state: Snapshot, withheld: str, moved: str = '') -> Health:
     """
-    Return the health of a node with what fails beside its masks.
+    Return the health with what fails beside the masks.
 
-    withheld: why cones have no positions, '' where they have. moved: a sentence where the camera
-    has left its mounting. Without masks to rely on, there is none of it.
+    withheld: why cones lack positions. moved: a sentence where the camera has left its mounting.
     """
     if not found.masking or found.level == ERROR:
         return found

@@ -22,11 +22,7 @@ _CARRIED_BYTES = 500_000        # by Fast DDS with its default settings
 
 
 class ImageInput:
-    """
-    Subscribes to images and camera_info while it is open; used from the executor's thread.
-
-    on_image: gets an image message as bytes, which `read` understands. on_info: gets a CameraInfo.
-    """
+    """Subscribes to images, as bytes for `read`, and camera_info; in the executor's thread."""
 
     def __init__(self, node: Node, p: NodeParameters, on_image: Callable[[bytes], None],
                  on_info: Callable[[CameraInfo], None]) -> None:
@@ -48,7 +44,6 @@ class ImageInput:
 
     @property
     def topic(self) -> str:
-        """Return the name of the topic of the images."""
         return self._camera.topic.name
 
     @property
@@ -57,7 +52,6 @@ class ImageInput:
         return 'compressed' if self._camera.topic.kind == COMPRESSED else 'raw'
 
     def close(self) -> None:
-        """Unsubscribe."""
         self._node.destroy_timer(self._timer)
         for subscription in (self._images, self._infos):
             self._node.destroy_subscription(subscription)

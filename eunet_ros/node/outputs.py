@@ -58,16 +58,6 @@ def status_qos(p: NodeParameters) -> QoSProfile:
         deadline=Duration(seconds=_DEADLINE * p.status_period))
 
 
-def tf_qos(p: NodeParameters) -> QoSProfile:
-    """Return the QoS that tf2_ros broadcasts with."""
-    return QoSProfile(depth=100)
-
-
-def diagnostics_qos(p: NodeParameters) -> QoSProfile:
-    """Return the QoS that diagnostic_updater publishes with."""
-    return QoSProfile(depth=10)
-
-
 @dataclass(frozen=True)
 class Output:
     """
@@ -84,7 +74,6 @@ class Output:
 
     @property
     def topic(self) -> str:
-        """Return the name that a publisher is created with."""
         return self.name if self.name.startswith('/') else f'~/{self.name}'
 
 
@@ -98,33 +87,28 @@ OUTPUTS = {output.name: output for output in (
     Output('cones', 'sensor_msgs/msg/PointCloud2', qos_from_parameters),
     Output('cone_markers', 'visualization_msgs/msg/MarkerArray', qos_from_parameters),
     Output('attitude', 'sensor_msgs/msg/Imu', qos_from_parameters),
-    Output(TF, 'tf2_msgs/msg/TFMessage', tf_qos),
+    # As tf2_ros broadcasts.
+    Output(TF, 'tf2_msgs/msg/TFMessage', lambda p: QoSProfile(depth=100)),
     Output('detections', 'vision_msgs/msg/Detection2DArray', qos_from_parameters),
     Output(LABELS, 'vision_msgs/msg/LabelInfo', latched, lazy=False),
     Output('status', 'diagnostic_msgs/msg/DiagnosticStatus', status_qos, lazy=False),
-    Output('/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', diagnostics_qos, lazy=False),
+    # As diagnostic_updater publishes.
+    Output('/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray',
+           lambda p: QoSProfile(depth=10), lazy=False),
 )}
 _OPTIONAL = ('vision_msgs', 'tf2_msgs')      # packages without which the node runs
 _OVERLAYS = {'overlay', 'overlay/compressed'}
 
 
 def create(node: Any, name: str, p: NodeParameters, managed: bool = True) -> Any:
-    """
-    Return a publisher of OUTPUTS; managed: it is active only while the node is.
-
-    Raises ImportError or AttributeError where the package of its messages is missing or too old.
-    """
+    """Return a publisher of OUTPUTS; ImportError, AttributeError where its message is missing."""
     output = OUTPUTS[name]
     make = node.create_lifecycle_publisher if managed else node.create_publisher
     return make(message_class(output.kind), output.topic, output.qos(p))
 
 
 class ImageOutputs:
-    """
-    Publishes what belongs to an image; used from the worker's thread.
-
-    on_failure: called with an output's name and the exception that it failed with.
-    """
+    """Publishes what belongs to an image; on_failure: gets an output's name and exception."""
 
     def __init__(self, node: Any, classes: ClassTable, p: NodeParameters,
                  on_failure: Callable[[str, Exception], None]) -> None:
@@ -138,10 +122,9 @@ class ImageOutputs:
             except (ImportError, AttributeError):
                 if not output.kind.startswith(_OPTIONAL):
                     raise
-        self.cones = ConePublisher(node, classes, p)
+        self.cones = ConePublisher(node, classes, p.cones)
 
     def close(self) -> None:
-        """Destroy the publishers."""
         for publisher in self.publishers.values():
             self._node.destroy_lifecycle_publisher(publisher)
         self.cones.close()
@@ -158,23 +141,18 @@ class ImageOutputs:
             self.publishers[LABELS].publish(self.cones.label_info(stamp))
 
     def publish_mask(self, header: Any, products: Products) -> None:
-        """Publish the mask of an image; header: the image's."""
         self.publishers['mask'].publish(image_bytes(header, products.mask, 'mono8'))
 
     def publish_others(self, header: Any, products: Products, subscribed: set[str],
                        info: CameraInfo | None, p: NodeParameters) -> dict[str, float]:
-        """
-        Publish all but the mask; returns the milliseconds by stage.
-
-        subscribed: names to publish. info: the camera's newest, None where none has come.
-        """
+        """Publish `subscribed` but the mask, with the newest camera_info; returns ms by stage."""
         out, stage_ms = self.publishers, {}
         overlay, topics, seen = bool(subscribed & _OVERLAYS), subscribed & CONE_TOPICS, None
         with self._alone('cones', stage_ms, 'cones'):
-            seen = self.cones.find(topics, header, products, info, p, overlay)
+            seen = self.cones.find(topics, header, products, info, p.cones, overlay)
         for name in sorted(topics) if seen else ():
             with self._alone(name, stage_ms, 'cones'):
-                message = self.cones.message(name, header, seen, p)
+                message = self.cones.message(name, header, seen, p.cones)
                 if message is not None:
                     out[name].publish(message)
         if seen is None:

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any, TYPE_CHECKING
 
 from eunet_ros.images.blending import blend_overlay, colorize
-from eunet_ros.images.conversions import compressed_to_bgr, image_to_bgr
+from eunet_ros.images.conversions import to_bgr
 from eunet_ros.images.regions import in_whole_image, region_rows
 from eunet_ros.model.strip import horizon_of, strip_height
 import numpy as np
@@ -71,12 +71,7 @@ class Products:
 
 
 def parse_classes(text: str, classes: ClassTable) -> np.ndarray | None:
-    """
-    Return a (256,) uint8 table that keeps the named classes and maps the others to background.
-
-    text: names separated by commas; None is returned for an empty one: all are kept. Raises
-    ValueError for an unknown name.
-    """
+    """Return a (256,) uint8 table of the ids to keep, None for all; raises ValueError."""
     names = [name.strip() for name in text.split(',') if name.strip()]
     if not names:
         return None
@@ -110,13 +105,9 @@ class FramePipeline:
         self._table_bgr = segmenter.classes.table_bgr
 
     def run(self, msg: Any) -> Products:
-        """
-        Segment a sensor_msgs Image or CompressedImage.
-
-        Raises ConversionError for a bad message, EngineError where the engine fails.
-        """
+        """Segment an Image or CompressedImage; raises ConversionError or EngineError."""
         start = perf_counter()
-        image = compressed_to_bgr(msg) if hasattr(msg, 'format') else image_to_bgr(msg)
+        image = to_bgr(msg)
         decoded = perf_counter()
         rows = region_rows(self.region, len(image))
         horizon = self._horizon_row(image.shape[:2], msg)

@@ -18,11 +18,7 @@ _BUILDING, _RUNNING = 1 << 18, 1 << 25
 
 
 def share_arenas() -> None:
-    """
-    Let all threads share two heaps; to be called before there are any.
-
-    glibc gives a node's 25 threads up to eight for each core, and each keeps its own holes.
-    """
+    """Let all threads share two heaps, not eight a core; to be called before there are any."""
     _tell_glibc(_ARENA_MAX, _ARENAS)
 
 
@@ -38,11 +34,7 @@ def give_back() -> None:
 
 
 class HoleTrimmer:
-    """
-    Gives the holes in the heaps back every `period` seconds, which takes some ms.
-
-    Images of several sizes come to lie in ever other holes, all of which would stay in memory.
-    """
+    """Gives the heaps' holes back every `period` s: images of several sizes leave ever more."""
 
     def __init__(self, period: float = 10.0) -> None:
         self._period, self._due = period, time.monotonic() + period
@@ -59,11 +51,7 @@ class HoleTrimmer:
 
 @contextmanager
 def transient() -> Iterator[None]:
-    """
-    Let the blocks of an engine that is built be mapped, so that they leave no holes when freed.
-
-    Afterwards those of images come out of the heap.
-    """
+    """Map the blocks of an engine that is built, so that they leave no holes when freed."""
     _set_threshold(_BUILDING)
     try:
         yield

@@ -26,16 +26,7 @@ from eunet_ros.node.status_publisher import StatusPublisher
 from eunet_ros.node.stream_statistics import NodeStatistics
 from eunet_ros.node.throttling import ThrottleWatch
 from eunet_ros.parameters import checked, NODE_NAME, SPECS
-from eunet_ros.ros import raw_images
-from eunet_ros.ros.process import (
-    check_arguments,
-    complain,
-    initialise,
-    interrupted,
-    only_note_signals,
-    shut_down,
-    warn_of_unused_files,
-)
+from eunet_ros.ros import process, raw_images
 from rcl_interfaces.msg import SetParametersResult
 import rclpy
 from rclpy.exceptions import ParameterException
@@ -70,12 +61,7 @@ class _Frame(NamedTuple):
 
 
 class SegmentationNode(LifecycleNode):
-    """
-    Segments the newest image of a camera; see config/segmentation.yaml for its parameters.
-
-    The image callback only keeps the message; one worker thread decodes, infers and publishes.
-    Raises ValueError or rclpy's ParameterException where a parameter is unknown or wrong.
-    """
+    """Segments the newest image of a camera; raises ValueError for a wrong parameter."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(NODE_NAME, **kwargs)
@@ -149,7 +135,7 @@ class SegmentationNode(LifecycleNode):
                 rows = region_rows(p.region, WARM_UP_SIZE[0])
                 segmenter.warm_up(rows.stop - rows.start, WARM_UP_SIZE[1])
         except Exception as error:  # rclpy would turn what is not foreseen into a silent failure
-            if interrupted():  # which a library may turn into any error
+            if process.interrupted():  # which a library may turn into any error
                 return FAILURE
             if isinstance(error, ImportError):
                 self.get_logger().error(
@@ -180,7 +166,6 @@ class SegmentationNode(LifecycleNode):
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Start the worker and subscribe."""
         self.statistics.reset(time.monotonic_ns())
         self._worker = LatestFrameWorker(self._process, self._on_error, self._on_drop)
         self._input = ImageInput(self, self.parameters, self._on_image, self._on_camera_info)
@@ -191,17 +176,14 @@ class SegmentationNode(LifecycleNode):
         return activated
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Unsubscribe and stop the worker."""
         self._stop()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free the engine and the outputs."""
         self._release()
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop and free everything."""
         self._release()
         return super().on_shutdown(state)
 
@@ -265,7 +247,7 @@ class SegmentationNode(LifecycleNode):
         """Return the row of the horizon of an image [px], None where it is not known."""
         try:
             return self._outputs.cones.horizon(size, msg.header, self._camera_info,
-                                               self.parameters)
+                                               self.parameters.cones)
         except Exception as error:  # beside the mask, which goes on without
             self._on_output_failure('horizon', error)
             return None
@@ -296,7 +278,7 @@ class SegmentationNode(LifecycleNode):
             self._on_drop(frame, DropReason.STOPPED)
             return
         text, reason = _sentence(error), DropReason.of(error)
-        self.statistics.error(text, time.monotonic_ns())  # first: a drop is judged with its words
+        self.statistics.error(text)  # first: a drop is judged with its words
         self._on_drop(frame, reason)
         if isinstance(error, DeviceLostError):
             self.get_logger().fatal(f'{text} The node ends; respawn:=true starts it again.')
@@ -351,37 +333,38 @@ def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; returns the exit code."""
     node, executor, code = None, None, 0
     given = sys.argv if args is None else args
-    check_arguments(given, 'segmentation_node', 'Segment the cones in the images of a camera.',
-                    {name: f'{spec.metadata["description"]} Default: {spec.default!r}.'
-                     for name, spec in SPECS.items()})
+    process.check_arguments(
+        given, 'segmentation_node', 'Segment the cones in the images of a camera.',
+        {name: f'{spec.metadata["description"]} Default: {spec.default!r}.'
+         for name, spec in SPECS.items()})
     share_arenas()
     try:
-        initialise(given)
+        process.initialise(given)
         node = SegmentationNode()
-        warn_of_unused_files(node, given)
+        process.warn_of_unused_files(node, given)
         if node.parameters.autostart and not node.start():
-            return 0 if interrupted() or not rclpy.ok() else 1
+            return 0 if process.interrupted() or not rclpy.ok() else 1
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        only_note_signals()
+        process.only_note_signals()
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except (ValueError, ParameterException) as error:
-        if not interrupted():
-            complain(f'eunet: {sentence(error)}')
+        if not process.interrupted():
+            process.complain(f'eunet: {sentence(error)}')
             return 1
     except Exception:
         if rclpy.ok():
             raise
         # else a signal ended the context under a callback that was about to publish
     finally:
-        only_note_signals()
+        process.only_note_signals()
         if node:
             code = node.exit_code
             node.close()
         if executor:
             executor.shutdown()
         node = executor = None  # both keep it alive
-        shut_down()
+        process.shut_down()
     return code

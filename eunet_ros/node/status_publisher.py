@@ -17,13 +17,7 @@ _LOOK_S = 0.1      # between two looks, at most: a fault is told within this
 
 
 class StatusPublisher:
-    """
-    Looks at the node's health, and publishes it at a rate and at every change.
-
-    health: returns it, quickly. rows: returns the table for /diagnostics. on_failure: gets what
-    either raises. It runs on the steady clock: with use_sim_time and a /clock that stands still,
-    it goes on.
-    """
+    """Publishes the node's health and rows at a rate and at every change, in steady time."""
 
     def __init__(self, node: Node, health: Callable[[], Health],
                  rows: Callable[[], Mapping[str, str]], p: NodeParameters,

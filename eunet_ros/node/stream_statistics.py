@@ -26,11 +26,9 @@ class Rate:
         self._times: deque[int] = deque(maxlen=2000)
 
     def tick(self, now: int) -> None:
-        """Count one event at `now`."""
         self._times.append(now)
 
     def hz(self, now: int) -> float:
-        """Return the rate in Hz."""
         recent = [t for t in self._times if 0 <= now - t <= _RATE_WINDOW_NS]
         span = max(now - recent[0], 1) if recent else 1
         return (len(recent) - 1) / span * 1e9 if len(recent) > 1 else 0.0
@@ -44,12 +42,10 @@ class Recent:
         self._events: deque[tuple[int, str, float]] = deque(maxlen=20_000)
 
     def add(self, now: int, kind: str, value: float = 1.0) -> None:
-        """Note an event with a value."""
         self._forget(now)
         self._events.append((now, kind, value))
 
     def values(self, now: int) -> dict[str, list[float]]:
-        """Return the values by kind."""
         self._forget(now)
         found: dict[str, list[float]] = {}
         for _, kind, value in self._events:
@@ -79,12 +75,7 @@ class StreamMonitor:
         self._long: deque[int] = deque(maxlen=_SLOWER)  # in a row
 
     def observe(self, stamp: int, arrival: int) -> dict[str, int]:
-        """
-        Take in one image; returns what is wrong with it.
-
-        Keys: 'lost' (how many before it), 'late', 'zero', 'future' and 'back' (its stamp). Stamps
-        that are zero or jump back start afresh.
-        """
+        """Take in one image; returns what is wrong: lost (before it), late, zero, future, back."""
         if stamp <= 0:
             return {'zero': 1}
         found = {}
@@ -135,7 +126,6 @@ class Snapshot:
     stage_ms: dict[str, tuple[float, float]]  # name: (p50, p99)
     last_image_age_s: float | None
     last_error: str
-    since_error_s: float | None
     active_s: float = 0.0
     recent: dict[str, int] = field(default_factory=dict)
     recent_p99_s: float = 0.0
@@ -163,7 +153,6 @@ class NodeStatistics:
         self.reset()
 
     def reset(self, now: int = 0) -> None:
-        """Forget everything."""
         with self._lock:
             self._counts: Counter[str] = Counter()
             self._in, self._out = Rate(), Rate()
@@ -173,7 +162,7 @@ class NodeStatistics:
             self._start = now
             self._last_image: int | None = None
             self._unanswered: int | None = None  # arrival of the first image since the last mask
-            self._last_error, self._error_time = '', None
+            self._last_error = ''
             self._failures = Recent(self.recent_ns)   # of outputs beside the mask
             self._output_errors: dict[str, str] = {}
 
@@ -226,10 +215,9 @@ class NodeStatistics:
             self._failures.add(now, name)
             self._output_errors[name] = sentence
 
-    def error(self, sentence: str, now: int) -> None:
-        """Remember the last error."""
+    def error(self, sentence: str) -> None:
         with self._lock:
-            self._last_error, self._error_time = sentence, now
+            self._last_error = sentence
 
     def snapshot(self, now: int, stages: bool = True) -> Snapshot:
         """Return the figures at `now`; stages: also their percentiles, which take a moment."""
@@ -246,7 +234,7 @@ class NodeStatistics:
             return Snapshot(
                 counts, self._in.hz(now), self._out.hz(now), self._monitor.lost,
                 self._monitor.late, percentiles, age(self._last_image), self._last_error,
-                age(self._error_time), active_s=age(self._start),
+                active_s=age(self._start),
                 recent={kind: int(sum(values)) if kind == 'lost' else len(values)
                         for kind, values in recent.items()},
                 recent_p99_s=float(np.percentile(latencies, 99)) / 1e3 if latencies else 0.0,

@@ -36,11 +36,7 @@ def _number(path: Path) -> int | None:
 
 
 class ThrottleWatch:
-    """
-    Looks at most twice a second, and keeps what it saw.
-
-    root: of the sysfs tree. nvml: the module pynvml or None; by default the one installed.
-    """
+    """Looks at most twice a second; nvml: pynvml or None, by default the one installed."""
 
     def __init__(self, root: Path = Path('/sys'), nvml: Any = 'installed',
                  clock: Callable[[], float] = time.monotonic) -> None:

@@ -51,11 +51,7 @@ class DriveRecord:
 
 
 def drive_environment(dds_profile: bool, base: Mapping[str, str]) -> dict[str, str]:
-    """
-    Return the environment of the processes: a domain of their own, on this machine alone.
-
-    dds_profile: whether Fast DDS gets shared memory for large images, unless the user has chosen.
-    """
+    """Return the processes' environment: a domain of their own, on this machine alone."""
     env = dict(base)
     others = {base.get('ROS_DOMAIN_ID', '0')}
     env['ROS_DOMAIN_ID'] = random.choice(
@@ -76,12 +72,7 @@ def drive_environment(dds_profile: bool, base: Mapping[str, str]) -> dict[str, s
 
 
 class Child:
-    """
-    A Python module running as a process.
-
-    JSON lines of its stdout go to `events` as (label, dict), its end as {'event': 'exit'}. name:
-    what it begins its errors with; label: by default the same.
-    """
+    """A Python module as a process; JSON lines of its stdout go to `events`, and its end."""
 
     def __init__(self, name: str, module: str, args: Sequence[str], env: Mapping[str, str],
                  events: queue.Queue[tuple[str, dict[str, Any]]], label: str = '') -> None:
@@ -100,12 +91,10 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Return the number of the process."""
         return self._process.pid
 
     @property
     def exit_code(self) -> int | None:
-        """Return the exit code, None while it runs."""
         return self._process.poll()
 
     @property
@@ -115,7 +104,6 @@ class Child:
 
     @property
     def sentence(self) -> str:
-        """Return the error that it ended with."""
         lines = [line for line in self._errors if line.strip()]
         told = [line for line in lines if line.startswith(('[ERROR]', '[FATAL]', f'{self.name}:'))]
         if told:
@@ -155,12 +143,7 @@ class Child:
 
 
 class LiveDrive:
-    """
-    Runs recorder, node and player until all frames are played.
-
-    node_args, player_args, recorder_args: of the modules' command lines. show(text, sent, masked)
-    is called as things happen. start_timeout: seconds for the node to be ready. Raises DemoError.
-    """
+    """Runs recorder, node and player until all frames are played; raises DemoError."""
 
     def __init__(self, folder: Path, node_args: Sequence[str], player_args: Sequence[str],
                  env: Mapping[str, str], start_timeout: float,
@@ -283,11 +266,7 @@ def check_ros() -> None:
 
 def node_arguments(topic: str, compressed: bool, parameters: Mapping[str, Any],
                    folder: Path) -> list[str]:
-    """
-    Return the node's command line; its parameters go through a file written to folder.
-
-    topic: base topic of the images. parameters: as in config/segmentation.yaml.
-    """
+    """Return the node's command line for a base topic; parameters go through a file."""
     values = {**parameters, 'image_transport': 'compressed' if compressed else 'raw'}
     path = folder / 'node_parameters.yaml'
     # JSON is YAML; a file, because on a command line a value such as 1e3 changes its type.

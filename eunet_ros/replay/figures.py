@@ -3,7 +3,7 @@
 """The figures of a drive for report.json: rates, latencies, the machine; no ROS imports."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 import os
@@ -26,13 +26,12 @@ def rate_hz(times: Sequence[int]) -> float | None:
     return round((len(times) - 1) * 1e9 / (times[-1] - times[0]), 2)
 
 
-def latency_ms(arrivals: Mapping[int, int]) -> dict[str, float | None]:
-    """Return p50, p90, p99 and max of arrival - stamp; arrivals: by stamp, ns."""
-    delays = [(arrival - stamp) / 1e6 for stamp, arrival in arrivals.items()]
-    if not delays:
-        return dict.fromkeys(('p50', 'p90', 'p99', 'max'))
-    values = [*np.percentile(delays, (50, 90, 99)), max(delays)]
-    return {name: round(float(v), 2) for name, v in zip(('p50', 'p90', 'p99', 'max'), values)}
+def percentiles(values: Iterable[float]) -> dict[str, float | None]:
+    """Return p50, p90, p99 and max of milliseconds, None for none."""
+    found = np.fromiter(values, float)
+    levels = [*np.percentile(found, (50, 90, 99)), found.max()] if found.size else [None] * 4
+    return {name: None if level is None else round(float(level), 3)
+            for name, level in zip(('p50', 'p90', 'p99', 'max'), levels)}
 
 
 def stage_ms(diagnostics: Mapping[str, str]) -> dict[str, dict[str, float]]:
@@ -48,28 +47,25 @@ def stage_ms(diagnostics: Mapping[str, str]) -> dict[str, dict[str, float]]:
 def machine() -> dict[str, Any]:
     """Return what the drive ran on, and the versions of what it ran with (None: not there)."""
     return {
-        'cpu': _cpu(), 'cores': len(os.sched_getaffinity(0)),
+        'cpu': cpu_name(), 'cores': len(os.sched_getaffinity(0)),
         'memory_gib': round(os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30, 1),
-        'os': _os(), 'python': platform.python_version(),
-        'versions': {'torch': _version('torch'), 'openvino': _version('openvino'),
+        'os': system_name(), 'python': platform.python_version(),
+        'versions': {'torch': package_version('torch'), 'openvino': package_version('openvino'),
                      'opencv': cv2.__version__, 'numpy': np.__version__,
-                     'rclpy': _version('rclpy') or _version('ros-rclpy')}}
+                     'rclpy': package_version('rclpy') or package_version('ros-rclpy')}}
 
 
 def make_report(record: DriveRecord, arrivals: Mapping[int, int], scores: Mapping[str, Any],
                 source: str, image_topic: str, started: datetime) -> dict[str, Any]:
-    """
-    Return report.json.
-
-    arrivals: of each mask by its stamp, ns. scores: dice, iou, miou. source: the bag or folder.
-    """
+    """Return report.json; arrivals: of masks by stamp [ns], scores: dice, iou, miou."""
     sent = [stamp for *_, stamp in record.sent]
     masked = sum(stamp in arrivals for stamp in sent)
     rows = record.diagnostics
     return {
         'frames_sent': len(sent), 'frames_masked': masked, 'frames_dropped': len(sent) - masked,
         'camera_hz': rate_hz(sent), 'mask_hz': rate_hz(sorted(arrivals.values())),
-        'latency_ms': latency_ms(arrivals), 'stage_ms': stage_ms(rows),
+        'latency_ms': percentiles((at - stamp) / 1e6 for stamp, at in arrivals.items()),
+        'stage_ms': stage_ms(rows),
         **scores, 'cones': None,
         'engine': rows.get('engine'), 'variant': rows.get('variant'),
         'weights_sha256': rows.get('weights sha256'), 'machine': machine(),
@@ -78,7 +74,8 @@ def make_report(record: DriveRecord, arrivals: Mapping[int, int], scores: Mappin
         'duration_s': round((sent[-1] - sent[0]) / 1e9, 2) if sent else 0.0}
 
 
-def _cpu() -> str:
+def cpu_name() -> str:
+    """Return the name of the processor, as Linux gives it."""
     try:
         text = Path('/proc/cpuinfo').read_text()
     except OSError:
@@ -87,14 +84,16 @@ def _cpu() -> str:
     return match[1] if match else platform.processor() or platform.machine()
 
 
-def _os() -> str:
+def system_name() -> str:
+    """Return the name and version of the operating system and its kernel."""
     try:
         return f'{platform.freedesktop_os_release()["PRETTY_NAME"]}, {platform.release()}'
     except (OSError, KeyError):
         return platform.platform()
 
 
-def _version(package: str) -> str | None:
+def package_version(package: str) -> str | None:
+    """Return the version of an installed package, None where there is none."""
     try:
         return version(package)
     except PackageNotFoundError:

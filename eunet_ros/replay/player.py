@@ -21,26 +21,19 @@ import time
 from typing import Any, TextIO
 
 from eunet_ros.bags.frame_source import (
-    BagSource,
     DEFAULT_HZ,
-    FolderSource,
     Frame,
     open_source,
     Pacer,
     part_of,
     prefetch,
+    Source,
 )
 from eunet_ros.bags.messages import COMPRESSED_IMAGE, NS, stamp_of, with_stamp
 from eunet_ros.model.common.errors import sentence
 from eunet_ros.model.common.files import user_path
+from eunet_ros.ros import process
 from eunet_ros.ros.camera_topic import advice_to_subscribers, compressed_topic, ImageTopic
-from eunet_ros.ros.process import (
-    complain,
-    initialise,
-    only_note_signals,
-    own_arguments,
-    shut_down,
-)
 from rclpy.clock import Clock as RosClock
 from rclpy.clock import ClockType
 from rclpy.duration import Duration
@@ -83,17 +76,13 @@ class Player(Node):
             CameraInfo, f'{namespace}/camera_info', qos) if with_info else None
 
     def wait_for_subscribers(self, timeout: float, result: str) -> None:
-        """
-        Wait until someone subscribes to the images, and to the topic `result` where it is named.
-
-        timeout: seconds. Raises ValueError where nobody does.
-        """
+        """Wait for subscribers of the images and of `result`; ValueError after timeout s."""
         # Polled: rclpy of Humble has no event for a match.
         end, advice = time.monotonic() + timeout, ''
         while not self._images.get_subscription_count():
             seen = advice_to_subscribers(self, ImageTopic(self.topic, self._msgtype))
             if seen and not advice:
-                complain(f'play_bag: {seen}.')
+                process.process.complain(f'play_bag: {seen}.')
             advice = seen
             if time.monotonic() > end:
                 advice = advice or ('start the node first, with its image topic and '
@@ -137,11 +126,7 @@ class Player(Node):
 
 
 class Controls:
-    """
-    The service that holds the playing and lets it go on, and /clock; spun in a thread.
-
-    clock_hz: how often /clock is published, 0 for not at all.
-    """
+    """The service that pauses, and /clock (clock_hz, 0 for none); spun in a thread."""
 
     def __init__(self, player: Player, pacer: Pacer, clock_hz: float, paused: bool) -> None:
         self._player, self._pacer = player, pacer
@@ -169,7 +154,6 @@ class Controls:
             self._executor.spin()
 
     def close(self) -> None:
-        """Stop the thread."""
         self._executor.shutdown()
         self._thread.join(2.0)
 
@@ -278,7 +262,7 @@ def _arguments(args: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def _topic(publish_as: str, source: BagSource | FolderSource) -> str:
+def _topic(publish_as: str, source: Source) -> str:
     """Return the topic to publish images on: as given, else as in the bag."""
     if publish_as:
         return compressed_topic(publish_as) if source.msgtype == COMPRESSED_IMAGE else publish_as
@@ -288,14 +272,14 @@ def _topic(publish_as: str, source: BagSource | FolderSource) -> str:
 def main(args: list[str] | None = None) -> int:
     """Play; returns the exit code, 0 also when interrupted."""
     given = ['play_bag', *(sys.argv[1:] if args is None else args)]
-    o = _arguments(own_arguments(given))
+    o = _arguments(process.own_arguments(given))
     player = controls = None
     try:
         source = open_source(o.bag, o.images, o.image_topic, o.hz)
         if source.warning:
-            complain(f'play_bag: {source.warning}')
+            process.complain(f'play_bag: {source.warning}')
         # Not rclpy's signals: sleeping ends at once, wherever the player is.
-        initialise(given, signal_handler_options=SignalHandlerOptions.NO)
+        process.initialise(given, signal_handler_options=SignalHandlerOptions.NO)
         player = Player(_topic(o.publish_as, source), source.msgtype, source.has_camera_info,
                         o.wait_for_mask)
         if o.wait_for_subscribers:
@@ -307,17 +291,17 @@ def main(args: list[str] | None = None) -> int:
             controls = Controls(player, Pacer(o.rate), o.clock, o.paused)
             frames = part_of(source, o.start, o.duration, o.loop)
             sent = play(player, frames, controls, o.restamp, log)
-        complain(f'play_bag: sent {sent} images on {player.topic}')
+        process.process.complain(f'play_bag: sent {sent} images on {player.topic}')
     except KeyboardInterrupt:
         pass
     except (ValueError, OSError, NameValidationException) as error:
-        complain(f'play_bag: {sentence(error)}')
+        process.process.complain(f'play_bag: {sentence(error)}')
         return 1
     finally:
-        only_note_signals()
+        process.only_note_signals()
         if controls:
             controls.close()
         if player:
             player.destroy_node()
-        shut_down()
+        process.shut_down()
     return 0

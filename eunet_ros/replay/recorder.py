@@ -26,13 +26,7 @@ from eunet_ros.bags.messages import deserialise, IMAGE
 from eunet_ros.bags.writer import BagWriter
 from eunet_ros.images.conversions import ConversionError, image_to_mask
 from eunet_ros.model.common.files import user_path
-from eunet_ros.ros.process import (
-    initialise,
-    interrupted,
-    only_note_signals,
-    run,
-    shut_down,
-)
+from eunet_ros.ros import process
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -47,12 +41,7 @@ PUBLISHED = 'published'
 
 
 class Published:
-    """
-    Records what else a node publishes into a bag, FOLDER/published; raw, as it came.
-
-    space: the node's name with its namespace. Pictures are left out: they are made when someone
-    listens, and would take time from what is measured.
-    """
+    """Records what else a node publishes into FOLDER/published; raw, without its pictures."""
 
     def __init__(self, node: Node, folder: Path, space: str, mask_topic: str) -> None:
         self._node, self._space = node, f'{space.rstrip("/")}/'
@@ -108,7 +97,6 @@ class Recorder(Node):
         self.event('ready')
 
     def event(self, kind: str, /, **values: Any) -> None:
-        """Report an event as a JSON line."""
         if self._log:
             print(json.dumps({'event': kind, **values}), file=self._log, flush=True)
 
@@ -160,16 +148,16 @@ def main(args: list[str] | None = None) -> int:
     try:
         o.folder.mkdir(parents=True, exist_ok=True)
         masks = MaskWriter(o.folder / MASKS_FILE)
-        initialise(sys.argv[:1], signal_handler_options=SignalHandlerOptions.NO)
+        process.initialise(sys.argv[:1], signal_handler_options=SignalHandlerOptions.NO)
         with nullcontext(sys.stdout if o.log else None) as log:
             recorder = Recorder(masks, o.mask_topic, o.diagnostics_topic, log)
             executor = SingleThreadedExecutor()
             executor.add_node(recorder)
             if o.all_of:
                 published = Published(recorder, o.folder, o.all_of, o.mask_topic)
-            only_note_signals()
+            process.only_note_signals()
             # In short turns: a signal is looked at between them.
-            while not interrupted() and not (o.count and recorder.count >= o.count):
+            while not process.interrupted() and not (o.count and recorder.count >= o.count):
                 if o.idle and time.monotonic() - recorder.last > o.idle:
                     break
                 executor.spin_once(timeout_sec=_SPIN_S)
@@ -182,16 +170,16 @@ def main(args: list[str] | None = None) -> int:
         print(f'recorder: {error}', file=sys.stderr)
         return 1
     finally:
-        only_note_signals()
+        process.only_note_signals()
         if masks:
             masks.close()
         if published:
             published.close()
         if recorder:
             recorder.destroy_node()
-        shut_down()
+        process.shut_down()
     return 0
 
 
 if __name__ == '__main__':
-    run(main)
+    process.run(main)

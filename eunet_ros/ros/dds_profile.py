@@ -82,11 +82,7 @@ def profile_settings(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def apply_profile(environment: MutableMapping[str, str] = os.environ) -> str:
-    """
-    Put the profile in force for this process and those it starts; call it before rclpy.init.
-
-    Returns what `obstacle` found.
-    """
+    """Put the profile in force, before rclpy.init; returns what `obstacle` found."""
     found = obstacle(environment)
     if not found.startswith(str(_SHARED_MEMORY)):  # there, Fast DDS would go without any of it
         environment.update(profile_settings(environment))

@@ -10,10 +10,6 @@ from typing import Any
 
 @cache
 def message_class(name: str) -> Any:
-    """
-    Return the class of a message such as sensor_msgs/msg/PointCloud2.
-
-    Raises ImportError or AttributeError where its package is missing or lacks the message.
-    """
+    """Return the class of a message by name; raises ImportError or AttributeError."""
     package, _, kind = name.partition('/msg/')
     return getattr(import_module(f'{package}.msg'), kind)

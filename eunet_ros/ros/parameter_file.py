@@ -32,13 +32,11 @@ class _Words(PlainLoader):
     """Takes unquoted words for what rcl takes them for, and keys for text."""
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
-        """Return the tag of a node that has none."""
         if kind is yaml.ScalarNode and implicit[0]:
             return _WORD
         return super().resolve(kind, value, implicit)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
-        """Return a mapping whose keys are text."""
         return {str(key.value): self.construct_object(value, deep=True)
                 for key, value in node.value}
 
@@ -71,13 +69,7 @@ def parsed(text: str) -> bool | int | float | str:
 
 
 def read_parameter_file(path: Path) -> dict[str, dict[str, Any]]:
-    """
-    Return the values by the name of the node they are for, which may hold wildcards.
-
-    Names of nodes are absolute; a parameter inside another's mapping is named outer.inner. Raises
-    ValueError in a sentence where the file is none of ROS parameters, OSError where it cannot be
-    read.
-    """
+    """Return values by node name, perhaps with wildcards; raises ValueError or OSError."""
     try:
         content = read_yaml(path, _Words)
         found: dict[str, dict[str, Any]] = {}
@@ -133,12 +125,7 @@ def unused(path: Path, node: str, content: Mapping[str, Mapping[str, Any]]) -> s
 
 
 def _node_named(content: Mapping[str, Mapping[str, Any]], name: str) -> str:
-    """
-    Return the fully qualified name of the one node called `name` that a file is for.
-
-    A wildcard in its namespace stands for any; without a namespace it is /name. Raises ValueError
-    where the file has different values for several of them.
-    """
+    """Return the full name of the one node that a file is for; raises ValueError for several."""
     found = {f'/{name}': values_for(content, f'/{name}')}
     for entry in content:
         space, _, last = entry.rpartition('/')
@@ -156,11 +143,7 @@ def _node_named(content: Mapping[str, Mapping[str, Any]], name: str) -> str:
 
 
 def read_values(path: Path, name: str, warn: Callable[[str], None]) -> dict[str, Any]:
-    """
-    Return the values of a file for the node `name` in whichever namespace, without FOREIGN ones.
-
-    warn: called with a sentence where there are none. Raises ValueError in a sentence, OSError.
-    """
+    """Return a file's values for a node in any namespace; raises ValueError or OSError."""
     content = read_parameter_file(path)
     try:
         node = _node_named(content, name)

@@ -65,11 +65,7 @@ def own_arguments(args: Sequence[str]) -> list[str]:
 
 def check_arguments(args: Sequence[str], name: str, description: str,
                     parameters: Mapping[str, str]) -> None:
-    """
-    End the process where arguments are none of ROS, or with a help text at --help.
-
-    name: of the executable. parameters: their descriptions.
-    """
+    """End the process for arguments that are not of ROS, or with a help text at --help."""
     import argparse
     lines = [f'  {key}: {text}' for key, text in parameters.items()]
     argparse.ArgumentParser(
@@ -80,7 +76,6 @@ def check_arguments(args: Sequence[str], name: str, description: str,
 
 
 def parameter_files(args: Sequence[str]) -> list[str]:
-    """Return the parameter files that arguments name."""
     return [path for flag, path in pairwise(args) if flag == '--params-file']
 
 
@@ -105,12 +100,7 @@ def _expanded(args: Iterable[str]) -> list[str]:
 
 
 def initialise(args: Iterable[str], **options: Any) -> None:
-    """
-    Initialise rclpy with a process's arguments, after the DDS profile.
-
-    options: of rclpy.init. Raises ValueError where the arguments are malformed, or name a
-    parameter file that is not there or is none.
-    """
+    """Initialise rclpy after the DDS profile; raises ValueError for wrong arguments."""
     from eunet_ros.ros.dds_profile import apply_profile
     import rclpy
     interrupt.made = True

@@ -110,7 +110,7 @@ def test_command_line(files, scene, capsys):
     ('cones.txt', '', 'at least 2 measured cones, found 0'),
     ('camera.yaml', 'image_width: 5', 'as camera_calibration writes it'),
     ('camera.yaml', ': :', 'as camera_calibration writes it'),
-    ('frame.png', 'no picture', 'not an image that OpenCV can read')])
+    ('frame.png', 'no picture', 'not an image that can be read')])
 def test_files_that_cannot_be_used(files, capsys, name, text, said):
     (files / name).write_text(text)
     assert run(files) == 1

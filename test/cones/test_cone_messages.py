@@ -23,7 +23,7 @@ from eunet_ros.cones.messages import (
 )
 from eunet_ros.cones.tracking import ConeTracker
 from eunet_ros.model.common.classes import cone_classes
-from eunet_ros.parameters import NodeParameters
+from eunet_ros.parameters import ConeParameters
 from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -116,21 +116,21 @@ def test_a_ground_is_made_anew_when_something_changes():
     info = SimpleNamespace(
         height=240, width=320, distortion_model='plumb_bob', d=(0.0,) * 5, binning_x=0,
         binning_y=0, k=(200.0, 0, 160, 0, 200, 120, 0, 0, 1), p=(0.0,) * 12, roi=roi)
-    locator, p = ConeLocator(cone_classes()), NodeParameters(camera_height=1.0)
-    ground = locator.ground((240, 320), info, None, p)
-    assert locator.ground((240, 320), info, None, p) is ground
+    locator, p = ConeLocator(cone_classes()), ConeParameters(camera_height=1.0)
+    ground = locator.ground((240, 320), info, lambda: None, p)
+    assert locator.ground((240, 320), info, lambda: None, p) is ground
     roi.y_offset = 2
-    assert locator.ground((240, 320), info, None, p).camera.cy == 118
+    assert locator.ground((240, 320), info, lambda: None, p).camera.cy == 118
     with pytest.raises(Withheld, match='the image has 160x120'):
-        locator.ground((120, 160), info, None, p)
+        locator.ground((120, 160), info, lambda: None, p)
     with pytest.raises(Withheld) as error:
-        locator.ground((240, 320), info, None, NodeParameters())
+        locator.ground((240, 320), info, lambda: None, ConeParameters())
     assert str(error.value) == UNSET
     with pytest.raises(Withheld, match='not above the ground at 0'):
-        locator.ground((240, 320), info, mounted(0.3), NodeParameters(ground_z=0.5))
+        locator.ground((240, 320), info, lambda: mounted(0.3), ConeParameters(ground_z=0.5))
     info.k = (0.0,) * 9
     with pytest.raises(Withheld, match='not calibrated'):
-        locator.ground((240, 320), info, None, p)
+        locator.ground((240, 320), info, lambda: None, p)
 
 
 def odometry(vx, vy, yaw_rate):

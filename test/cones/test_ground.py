@@ -50,7 +50,7 @@ def test_project_and_back(camera, height, pitch, roll, yaw, distance, bearing):
     pixel = ground.project(point)
     assume(np.isfinite(pixel).all() and (pixel >= -0.5).all()
            and (pixel < (WIDTH - 0.5, HEIGHT - 0.5)).all())
-    found = ground.intersect(pixel)
+    found, _ = ground.intersect(pixel)
     # A pixel that looks along the ground cannot tell: a double's rounding is worth more there.
     drop = height / np.hypot(distance, height)
     assume(drop > 0.01)
@@ -64,12 +64,12 @@ def test_project_and_back(camera, height, pitch, roll, yaw, distance, bearing):
 def test_no_pixel_has_an_infinite_place(camera, height, pitch, roll, pixels):
     ground = Ground(camera, mounted(height, pitch, roll))
     pixels = np.array(pixels)
-    for found in (ground.intersect(pixels), ground.intersect(pixels, 0.325)):
+    for found, _ in (ground.intersect(pixels), ground.intersect(pixels, 0.325)):
         assert not np.isinf(found).any()
         rays = camera.rays(pixels) @ ground.pose.rotation.T
         above = ~(rays[:, 2] < 0)
         assert np.isnan(found[above]).all()
-    assert not np.isinf(ground.covariance(pixels)).any()
+    assert not np.isinf(ground.intersect(pixels)[1]).any()
 
 
 @pytest.mark.parametrize('model, d', [
@@ -180,8 +180,8 @@ def test_variance_is_what_a_pixel_makes():
                     mounted(1.0, 0.1), pixel_stddev=0.5)
     pixels = np.array([[500.0, 420], [700, 600]])
     rng = np.random.default_rng(1)
-    for pixel, covariance in zip(pixels, ground.covariance(pixels)):
-        cloud = ground.intersect(pixel + 0.5 * rng.normal(size=(20000, 2)))[:, :2]
+    for pixel, covariance in zip(pixels, ground.intersect(pixels)[1]):
+        cloud = ground.intersect(pixel + 0.5 * rng.normal(size=(20000, 2)))[0][:, :2]
         np.testing.assert_allclose(np.cov(cloud.T), covariance, rtol=0.08, atol=1e-4)
 
 

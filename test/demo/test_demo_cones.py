@@ -7,10 +7,11 @@ from eunet_ros.bags.frame_source import BagSource
 from eunet_ros.bags.reader import Bag
 from eunet_ros.calibration.mounting_file import MOUNTING, read_mounting
 from eunet_ros.cones.messages import read_points
-from eunet_ros.demo.cones import DemoCones
 from eunet_ros.demo.output import CONES, write_picture, write_recordings
+from eunet_ros.evaluation.run.positions import Places
 from eunet_ros.model.common.classes import cone_classes
 from eunet_ros.model.common.resources import share_file
+from eunet_ros.parameters import ConeParameters
 import numpy as np
 import pytest
 from test_demo_output import recorded
@@ -22,6 +23,10 @@ def mask_of(column):
     return mask
 
 
+def places(**mounting):
+    return Places(ConeParameters(**mounting), [cone_classes()], cone_classes())
+
+
 @pytest.fixture
 def drive(tmp_path):
     source = BagSource(make_bag(tmp_path / 'in', 5, focal=50.0))
@@ -31,8 +36,8 @@ def drive(tmp_path):
 def test_cones_are_drawn_recorded_and_counted(tmp_path, drive):
     write_recordings(tmp_path, drive, 15.0, lambda: None)
     (tmp_path / 'bag').rename(tmp_path / 'plain')
-    drive.cones = DemoCones({'camera_height': 1.0}, cone_classes())
-    write_recordings(tmp_path, drive, 15.0, lambda: None)
+    drive.places = places(camera_height=1.0)
+    report = write_recordings(tmp_path, drive, 15.0, lambda: None)
     with Bag(tmp_path / 'bag') as bag, Bag(tmp_path / 'plain') as plain:
         clouds = [m for _, m in bag.messages(bag.topics['/eunet/cones'])]
         assert '/eunet/cones' not in plain.topics
@@ -44,18 +49,17 @@ def test_cones_are_drawn_recorded_and_counted(tmp_path, drive):
     assert read_points(clouds[0])['x'][0] == pytest.approx(1 * 50 / 15.5 + 0.145, abs=0.03)
     assert (np.diff([read_points(c)['y'][0] for c in clouds]) < 0).all()  # moves to the right
     assert bytes(overlays[0].data) != bytes(overlays[1].data)
-    assert drive.cones.report() == {'per_image': 1.0, 'with_position_per_image': 1.0,
-                                    'positions_withheld': ''}
+    assert report == {'per_image': 1.0, 'with_position_per_image': 1.0, 'positions_withheld': ''}
     assert write_picture(tmp_path / 'overlay.png', drive, 'title', 'note')
     assert cv2.imread(str(tmp_path / CONES)).shape == (48, 64 + 36, 3)
 
 
 def test_positions_are_withheld_for_a_reason(tmp_path, drive):
-    drive.cones = DemoCones({}, cone_classes())
-    write_recordings(tmp_path, drive, 15.0, lambda: None)
+    drive.places = places()
+    report = write_recordings(tmp_path, drive, 15.0, lambda: None)
     with Bag(tmp_path / 'bag') as bag:
         assert bag.topics['/eunet/cones'].count == 0
-    assert 'camera_height is not set' in drive.cones.report()['positions_withheld']
+    assert 'how the camera is mounted is not known' in report['positions_withheld']
     assert write_picture(tmp_path / 'overlay.png', drive, 'title', 'note')
     assert not (tmp_path / CONES).exists()
 

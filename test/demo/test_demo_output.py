@@ -194,7 +194,7 @@ def test_damaged_truth(tmp_path):
     source = BagSource(make_bag(tmp_path / 'in', 2))
     file = tmp_path / 'in' / 'in.db3'
     file.write_bytes(file.read_bytes().replace(b'\x89PNG', b'\x88PNG'))
-    with pytest.raises(BagError, match='Ground truth on /ground_truth/mask/compressed'):
+    with pytest.raises(BagError, match='Ground truth on topic /ground_truth/mask/compressed'):
         score(recorded(tmp_path, source, [as_mask(0), as_mask(1)]))
 
 

@@ -7,7 +7,7 @@ import json
 
 from eunet_ros.model.common.files import write_json
 from eunet_ros.replay.drive import DriveRecord
-from eunet_ros.replay.figures import latency_ms, make_report, rate_hz, stage_ms
+from eunet_ros.replay.figures import make_report, percentiles, rate_hz, stage_ms
 import pytest
 
 KEYS = {
@@ -26,9 +26,8 @@ def test_rate(times, hz):
 
 
 def test_latency():
-    assert latency_ms({}) == {'p50': None, 'p90': None, 'p99': None, 'max': None}
-    values = latency_ms({i * MS: i * MS + (i + 1) * MS for i in range(101)})
-    assert values == {'p50': 51.0, 'p90': 91.0, 'p99': 100.0, 'max': 101.0}
+    assert percentiles([]) == {'p50': None, 'p90': None, 'p99': None, 'max': None}
+    assert percentiles(range(1, 102)) == {'p50': 51.0, 'p90': 91.0, 'p99': 100.0, 'max': 101.0}
 
 
 def test_stages():

@@ -181,5 +181,5 @@ def test_raw_images_are_decoded_as_the_node_does(tmp_path, tiny_weights):
     for decoded, msg in zip(decode(source.frames(), source.msgtype), plain):
         row, (mask,) = run_frame(decoded, [pipeline])
         np.testing.assert_array_equal(mask, pipeline.run(msg).mask)
-        assert row['ms'][0]['total'] == pytest.approx(sum(
-            ms for name, ms in row['ms'][0].items() if name != 'total'), abs=0.01)
+        assert row.stage_ms[0]['total'] == pytest.approx(sum(
+            ms for name, ms in row.stage_ms[0].items() if name != 'total'), abs=0.01)

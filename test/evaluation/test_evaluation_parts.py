@@ -13,7 +13,8 @@ from eunet_ros.cones.locator import Seen
 from eunet_ros.evaluation.page import page
 from eunet_ros.evaluation.page.pictures import choose_worst, crop_of
 from eunet_ros.evaluation.page.report import comparable, percentiles
-from eunet_ros.evaluation.run.plan import FORMAT, Plan
+from eunet_ros.evaluation.run.journal import ScoreRow
+from eunet_ros.evaluation.run.plan import FORMAT, JOURNAL_FORMAT, Plan
 from eunet_ros.evaluation.scoring.comparison import compare, runs_of
 from eunet_ros.evaluation.scoring.position_errors import Positions
 from eunet_ros.evaluation.scoring.score import find_truth, score_masks
@@ -75,13 +76,17 @@ def test_a_folder_of_masks(tmp_path):
     cv2.imwrite(str(tmp_path / f'{START + 5}.png'), np.zeros((*SIZE, 3), np.uint8))
     found = open_truth({'folder': str(tmp_path)}, tmp_path, cone_classes())
     assert (found.stamps, found.unnamed) == ([START, START + 5], 1)
-    mask, said = find_truth(found, START + 2, SIZE, 2)
+
+    def found_for(*asked):
+        row = ScoreRow(0)
+        return find_truth(row, found, *asked), row
+    mask, row = found_for(START + 2, SIZE, 2)
     np.testing.assert_array_equal(mask, truth(3))
-    assert said == {'d': 2, 'ts': START}
-    assert find_truth(found, START + 2, SIZE, 1) == (None, {'d': 2})
-    assert 'expected class ids as one channel' in find_truth(found, START + 5, SIZE, 0)[1]['n']
-    assert 'expected a mask of 80x60 like the image, found 64x48' in find_truth(
-        found, START, (60, 80), 0)[1]['n']
+    assert (row.nearest_ns, row.truth_stamp) == (2, START)
+    assert found_for(START + 2, SIZE, 1) == (None, ScoreRow(0, nearest_ns=2))
+    assert 'expected class ids as one channel' in found_for(START + 5, SIZE, 0)[1].truth_error
+    assert 'expected a mask of 80x60 like the image, found 64x48' in found_for(
+        START, (60, 80), 0)[1].truth_error
     cv2.imwrite(str(tmp_path / f'a_{START}.png'), truth(3))
     with pytest.raises(TruthError, match='have the same stamp'):
         open_truth({'folder': str(tmp_path)}, tmp_path, cone_classes())
@@ -108,14 +113,16 @@ def test_cones_found_missed_and_invented():
     true[80:95, 50:60], mask[80:95, 50:60] = 255, 1    # nobody knows: not false
     nowhere = SimpleNamespace(place=lambda k, cones, size: Seen(cones, reason='not known'),
                               place_true=lambda cones, size: Seen(cones))
-    row = score_masks([mask, None], true, [cone_classes(), cone_classes()], nowhere)
-    assert row['tc'][1:3] == [1, 1] and row['k'][1] is None
-    entry = row['k'][0]
-    assert sorted(entry['r']) == [[24, 2, 0], [30, 1, 2]]
-    assert entry['f'] == [3]
-    assert entry['why'] == 'not known' and row['td'] == [None, None]
-    binary = score_masks([(mask > 0).astype(np.uint8)], true, [BINARY_CLASSES], nowhere)
-    assert all(t <= 1 and p <= 1 for t, p, _ in binary['k'][0]['c'])
+    row, binary = ScoreRow(0), ScoreRow(1)
+    score_masks(row, [mask, None], true, [cone_classes(), cone_classes()], nowhere)
+    assert row.true_cones[1:3] == [1, 1] and row.masks[1] is None
+    scores = row.masks[0]
+    assert sorted(scores.outcomes) == [[24, 2, 0], [30, 1, 2]]
+    assert scores.false == [3]
+    assert (scores.placed, scores.withheld) == (None, 'not known')
+    assert row.true_distances == [None, None]
+    score_masks(binary, [(mask > 0).astype(np.uint8)], true, [BINARY_CLASSES], nowhere)
+    assert all(t <= 1 and p <= 1 for t, p, _ in binary.masks[0].confusion)
     assert len(find_cones(mask)) == 3
 
 
@@ -181,8 +188,9 @@ def test_another_bag_or_a_jump_in_time_begins_another_run():
 
 
 def figures(index, dice, wrong=1, flickering=None):
-    return FrameFigures(0, index, index * 100_000_000, 0, SIZE, '', dice is not None, 0, [dice],
-                        [wrong], [[0]], [None], [None], [None], [flickering])
+    return FrameFigures(bag=0, index=index, stamp=index * 100_000_000, time=0, dice=[dice],
+                        wrong=[wrong], cones=[[0]], placed=[None], pitch=[None],
+                        flickering=[flickering])
 
 
 def test_the_worst_frames_are_spread_over_the_drive():
@@ -203,7 +211,9 @@ def test_the_crop_lies_in_the_image_around_the_largest_error():
 
 def test_scores_of_another_version_are_not_gone_on_with():
     old, new = ({'mode': 'offline', 'bags': [], 'weights': [], 'truth': {}, 'node': {}, **more}
-                for more in ({}, {'report_format': FORMAT}))
+                for more in ({}, {'report_format': FORMAT, 'journal_format': JOURNAL_FORMAT}))
+    assert Plan(**old).difference(Plan(**new)) == 'the version of the program'
+    old['report_format'] = FORMAT    # its journals alone are different
     assert Plan(**old).difference(Plan(**new)) == 'the version of the program'
 
 

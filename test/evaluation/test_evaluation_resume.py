@@ -68,7 +68,8 @@ def until(condition, process, seconds=60):
 
 def done(folder):
     """Return how many frames each bag's journal has."""
-    return [sum(1 for _ in read_rows(folder / 'out' / 'journal' / f'bag_{n}' / 'frames.jsonl'))
+    journal = folder / 'out' / 'journal'
+    return [sum(1 for _ in read_rows(journal / f'bag_{n}' / 'frames.jsonl', dict))
             for n in (0, 1)]
 
 
@@ -96,7 +97,7 @@ def test_two_processes_are_killed_and_it_is_gone_on_with(
         until(lambda: min(done(tmp_path)) >= 5, parent)
         os.kill(processes_of(parent.pid, 'segment')[0], signal.SIGKILL)
         scored = tmp_path / 'out' / 'journal' / 'bag_1' / 'scores_0.jsonl'
-        until(lambda: len(list(read_rows(scored))) >= 3, parent)
+        until(lambda: len(list(read_rows(scored, dict))) >= 3, parent)
         os.kill(processes_of(parent.pid, 'score')[-1], signal.SIGKILL)
         _, err = parent.communicate(timeout=60)
     finally:
@@ -165,4 +166,4 @@ def test_a_journal_drops_what_was_cut_short(tmp_path):
         assert journal.count == whole[:cut].count(b'\n')
         journal.append({'i': 'next'})
         journal.close()
-        assert list(read_rows(path))[journal.count] == {'i': 'next'}
+        assert list(read_rows(path, dict))[journal.count] == {'i': 'next'}

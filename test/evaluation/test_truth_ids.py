@@ -121,7 +121,7 @@ def test_a_class_that_the_truth_does_not_have_is_a_dash():
         'mask_hz': None, 'latency_ms': {'p50': None, 'p99': None, 'max': None}, 'dice': 1.0,
         'miou': 1.0, 'iou': {'blue_cone': 1.0, 'yellow_cone': None}}))
     [line] = [x for x in console.export_text().splitlines() if 'yellow_cone' in x]
-    assert line.split('│')[2].strip() == '-'
+    assert line.split('│')[2].strip() == '–'
 
 
 def test_open_truth_takes_the_classes_of_the_weights(tmp_path):

@@ -13,10 +13,10 @@ import time
 
 from conftest import Driver
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from eunet_ros.images.conversions import fill_image
 from eunet_ros.node.outputs import status_qos
 from eunet_ros.parameters import NodeParameters
 from eunet_ros.ros.process import shut_down
+from image_making import fill_image
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np

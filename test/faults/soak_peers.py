@@ -11,15 +11,15 @@ import time
 sys.path.insert(1, str(Path(__file__).resolve().parents[2]))  # a checkout need not be installed
 
 from eunet_ros.bags.messages import NS, stamp_of, with_stamp  # noqa: E402
-from eunet_ros.images.conversions import fill_image  # noqa: E402
 from eunet_ros.ros.process import run, shut_down  # noqa: E402
+from eunet_ros.ros.raw_images import image_bytes  # noqa: E402
 from eunet_ros.training.renderer import Drive  # noqa: E402
 import rclpy  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
-from rclpy.serialization import serialize_message  # noqa: E402
 from rclpy.signals import SignalHandlerOptions  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
+from std_msgs.msg import Header  # noqa: E402
 
 TOPIC = '/camera/image_raw'
 FRAMES = 8
@@ -27,7 +27,7 @@ FRAMES = 8
 
 def camera(node, size, hz, note):
     """Publish rendered images; notes each stamp once it is sent."""
-    frames = [bytes(serialize_message(fill_image(Image(), scene.image, 'bgr8')))
+    frames = [image_bytes(Header(), scene.image, 'bgr8')
               for scene in Drive(3, *size).frames(FRAMES, hz=4.0)]
     qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
     publisher = node.create_publisher(Image, TOPIC, qos)

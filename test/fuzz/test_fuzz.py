@@ -167,16 +167,16 @@ def test_yaml_that_grows_or_runs(read, text, said, tmp_path):
 
 @pytest.mark.parametrize('name', ['zstd', 'lz4'])
 def test_a_chunk_of_a_bag_that_unpacks_to_gigabytes(name, tmp_path):
-    from eunet_ros.bags.limits import limit_chunks, MAX_CHUNK
+    from eunet_ros.bags.storage import _limit_chunks, _MAX_CHUNK
     from rosbags.rosbag2 import storage_mcap
-    limit_chunks()
+    _limit_chunks()
     pack = {'zstd': storage_mcap.zstd.compress,
             'lz4': pytest.importorskip('lz4.frame').compress}[name](bytes(30_000_000))
     unpack = storage_mcap.DECOMPRESSORS[name]
     with little_memory():
         assert len(unpack(pack, 1000)) == 1001      # more than promised: its reader refuses
     with pytest.raises(ValueError, match='promises'):
-        unpack(pack, MAX_CHUNK + 1)
+        unpack(pack, _MAX_CHUNK + 1)
 
 
 def test_masks_that_promise_gigabytes(tmp_path):

@@ -68,24 +68,3 @@ def test_padded_and_read_only_input():
     np.testing.assert_allclose(got.astype(int), blended(bgr, mask, TABLE, 0.5), atol=1)
     assert got.flags.writeable
     np.testing.assert_array_equal(colorize(mask, TABLE)[0, 0], COLORS[1][::-1])
-
-
-BGR = np.zeros((2, 3, 3), np.uint8)
-MASK = np.zeros((2, 3), np.uint8)
-
-
-@pytest.mark.parametrize(('bgr', 'mask', 'table', 'opacity', 'words'), [
-    (BGR, MASK[:1], TABLE, 0.5, r'shape \(1, 3, 3\).*found uint8 of shape \(2, 3, 3\)'),
-    (BGR[..., 0], MASK, TABLE, 0.5, r'found uint8 of shape \(2, 3\)'),
-    (BGR.astype(float), MASK, TABLE, 0.5, 'found float64'),
-    (BGR, MASK.astype(int), TABLE, 0.5, 'class mask, found int64'),
-    (BGR, BGR, TABLE, 0.5, r'class mask, found uint8 of shape \(2, 3, 3\)'),
-    (BGR[:0], MASK[:0], TABLE, 0.5, r'shape \(0, 3\)'),
-    (BGR, MASK, np.zeros((6, 3), np.uint8), 0.5, r'\(256, 3\) uint8 colour table'),
-    (BGR, MASK, TABLE, 1.1, 'found 1.1'),
-    (BGR, MASK, TABLE, -0.1, 'found -0.1'),
-    (BGR, MASK, TABLE, float('nan'), 'found nan'),
-])
-def test_wrong_input(bgr, mask, table, opacity, words):
-    with pytest.raises(ValueError, match=words):
-        blend_overlay(bgr, mask, table, opacity)

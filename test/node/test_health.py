@@ -90,7 +90,7 @@ class Stream:
             if mask(i):
                 self.statistics.masked(self.now, {'total': total_ms})
             elif drop:
-                self.statistics.error('The device was lost.', self.now)
+                self.statistics.error('The device was lost.')
                 self.statistics.dropped(drop, self.now)
         return self
 

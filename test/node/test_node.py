@@ -13,12 +13,13 @@ pytest.importorskip('rclpy', reason='rclpy is not installed')
 
 from conftest import Driver  # noqa: I100, E402
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
-from eunet_ros.images.conversions import fill_image, image_to_mask  # noqa: E402
+from eunet_ros.images.conversions import image_to_mask  # noqa: E402
 from eunet_ros.model import Segmenter  # noqa: E402
 from eunet_ros.node.outputs import status_qos  # noqa: E402
 from eunet_ros.node.process_memory import HoleTrimmer  # noqa: E402
 from eunet_ros.node.segmentation_node import SegmentationNode  # noqa: E402
 from eunet_ros.parameters import NodeParameters  # noqa: E402
+from image_making import fill_image  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
@@ -328,7 +329,8 @@ def test_memory_goes_back_to_the_system(rig, monkeypatch):
     monkeypatch.setattr('eunet_ros.node.process_memory._trim', lambda: given.append('holes'))
     monkeypatch.setattr('eunet_ros.node.segmentation_node.give_back', lambda: given.append('all'))
     rig.send(image_message(picture()))
-    assert rig.node._worker.wait_idle(5.0) and given == ['holes']
+    rig.until(lambda: given, 'the trim')
+    assert given == ['holes']
     rig.node.trigger_deactivate()
     assert given == ['holes', 'all']
 

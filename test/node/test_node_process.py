@@ -10,9 +10,10 @@ import pytest
 
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 
-from eunet_ros.images.conversions import fill_image, image_to_mask  # noqa: E402,I100
+from eunet_ros.images.conversions import image_to_mask  # noqa: E402,I100
 from eunet_ros.model import Segmenter  # noqa: E402
 from eunet_ros.model.common.resources import share_file  # noqa: E402
+from image_making import fill_image  # noqa: E402
 from lifecycle_msgs.msg import State, Transition  # noqa: E402
 from node_process import Process  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402

@@ -12,7 +12,8 @@ from bag_making import make_bag, picture, START
 from conftest import Driver
 import cv2
 from eunet_ros.bags.mask_store import MaskReader, MASKS_FILE
-from eunet_ros.images.conversions import compressed_to_bgr, fill_image
+from eunet_ros.images.conversions import compressed_to_bgr
+from image_making import fill_image
 import numpy as np
 import pytest
 

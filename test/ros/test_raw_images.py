@@ -1,8 +1,9 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Images are read out of the bytes that come over DDS, as rclpy would read them."""
-from eunet_ros.images.conversions import ConversionError, fill_image, image_to_bgr
+from eunet_ros.images.conversions import ConversionError, image_to_bgr
 from eunet_ros.ros.raw_images import image_bytes, read_compressed, read_image, read_stamp
+from image_making import fill_image
 import numpy as np
 import pytest
 
@@ -43,7 +44,7 @@ def test_an_image_is_what_was_sent(frame_id, encoding):
 @pytest.mark.parametrize('encoding, pixels', [
     ('bgr8', PIXELS), ('rgb8', PIXELS[:, ::-1]), ('mono8', PIXELS[..., 1])])
 def test_an_image_goes_out_as_rclpy_sends_it(frame_id, encoding, pixels):
-    msg = fill_image(Image(), pixels, encoding, image(frame_id).header)
+    msg = fill_image(Image(header=image(frame_id).header), pixels, encoding)
     raw = image_bytes(msg.header, pixels, encoding)
     assert serialization.deserialize_message(raw, Image) == msg
     assert len(raw) == len(serialised(msg))  # what it pads with is anything

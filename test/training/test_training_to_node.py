@@ -9,12 +9,13 @@ import pytest
 pytest.importorskip('rclpy', reason='rclpy is not installed')
 pytest.importorskip('lightning', reason='lightning is not installed')
 
-from eunet_ros.images.conversions import fill_image, image_to_mask  # noqa: E402,I100
+from eunet_ros.images.conversions import image_to_mask  # noqa: E402,I100
 from eunet_ros.model import load_checkpoint, Segmenter  # noqa: E402
 from eunet_ros.training import evaluate, export  # noqa: E402
 from eunet_ros.training.data.fsoco_writer import write_project  # noqa: E402
 from eunet_ros.training.data.render_fsoco import items  # noqa: E402
 from eunet_ros.training.train import main  # noqa: E402
+from image_making import fill_image  # noqa: E402
 from node_process import Process  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 from training_runs import command  # noqa: E402

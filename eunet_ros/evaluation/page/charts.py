@@ -1,14 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Charts as inline SVG: they print, they scale, and they take the page's colours.
-
-All are drawn for the width of a phone, so that their text can be read on one.
-"""
+"""Charts as what page.html draws, in pixels of the width of a phone, to be read on one."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-import html
+from dataclasses import dataclass, field
 import math
 
 import numpy as np
@@ -30,108 +26,89 @@ def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
     return [k * step for k in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def _label(value: float) -> str:
-    return f'{value:,.0f}' if abs(value) >= 1000 else f'{value:.3g}'
+def _labelled(values: Sequence[float], at: Sequence[float]) -> list[tuple[float, str]]:
+    return [(place, f'{v:,.0f}' if abs(v) >= 1000 else f'{v:.3g}') for v, place in zip(values, at)]
 
 
-class _Frame:
-    """Axes of a chart, and what is drawn in them."""
+@dataclass
+class Chart:
+    """
+    Axes, from and to which values they reach, and what is drawn in them, in pixels.
 
-    def __init__(self, x: tuple[float, float], y: tuple[float, float], x_name: str,
-                 y_name: str, title: str) -> None:
-        self._x, self._y = (x[0], max(x[1], x[0] + 1e-9)), (y[0], max(y[1], y[0] + 1e-9))
-        self._parts: list[str] = []
-        self._title = title
-        for tick in nice_ticks(*self._x):
-            self._text(self.at_x(tick), HEIGHT - _BOTTOM + 13, _label(tick), 'middle')
-        for tick in nice_ticks(*self._y):
-            at = self.at_y(tick)
-            self._parts.append(f'<path class="grid" d="M{_LEFT} {at:.1f}H{WIDTH - _RIGHT}"/>')
-            self._text(_LEFT - 5, at + 3.5, _label(tick), 'end')
-        self._text((_LEFT + WIDTH - _RIGHT) / 2, HEIGHT - 4, x_name, 'middle')
-        self._text(4, 11, y_name, 'start')
+    lines: (colour, path of SVG). bars: (x, y, width, height, colour). marks: (x, colour), on the
+    horizontal axis. rules: (x, word beside it), vertical lines.
+    """
+
+    title: str
+    x_name: str
+    y_name: str
+    x: tuple[float, float]
+    y: tuple[float, float]
+    lines: list[tuple[str, str]] = field(default_factory=list)
+    bars: list[tuple[float, float, float, float, str]] = field(default_factory=list)
+    marks: list[tuple[float, str]] = field(default_factory=list)
+    rules: list[tuple[float, str]] = field(default_factory=list)
+    left, right, top, bottom = _LEFT, WIDTH - _RIGHT, _TOP, HEIGHT - _BOTTOM
+    width, height = WIDTH, HEIGHT
+
+    @property
+    def x_ticks(self) -> list[tuple[float, str]]:
+        ticks = nice_ticks(*self.x)
+        return _labelled(ticks, [self.at_x(tick) for tick in ticks])
+
+    @property
+    def y_ticks(self) -> list[tuple[float, str]]:
+        ticks = nice_ticks(*self.y)
+        return _labelled(ticks, [self.at_y(tick) for tick in ticks])
 
     def at_x(self, value: float) -> float:
-        """Return where a value lies from the left."""
-        low, high = self._x
-        return _LEFT + (value - low) / (high - low) * (WIDTH - _LEFT - _RIGHT)
+        low, high = self.x
+        return self.left + (value - low) / max(high - low, 1e-9) * (self.right - self.left)
 
     def at_y(self, value: float) -> float:
-        """Return where a value lies from the top."""
-        low, high = self._y
-        return HEIGHT - _BOTTOM - (value - low) / (high - low) * (HEIGHT - _TOP - _BOTTOM)
+        low, high = self.y
+        return self.bottom - (value - low) / max(high - low, 1e-9) * (self.bottom - self.top)
 
-    def _text(self, x: float, y: float, text: str, anchor: str) -> None:
-        self._parts.append(f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">'
-                           f'{html.escape(text)}</text>')
-
-    def line(self, xs: Sequence[float], ys: Sequence[float], color: str, faint: bool = False,
-             ) -> None:
-        """Draw a line; where a value is NaN it is interrupted."""
+    def add_line(self, color: str, xs: Sequence[float], ys: Sequence[float]) -> None:
+        """Add a line; where a value is NaN it is interrupted."""
         path, pen = [], 'M'
         for x, y in zip(xs, ys):
-            if math.isnan(y):
-                pen = 'M'
-                continue
-            path.append(f'{pen}{self.at_x(x):.1f} {self.at_y(y):.1f}')
-            pen = 'L'
-        kind = ' class="faint"' if faint else ''
-        self._parts.append(f'<path{kind} d="{"".join(path)}" fill="none" stroke="{color}" '
-                           'stroke-width="1.4" stroke-linejoin="round"/>')
+            if not math.isnan(y):
+                path.append(f'{pen}{self.at_x(x):.1f} {self.at_y(y):.1f}')
+            pen = 'M' if math.isnan(y) else 'L'
+        self.lines.append((color, ''.join(path)))
 
-    def bar(self, x0: float, x1: float, y: float, color: str) -> None:
-        """Draw a bar from zero."""
-        left, right, top = self.at_x(x0), self.at_x(x1), self.at_y(y)
-        self._parts.append(
-            f'<rect x="{left:.1f}" y="{top:.1f}" width="{max(0.6, right - left - 0.6):.1f}" '
-            f'height="{max(0.0, HEIGHT - _BOTTOM - top):.1f}" fill="{color}"/>')
-
-    def mark(self, x: float, color: str) -> None:
-        """Mark a place on the horizontal axis."""
-        at = self.at_x(x)
-        self._parts.append(f'<path d="M{at:.1f} {HEIGHT - _BOTTOM}v-8" stroke="{color}" '
-                           'stroke-width="1.6"/>')
-
-    def rule(self, x: float, text: str) -> None:
-        """Draw a vertical line with a word beside it."""
-        at = self.at_x(x)
-        self._parts.append(f'<path class="rule" d="M{at:.1f} {_TOP}V{HEIGHT - _BOTTOM}"/>')
-        near_end = at > WIDTH - 70
-        self._text(at + (-3 if near_end else 3), _TOP + 10, text, 'end' if near_end else 'start')
-
-    def svg(self) -> str:
-        """Return the chart."""
-        return (f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-                f'aria-label="{html.escape(self._title)}">{"".join(self._parts)}</svg>')
+    def add_bar(self, color: str, x0: float, x1: float, y: float) -> None:
+        """Add a bar from zero."""
+        left, top = self.at_x(x0), self.at_y(y)
+        self.bars.append((left, top, max(0.6, self.at_x(x1) - left - 0.6),
+                          max(0.0, self.bottom - top), color))
 
 
-def histogram(series: Sequence[tuple[str, str, Sequence[float]]], unit: str, title: str) -> str:
-    """
-    Return a histogram; series: (colour, label, values).
-
-    Values above the 99.5th percentile of all go last. The first one's median and 99th percentile
-    are marked.
-    """
+def histogram(series: Sequence[tuple[str, str, Sequence[float]]], unit: str,
+              title: str) -> Chart | None:
+    """Return a histogram of (colour, label, values); p50 and p99 of the first are marked."""
     everything = np.concatenate([np.asarray(values, float) for *_, values in series] or [[]])
     if not everything.size:
-        return ''
+        return None
+    # Values above the 99.5th percentile of all go last.
     low, high = float(everything.min()), float(np.percentile(everything, 99.5))
     edges = np.linspace(low, max(high, low * 1.01 + 1e-6), 41)
     counted = [np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0]
                for *_, values in series]
-    frame = _Frame((edges[0], edges[-1]), (0, max(1, max(c.max() for c in counted))), unit,
-                   'frames', title)
+    chart = Chart(title, unit, 'frames', (edges[0], edges[-1]),
+                  (0, max(1, max(c.max() for c in counted))))
+    width = (edges[1] - edges[0]) / len(series)
     for number, (color, *_) in enumerate(series):
-        width = (edges[1] - edges[0]) / len(series)
         for left, count in zip(edges[:-1], counted[number]):
             if count:
-                frame.bar(left + number * width, left + (number + 1) * width, count, color)
+                chart.add_bar(color, left + number * width, left + (number + 1) * width, count)
     first = np.asarray(series[0][2], float)
-    for share, name in ((50, 'p50'), (99, 'p99')):
+    for share in (50, 99):
         value = float(np.percentile(first, share))
         if edges[0] <= value <= edges[-1]:
-            frame.rule(value, f'{series[0][1]} {name} {value:.1f}'.strip())
-    return frame.svg()
+            chart.rules.append((chart.at_x(value), f'{series[0][1]} p{share} {value:.1f}'.strip()))
+    return chart
 
 
 def _thinned(values: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
@@ -148,46 +125,28 @@ def _thinned(values: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def timeline(series: Sequence[tuple[str, Sequence[float]]], y_name: str, title: str,
-             marks: Sequence[int] = (), mark_color: str = 'var(--bad)',
-             how: str = 'max', starts: Sequence[int] = ()) -> str:
-    """
-    Return lines over frames; series: (colour, a value of each frame, NaN for none).
-
-    marks: frames to mark. starts: frames that another bag starts with.
-    """
+             marks: Sequence[int] = (), how: str = 'max',
+             starts: Sequence[int] = ()) -> Chart | None:
+    """Return lines over frames: (colour, values, NaN for none); starts: of further bags."""
     arrays = [np.asarray(values, float) for _, values in series]
     length = max((len(a) for a in arrays), default=0)
     if not length or all(np.isnan(a).all() for a in arrays):
-        return ''
+        return None
     known = np.concatenate([[0.0], *(a[~np.isnan(a)] for a in arrays)])
     reach = 1.08 * known.min(), 1.08 * known.max() or 1.0
-    frame = _Frame((0, max(1, length - 1)), reach, 'frame', y_name, title)
-    for start in starts:
-        frame.rule(start, '')
+    chart = Chart(title, 'frame', y_name, (0, max(1, length - 1)), reach)
+    chart.rules = [(chart.at_x(start), '') for start in starts]
     for (color, _), values in zip(series, arrays):
-        frame.line(*_thinned(values, how), color)
-    step = max(1, len(marks) // _MARKS)
-    for at in marks[::step]:
-        frame.mark(at, mark_color)
-    return frame.svg()
+        chart.add_line(color, *_thinned(values, how))
+    chart.marks = [(chart.at_x(at), 'var(--bad)')
+                   for at in marks[::max(1, len(marks) // _MARKS)]]
+    return chart
 
 
-def interval(low: float, high: float, middle: float, title: str) -> str:
-    """Return a difference with its interval on a line around zero."""
+def interval(low: float, high: float, middle: float) -> dict[str, float | list[float]]:
+    """Return where a difference and its interval lie on a line around zero."""
     reach = 1.15 * max(abs(low), abs(high), abs(middle), 1e-4)
-    height, center = 62, 30
-
-    def at(value: float) -> float:
-        return 10 + (value + reach) / (2 * reach) * (WIDTH - 20)
-    clear = low > 0 or high < 0
-    color = 'var(--good)' if low > 0 else 'var(--bad)' if high < 0 else 'var(--faint)'
-    ticks = ''.join(
-        f'<text x="{at(t):.1f}" y="{height - 4}" text-anchor="middle">{t:+.4g}</text>'
-        for t in nice_ticks(-reach, reach, 3))
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{html.escape(title)}">'
-        f'<path class="grid" d="M10 {center}H{WIDTH - 10}"/>'
-        f'<path class="rule" d="M{at(0):.1f} 8V{height - 16}"/>'
-        f'<path d="M{at(low):.1f} {center}H{at(high):.1f}" stroke="{color}" '
-        f'stroke-width="{7 if clear else 5}" stroke-linecap="round"/>'
-        f'<circle cx="{at(middle):.1f}" cy="{center}" r="5" class="dot"/>{ticks}</svg>')
+    ticks = nice_ticks(-reach, reach, 3)
+    places = [10 + (value + reach) / (2 * reach) * (WIDTH - 20)
+              for value in (low, high, middle, 0.0, *ticks)]
+    return dict(zip(('low', 'high', 'middle', 'zero'), places), ticks=list(zip(places[4:], ticks)))

@@ -30,11 +30,7 @@ def draw_mask(image: np.ndarray, mask: np.ndarray, table_bgr: np.ndarray) -> np.
 
 def draw_comparison(image: np.ndarray, mask: np.ndarray, truth: np.ndarray,
                     table_bgr: np.ndarray) -> np.ndarray:
-    """
-    Return (h, w, 3) BGR: where the mask agrees with the truth in the class's colour, else marked.
-
-    All are (h, w); pixels of the truth that are 255 are left alone.
-    """
+    """Return (h, w, 3) BGR: agreement in the class's colour, errors marked, 255 left alone."""
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
     out = (grey * 0.45).astype(np.uint8)
     known = truth != IGNORE_ID

@@ -8,17 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
-from eunet_ros.bags.reader import Bag, BagError
 from eunet_ros.cones.detection import find_cones
 from eunet_ros.cones.drawing import draw_cones, draw_from_above
 from eunet_ros.evaluation.page.frame_pictures import draw_mask
-from eunet_ros.evaluation.page.pictures import data_uri, decoded_image, rows_of
-from eunet_ros.evaluation.page.recordings import Overlays
-from eunet_ros.evaluation.run.journal import Row
-from eunet_ros.evaluation.run.plan import bag_files, Plan
-from eunet_ros.evaluation.scoring.score import find_truth
+from eunet_ros.evaluation.page.pictures import data_uri, Shown, shown_frames
+from eunet_ros.evaluation.run.plan import Plan
 from eunet_ros.evaluation.scoring.summary import FrameFigures
-from eunet_ros.evaluation.scoring.truth import open_truth, Truth
 from eunet_ros.model.common.classes import IGNORE_ID
 import numpy as np
 
@@ -53,48 +48,21 @@ def choose_frames(frames: Sequence[FrameFigures], count: int = SHOWN) -> list[in
 
 def ground_frames(plan: Plan, journal: Path, frames: Sequence[FrameFigures]) -> list[GroundFrame]:
     """Return the frames with their pictures; what cannot be read again is left out."""
-    found = []
-    for place in choose_frames(frames):
-        frame = frames[place]
-        files = bag_files(journal, frame.bag)
-        [row] = rows_of(files, {frame.index}).values()
-        overlays, truth = Overlays(plan, frame.bag, files), None
-        try:
-            truth = _truth_of(plan, frame.bag)
-            with Bag(plan.bags[frame.bag].path) as bag:
-                image = decoded_image(bag, plan.bags[frame.bag].image_topic, frame)
-            if image is not None:
-                found.append(_one(plan, frame, row, image, overlays, truth))
-        except BagError:
-            continue
-        finally:
-            overlays.close()
-            if truth:
-                truth.close()
-    return found
+    return [_one(plan, shown) for _, shown in shown_frames(plan, journal, frames,
+                                                           choose_frames(frames))]
 
 
-def _truth_of(plan: Plan, number: int) -> Truth | None:
-    try:
-        return open_truth(plan.truth, Path(plan.bags[number].path), plan.truth_classes)
-    except ValueError:
-        return None
-
-
-def _one(plan: Plan, frame: FrameFigures, row: Row, image: np.ndarray, overlays: Overlays,
-         truth: Truth | None) -> GroundFrame:
-    places = overlays.places
-    places.follow(row)
-    p, known = places.parameters, []
-    true, _ = find_truth(truth, frame.stamp, image.shape[:2], plan.truth['tolerance_ns'])
-    if true is not None:
-        mask = np.where(true == IGNORE_ID, 0, true).astype(np.uint8)
-        cones = places.place_true(find_cones(mask), true.shape).located
+def _one(plan: Plan, shown: Shown) -> GroundFrame:
+    frame, image, places, known = shown.frame, shown.image, shown.places, []
+    p = places.parameters
+    if shown.truth is not None:
+        mask = np.where(shown.truth == IGNORE_ID, 0, shown.truth).astype(np.uint8)
+        cones = places.place_true(find_cones(mask), mask.shape).located
         known = [(x, y, kind) for (x, y, _), kind in zip(
             cones.xyz.tolist(), cones.cones.class_id.tolist())] if cones else []
     out = GroundFrame(plan.bags[frame.bag].label, frame.index, frame.stamp, frame.placed,
                       bool(known))
-    for k, mask in enumerate(overlays.masks(row)):
+    for k, mask in enumerate(shown.masks):
         located = None if mask is None else places.place(
             k, find_cones(mask, None, p.cone_min_pixels, p.cone_min_height), mask.shape).located
         if located is None:

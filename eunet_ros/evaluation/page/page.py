@@ -1,36 +1,23 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""index.html: the report as one page that needs no other file, no script and no network."""
+"""index.html: its charts and figures; page.html is the template, style.css how it looks."""
 from __future__ import annotations
 
-from collections.abc import Sequence
-import html
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from eunet_ros.evaluation.page import charts
 from eunet_ros.evaluation.page.ground_pictures import GroundFrame
-from eunet_ros.evaluation.page.ground_section import ground_section
 from eunet_ros.evaluation.page.pictures import WorstFrame
-from eunet_ros.evaluation.page.style import STYLE
-from eunet_ros.evaluation.page.tables import (
-    bags_section,
-    both,
-    classes_section,
-    color_key,
-    comparison_section,
-    confusion_section,
-    escape,
-    live_section,
-    made_section,
-    number,
-    sizes_section,
-    title_of,
-)
+from eunet_ros.evaluation.page.text import bag_notes, number
 from eunet_ros.evaluation.run.plan import Plan
 from eunet_ros.evaluation.scoring.metric_table import entry_of, metrics_of
 from eunet_ros.evaluation.scoring.summary import FrameFigures
 from eunet_ros.model.common.files import written_beside
+from eunet_ros.model.common.metrics.false_cones import MIN_FALSE_PIXELS
+from jinja2 import ChainableUndefined, Environment, FileSystemLoader
+import numpy as np
 
 _NAN = float('nan')
 _COLORS = ('var(--a)', 'var(--b)')
@@ -40,183 +27,115 @@ def write_page(path: Path, plan: Plan, report: dict[str, Any], frames: Sequence[
                worst: Sequence[WorstFrame], ground: Sequence[GroundFrame],
                files: Sequence[str]) -> None:
     """Write the page; files: names in the folder to link to. Raises OSError."""
-    title = title_of(report)
-    parts = [
-        f'<h1>{escape(title)}</h1>', _under_title(report, files), _partial(report),
-        _tiles(report), classes_section(plan, report), sizes_section(report),
-        confusion_section(plan, report), comparison_section(report),
-        live_section(report), _latency(plan, report, frames), _cones(plan, frames),
-        ground_section(report, ground), _attitude(report, frames), _worst(plan, report, worst),
-        bags_section(report), made_section(report)]
-    text = ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            '<meta name="color-scheme" content="light dark">'
-            f'<title>{escape(title)}</title><style>{STYLE}</style></head><body>\n'
-            + '\n'.join(part for part in parts if part) + '\n</body></html>\n')
+    # Weights whose cones have no positions, or a bag that was not played, have no figures.
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True,
+        undefined=ChainableUndefined, extensions=['jinja2.ext.do'])
+    environment.filters.update(
+        number=number, pair=_pair, of=_of, interval=_interval, counts=_counts,
+        basename=lambda name: Path(name).name, filled=lambda row, form: form.format(**row))
+    text = environment.get_template('page.html').render(
+        report=report, weights=report['weights'], several=len(plan.weights) > 1, files=files,
+        title=_title(report), tiles=_tiles(report), compared=_compared(report),
+        latency=_latency(plan, frames), cones=_cones(plan, frames), pitch=_pitch(plan, frames),
+        worst=worst, ground=ground,
+        class_names=list(dict.fromkeys(n for w in report['weights'] for n in w['classes'])),
+        colors={name: color for w in plan.weights
+                for name, color in zip(w.table.names, w.table.colors)},
+        bag_notes=bag_notes, min_false_pixels=MIN_FALSE_PIXELS)
     with written_beside(path) as beside:
         beside.write_text(text, encoding='utf-8')
 
 
-def _under_title(report: dict[str, Any], files: Sequence[str]) -> str:
-    weights = ' &nbsp; '.join(
-        f'<span class="{w["label"].lower()}">{w["label"]}</span> '
-        f'{escape(Path(w["weights"]).name)} ({escape(w["variant"])} on '
-        f'{escape(str(w.get("engine", "-")))}, {escape(str(w.get("precision", "-")))})'
-        for w in report['weights'])
-    links = ' · '.join(f'<a href="{html.escape(name)}">{escape(name)}</a>' for name in files)
-    return (f'<p>{weights}</p><p class="faint small">{escape(report["run"]["started"])}, '
-            f'{report["frames_done"]} of {report["frames"]} frames, '
-            f'{report["frames_with_truth"]} with ground truth. {links}</p>')
+def _of(row: Mapping[str, Any] | None, key: str) -> Any:
+    return row.get(key) if row else None
 
 
-def _partial(report: dict[str, Any]) -> str:
-    if report['complete']:
-        return ''
-    items = ''.join(f'<li>{escape(text)}</li>' for text in report['partial_because'])
-    return f'<div class="note"><b>This report is partial.</b><ul>{items}</ul></div>'
+def _pair(row: Mapping[str, Any] | None, first: str, second: str, digits: int) -> str:
+    return f'{number(_of(row, first), digits)}, {number(_of(row, second), digits)}'
 
 
-def _tile(name: str, values: Sequence[str]) -> str:
-    shown = ''.join(f'<b{_tint(k, values)}>{escape(v)}</b>' for k, v in enumerate(values))
-    return f'<div class="tile"><span class="faint small">{escape(name)}</span>{shown}</div>'
+def _interval(name: str) -> str:
+    """Return the name of a bin of sizes or distances as people write it."""
+    return name.replace('>=', '≥ ').replace('<', '< ').replace('-', ' – ')
 
 
-def _tint(k: int, values: Sequence[str]) -> str:
-    return f' class="{"ab"[k]}"' if len(values) > 1 else ''
+def _counts(counts: Mapping[str, int] | None) -> str:
+    """Return the node's counts that say something."""
+    return ', '.join(f'{name.replace("_", " ")} {count}' for name, count in (counts or {}).items()
+                     if count or name in ('received', 'masked')) or '–'
 
 
-def _tiles(report: dict[str, Any]) -> str:
-    entries, tiles = [entry_of(report, k) for k in range(len(report['weights']))], []
-    for metric in metrics_of():
-        values = [metric.value(entry) for entry in entries]
-        if metric.as_tile and any(value is not None for value in values):
-            tiles.append(_tile(metric.title, [*map(metric.text, values)]))
+def _title(report: dict[str, Any]) -> str:
+    names = [b['label'] for b in report['bags']]
+    bags = ', '.join(names[:3]) + (f' and {len(names) - 3} more' if len(names) > 3 else '')
+    weights = ' against '.join(Path(w['weights']).stem for w in report['weights'])
+    live = {'live': ' live', 'recorded': ' as recorded'}.get(report['mode'], '')
+    return f'{weights} on {bags}{live}'
+
+
+def _tiles(report: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    entries = [entry_of(report, k) for k in range(len(report['weights']))]
+    tiles = [(metric.title, [metric.text(metric.value(entry)) for entry in entries])
+             for metric in metrics_of() if metric.as_tile
+             and any(metric.value(entry) is not None for entry in entries)]
     if not report.get('live') and report['run'].get('images_per_s'):
-        tiles.append(_tile('evaluated', [f'{report["run"]["images_per_s"]:.1f} images/s']))
-    return f'<div class="tiles">{"".join(tiles)}</div>'
+        tiles.append(('evaluated', [f'{report["run"]["images_per_s"]:.1f} images/s']))
+    return tiles
+
+
+def _compared(report: dict[str, Any]) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Return title, figures and chart of each metric of A against B."""
+    rows = [(metric.title, (report['comparison'] or {}).get(metric.name))
+            for metric in metrics_of()]
+    return [(title, entry, charts.interval(*entry['interval_95'], entry['difference']))
+            for title, entry in rows
+            if entry and entry['difference'] is not None and entry['interval_95']]
 
 
 def _starts(frames: Sequence[FrameFigures]) -> list[int]:
     return [i for i in range(1, len(frames)) if frames[i].bag != frames[i - 1].bag]
 
 
-def _total(frame: FrameFigures, k: int) -> float:
-    return (frame.stage_ms[k] or {}).get('total', _NAN)
-
-
-def _latency(plan: Plan, report: dict[str, Any], frames: Sequence[FrameFigures]) -> str:
-    totals = [[_total(f, k) for f in frames] for k in range(len(plan.weights))]
+def _latency(plan: Plan, frames: Sequence[FrameFigures]) -> dict[str, Any]:
+    """Return the charts of latency, and the frames that are marked in them."""
+    totals = [[(f.stage_ms[k] or {}).get('total', _NAN) for f in frames]
+              for k in range(len(plan.weights))]
     labels = [w.label if len(plan.weights) > 1 else '' for w in plan.weights]
     known = [(color, label, [v for v in values if v == v])
              for color, label, values in zip(_COLORS, labels, totals)]
-    known = [entry for entry in known if entry[2]]
-    lost = [i for i, f in enumerate(frames) if f.lost_before or (not any(
-        c is not None for c in f.cones) and not f.error)]
+    lost = [i for i, f in enumerate(frames) if f.lost_before or (
+        all(c is None for c in f.cones) and not f.error)]
     bad = [i for i, f in enumerate(frames) if f.error]
-    shapes = charts.histogram(known, 'ms', 'Histogram of latency') if known else ''
-    line = charts.timeline(
-        [(color, values) for color, values in zip(_COLORS, totals)], 'ms',
-        'Latency over frames', sorted({*lost, *bad}), starts=_starts(frames))
-    if not shapes and not line:
-        return ''
-    live = report['mode'] != 'offline'
-    what = ("From the image's stamp to the mask in another process." if live else
-            'Decoding, pre-processing, network, post-processing; '
-            + ('nothing ran beside it.' if report['run'].get('one_at_a_time') else
-               'the next frames were decoded meanwhile, so an idle machine is a little faster '
-               '(--one-at-a-time).'))
-    marked = (f' Red marks: {len(lost)} frames before or at which images were lost'
-              f'{f", {len(bad)} that could not be used" if bad else ""}.' if lost or bad else
-              ' No image was lost.')
-    stages = _stages(report)
-    return (f'<h2>Latency</h2><p class="small faint">{what}{marked}</p><div class="two">'
-            f'<div><h3>Histogram</h3>{shapes}</div><div><h3>Over the drive (largest of those '
-            f'that fall together)</h3>{line}</div></div>{stages}')
+    return {
+        'lost': lost, 'bad': bad,
+        'histogram': charts.histogram([entry for entry in known if entry[2]], 'ms',
+                                      'Histogram of latency'),
+        'timeline': charts.timeline(list(zip(_COLORS, totals)), 'ms', 'Latency over frames',
+                                    sorted({*lost, *bad}), starts=_starts(frames))}
 
 
-def _stages(report: dict[str, Any]) -> str:
-    rows = []
-    for w in report['weights']:
-        for name, values in report['speed'][w['label']]['stage_ms'].items():
-            label = f'{w["label"]} {name}' if len(report['weights']) > 1 else name
-            rows.append(f'<tr><td>{escape(label)}</td>' + ''.join(
-                f'<td>{number(values[p], 2)}</td>' for p in ('p50', 'p90', 'p99', 'max'))
-                + '</tr>')
-    if not rows:
-        return ''
-    return ('<div class="two"><div class="wide"><table><tr><th>stage, ms</th><th>p50</th>'
-            f'<th>p90</th><th>p99</th><th>max</th></tr>{"".join(rows)}</table></div></div>')
-
-
-def _cones(plan: Plan, frames: Sequence[FrameFigures]) -> str:
-    drawn = []
+def _cones(plan: Plan, frames: Sequence[FrameFigures]) -> list[dict[str, Any]]:
+    """Return the charts of each weights' cones, and the classes in them."""
+    drawn, starts = [], _starts(frames)
     for k, weights in enumerate(plan.weights):
         table = weights.table
-        series, keys = [], []
-        for i, (name, color) in enumerate(zip(table.names[1:], table.colors[1:])):
-            values = [_NAN if f.cones[k] is None else float(f.cones[k][i]) for f in frames]
-            if any(v > 0 for v in values):
-                series.append((f'rgb{color}', values))
-                keys.append(color_key(name, color))
-        flickering = [_NAN if f.flickering[k] is None else float(f.flickering[k])
-                      for f in frames]
-        label = f' ({weights.label})' if len(plan.weights) > 1 else ''
-        starts = _starts(frames)
-        lines = charts.timeline(series, 'cones', 'Cones over frames', how='mean', starts=starts)
-        flicker = charts.timeline([(_COLORS[k], flickering)], 'cones',
-                                  'Flickering cones over frames', starts=starts)
-        if lines:
-            drawn.append(f'<div><h3>Cones of each class{label}</h3>'
-                         f'<p class="small">{" ".join(keys)}</p>{lines}</div>')
-        if flicker:
-            drawn.append(f'<div><h3>Flickering cones{label}</h3><p class="small faint">Found in '
-                         f'the frame before and the frame after, not between.</p>{flicker}</div>')
-    if not drawn:
-        return ''
-    return f'<h2>Cones over the drive</h2><div class="two">{"".join(drawn)}</div>'
+        none = [_NAN] * (len(table.names) - 1)
+        counts = np.array([none if f.cones[k] is None else f.cones[k] for f in frames], float)
+        seen = [i for i in range(len(none)) if frames and (counts[:, i] > 0).any()]
+        flickering = [_NAN if f.flickering[k] is None else f.flickering[k] for f in frames]
+        drawn.append({
+            'label': weights.label, 'names': [table.names[i + 1] for i in seen],
+            'lines': charts.timeline(
+                [(f'rgb{table.colors[i + 1]}', counts[:, i]) for i in seen], 'cones',
+                'Cones over frames', how='mean', starts=starts),
+            'flicker': charts.timeline([(_COLORS[k], flickering)], 'cones',
+                                       'Flickering cones over frames', starts=starts)})
+    return drawn
 
 
-def _attitude(report: dict[str, Any], frames: Sequence[FrameFigures]) -> str:
-    told = [w['positions'] and w['positions']['pitch_deg'] for w in report['weights']]
-    if not any(told):
-        return ''
+def _pitch(plan: Plan, frames: Sequence[FrameFigures]) -> charts.Chart | None:
+    """Return the chart of the pitch of the car, None where it was not estimated."""
     series = [(color, [_NAN if f.pitch[k] is None else f.pitch[k] for f in frames])
-              for k, color in zip(range(len(told)), _COLORS)]
-
-    def cell(key: str) -> str:
-        return both([number(t and t[key], 2) for t in told])
-    return ('<h2>Pitch of the car</h2><p class="small faint">Against the mounting, from the cones '
-            f'of each image alone: mean {cell("mean")}°, 5 % below {cell("p5")}°, 5 % above '
-            f'{cell("p95")}°. It moves cones beyond 10 m by '
-            f'{both([number(t and t["moves_far_cones"], percent=True) for t in told])} of their '
-            'distance (median). Where the mean is not 0, measure the mounting again; where the '
-            'rest is wide, set the parameter attitude to cones. Positive: the front is low.</p>'
-            '<div class="two"><div>' + charts.timeline(
-                series, '°', 'Pitch over frames', how='mean', starts=_starts(frames))
-            + '</div></div>')
-
-
-def _worst(plan: Plan, report: dict[str, Any], worst: Sequence[WorstFrame]) -> str:
-    if not worst:
-        return ''
-    table = plan.weights[0].table
-    keys = ' '.join(color_key(*pair) for pair in zip(table.names[1:], table.colors[1:]))
-    figures = []
-    for place, frame in enumerate(worst, start=1):
-        columns = f'style="grid-template-columns:repeat({len(frame.pictures)},1fr)"'
-
-        def row(kind: str, which: int, frame: WorstFrame = frame, columns: str = columns) -> str:
-            cells = ''.join(
-                f'<div><img src="{p[which]}" alt="{escape(p[0])}">'
-                f'<span>{escape(p[0])}</span></div>' for p in frame.pictures)
-            return f'<div class="row {kind}" {columns}>{cells}</div>'
-        zoomed = row('zoom', 2) if all(p[2] for p in frame.pictures) else ''
-        figures.append(
-            f'<figure><figcaption><b>{place}.</b> {escape(frame.bag)}, frame {frame.index} '
-            f'<span class="faint">({frame.stamp / 1e9:.3f} s)</span>: {escape(frame.why)}'
-            f'</figcaption>{row("whole" if zoomed else "whole only", 1)}{zoomed}</figure>')
-    order = ('lowest Dice first' if report['frames_with_truth']
-             else 'most flickering cones first: there is no ground truth')
-    return (f'<h2>The {len(worst)} worst frames</h2><p class="small faint">{order}; below each '
-            f'the part with the largest error, enlarged.</p><p class="small">{keys}</p>'
-            f'{"".join(figures)}')
+              for k, color in zip(range(len(plan.weights)), _COLORS)]
+    return charts.timeline(series, '°', 'Pitch over frames', how='mean', starts=_starts(frames))

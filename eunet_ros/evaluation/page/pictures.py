@@ -4,22 +4,23 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Collection, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import cv2
 from eunet_ros.bags.messages import deserialise, stamp_of
-from eunet_ros.bags.reader import Bag, BagError
+from eunet_ros.bags.reader import Bag, BagError, Topic
 from eunet_ros.evaluation.page.frame_pictures import draw_mask
-from eunet_ros.evaluation.page.recordings import Overlays
-from eunet_ros.evaluation.run.journal import read_rows, Row
-from eunet_ros.evaluation.run.plan import bag_files, BagFiles, Plan
+from eunet_ros.evaluation.run.journal import ScoreRow
+from eunet_ros.evaluation.run.plan import bag_files, FrameMasks, Plan
+from eunet_ros.evaluation.run.positions import Places
 from eunet_ros.evaluation.scoring.score import find_truth
 from eunet_ros.evaluation.scoring.summary import FrameFigures
 from eunet_ros.evaluation.scoring.truth import as_binary, open_truth
-from eunet_ros.images.conversions import compressed_to_bgr, image_to_bgr
+from eunet_ros.images.conversions import to_bgr
 from eunet_ros.model.common.classes import IGNORE_ID
 import numpy as np
 
@@ -30,19 +31,23 @@ _QUALITY = 80
 _LEAST_CROP = 128            # pixels of the image that a zoomed picture shows, at least
 
 
+class Picture(NamedTuple):
+    """A picture with its name, and the part of it that is shown enlarged, ''; data URIs."""
+
+    name: str
+    whole: str
+    zoomed: str
+
+
 @dataclass
 class WorstFrame:
-    """
-    A frame of the page; pictures are data URIs: (name, whole, zoomed or '').
-
-    why: what makes it one of the worst.
-    """
+    """A frame of the page; why: what makes it one of the worst."""
 
     bag: str
     index: int
     stamp: int
     why: str
-    pictures: list[tuple[str, str, str]] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
 
 
 def choose_worst(frames: Sequence[FrameFigures], count: int = WORST) -> list[int]:
@@ -75,7 +80,6 @@ def choose_worst(frames: Sequence[FrameFigures], count: int = WORST) -> list[int
 
 
 def data_uri(image: np.ndarray) -> str:
-    """Return a BGR image as a JPEG in a data URI."""
     coded = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1]
     return f'data:image/jpeg;base64,{base64.b64encode(coded.tobytes()).decode()}'
 
@@ -103,12 +107,8 @@ def _fitted(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def draw_frame(image: np.ndarray, panels: Sequence[tuple[str, np.ndarray, np.ndarray]],
-               crop: tuple[int, int, int, int] | None) -> list[tuple[str, str, str]]:
-    """
-    Return (name, whole, zoomed) pictures: of the image alone, and of each mask over it.
-
-    panels: (name, mask, colours); crop: the part to show enlarged.
-    """
+               crop: tuple[int, int, int, int] | None) -> list[Picture]:
+    """Return pictures of the image and of panels (name, mask, colours) over it; crop: enlarged."""
     pictures = []
     for name, drawn in [('image', image), *((n, draw_mask(image, m, t)) for n, m, t in panels)]:
         zoomed = ''
@@ -119,92 +119,80 @@ def draw_frame(image: np.ndarray, panels: Sequence[tuple[str, np.ndarray, np.nda
             whole = drawn.copy()
             thick = max(1, image.shape[1] // 400)
             cv2.rectangle(whole, (u0, v0), (u1 - 1, v1 - 1), (255, 255, 255), thick)
-        pictures.append((name, data_uri(_fitted(whole, _FULL)), zoomed))
+        pictures.append(Picture(name, data_uri(_fitted(whole, _FULL)), zoomed))
     return pictures
+
+
+class Shown(NamedTuple):
+    """A frame with what it is drawn of; truth: its true mask, None for none."""
+
+    frame: FrameFigures
+    image: np.ndarray
+    masks: list[np.ndarray | None]
+    truth: np.ndarray | None
+    places: Places
+
+
+def shown_frames(plan: Plan, journal: Path, frames: Sequence[FrameFigures],
+                 chosen: Sequence[int]) -> Iterator[tuple[int, Shown]]:
+    """Yield chosen places in `frames` and what is there; what cannot be read again is left out."""
+    for number, bag_plan in enumerate(plan.bags):
+        places = [place for place in chosen if frames[place].bag == number]
+        if not places:
+            continue
+        masks, truth, cones = FrameMasks(bag_files(journal, number)), None, Places.of(plan, number)
+        try:
+            with suppress(ValueError):
+                truth = open_truth(plan.truth, Path(bag_plan.path), plan.truth_classes)
+            with suppress(BagError), Bag(bag_plan.path) as bag:
+                for place in places:
+                    frame = frames[place]
+                    image = _image_of(bag, bag.topics[bag_plan.image_topic], frame)
+                    if image is not None:
+                        cones.follow(frame)
+                        yield place, Shown(frame, image, masks.of(frame), find_truth(
+                            ScoreRow(frame.index), truth, frame.stamp, image.shape[:2],
+                            plan.truth['tolerance_ns']), cones)
+        finally:
+            masks.close()
+            if truth:
+                truth.close()
+
+
+def _image_of(bag: Bag, topic: Topic, frame: FrameFigures) -> np.ndarray | None:
+    """Return the picture of a frame, None where it cannot be found or decoded."""
+    for _, raw in bag.raw(topic, frame.time, frame.time + 1):
+        if stamp_of(raw) == frame.stamp:
+            with suppress(ValueError):
+                return to_bgr(deserialise(raw, topic.msgtype))
+    return None
 
 
 def worst_frames(plan: Plan, journal: Path, frames: Sequence[FrameFigures]) -> list[WorstFrame]:
     """Return the worst frames with their pictures; what cannot be read again is left out."""
     chosen = choose_worst(frames)
-    found: dict[int, WorstFrame] = {}
-    for number in range(len(plan.bags)):
-        places = [place for place in chosen if frames[place].bag == number]
-        if places:
-            try:
-                found.update(_of_bag(plan, journal, number, places, frames))
-            except BagError:
-                continue
+    found = {place: _one(plan, shown)
+             for place, shown in shown_frames(plan, journal, frames, chosen)}
     return [found[place] for place in chosen if place in found]
 
 
-def _of_bag(plan: Plan, journal: Path, number: int, places: list[int],
-            frames: Sequence[FrameFigures]) -> dict[int, WorstFrame]:
-    files, bag_plan = bag_files(journal, number), plan.bags[number]
-    rows = rows_of(files, {frames[place].index for place in places})
-    truth, overlays, found = None, Overlays(plan, number, files), {}
-    try:
-        truth = open_truth(plan.truth, Path(bag_plan.path), plan.truth_classes)
-    except ValueError:
-        truth = None
-    try:
-        with Bag(bag_plan.path) as bag:
-            for place in places:
-                frame = frames[place]
-                image = decoded_image(bag, bag_plan.image_topic, frame)
-                if image is None:
-                    continue
-                masks = overlays.masks(rows[frame.index])
-                true, _ = find_truth(truth, frame.stamp, image.shape[:2],
-                                     plan.truth['tolerance_ns'])
-                found[place] = _one(plan, frame, image, masks, true)
-    finally:
-        overlays.close()
-        if truth:
-            truth.close()
-    return found
-
-
-def rows_of(files: BagFiles, wanted: Collection[int]) -> dict[int, Row]:
-    """Return the rows of some frames by index, each with the CameraInfo that holds for it."""
-    rows, info = {}, {}
-    for row in read_rows(files.frames):
-        if 'c' in row:
-            info = {'c': row['c']}
-        if row['i'] in wanted:
-            rows[row['i']] = {**row, **info}
-    return rows
-
-
-def decoded_image(bag: Bag, topic: str, frame: FrameFigures) -> np.ndarray | None:
-    """Return the picture of a frame, None where it cannot be found or decoded."""
-    for _, raw in bag.raw(bag.topics[topic], frame.time, frame.time + 1):
-        if stamp_of(raw) == frame.stamp:
-            try:
-                msg = deserialise(raw, bag.topics[topic].msgtype)
-                return compressed_to_bgr(msg) if hasattr(msg, 'format') else image_to_bgr(msg)
-            except ValueError:
-                return None
-    return None
-
-
-def _one(plan: Plan, frame: FrameFigures, image: np.ndarray, masks: Sequence[Any],
-         true: np.ndarray | None) -> WorstFrame:
+def _one(plan: Plan, shown: Shown) -> WorstFrame:
+    frame, image, true = shown.frame, shown.image, shown.truth
     panels, wrong = [], np.zeros(image.shape[:2], bool)
-    tables = [w.table for w in plan.weights]
     if true is not None:
         panels.append(('truth', np.where(true == IGNORE_ID, 0, true).astype(np.uint8),
                        plan.truth_classes.table_bgr))
-    for weights, table, mask in zip(plan.weights, tables, masks):
+    for weights, mask in zip(plan.weights, shown.masks):
         if mask is None:
             continue
-        name = 'mask' if len(plan.weights) == 1 else f'mask {weights.label}'
+        name, table = 'mask' if len(plan.weights) == 1 else f'mask {weights.label}', weights.table
         panels.append((name, mask, table.table_bgr))
         if true is not None:
             own = as_binary(true) if len(table.names) == 2 else true
             wrong |= (own != IGNORE_ID) & (own != mask)
-    shown = [f'{f"{w.label} " if len(plan.weights) > 1 else ""}{d:.3f}'
-             for w, d in zip(plan.weights, frame.dice) if d is not None]
-    why = (f'Dice {", ".join(shown)}' if shown
+    told = [f'{f"{w.label} " if len(plan.weights) > 1 else ""}{d:.3f}'
+            for w, d in zip(plan.weights, frame.dice) if d is not None]
+    why = (f'Dice {", ".join(told)}' if told
            else f'{max(n for n in frame.flickering if n)} flickering cones')
     return WorstFrame(plan.bags[frame.bag].label, frame.index, frame.stamp, why, draw_frame(
         image, panels, crop_of(wrong) if wrong.any() else None))

@@ -9,16 +9,12 @@ Both are written beside their place and renamed; a kill leaves what was there.
 """
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
+from contextlib import nullcontext, suppress
 import os
 from pathlib import Path
 import shutil
-import sys
-import time
-from typing import BinaryIO
 
-import cv2
-from eunet_ros.bags.mask_store import read_mask
 from eunet_ros.bags.messages import (
     COMPRESSED_IMAGE,
     compressed_image,
@@ -36,21 +32,23 @@ from eunet_ros.cones.drawing import draw_cones
 from eunet_ros.cones.locator import Seen
 from eunet_ros.evaluation.page.frame_pictures import draw_mask
 from eunet_ros.evaluation.run.folder import BAG, VIDEO
-from eunet_ros.evaluation.run.journal import read_rows, Row
+from eunet_ros.evaluation.run.journal import FrameRow, read_rows
 from eunet_ros.evaluation.run.live import published_messages
-from eunet_ros.evaluation.run.plan import bag_files, BagFiles, LIVE, OFFLINE, Plan, WeightsPlan
+from eunet_ros.evaluation.run.plan import (
+    BagFiles,
+    FrameMasks,
+    LIVE,
+    OFFLINE,
+    Plan,
+)
 from eunet_ros.evaluation.run.positions import Places
-from eunet_ros.evaluation.run.process import run_worker, Say
-from eunet_ros.evaluation.scoring.score import NICE
+from eunet_ros.evaluation.run.process import ProgressLine, run_worker, say
 from eunet_ros.evaluation.scoring.truth import find_truth_topic
-from eunet_ros.images.conversions import compressed_to_bgr, image_to_bgr
-from eunet_ros.images.video import letterbox, open_video
-from eunet_ros.model.common.files import write_json
+from eunet_ros.images.conversions import encode_jpeg, to_bgr
+from eunet_ros.images.video import Video
 import numpy as np
 
 _JPEG_QUALITY = 85
-_TELL_S = 0.25
-MARKER = 'rendered.json'   # topics that were left out
 _DEFAULT_HZ = 15.0
 _NAMESPACES = {'A': '/eunet', 'B': '/eunet_b'}
 
@@ -61,27 +59,31 @@ def recordings_of(plan: Plan, number: int) -> tuple[str, str]:
     return f'{BAG}{end}', f'{VIDEO}{end}.mp4'
 
 
-def node_topics(weights: WeightsPlan) -> dict[str, str]:
-    """Return the topics that `node_messages` writes for some weights, with their types."""
-    space = _NAMESPACES[weights.label]
+def node_topics(space: str) -> dict[str, str]:
+    """Return the topics that `node_messages` writes, with their types; space: of their names."""
     return {f'{space}/mask': IMAGE, f'{space}/overlay/compressed': COMPRESSED_IMAGE}
 
 
-def cone_topics(weights: WeightsPlan) -> dict[str, str]:
+def cone_topics(space: str) -> dict[str, str]:
     """Return the topics of cones that have places, with their types."""
-    space = _NAMESPACES[weights.label]
     return {f'{space}/cones': POINT_CLOUD, f'{space}/cone_markers': MARKERS}
 
 
-def node_messages(weights: WeightsPlan, stamp: int, frame_id: str, mask: np.ndarray,
-                  overlay: np.ndarray) -> dict[str, bytes]:
-    """Return what the node would publish of an image, by topic, serialised."""
-    mask_topic, overlay_topic = node_topics(weights)
-    jpeg = cv2.imencode('.jpg', overlay, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
-    return {
-        mask_topic: serialise(mono_image(stamp, frame_id, mask)),
-        overlay_topic: serialise(compressed_image(
-            stamp, frame_id, 'bgr8; jpeg compressed bgr8', jpeg.tobytes()))}
+def node_messages(space: str, stamp: int, frame_id: str, mask: np.ndarray,
+                  jpeg: bytes) -> dict[str, bytes]:
+    """Return what the node would publish of an image, by topic; jpeg: of the overlay."""
+    return dict(zip(node_topics(space), (
+        serialise(mono_image(stamp, frame_id, mask)),
+        serialise(compressed_image(stamp, frame_id, 'bgr8; jpeg compressed bgr8', jpeg)))))
+
+
+def draw_overlay(image: np.ndarray, mask: np.ndarray, seen: Seen | None,
+                 table_bgr: np.ndarray) -> np.ndarray:
+    """Return a picture with a mask over it, and the boxes and distances of its cones."""
+    overlay = draw_mask(image, mask, table_bgr)
+    if seen is not None and seen.located is not None:
+        draw_cones(overlay, seen.located, table_bgr)
+    return overlay
 
 
 def topics_to_copy(bag: Bag, image: Topic, which: str, truth_topic: str,
@@ -93,52 +95,9 @@ def topics_to_copy(bag: Bag, image: Topic, which: str, truth_topic: str,
     return [t for t in found if t is not None and t.count and t.name not in own]
 
 
-class Overlays:
-    """Draws the masks of frames and their cones, from the journal of a bag."""
-
-    def __init__(self, plan: Plan, number: int, files: BagFiles) -> None:
-        self._plan, self._files = plan, files
-        self.places = Places(plan, number)
-        self._tables = [w.table.table_bgr for w in plan.weights]
-        self._open: dict[int, BinaryIO] = {}
-
-    def close(self) -> None:
-        """Close the files."""
-        for file in self._open.values():
-            file.close()
-
-    def masks(self, row: Row) -> list[np.ndarray | None]:
-        """Return the masks of a frame, None where there is none."""
-        masks: list[np.ndarray | None] = []
-        for k, place in enumerate(row['m']):
-            if place is not None and k not in self._open:
-                self._open[k] = open(self._files.masks(k), 'rb')
-            masks.append(None if place is None else read_mask(self._open[k], place).mask)
-        return masks
-
-    def find(self, masks: list[np.ndarray | None], stamp: int) -> list[Seen | None]:
-        """Return the cones of each mask, with places where there is what it takes."""
-        return [None if mask is None else self.places.find(k, mask, stamp)
-                for k, mask in enumerate(masks)]
-
-    def draw(self, image: np.ndarray, masks: list[np.ndarray | None],
-             seen: list[Seen | None]) -> list[np.ndarray]:
-        """
-        Return the picture with each mask over it, and its cones' boxes and distances.
-
-        Without a mask it is the picture alone.
-        """
-        pictures = []
-        for mask, cones, table in zip(masks, seen, self._tables):
-            pictures.append(image if mask is None else draw_mask(image, mask, table))
-            if cones is not None and cones.located is not None:
-                draw_cones(pictures[-1], cones.located, table)
-        return pictures
-
-
 def frame_hz(files: BagFiles) -> float:
     """Return the median rate of a bag's frames."""
-    times = np.array([row['t'] for row in read_rows(files.frames)], np.int64)
+    times = np.array([row.time for row in read_rows(files.frames, FrameRow)], np.int64)
     steps = np.diff(times)
     steps = steps[steps > 0]
     return float(np.clip(1e9 / np.median(steps), 1.0, 240.0)) if steps.size else _DEFAULT_HZ
@@ -147,44 +106,38 @@ def frame_hz(files: BagFiles) -> float:
 class Renderer:
     """Writes the output bag and the video of one bag; see the module."""
 
-    def __init__(self, plan: Plan, number: int, files: BagFiles, say: Say) -> None:
-        self._plan, self._number, self._files, self._say = plan, number, files, say
+    def __init__(self, plan: Plan, number: int, files: BagFiles) -> None:
+        self._plan, self._files = plan, files
         self._bag_plan = plan.bags[number]
-        self.left_out: list[str] = []
-        self._video: cv2.VideoWriter | None = None
-        self._size = (0, 0)
+        self._tables = [w.table.table_bgr for w in plan.weights]
+        self._masks, self._places = FrameMasks(files), Places.of(plan, number)
         self._published: list[tuple[int, str, bytes]] = []  # the last first
-        self._with_cones: set[str] = set()                  # weights whose topics are announced
+        self._with_cones: set[str] = set()                  # names whose topics are announced
 
     def run(self, which: str, bag_path: Path | None, video_path: Path | None) -> None:
         """Write them; which: topics of the input. Raises OSError, BagError."""
-        overlays = Overlays(self._plan, self._number, self._files)
-        hz = frame_hz(self._files)
+        video = Video(video_path, frame_hz(self._files)) if video_path else None
         try:
-            with Bag(self._bag_plan.path) as bag:
-                if bag_path is None:
-                    self._walk(bag, which, None, overlays, video_path, hz)
-                else:
-                    with BagWriter(bag_path) as writer:
-                        self._walk(bag, which, writer, overlays, video_path, hz)
+            with Bag(self._bag_plan.path) as bag, (
+                    BagWriter(bag_path) if bag_path else nullcontext()) as writer:
+                self._walk(bag, which, writer, video)
         finally:
-            overlays.close()
-            if self._video is not None:
-                self._video.release()
+            self._masks.close()
+            if video:
+                video.close()
 
     def _announce(self, bag: Bag, which: str, writer: BagWriter | None) -> list[str]:
         plan, image = self._plan, bag.topics[self._bag_plan.image_topic]
         if writer is None:
             return [image.name]
-        own = {name: kind for w in plan.weights for name, kind in node_topics(w).items()}
-        ours = {*own, *(name for w in plan.weights for name in cone_topics(w))}
+        own = {name: kind for w in plan.weights
+               for name, kind in node_topics(_NAMESPACES[w.label]).items()}
+        ours = {*own, *(name for w in plan.weights for name in cone_topics(_NAMESPACES[w.label]))}
         copied = []
         for topic in topics_to_copy(bag, image, which, plan.truth.get('topic', ''), ours):
-            try:
+            with suppress(KeyError):  # the bag does not define its type
                 writer.add_topic(topic.name, topic.msgtype, bag.definition(topic.name))
                 copied.append(topic.name)
-            except KeyError:
-                self.left_out.append(f'{topic.name} (the bag does not define {topic.msgtype})')
         for name, kind in own.items():
             writer.add_topic(name, kind)
         self._add_published(writer, set(copied) | set(own))
@@ -194,7 +147,7 @@ class Renderer:
         """Add what a live node published; B's node had A's name, and gets its own."""
         if self._plan.mode != LIVE:
             return
-        first = next((row['t'] for row in read_rows(self._files.frames)), 0)
+        first = next((row.time for row in read_rows(self._files.frames, FrameRow)), 0)
         for k, weights in enumerate(self._plan.weights):
             kinds, messages = published_messages(self._files, k, first)
             names = {n: n.replace(_NAMESPACES['A'], _NAMESPACES[weights.label], 1) for n in kinds}
@@ -206,108 +159,87 @@ class Renderer:
                                         if n == name]
         self._published.sort(key=lambda message: message[0], reverse=True)
 
-    def _walk(self, bag: Bag, which: str, writer: BagWriter | None, overlays: Overlays,
-              video_path: Path | None, hz: float) -> None:
+    def _walk(self, bag: Bag, which: str, writer: BagWriter | None, video: Video | None) -> None:
         names = self._announce(bag, which, writer)
-        rows, told, done = read_rows(self._files.frames), 0.0, 0
-        row: Row | None = None
-        for name, at, raw in self._until_damaged(bag, names):
-            if writer is not None:
-                while self._published and self._published[-1][0] <= at:
-                    then, topic, data = self._published.pop()
-                    writer.write(topic, then, data)
-                writer.flush(before=at)
-                writer.write(name, at, raw)
-            if name != self._bag_plan.image_topic:
-                continue
-            row = next(rows, None)
-            if row is None:  # what was evaluated ends here
-                break
-            self._frame(row, raw, writer, overlays, video_path, hz)
-            done += 1
-            if time.monotonic() - told > _TELL_S:
-                told = time.monotonic()
-                self._say('progress', done=done)
+        rows, progress, done = read_rows(self._files.frames, FrameRow), ProgressLine(), 0
+        with suppress(BagError):  # the report tells where a bag is damaged
+            for name, at, raw in bag.raw_of(names):
+                if writer is not None:
+                    while self._published and self._published[-1][0] <= at:
+                        then, topic, data = self._published.pop()
+                        writer.write(topic, then, data)
+                    writer.flush(before=at)
+                    writer.write(name, at, raw)
+                if name != self._bag_plan.image_topic:
+                    continue
+                row = next(rows, None)
+                if row is None:  # what was evaluated ends here
+                    break
+                self._frame(row, raw, writer, video)
+                done += 1
+                progress.show(done)
         for then, topic, data in self._published:
             writer.write(topic, then, data)
-        self._say('progress', done=done)
+        say('progress', done=done)
 
-    def _until_damaged(self, bag: Bag, names: list[str]) -> Iterator[tuple[str, int, bytes]]:
-        try:
-            yield from bag.raw_of(names)
-        except BagError:  # the report tells it
-            return
-
-    def _frame(self, row: Row, raw: bytes, writer: BagWriter | None, overlays: Overlays,
-               video_path: Path | None, hz: float) -> None:
-        overlays.places.follow(row)
+    def _frame(self, row: FrameRow, raw: bytes, writer: BagWriter | None,
+               video: Video | None) -> None:
+        self._places.follow(row)
         try:
             msg = deserialise(raw, self._bag_plan.msgtype)
-            image = compressed_to_bgr(msg) if hasattr(msg, 'format') else image_to_bgr(msg)
+            image = to_bgr(msg)
         except ValueError:
             return
-        masks, stamp = overlays.masks(row), stamp_of(raw)
-        seen = overlays.find(masks, stamp)
-        drawn = overlays.draw(image, masks, seen)
-        if writer is not None:
-            for k, (weights, mask, picture) in enumerate(zip(self._plan.weights, masks, drawn)):
-                if mask is not None:
-                    # Live, a mask came as much later as it took.
-                    took = (row['ms'][k] or {}).get('total', 0.0)
-                    delay = 0 if self._plan.mode == OFFLINE else round(
-                        1e6 * took * self._plan.live.get('rate', 1.0))
-                    messages = node_messages(weights, stamp, msg.header.frame_id, mask, picture)
-                    messages.update(self._cones(k, overlays.places, stamp, seen[k], writer))
-                    for name, data in messages.items():
-                        writer.write(name, row['t'] + delay, data)
-        if video_path is not None:
-            picture = np.hstack(drawn)
-            if self._video is None:
-                self._size = (picture.shape[1] // 2 * 2, picture.shape[0] // 2 * 2)
-                self._video = open_video(video_path, hz, self._size)
-            self._video.write(letterbox(picture, self._size))
+        stamp, drawn = stamp_of(raw), []
+        for k, mask in enumerate(self._masks.of(row)):
+            if mask is None:
+                drawn.append(image)
+                continue
+            seen = self._places.find(k, mask, stamp)
+            drawn.append(draw_overlay(image, mask, seen, self._tables[k]))
+            if writer is not None:
+                # Live, a mask came as much later as it took.
+                took = (row.stage_ms[k] or {}).get('total', 0.0)
+                delay = 0 if self._plan.mode == OFFLINE else round(
+                    1e6 * took * self._plan.live.get('rate', 1.0))
+                space = _NAMESPACES[self._plan.weights[k].label]
+                messages = {
+                    **node_messages(space, stamp, msg.header.frame_id, mask,
+                                    encode_jpeg(drawn[-1], _JPEG_QUALITY)),
+                    **self._cones(k, space, stamp, seen, writer)}
+                for name, data in messages.items():
+                    writer.write(name, row.time + delay, data)
+        if video:
+            video.write(np.hstack(drawn))
 
-    def _cones(self, k: int, places: Places, stamp: int, seen: Seen,
+    def _cones(self, k: int, space: str, stamp: int, seen: Seen,
                writer: BagWriter) -> dict[str, bytes]:
         """Return the messages of cones with places; live, the node's own are there instead."""
         if seen.located is None or self._plan.mode == LIVE:
             return {}
-        weights = self._plan.weights[k]
-        topics = cone_topics(weights)
-        if weights.label not in self._with_cones:
-            self._with_cones.add(weights.label)
+        topics = cone_topics(space)
+        if space not in self._with_cones:
+            self._with_cones.add(space)
             for name, kind in topics.items():
                 writer.add_topic(name, kind)
-        return dict(zip(topics, places.messages(k, stamp, seen)))
+        return dict(zip(topics, self._places.messages(k, stamp, seen)))
 
 
-def render_bag(plan: Plan, number: int, journal: Path, which: str, video: bool, say: Say) -> None:
+def render_bag(plan: Plan, number: int, files: BagFiles, which: str, video: str) -> None:
     """Write a bag's recordings into the folder of the evaluation; raises OSError, BagError."""
-    files, out = bag_files(journal, number), journal.parent
+    out = files.folder.parent.parent
     bag_name, video_name = recordings_of(plan, number)
     bag_beside, video_beside = files.folder / 'output_bag', files.folder / 'output.mp4'
     shutil.rmtree(bag_beside, ignore_errors=True)
     video_beside.unlink(missing_ok=True)
-    renderer = Renderer(plan, number, files, say)
-    renderer.run(which, None if which == 'none' else bag_beside, video_beside if video else None)
+    Renderer(plan, number, files).run(which, None if which == 'none' else bag_beside,
+                                      video_beside if video == 'video' else None)
     if bag_beside.exists():
         shutil.rmtree(out / bag_name, ignore_errors=True)
         bag_beside.rename(out / bag_name)
     if video_beside.exists():
         os.replace(video_beside, out / video_name)
-    write_json(files.folder / MARKER, {'left_out': renderer.left_out})
-
-
-def main() -> int:
-    """Write the recordings that the command line names."""
-    def work(say: Say) -> None:
-        journal, number, which, video = (
-            Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4] == 'video')
-        os.nice(NICE)
-        cv2.setNumThreads(1)
-        render_bag(Plan.load(journal), number, journal, which, video, say)
-    return run_worker('render', work)
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_worker('render', render_bag)

@@ -8,10 +8,10 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from eunet_ros.evaluation.run.percentiles import percentiles
 from eunet_ros.evaluation.run.plan import FORMAT, Plan
 from eunet_ros.evaluation.scoring.summary import FrameFigures, Summary
 from eunet_ros.model.common.files import rounded, written_beside
+from eunet_ros.replay.figures import percentiles
 import numpy as np
 
 MEASURED = ('speed', 'run', 'live')   # what no two runs have in common
@@ -32,12 +32,7 @@ def speed_of(frames: Sequence[FrameFigures], k: int) -> dict[str, Any]:
 
 def make_report(plan: Plan, summary: Summary, partial: list[str], engines: list[dict[str, Any]],
                 run: dict[str, Any], live: dict[str, Any] | None) -> dict[str, Any]:
-    """
-    Return report.json.
-
-    partial: sentences of why frames are missing. engines: of each weights. run: of this run, such
-    as when it started. All that is measured stands under the keys MEASURED.
-    """
+    """Return report.json; all that is measured stands under the keys MEASURED."""
     report = {
         'format': FORMAT, 'complete': not partial, 'partial_because': partial,
         'mode': plan.mode, 'frames': sum(b['frames'] for b in summary.bags),
@@ -60,11 +55,7 @@ def comparable(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def write_metrics(path: Path, plan: Plan, frames: Sequence[FrameFigures]) -> None:
-    """
-    Write a row of each frame: times in ns, latencies in ms; empty where there is nothing.
-
-    Raises OSError.
-    """
+    """Write a row of each frame, times in ns, latencies in ms; raises OSError."""
     several = len(plan.weights) > 1
     stages = sorted({name for f in frames[:1000] for ms in f.stage_ms for name in ms or ()})
     columns = ['bag', 'frame', 'stamp_ns', 'recorded_ns', 'width', 'height', 'has_truth',

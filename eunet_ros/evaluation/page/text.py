@@ -10,9 +10,11 @@ from typing import Any
 from eunet_ros.evaluation.scoring.metric_table import entry_of, metrics_of
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """Return a number for people, - for none."""
-    return '-' if value is None else f'{value:.{digits}f}'
+def number(value: Any, digits: int = 3, percent: bool = False) -> str:
+    """Return a number for people, – for None and for what a report does not have."""
+    if not isinstance(value, (int, float)):
+        return '–'
+    return f'{100 * value:.1f} %' if percent else f'{value:.{digits}f}'
 
 
 def result_lines(report: dict[str, Any], folder: Path) -> list[str]:

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import fcntl
-import json
 from pathlib import Path
 import shutil
 from typing import Any, TextIO
 
-from eunet_ros.evaluation.run.plan import Plan, PLAN_FILE
+from eunet_ros.evaluation.run.plan import Plan, PLAN_FILE, read_json
 
 REPORT, METRICS, PAGE, JOURNAL = 'report.json', 'metrics.csv', 'index.html', 'journal'
 BAG, VIDEO = 'bag', 'overlay'
@@ -43,15 +42,10 @@ class OutputFolder:
         return (self.journal / PLAN_FILE).is_file()
 
     def report(self) -> dict[str, Any] | None:
-        """Return the report of an evaluation that is here, None where there is none."""
         return read_report(self.path / REPORT)
 
     def begin(self, plan: Plan, resume: bool, restart: bool) -> bool:
-        """
-        Make the folder ready for a plan; returns whether an unfinished one is gone on with.
-
-        resume, restart: what to do with an unfinished one.
-        """
+        """Make the folder ready; returns whether an unfinished evaluation is gone on with."""
         if self.path.exists() and not self.path.is_dir():
             raise FolderError(f'{self.path} is a file: choose another --output.')
         if self.unfinished and not restart:
@@ -141,10 +135,6 @@ class OutputFolder:
 
 
 def read_report(path: Path) -> dict[str, Any] | None:
-    """Return the report in a file, None where it is none."""
-    try:
-        report = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError):
-        return None
+    report = read_json(path)
     ours = isinstance(report, dict) and {'format', 'mode', 'weights', 'bags'} <= set(report)
     return report if ours else None

@@ -1,34 +1,104 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Rows that survive a kill: one JSON object a line, appended and handed to the system at once.
+Rows of frames and of scores that survive a kill: one JSON object a line, appended at once.
 
 A line that was cut short by a kill or a power cut, and what follows it, is dropped when the
-journal is opened again.
+journal is opened again. JOURNAL_FORMAT of plan.py counts up where rows change.
 """
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 import fcntl
 import json
 import os
 from pathlib import Path
 import time
-from typing import Any
+from typing import Any, TypeVar
 
-Row = dict[str, Any]
+_Row = TypeVar('_Row')
 _LOCK_S = 20.0      # a killed parent's processes need a moment to end
 _SYNC_S = 5.0       # so much may be lost in a power cut
 _POLL_S = 0.05
 
 
-def read_rows(path: Path) -> Iterator[Row]:
+@dataclass(kw_only=True)
+class FrameRow:
+    """
+    A frame that was run, and its masks; lists have an entry of each weights, None for no mask.
+
+    time: of recording, stamp: of the image [ns]. size: (h, w). stage_ms: latency by stage. masks:
+    where each begins in the file of masks, ends: where that file ends [bytes]. error: why the
+    image could not be used. camera_info: the message as base64, '' where it is that of the frame
+    before, so that who has the rows need not read the bag.
+    """
+
+    index: int
+    time: int
+    stamp: int
+    size: tuple[int, int] | None = None
+    stage_ms: list[dict[str, float] | None] = field(default_factory=list)
+    masks: list[int | None] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    error: str = ''
+    camera_info: str = ''
+
+
+@dataclass
+class MaskScores:
+    """
+    What is to be known of a mask; without ground truth its cones alone.
+
+    cones: as [class, u0, v0, u1, v1]. placed: how many have a position, None where positions are
+    withheld, for the reason `withheld`. confusion: as [true, predicted, pixels]. outcomes: of each
+    true cone [height in px, true class, class it is taken for]. false: classes of false cones.
+    position_errors: see `positions.position_errors`. Where enough cones tell the attitude,
+    pitch_deg: against the mounting, far_moved: by which share of their distance it moves cones
+    beyond 10 m, the median.
+    """
+
+    cones: list[list[int]]
+    placed: int | None = None
+    withheld: str = ''
+    confusion: list[list[int]] = field(default_factory=list)
+    outcomes: list[list[int]] = field(default_factory=list)
+    false: list[int] = field(default_factory=list)
+    position_errors: list[list[float]] = field(default_factory=list)
+    pitch_deg: float | None = None
+    far_moved: float | None = None
+
+
+@dataclass
+class ScoreRow:
+    """
+    The scores of a frame; masks: of each weights.
+
+    nearest_ns: how far the nearest true mask is. truth_stamp: of the one that is near enough;
+    truth_error: why it cannot be used; only_ignored: it has pixels to ignore and no cone.
+    true_cones: their number by class, true_distances: how far each is [m].
+    """
+
+    index: int
+    masks: list[MaskScores | None] = field(default_factory=list)
+    nearest_ns: int | None = None
+    truth_stamp: int | None = None
+    truth_error: str = ''
+    only_ignored: bool = False
+    true_cones: list[int] | None = None
+    true_distances: list[float | None] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.masks = [MaskScores(**m) if isinstance(m, dict) else m for m in self.masks]
+
+
+def read_rows(path: Path, kind: Callable[..., _Row]) -> Iterator[_Row]:
     """Yield the whole rows of a journal, none where there is no file."""
     for row, _ in _rows(path):
-        yield row
+        yield kind(**row)
 
 
-def _rows(path: Path) -> Iterator[tuple[Row, int]]:
+def _rows(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
     """Yield the whole rows and where each ends, in bytes."""
     end = 0
     try:
@@ -57,11 +127,12 @@ class Journal:
     another process does not let go of it.
     """
 
-    def __init__(self, path: Path, valid: Callable[[Row], bool] = lambda row: True) -> None:
+    def __init__(self, path: Path,
+                 valid: Callable[[dict[str, Any]], bool] = lambda row: True) -> None:
         self.path = path
         self._file = open(path, 'ab')
         _lock(self._file.fileno(), path)
-        self.last: Row | None = None
+        self.last: dict[str, Any] | None = None
         self.count = size = 0
         for row, end in _rows(path):
             if not valid(row):
@@ -75,10 +146,10 @@ class Journal:
         """Return whether the next row goes to disk, and what it speaks of must go before."""
         return time.monotonic() - self._synced > _SYNC_S
 
-    def append(self, row: Row) -> None:
-        """Add a row."""
+    def append(self, row: Any) -> None:
         due = self.sync_is_due
-        self._file.write(json.dumps(row, separators=(',', ':')).encode() + b'\n')
+        self._file.write(
+            json.dumps(row, separators=(',', ':'), default=vars).encode() + b'\n')
         self._file.flush()
         if due:
             os.fsync(self._file.fileno())
@@ -106,12 +177,12 @@ def _lock(number: int, path: Path) -> None:
 
 
 class Follower:
-    """Reads the rows of a journal that another process may still append to."""
+    """Reads the frames of a journal that another process may still append to."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._at = path, 0
 
-    def new_rows(self) -> list[Row]:
+    def new_rows(self) -> list[FrameRow]:
         """Return the whole rows that were appended since the last call."""
         try:
             with open(self._path, 'rb') as file:
@@ -121,4 +192,4 @@ class Follower:
             return []
         whole = data.rfind(b'\n') + 1
         self._at += whole
-        return [json.loads(line) for line in data[:whole].splitlines()]
+        return [FrameRow(**json.loads(line)) for line in data[:whole].splitlines()]

@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Frames that went through the running node over DDS, brought into the form of the others.
-
-Either the drive is made here, with the package's own player and recorder, or a bag is read that
-was recorded while another one played. What is scored afterwards is the same.
-"""
+"""Frames that went through the running node: played into it here, or read from a recording."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -13,15 +8,23 @@ import json
 import os
 from pathlib import Path
 import shutil
-from typing import Any
+from typing import Any, NamedTuple
 
 from eunet_ros.bags.frame_source import BagSource, Frame
-from eunet_ros.bags.mask_store import MaskReader, MASKS_FILE, MaskWriter, read_mask
+from eunet_ros.bags.mask_store import MaskReader, MASKS_FILE, MaskWriter
 from eunet_ros.bags.messages import COMPRESSED_IMAGE, IMAGE, stamp_of
 from eunet_ros.bags.reader import Bag, BagError
-from eunet_ros.evaluation.run.journal import Journal, Row
-from eunet_ros.evaluation.run.percentiles import percentiles
-from eunet_ros.evaluation.run.plan import bag_files, BagFiles, BagPlan, LIVE, Plan
+from eunet_ros.evaluation.run.journal import FrameRow, Journal
+from eunet_ros.evaluation.run.plan import (
+    bag_files,
+    BagEnd,
+    BagFiles,
+    BagPlan,
+    FrameMasks,
+    LIVE,
+    Plan,
+    read_json,
+)
 from eunet_ros.evaluation.run.positions import InfoNotes
 from eunet_ros.images.conversions import image_to_mask
 from eunet_ros.model.common.files import write_json
@@ -32,7 +35,7 @@ from eunet_ros.replay.drive import (
     LiveDrive,
     node_arguments,
 )
-from eunet_ros.replay.figures import rate_hz, stage_ms
+from eunet_ros.replay.figures import percentiles, rate_hz, stage_ms
 
 MASK_TOPIC = '/eunet/mask'
 _START_S = 600.0    # for the node, which may build an engine
@@ -40,6 +43,15 @@ _START_S = 600.0    # for the node, which may build an engine
 _OWN = ('image_transport', 'autostart', 'diagnostics_period')
 _RENDERED_HERE = ('mask', 'overlay', 'color_mask', 'confidence')
 Show = Callable[[str, int, int], None]
+
+
+class _Drive(NamedTuple):
+    """What came back of a drive; offsets: of the masks in their file, ms: by name; by stamp."""
+
+    offsets: dict[int, int]
+    ms: dict[str, dict[int, float]]
+    figures: dict[str, Any]
+    engine: dict[str, Any]
 
 
 def play_all(plan: Plan, journal: Path, show: Show) -> None:
@@ -60,9 +72,9 @@ def play_all(plan: Plan, journal: Path, show: Show) -> None:
         made = [_drive(plan, k, bag, source, files, show) if plan.mode == LIVE
                 else _recorded(bag, files) for k in range(len(plan.weights))]
         _write_rows(files, frames, made)
-        write_json(files.folder / 'live.json', [m['figures'] for m in made])
-        write_json(files.folder / 'engine.json', [m['engine'] for m in made])
-        write_json(files.end, {'complete': True, 'error': ''})
+        write_json(files.folder / 'live.json', [drive.figures for drive in made])
+        write_json(files.folder / 'engine.json', [drive.engine for drive in made])
+        write_json(files.end, vars(BagEnd(complete=True)))
 
 
 def _check_stamps(bag: BagPlan, frames: Sequence[Frame]) -> None:
@@ -73,8 +85,7 @@ def _check_stamps(bag: BagPlan, frames: Sequence[Frame]) -> None:
 
 
 def _drive(plan: Plan, k: int, bag: BagPlan, source: BagSource, files: BagFiles,
-           show: Show) -> dict[str, Any]:
-    """Play the bag into a node; returns what came back, see `_made`."""
+           show: Show) -> _Drive:
     work = files.folder / f'live_{"ab"[k]}'
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
@@ -102,8 +113,8 @@ def _drive(plan: Plan, k: int, bag: BagPlan, source: BagSource, files: BagFiles,
     return _made(files, k, sent, late, record.diagnostics)
 
 
-def _recorded(bag: BagPlan, files: BagFiles) -> dict[str, Any]:
-    """Read masks from a bag that was recorded meanwhile; returns what came back."""
+def _recorded(bag: BagPlan, files: BagFiles) -> _Drive:
+    """Read masks from a bag that was recorded meanwhile."""
     writer = MaskWriter(files.masks(0))
     sent: dict[int, int] = {}
     diagnostics: dict[str, str] = {}
@@ -143,8 +154,8 @@ def _last_diagnostics(recording: Bag) -> dict[str, str]:
 
 
 def _made(files: BagFiles, k: int, sent: dict[int, int], late: dict[int, float],
-          diagnostics: dict[str, str]) -> dict[str, Any]:
-    """Return what is known of a drive; sent: when each stamp's image was sent, ns."""
+          diagnostics: dict[str, str]) -> _Drive:
+    """Return what came back of a drive; sent: when each stamp's image was sent, ns."""
     reader = MaskReader(files.masks(k))
     arrivals, stages = reader.arrivals, stage_ms(diagnostics)
     delays = {stamp: round((arrivals[stamp] - at) / 1e6, 3)
@@ -159,45 +170,32 @@ def _made(files: BagFiles, k: int, sent: dict[int, int], late: dict[int, float],
                         if name in ('received', 'masked') or name.startswith('dropped_')},
         'lost_in_transport': int(diagnostics.get('lost in transport (estimate)', 0)),
         'node_last_error': diagnostics.get('last error', '')}
-    return {'offsets': reader.offsets, 'arrivals': arrivals, 'delays': delays, 'late': late,
-            'sent': sent, 'figures': figures, 'engine': {
-                'engine': diagnostics.get('engine'), 'precision': diagnostics.get('precision'),
-                'input_size': [int(v) for v in size if v.isdigit()]}}
+    return _Drive(reader.offsets, {'total': delays, 'player_late': late}, figures, {
+        'engine': diagnostics.get('engine'), 'precision': diagnostics.get('precision'),
+        'input_size': [int(v) for v in size if v.isdigit()]})
 
 
-def _write_rows(files: BagFiles, frames: Sequence[Frame], made: list[dict[str, Any]]) -> None:
-    journal, infos = Journal(files.frames), InfoNotes()
-    opened = [open(files.masks(k), 'rb') for k in range(len(made))]
+def _write_rows(files: BagFiles, frames: Sequence[Frame], made: list[_Drive]) -> None:
+    journal, infos, masks = Journal(files.frames), InfoNotes(), FrameMasks(files)
     try:
         for frame in frames:
-            row: Row = {'i': frame.index, 't': frame.time, 's': frame.stamp, 'ms': [], 'm': [],
-                        'at': [0] * len(made)}
-            for k, m in enumerate(made):
-                place = m['offsets'].get(frame.stamp)
-                row['m'].append(place)
-                if place is not None and 'h' not in row:
-                    row['h'], row['w'] = read_mask(opened[k], place).mask.shape
-                ms = {}
-                if frame.stamp in m['delays']:
-                    ms['total'] = m['delays'][frame.stamp]
-                if frame.stamp in m['late']:
-                    ms['player_late'] = m['late'][frame.stamp]
-                row['ms'].append(ms or None)
-            journal.append(infos.note(row, frame))
+            row = FrameRow(index=frame.index, time=frame.time, stamp=frame.stamp,
+                           ends=[0] * len(made),
+                           masks=[drive.offsets.get(frame.stamp) for drive in made],
+                           stage_ms=[{name: ms[frame.stamp] for name, ms in drive.ms.items()
+                                      if frame.stamp in ms} or None for drive in made])
+            row.size = next((m.shape for m in masks.of(row) if m is not None), None)
+            row.camera_info = infos.note(frame)
+            journal.append(row)
     finally:
         journal.close()
-        for file in opened:
-            file.close()
+        masks.close()
 
 
 def live_figures(plan: Plan, journal: Path, summary_frames: Sequence[Any]) -> dict[str, Any]:
     """Return the report's section `live`: of each weights, what only live replay shows."""
-    told = []
-    for number in range(len(plan.bags)):
-        try:
-            told.append(json.loads((bag_files(journal, number).folder / 'live.json').read_text()))
-        except (OSError, ValueError):
-            told.append([{}] * len(plan.weights))
+    told = [read_json(bag_files(journal, number).folder / 'live.json')
+            or [{}] * len(plan.weights) for number in range(len(plan.bags))]
     live = {}
     for k, weights in enumerate(plan.weights):
         there = [f.cones[k] is not None for f in summary_frames]
@@ -218,11 +216,7 @@ def live_figures(plan: Plan, journal: Path, summary_frames: Sequence[Any]) -> di
 
 def published_messages(files: BagFiles, k: int, first_time: int,
                        ) -> tuple[dict[str, str], list[tuple[int, str, bytes]]]:
-    """
-    Return topics with their types, and messages (time in the recording, topic, CDR), else nothing.
-
-    They are what the node published beside its masks, such as cones.
-    """
+    """Return what the node published beside masks: types by topic, (time, topic, CDR) rows."""
     work = files.folder / f'live_{"ab"[k]}'
     try:
         clock = json.loads((work / 'clock.json').read_text())

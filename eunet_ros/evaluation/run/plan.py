@@ -7,13 +7,17 @@ from dataclasses import asdict, dataclass, field
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from eunet_ros.bags.mask_store import read_mask
+from eunet_ros.evaluation.run.journal import FrameRow
 from eunet_ros.model.common.classes import ClassTable, cone_classes
 from eunet_ros.model.common.files import visible, write_json
+import numpy as np
 
 PLAN_FILE = 'plan.json'
-FORMAT = 2  # of journals and of report.json; it counts up where a metric is defined differently
+FORMAT = 2  # of report.json; it counts up where a metric is defined differently
+JOURNAL_FORMAT = 2
 OFFLINE, LIVE, RECORDED = 'offline', 'live', 'recorded'
 
 
@@ -41,11 +45,7 @@ class BagPlan:
 
 @dataclass
 class WeightsPlan:
-    """
-    Weights with the way they are run; label: A or B.
-
-    given: name or path; sha256: of the file; classes: rows of `ClassTable`.
-    """
+    """Weights and how they are run; label: A or B, classes: rows of `ClassTable`."""
 
     label: str
     given: str
@@ -56,7 +56,6 @@ class WeightsPlan:
 
     @property
     def table(self) -> ClassTable:
-        """Return the class table."""
         return ClassTable.from_list(self.classes)
 
 
@@ -68,7 +67,7 @@ class Plan:
     truth: see `open_truth`, with 'tolerance_ns'. node: parameters of the node that the frames
     are run with. shards: processes that score a bag. workers: bags that are segmented at once;
     threads: CPU threads of each engine, 0 for all. alone: nothing runs beside the engine.
-    report_format: the FORMAT of the version that made the plan.
+    report_format, journal_format: of the version that made the plan.
     """
 
     mode: str
@@ -82,6 +81,7 @@ class Plan:
     alone: bool = False
     live: dict[str, Any] = field(default_factory=dict)
     report_format: int = 1
+    journal_format: int = 1
 
     @property
     def truth_classes(self) -> ClassTable:
@@ -90,9 +90,8 @@ class Plan:
         return tables[0] if tables else cone_classes()
 
     def key(self) -> dict[str, Any]:
-        """Return what decides the result."""
-        return {'format': self.report_format, 'mode': self.mode, 'live': self.live,
-                'node': self.node, 'truth': self.truth,
+        return {'format': (self.report_format, self.journal_format), 'mode': self.mode,
+                'live': self.live, 'node': self.node, 'truth': self.truth,
                 'bags': [(b.label, b.content, b.image_topic, b.frames, b.mounting)
                          for b in self.bags],
                 'weights': [(w.given, w.sha256, tuple(w.input_size), w.classes)
@@ -109,7 +108,6 @@ class Plan:
                          if json.dumps(ours[name]) != json.dumps(theirs[name]))
 
     def save(self, folder: Path) -> None:
-        """Write it to a folder."""
         write_json(folder / PLAN_FILE, asdict(self))
 
     @classmethod
@@ -125,11 +123,28 @@ class Plan:
                              '--restart.') from error
 
 
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds, None where it cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError):
+        return None
+
+
 def content_of(path: Path) -> str:
     """Return a hash of the names, sizes and times of change of a bag's files."""
     files = [p for p in visible(path) if p.is_file()] if path.is_dir() else [path]
     told = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+
+
+@dataclass
+class BagEnd:
+    """How the frames of a bag ended; again: a second run may bring what is missing."""
+
+    complete: bool = False
+    error: str = ''
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,15 +155,12 @@ class BagFiles:
 
     @property
     def frames(self) -> Path:
-        """Return the journal of frames."""
         return self.folder / 'frames.jsonl'
 
     def masks(self, weights: int) -> Path:
-        """Return the file of the masks of some weights."""
         return self.folder / f'masks_{"ab"[weights]}.bin'
 
     def scores(self, shard: int) -> Path:
-        """Return the journal of scores of a shard."""
         return self.folder / f'scores_{shard}.jsonl'
 
     @property
@@ -157,6 +169,24 @@ class BagFiles:
         return self.folder / 'end.json'
 
 
+class FrameMasks:
+    """Reads the masks of a bag's frames."""
+
+    def __init__(self, files: BagFiles) -> None:
+        self._files = files
+        self._open: dict[int, BinaryIO] = {}
+
+    def of(self, frame: FrameRow) -> list[np.ndarray | None]:
+        for k, place in enumerate(frame.masks):
+            if place is not None and k not in self._open:
+                self._open[k] = open(self._files.masks(k), 'rb')
+        return [None if place is None else read_mask(self._open[k], place).mask
+                for k, place in enumerate(frame.masks)]
+
+    def close(self) -> None:
+        for file in self._open.values():
+            file.close()
+
+
 def bag_files(journal: Path, number: int) -> BagFiles:
-    """Return the files of the bag of that number."""
     return BagFiles(journal / f'bag_{number}')

@@ -1,14 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Cones of a bag's masks on the ground: what the node would publish, and how far that is right.
-
-Rows of frames carry the camera's CameraInfo where it is another than before, so that who has the
-rows need not read the bag.
-"""
+"""Cones of masks on the ground: what the node would publish, and how far that is right."""
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +16,10 @@ from eunet_ros.cones.detection import Cones
 from eunet_ros.cones.ground import Pose
 from eunet_ros.cones.locator import ConeLocator, Seen, Withheld
 from eunet_ros.cones.messages import markers, point_cloud, points
-from eunet_ros.evaluation.run.journal import Row
+from eunet_ros.evaluation.run.journal import FrameRow
 from eunet_ros.evaluation.run.plan import Plan
-from eunet_ros.parameters import NodeParameters
+from eunet_ros.model.common.classes import ClassTable
+from eunet_ros.parameters import ConeParameters, NodeParameters
 import numpy as np
 
 _AFTER_STAMP = 12     # bytes of a serialised message: encapsulation and stamp
@@ -33,51 +30,62 @@ _NO_MOUNTING = ('how the camera is mounted is not known: give --mounting, or put
 
 
 class InfoNotes:
-    """Puts the CameraInfo of frames into their rows, where it is another than before."""
+    """Tells the CameraInfo of frames where it is another than before."""
 
     def __init__(self) -> None:
         self._last: bytes | None = None
 
-    def note(self, row: Row, frame: Frame) -> Row:
-        """Return the row, with c: the message as base64, where it has to be told."""
+    def note(self, frame: Frame) -> str:
+        """Return it as base64, '' where it is that of the frame before."""
         raw = frame.camera_info
         if raw is None or raw[_AFTER_STAMP:] == self._last:
-            return row
+            return ''
         self._last = raw[_AFTER_STAMP:]
-        return {**row, 'c': base64.b64encode(raw).decode()}
+        return base64.b64encode(raw).decode()
 
 
 class Places:
     """
-    Places the cones of a bag's frames; `follow` takes each row, in order, before the others.
+    Places the cones of a drive's frames; `follow` or `calibrate` comes before, in their order.
 
-    Cones are found in masks alone: where the node publishes them it weighs pixels by confidence.
+    tables: of the classes of each weights' masks, truth: of true ones. bag: whose transforms tell
+    the mounting where it is tf. Cones are found in masks alone: where the node publishes them it
+    weighs pixels by confidence.
     """
 
-    def __init__(self, plan: Plan, number: int) -> None:
-        bag = plan.bags[number]
-        self.parameters = NodeParameters(**{**plan.node, **bag.mounting})
-        self._tables = [w.table for w in plan.weights]
+    def __init__(self, parameters: ConeParameters, tables: Sequence[ClassTable],
+                 truth: ClassTable, bag: Path | None = None) -> None:
+        self.parameters, self._tables = parameters, tables
         self._locators = [ConeLocator(table) for table in self._tables]
-        self._truth = ConeLocator(plan.truth_classes)
+        self._truth = ConeLocator(truth)
         self._info: Any = None
         self._unread = ''
         self._transforms: BagTransforms | None = None
-        self._shown: list[set[int]] = [set() for _ in plan.weights]
-        if self.parameters.mounting == 'tf':
+        self._shown: list[set[int]] = [set() for _ in tables]
+        if bag and self.parameters.mounting == 'tf':
             try:
-                with Bag(Path(bag.path)) as opened:
+                with Bag(bag) as opened:
                     self._transforms = BagTransforms(opened)
             except BagError as error:
                 self._unread = str(error)
 
-    def follow(self, row: Row) -> None:
+    @classmethod
+    def of(cls, plan: Plan, number: int) -> Places:
+        bag = plan.bags[number]
+        return cls(NodeParameters(**{**plan.node, **bag.mounting}).cones,
+                   [w.table for w in plan.weights], plan.truth_classes, Path(bag.path))
+
+    def follow(self, row: FrameRow) -> None:
         """Take the camera's calibration from a frame's row."""
-        if 'c' in row:
-            try:
-                self._info = deserialise(base64.b64decode(row['c']), CAMERA_INFO)
-            except ValueError as error:
-                self._info, self._unread = None, str(error)
+        if row.camera_info:
+            self.calibrate(base64.b64decode(row.camera_info))
+
+    def calibrate(self, raw: bytes) -> None:
+        """Take the camera's calibration from a serialised CameraInfo."""
+        try:
+            self._info = deserialise(raw, CAMERA_INFO)
+        except ValueError as error:
+            self._info, self._unread = None, str(error)
 
     def horizon(self, size: tuple[int, int]) -> float | None:
         """Return the row of the horizon of a frame of that (h, w), see `ConeLocator`."""
@@ -94,16 +102,11 @@ class Places:
         return self._place(self._locators[k], Seen(cones), size)
 
     def place_true(self, cones: Cones, size: tuple[int, int]) -> Seen:
-        """Return cones of the ground truth with their places."""
         return self._place(self._truth, Seen(cones), size)
 
     def _place(self, locator: ConeLocator, seen: Seen, size: tuple[int, int],
                stamp: int | None = None) -> Seen:
-        try:
-            pose = self._pose()
-            return locator.place(seen, size, self._info, pose, self.parameters, stamp)
-        except Withheld as error:
-            return Seen(seen.cones, seen.tracks, reason=str(error))
+        return locator.place(seen, size, self._info, self._pose, self.parameters, stamp)
 
     def _pose(self) -> Pose | None:
         if self._unread:

@@ -1,36 +1,59 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How the evaluation's processes tell what they do: JSON lines on stdout, errors on stderr."""
+"""How the evaluation's processes say what they do: JSON lines on stdout, errors on stderr."""
 from __future__ import annotations
 
 from collections.abc import Callable
 import json
+import os
+from pathlib import Path
 import signal
 import sys
-from typing import Any, Protocol
+import time
+from typing import Any
+
+import cv2
+from eunet_ros.evaluation.run.plan import bag_files, BagFiles, Plan
+
+_NICE = 10      # the engine comes first
+_TELL_S = 0.25  # between two lines of progress
 
 
-class Say(Protocol):
-    """Tells an event to the process that started this one."""
-
-    def __call__(self, event: str, /, **values: Any) -> None:
-        """Tell it."""
-
-
-def tell(event: str, /, **values: Any) -> None:
+def say(event: str, /, **values: Any) -> None:
     """Write an event as a JSON line to stdout."""
     print(json.dumps({'event': event, **values}), flush=True)
 
 
-def run_worker(name: str, work: Callable[[Say], None]) -> int:
-    """Run a process's work; returns its exit code, an error ends in one sentence on stderr."""
+class ProgressLine:
+    """Says how many frames are done, now and then."""
+
+    def __init__(self) -> None:
+        self._said = 0.0
+
+    def show(self, done: int) -> None:
+        if time.monotonic() - self._said > _TELL_S:
+            self._said = time.monotonic()
+            say('progress', done=done)
+
+
+def run_worker(role: str, work: Callable[..., None], beside: bool = True) -> None:
+    """
+    Do a process's work and end it; an error ends in one sentence on stderr.
+
+    work: called with the plan, the bag's number, its files, and what else the command line has.
+    beside: it runs beside an engine, which comes first.
+    """
     from eunet_ros.model.engines import EngineError
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if beside:
+        os.nice(_NICE)
+        cv2.setNumThreads(1)
     try:
-        work(tell)
+        journal, number, *more = sys.argv[1:]
+        plan: Plan = Plan.load(Path(journal))
+        files: BagFiles = bag_files(Path(journal), int(number))
+        work(plan, int(number), files, *more)
     except (ValueError, OSError, ImportError, EngineError) as error:
-        print(f'{name}: {error}', file=sys.stderr)
-        return 1
+        sys.exit(f'{role}: {error}')
     except KeyboardInterrupt:
-        return 130
-    return 0
+        sys.exit(130)

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-import json
 import os
 from pathlib import Path
 import queue
 from typing import Any
 
-from eunet_ros.evaluation.run.journal import read_rows, Row
-from eunet_ros.evaluation.run.plan import bag_files, BagFiles, Plan
+from eunet_ros.evaluation.run.journal import FrameRow, read_rows
+from eunet_ros.evaluation.run.plan import bag_files, BagEnd, BagFiles, Plan, read_json
 from eunet_ros.model.common.files import write_json
 from eunet_ros.replay.drive import Child
 
@@ -52,8 +51,7 @@ class Runner:
         self.plan, self.journal, self._render, self._show = plan, journal, render, show
         self.states = [BagState() for _ in plan.bags]
         self.errors: list[str] = []
-        self.said: list[str] = []
-        self._cores = cores
+        self._cores, self._doing = cores, 'Starting the engine'
         self._events: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue()
         self._children: dict[str, Child] = {}
         self._bags: list[int] = []               # to segment
@@ -61,15 +59,10 @@ class Runner:
         self._scoring: set[int] = set()
 
     def files(self, number: int) -> BagFiles:
-        """Return where a bag's files are."""
         return bag_files(self.journal, number)
 
     def run(self, segment: bool = True) -> None:
-        """
-        Do it; no process is left when this returns or raises (KeyboardInterrupt).
-
-        segment: without, the masks are there already.
-        """
+        """Do it, without `segment` with the masks that are there; no process is left after."""
         numbers = range(len(self.plan.bags))
         for number in numbers:
             self.files(number).folder.mkdir(parents=True, exist_ok=True)
@@ -89,7 +82,6 @@ class Runner:
                 child.stop()
 
     def _fill(self) -> None:
-        """Start what there is room for."""
         running = sum(name.startswith(SEGMENT) for name in self._children)
         while self._bags and running < self.plan.workers:
             self._start(SEGMENT, self._bags.pop(0))
@@ -149,7 +141,7 @@ class Runner:
         elif kind == 'progress' and role == RENDER:
             state.rendered = event['done']
         elif kind == 'says':
-            self.said.append(event['text'])
+            self._doing = event['text']
         elif kind == 'exit':
             child = self._children.pop(name)
             if child.exit_code:
@@ -168,8 +160,7 @@ class Runner:
         self.errors.append(sentence)
         if role == SEGMENT:
             # The scorers wait for an end.
-            write_json(self.files(number).end, {'complete': False, 'error': sentence,
-                                                'again': True})
+            write_json(self.files(number).end, vars(BagEnd(error=sentence, again=True)))
 
     def _tell(self) -> None:
         total = sum(bag.frames for bag in self.plan.bags)
@@ -177,31 +168,21 @@ class Runner:
         scored = sum(sum(s.scored.values()) for s in self.states)
         if any(n.startswith(SEGMENT) for n in self._children):
             started = any(s.began for s in self.states)
-            text = 'Segmenting' if started else (self.said[-1] if self.said
-                                                 else 'Starting the engine')
-            self._show(text, segmented, total)
+            self._show('Segmenting' if started else self._doing, segmented, total)
         elif self._children:
             writes = self._render is not None
             self._show('Scoring and writing the recordings' if writes else 'Scoring',
                        scored + sum(s.rendered for s in self.states), total * (1 + writes))
 
-    def ends(self) -> list[Row]:
-        """Return how each bag ended: complete, error."""
-        found = []
-        for number in range(len(self.plan.bags)):
-            try:
-                found.append(json.loads(self.files(number).end.read_text()))
-            except (OSError, ValueError):
-                found.append({'complete': False, 'error': '', 'again': True})
-        return found
+    def ends(self) -> list[BagEnd]:
+        return [BagEnd(**(read_json(self.files(number).end) or {'again': True}))
+                for number in range(len(self.plan.bags))]
 
     def engines(self) -> list[dict[str, Any]]:
         """Return engine, precision and input size of each weights, empty where none started."""
         for number in range(len(self.plan.bags)):
-            try:
-                return json.loads((self.files(number).folder / 'engine.json').read_text())
-            except (OSError, ValueError):
-                continue
+            if engines := read_json(self.files(number).folder / 'engine.json'):
+                return engines
         return [{} for _ in self.plan.weights]
 
     def rate(self) -> float | None:
@@ -213,6 +194,5 @@ class Runner:
         return round(frames / seconds, 2) if seconds > 0 and frames > 0 else None
 
     def counted(self) -> int:
-        """Return how many frames the journals have."""
-        return sum(sum(1 for _ in read_rows(self.files(n).frames))
+        return sum(sum(1 for _ in read_rows(self.files(n).frames, FrameRow))
                    for n in range(len(self.plan.bags)))

@@ -11,29 +11,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from pathlib import Path
-import sys
 import time
 from types import SimpleNamespace
-from typing import NamedTuple, TYPE_CHECKING
+from typing import Any, NamedTuple, TYPE_CHECKING
 
 from eunet_ros.bags.frame_source import BagSource, Frame, prefetch
 from eunet_ros.bags.mask_store import MaskWriter
 from eunet_ros.bags.messages import deserialise
 from eunet_ros.bags.reader import BagError
-from eunet_ros.evaluation.run.journal import Journal, Row
-from eunet_ros.evaluation.run.plan import bag_files, BagFiles, Plan, WeightsPlan
+from eunet_ros.evaluation.run.journal import FrameRow, Journal
+from eunet_ros.evaluation.run.plan import (
+    BagEnd,
+    BagFiles,
+    Plan,
+    WeightsPlan,
+)
 from eunet_ros.evaluation.run.positions import InfoNotes, Places
-from eunet_ros.evaluation.run.process import run_worker, Say
-from eunet_ros.images.conversions import compressed_to_bgr, image_to_bgr
+from eunet_ros.evaluation.run.process import ProgressLine, run_worker, say
+from eunet_ros.images.conversions import to_bgr
 from eunet_ros.model.common.files import write_json
+from eunet_ros.parameters import NodeParameters
 import numpy as np
 
 if TYPE_CHECKING:
     from eunet_ros.node.pipeline import FramePipeline
 
 _AHEAD = 6         # decoded images: 17 MB of 720p
-_TELL_S = 0.25
 WARM_UP = 5        # runs of each engine before the first frame
 
 
@@ -47,12 +50,10 @@ class Decoded(NamedTuple):
 
 
 def decode(frames: Iterable[Frame], msgtype: str) -> Iterator[Decoded]:
-    """Decode frames as the node does."""
     for frame in frames:
         began, image, error = time.perf_counter(), None, ''
         try:
-            msg = deserialise(frame.image, msgtype)
-            image = compressed_to_bgr(msg) if hasattr(msg, 'format') else image_to_bgr(msg)
+            image = to_bgr(deserialise(frame.image, msgtype))
         except ValueError as problem:  # ConversionError among them
             error = str(problem)
         yield Decoded(frame, image, error, (time.perf_counter() - began) * 1e3)
@@ -65,11 +66,12 @@ def as_message(image: np.ndarray) -> SimpleNamespace:
                            step=3 * width, data=np.ascontiguousarray(image).reshape(-1))
 
 
-def make_pipeline(weights: WeightsPlan, places: Places, threads: int, say: Say) -> FramePipeline:
+def make_pipeline(weights: WeightsPlan, node: dict[str, Any], places: Places,
+                  threads: int) -> FramePipeline:
     """Return the pipeline as the node makes it; raises ValueError or EngineError."""
     from eunet_ros.model.segmenter import Segmenter
     from eunet_ros.node.pipeline import FramePipeline, parse_classes
-    p = places.parameters
+    p = NodeParameters(**node)
     segmenter = Segmenter(
         weights.given, p.engine, p.input_size, p.variant, p.num_threads or threads, p.precision,
         lambda text: say('says', text=text), strip_size=p.strip_size)
@@ -88,27 +90,25 @@ class Recording:
         paths = [files.masks(k) for k in range(weights)]
         sizes = [path.stat().st_size if path.exists() else 0 for path in paths]
         self._journal = Journal(files.frames, lambda row: all(
-            end <= size for end, size in zip(row['at'], sizes)))
+            end <= size for end, size in zip(row['ends'], sizes)))
         last = self._journal.last
-        self._at = list(last['at']) if last else [0] * weights
+        self._at = last['ends'] if last else [0] * weights
         self._masks = [MaskWriter(path, end) for path, end in zip(paths, self._at)]
         self.done = self._journal.count
 
-    def add(self, row: Row, masks: list[np.ndarray | None]) -> None:
-        """Keep a frame and its masks; None where there is none."""
-        places: list[int | None] = []
+    def add(self, row: FrameRow, masks: list[np.ndarray | None]) -> None:
         due = self._journal.sync_is_due
+        row.masks = [None if mask is None else at for mask, at in zip(masks, self._at)]
         for k, (writer, mask) in enumerate(zip(self._masks, masks)):
-            places.append(None if mask is None else self._at[k])
             if mask is not None:
-                self._at[k] = writer.append(row['s'], row['t'], mask)
+                self._at[k] = writer.append(row.stamp, row.time, mask)
                 writer.flush(due)
         # First the masks, then the row that speaks of them.
-        self._journal.append({**row, 'm': places, 'at': self._at})
+        row.ends = self._at
+        self._journal.append(row)
         self.done += 1
 
     def close(self) -> None:
-        """Write all to disk."""
         for writer in self._masks:
             writer.flush(True)
             writer.close()
@@ -116,38 +116,35 @@ class Recording:
 
 
 def run_frame(decoded: Decoded, pipelines: list[FramePipeline],
-              ) -> tuple[Row, list[np.ndarray | None]]:
-    """Return the row of a frame and its masks."""
+              ) -> tuple[FrameRow, list[np.ndarray | None]]:
     from eunet_ros.model.engines import EngineError
-    frame = decoded.frame
-    row: Row = {'i': frame.index, 't': frame.time, 's': frame.stamp}
+    frame, masks = decoded.frame, [None] * len(pipelines)
+    row = FrameRow(index=frame.index, time=frame.time, stamp=frame.stamp, error=decoded.error,
+                   stage_ms=[None] * len(pipelines))
     if decoded.image is None:
-        return {**row, 'e': decoded.error}, [None] * len(pipelines)
-    row.update(h=decoded.image.shape[0], w=decoded.image.shape[1], ms=[])
-    masks: list[np.ndarray | None] = []
-    for pipeline in pipelines:
+        return row, masks
+    row.size = decoded.image.shape[:2]
+    for k, pipeline in enumerate(pipelines):
         try:
             products = pipeline.run(as_message(decoded.image))
         except (EngineError, ValueError) as error:
-            row['e'] = str(error)
-            masks.append(None)
-            row['ms'].append(None)
+            row.error = str(error)
             continue
         stages = {**products.stage_ms, 'decode': decoded.ms}
         stages['total'] = sum(stages.values())
-        row['ms'].append({name: round(ms, 3) for name, ms in stages.items()})
-        masks.append(products.mask)
+        row.stage_ms[k] = {name: round(ms, 3) for name, ms in stages.items()}
+        masks[k] = products.mask
     return row, masks
 
 
-def segment_bag(plan: Plan, number: int, files: BagFiles, say: Say) -> None:
+def segment_bag(plan: Plan, number: int, files: BagFiles) -> None:
     """Segment a bag's frames that are not done yet; see the module. Raises ValueError, OSError."""
-    bag, places = plan.bags[number], Places(plan, number)
+    bag, places, progress = plan.bags[number], Places.of(plan, number), ProgressLine()
     recording = Recording(files, len(plan.weights))
     pipelines: list[FramePipeline] = []
-    end: Row = {'complete': True, 'error': ''}
+    end = BagEnd(complete=True)
     try:
-        pipelines = [make_pipeline(w, places, plan.threads, say) for w in plan.weights]
+        pipelines = [make_pipeline(w, plan.node, places, plan.threads) for w in plan.weights]
         write_json(files.folder / 'engine.json', [
             {'engine': p.segmenter.engine.name, 'precision': p.segmenter.engine.precision,
              'input_size': list(p.segmenter.input_size)} for p in pipelines])
@@ -155,11 +152,12 @@ def segment_bag(plan: Plan, number: int, files: BagFiles, say: Say) -> None:
         say('ready', done=recording.done,
             on_gpu=all(p.segmenter.engine.on_gpu for p in pipelines))
         todo = decode((f for f in source.frames() if f.index >= recording.done), source.msgtype)
-        told, warm, infos = time.monotonic(), False, InfoNotes()
+        warm, infos = False, InfoNotes()
         with closing(todo if plan.alone else prefetch(todo, _AHEAD)) as frames:
             for decoded in frames:
-                noted = infos.note({}, decoded.frame)
-                places.follow(noted)
+                info = infos.note(decoded.frame)
+                if info:
+                    places.calibrate(decoded.frame.camera_info)
                 if not warm and decoded.image is not None:
                     for pipeline in pipelines:
                         for _ in range(WARM_UP):
@@ -167,28 +165,18 @@ def segment_bag(plan: Plan, number: int, files: BagFiles, say: Say) -> None:
                     warm, began = True, time.monotonic()
                     say('warm', at=began, done=recording.done)
                 row, masks = run_frame(decoded, pipelines)
-                recording.add({**row, **noted}, masks)
-                if time.monotonic() - told > _TELL_S:
-                    told = time.monotonic()
-                    say('progress', done=recording.done)
+                row.camera_info = info
+                recording.add(row, masks)
+                progress.show(recording.done)
     except BagError as error:
-        end = {'complete': False, 'error': str(error)}
+        end = BagEnd(error=str(error))
     finally:
         recording.close()
         for pipeline in pipelines:
             pipeline.segmenter.close()
     say('progress', done=recording.done, at=time.monotonic())
-    write_json(files.end, end)
-
-
-def main() -> int:
-    """Segment the bag that the command line names."""
-    def work(say: Say) -> None:
-        journal, number = Path(sys.argv[1]), int(sys.argv[2])
-        plan = Plan.load(journal)
-        segment_bag(plan, number, bag_files(journal, number), say)
-    return run_worker('segment', work)
+    write_json(files.end, vars(end))
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    run_worker('segment', segment_bag, beside=False)

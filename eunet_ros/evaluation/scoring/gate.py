@@ -17,11 +17,7 @@ from eunet_ros.evaluation.scoring.metric_table import entry_of, Metric, metrics_
 SCORE_SLACK, TIME_SLACK = 0.002, 0.25
 
 
-class Gate(NamedTuple):
-    """A limit of a figure."""
-
-    name: str
-    limit: float
+Gate = tuple[str, float]   # the name of a figure and its limit
 
 
 class Verdict(NamedTuple):
@@ -58,7 +54,7 @@ def parse_gates(texts: Sequence[str]) -> list[Gate]:
             hint = f'did you mean {near[0]}?' if near else (
                 f'expected one of {", ".join(known)} or iou_<class>.')
             raise ValueError(f'There is no figure {name!r} to hold up to a limit; {hint}')
-        gates.append(Gate(name, limit))
+        gates.append((name, limit))
     return gates
 
 
@@ -83,11 +79,7 @@ def read_baseline(path: Path | None) -> dict[str, Any] | None:
 
 def check(report: dict[str, Any], gates: Sequence[Gate],
           baseline: dict[str, Any] | None) -> list[Verdict]:
-    """
-    Return a verdict of each gate, and of each figure that the baseline has.
-
-    Raises ValueError where a gate's class is unknown.
-    """
+    """Return a verdict of each gate and of each figure of the baseline; raises ValueError."""
     now, classes = figures(report), report['weights'][0]['classes']
     metrics = {metric.name: metric for metric in metrics_of(classes)}
     check_names(gates, classes)

@@ -45,7 +45,6 @@ class Metric(NamedTuple):
         return found
 
     def text(self, value: float | None) -> str:
-        """Return a value for people."""
         if value is None:
             return '–'
         shown = f'{100 * value if self.unit == "%" else value:.{self.digits}f}'

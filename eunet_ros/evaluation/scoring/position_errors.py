@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eunet_ros.evaluation.run.journal import Row
+from eunet_ros.evaluation.run.journal import MaskScores, ScoreRow
 from eunet_ros.model.common.metrics.cones import recall_row
 import numpy as np
 
@@ -23,27 +23,22 @@ class Positions:
         self.shares: list[float] = []        # by which the attitude moves far cones
         self.errors: list[list[list[float]]] = [[] for _ in DISTANCE_BINS]  # distance, error
 
-    def add(self, row: Row, entry: Row, binary: bool) -> int | None:
-        """
-        Count a frame's scores; returns how many cones have places, None where they are withheld.
-
-        binary: any class is the right one.
-        """
-        if 'n' not in entry:
-            return None
+    def add(self, row: ScoreRow, scores: MaskScores, binary: bool) -> None:
+        """Count a frame's scores, unless positions are withheld; binary: any class is right."""
+        if scores.placed is None:
+            return
         self.frames += 1
-        self.placed += entry['n']
-        if 'p' in entry:
-            self.pitches.append(entry['p'])
-        if entry.get('s') is not None:
-            self.shares.append(entry['s'])
-        for distance, (_, true_class, taken) in zip(row.get('td', ()), entry.get('r', ())):
+        self.placed += scores.placed
+        if scores.pitch_deg is not None:
+            self.pitches.append(scores.pitch_deg)
+        if scores.far_moved is not None:
+            self.shares.append(scores.far_moved)
+        for distance, (_, true_class, taken) in zip(row.true_distances, scores.outcomes):
             if distance is not None:
                 right = taken == true_class or (binary and taken > 0)
                 self.counts[distance_bin(distance)] += [1, taken > 0, right]
-        for distance, error in entry.get('e', ()):
+        for distance, error in scores.position_errors:
             self.errors[distance_bin(distance)].append([distance, error])
-        return entry['n']
 
     def to_report(self) -> dict[str, Any] | None:
         """Return the figures, None where no frame's cones have places."""

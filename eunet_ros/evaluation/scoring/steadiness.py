@@ -17,12 +17,7 @@ _BIN_PX = 4
 
 
 def common_motion(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """
-    Return (u, v), what most cones moved by from one frame to the next [px]: the car turned.
-
-    first, second: (n, 5) of class, u0, v0, u1, v1 [px]. It is where most pairs of cones of about
-    one height agree.
-    """
+    """Return (u, v) that most cones, (n, 5) of class and box, moved by: the car turned."""
     if not len(first) or not len(second):
         return np.zeros(2)
     (a, tall), (b, other) = _bases(first), _bases(second)
@@ -90,11 +85,7 @@ class Steadiness:
         self._moved = np.zeros(2)
 
     def add(self, index: int, stamp: int, cones: np.ndarray | None) -> tuple[int, int] | None:
-        """
-        Take in the next frame: its stamp in ns and its cones (see `match_cones`), None: no mask.
-
-        Returns (index, flickering cones) of the frame before it, where that can be said.
-        """
+        """Take in a frame's cones, None: no mask; returns (index, flickering) of that before."""
         if cones is None or (self._window
                              and not 0 < stamp - self._window[-1][1] <= _LONGEST_NS):
             self._window = []

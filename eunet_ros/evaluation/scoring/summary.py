@@ -5,17 +5,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import repeat
+from dataclasses import dataclass
 from pathlib import Path
 import re
 from typing import Any
 
-from eunet_ros.evaluation.run.journal import read_rows, Row
-from eunet_ros.evaluation.run.plan import bag_files, BagFiles, BagPlan, Plan, WeightsPlan
+from eunet_ros.evaluation.run.journal import FrameRow, read_rows, ScoreRow
+from eunet_ros.evaluation.run.plan import (
+    bag_files,
+    BagEnd,
+    BagFiles,
+    BagPlan,
+    Plan,
+    WeightsPlan,
+)
 from eunet_ros.evaluation.scoring.comparison import compare, runs_of
 from eunet_ros.evaluation.scoring.position_errors import Positions
-from eunet_ros.evaluation.scoring.score import counts_of
 from eunet_ros.evaluation.scoring.steadiness import Steadiness
 from eunet_ros.model.common.metrics.cones import (
     count_cones,
@@ -38,34 +43,30 @@ _LATE_NS = 500_000_000
 _MOST_SENTENCES = 20
 
 
-@dataclass
-class FrameFigures:
-    """What is kept of every frame: small, so that long drives fit."""
+@dataclass(kw_only=True)
+class FrameFigures(FrameRow):
+    """What is kept of every frame: small, so that long drives fit; lists are by weights."""
 
     bag: int
-    index: int
-    stamp: int
-    time: int
-    size: tuple[int, int] | None
-    error: str
-    has_truth: bool
-    lost_before: int                      # images that the stamps say were lost before this one
-    dice: list[float | None]              # by weights, as are the following
+    has_truth: bool = False
+    lost_before: int = 0                  # images that the stamps say were lost before this one
+    dice: list[float | None]
     wrong: list[int | None]               # pixels
     cones: list[list[int] | None]         # by class, background left out
     placed: list[int | None]              # cones with a place on the ground, None for withheld
     pitch: list[float | None]             # against the mounting, from the frame's cones [deg]
-    stage_ms: list[dict[str, float] | None]
-    flickering: list[int | None] = field(default_factory=list)
+    flickering: list[int | None]
 
 
-def merged_rows(files: BagFiles, shards: int) -> Iterator[tuple[Row, Row]]:
-    """Yield the rows of frames that were scored, and their scores, in order."""
-    scores = [read_rows(files.scores(k)) for k in range(shards)]
-    for frame in read_rows(files.frames):
-        row = next(scores[frame['i'] % shards], None)
+def merged_rows(files: BagFiles, shards: int) -> Iterator[tuple[FrameRow, ScoreRow]]:
+    """Yield the frames that were scored, each with its camera_info, and their scores, in order."""
+    scores = [read_rows(files.scores(k), ScoreRow) for k in range(shards)]
+    info = ''
+    for frame in read_rows(files.frames, FrameRow):
+        row = next(scores[frame.index % shards], None)
         if row is None:
             return
+        info = frame.camera_info = frame.camera_info or info
         yield frame, row
 
 
@@ -75,7 +76,7 @@ class WeightsSummary:
     def __init__(self, plan: WeightsPlan) -> None:
         self.plan, self.names = plan, plan.table.names
         n = len(self.names)
-        self.counts: list[np.ndarray] = []      # of the frames with truth, in their order
+        self.counts: list[np.ndarray | None] = []   # of the frames with truth, in their order
         self.confusion = np.zeros((n + 1, n + 1), np.int64)
         self.cones = np.zeros((len(HEIGHT_BINS), n + 1, n + 1), np.int64)  # see `count_cones`
         self.false = np.zeros(256, np.int64)
@@ -83,32 +84,32 @@ class WeightsSummary:
         self.frames = self.scored = 0
         self.steadiness, self.positions = Steadiness(), Positions()
 
-    def add(self, row: Row, k: int) -> tuple[Any, ...]:
-        """
-        Count a frame's scores of weights k.
-
-        Returns its dice, wrong pixels, cones by class, how many have places, and the pitch.
-        """
-        entry = row['k'][k]
-        if entry is None:
+    def add(self, row: ScoreRow, k: int) -> tuple[Any, ...]:
+        """Count a frame; returns dice, wrong pixels, cones by class, how many placed, pitch."""
+        scores = row.masks[k]
+        if scores is None:
+            if row.true_cones is not None:
+                self.counts.append(None)
             return None, None, None, None, None
-        n = len(self.names)
-        placed = self.positions.add(row, entry, n == 2)
-        cones = np.array(entry['o'], np.int64).reshape(-1, 5)
+        n, placed = len(self.names), scores.placed
+        self.positions.add(row, scores, n == 2)
+        cones = np.array(scores.cones, np.int64).reshape(-1, 5)
         by_class = np.bincount(cones[:, 0], minlength=256)
         self.found += by_class
         self.frames += 1
         seen = by_class[1:n].tolist()
-        if 'tc' not in row:
-            return None, None, seen, placed, entry.get('p')
+        if row.true_cones is None:
+            return None, None, seen, placed, scores.pitch_deg
         self.scored += 1
-        counts = counts_of(entry['c'], n)
+        counts = np.zeros_like(self.confusion)
+        for true, predicted, pixels in scores.confusion:
+            counts[true, predicted] = pixels
         self.counts.append(counts.astype(np.int32))
         self.confusion += counts
-        self.cones += count_cones(*np.array(entry['r'], np.int64).reshape(-1, 3).T, n)
-        self.false += np.bincount(np.array(entry['f'], np.int64), minlength=256)
+        self.cones += count_cones(*np.array(scores.outcomes, np.int64).reshape(-1, 3).T, n)
+        self.false += np.bincount(np.array(scores.false, np.int64), minlength=256)
         return (plain(dice(counts)), int(counts.sum() - np.trace(counts)), seen, placed,
-                entry.get('p'))
+                scores.pitch_deg)
 
     def to_report(self) -> dict[str, Any]:
         """Return the figures; None for those that nothing was counted for."""
@@ -153,7 +154,6 @@ class Sentences:
         self._first: dict[str, str] = {}
 
     def add(self, sentence: str) -> None:
-        """Count one."""
         key = re.sub(r'\d+', '0', sentence)
         self._first.setdefault(key, sentence)
         self._counts[key] += 1
@@ -178,42 +178,42 @@ class BagSummary:
         self.monitor = StreamMonitor(_LATE_NS)
         self.first = self.last = None
 
-    def add(self, frame: Row, row: Row) -> int:
+    def add(self, frame: FrameRow, row: ScoreRow) -> int:
         """Count a frame; returns how many images were lost before it."""
         self.frames += 1
-        self.masked += any(entry is not None for entry in row['k'])
-        if 'h' in frame:
-            self.sizes[f'{frame["w"]}x{frame["h"]}'] += 1
-        if 'e' in frame:
-            self.errors.add(frame['e'])
-        stamp, lost = frame['s'], self.monitor.lost
+        self.masked += any(scores is not None for scores in row.masks)
+        if frame.size:
+            self.sizes[f'{frame.size[1]}x{frame.size[0]}'] += 1
+        if frame.error:
+            self.errors.add(frame.error)
+        stamp, lost = frame.stamp, self.monitor.lost
         self.unstamped += stamp <= 0
         self.back += self.last is not None and stamp < self.last
-        self.monitor.observe(stamp, frame['t'])
+        self.monitor.observe(stamp, frame.time)
         self.first, self.last = stamp if self.first is None else self.first, stamp
-        why = next((entry['why'] for entry in row['k'] if entry and 'why' in entry), '')
+        why = next((scores.withheld for scores in row.masks if scores and scores.withheld), '')
         if why:
             self.withheld.add(why)
-        if 'd' in row:
-            self.distances.append(row['d'])
-        if 'n' in row:
-            self.truth_errors.add(row['n'])
-        elif 'ts' in row:
+        if row.nearest_ns is not None:
+            self.distances.append(row.nearest_ns)
+        if row.truth_error:
+            self.truth_errors.add(row.truth_error)
+        elif row.truth_stamp is not None:
             self.truths += 1
-            self.coneless += not any(row.get('tc', ())[1:])
-            self.only_ignored += row.get('z', 0)
-        if 'ts' in row:
-            self.truth_stamps.add(row['ts'])
+            self.coneless += not any((row.true_cones or ())[1:])
+            self.only_ignored += row.only_ignored
+        if row.truth_stamp is not None:
+            self.truth_stamps.add(row.truth_stamp)
         return self.monitor.lost - lost
 
-    def to_report(self, truth: dict[str, Any] | None, ended: Row) -> dict[str, Any]:
-        """Return the figures. truth: source, masks; ended: complete, error."""
+    def to_report(self, truth: dict[str, Any] | None, ended: BagEnd) -> dict[str, Any]:
+        """Return the figures. truth: source, masks."""
         span = (self.last - self.first) / 1e9 if self.frames > 1 else 0.0
         report = {
             'label': self.plan.label, 'path': self.plan.path,
             'image_topic': self.plan.image_topic, 'frames': self.plan.frames,
             'frames_done': self.frames, 'frames_masked': self.masked,
-            'complete': bool(ended.get('complete')), 'error': ended.get('error', ''),
+            'complete': ended.complete, 'error': ended.error,
             'duration_s': round(span, 3),
             'camera_hz': round((self.frames - 1) / span, 3) if span > 0 else None,
             'images_lost_in_recording': self.monitor.lost,
@@ -244,47 +244,37 @@ class Summary:
     frames: list[FrameFigures]
 
 
-def summarise(plan: Plan, journal: Path, ends: list[Row],
+def summarise(plan: Plan, journal: Path, ends: list[BagEnd],
               truths: list[dict[str, Any] | None]) -> Summary:
     """Read all rows and return the figures. ends, truths: of each bag, see `to_report`."""
     weights = [WeightsSummary(w) for w in plan.weights]
     frames: list[FrameFigures] = []
-    bags, both = [], []   # both: frames that all weights have scores of
+    bags, stamps = [], []   # of frames with truth
     for number, bag_plan in enumerate(plan.bags):
         bag, start = BagSummary(bag_plan), len(frames)
         for frame, row in merged_rows(bag_files(journal, number), plan.shards):
-            has_truth = 'tc' in row
             lost = bag.add(frame, row)
             told = [w.add(row, k) for k, w in enumerate(weights)]
             frames.append(FrameFigures(
-                number, frame['i'], frame['s'], frame['t'],
-                (frame['h'], frame['w']) if 'h' in frame else None, frame.get('e', ''), has_truth,
-                lost, *map(list, zip(*told)), frame.get('ms', list(repeat(None, len(weights)))),
-                [None] * len(weights)))
-            if has_truth:
-                both.append((number, frame['s']) if None not in row['k'] else None)
-            for k, (w, entry) in enumerate(zip(weights, row['k'])):
-                cones = None if entry is None else np.array(entry['o'], np.int64).reshape(-1, 5)
-                said = w.steadiness.add(len(frames) - 1, frame['s'], cones)
+                **vars(frame), bag=number, has_truth=row.true_cones is not None, lost_before=lost,
+                **dict(zip(('dice', 'wrong', 'cones', 'placed'), map(list, zip(*told)))),
+                flickering=[None] * len(weights)))
+            if row.true_cones is not None:
+                stamps.append((number, frame.stamp))
+            for k, (w, scores) in enumerate(zip(weights, row.masks)):
+                cones = scores and np.array(scores.cones, np.int64).reshape(-1, 5)
+                said = w.steadiness.add(len(frames) - 1, frame.stamp, cones)
                 if said and said[0] >= start:
                     frames[said[0]].flickering[k] = said[1]
         for w in weights:
             w.steadiness.add(-1, 0, None)
         bags.append(bag.to_report(truths[number], ends[number]))
     comparison = None
-    kept = [stamp for stamp in both if stamp is not None]
-    if len(weights) == 2 and kept:
-        a, b = (np.stack(c) for c in _common(weights, both, frames))
-        comparison = compare(a, b, runs_of(kept), weights[0].names == weights[1].names)
+    if len(weights) == 2:
+        both = [row for row in zip(stamps, *(w.counts for w in weights))
+                if all(counts is not None for counts in row[1:])]
+        if both:
+            kept, a, b = zip(*both)
+            comparison = compare(np.stack(a), np.stack(b), runs_of(kept),
+                                 weights[0].names == weights[1].names)
     return Summary(bags, [w.to_report() for w in weights], comparison, frames)
-
-
-def _common(weights: list[WeightsSummary], both: list[Any],
-            frames: list[FrameFigures]) -> Iterator[list[np.ndarray]]:
-    """Yield, for each weights, the counts of the frames that all of them have."""
-    with_truth = [f for f in frames if f.has_truth]
-    for k, w in enumerate(weights):
-        counts = iter(w.counts)
-        rows = [next(counts) if f.dice[k] is not None or f.wrong[k] is not None else None
-                for f in with_truth]
-        yield [row for row, stamp in zip(rows, both) if stamp is not None]

@@ -9,16 +9,15 @@ project (FSOCO's format) whose images are named by stamps.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 import re
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 from eunet_ros.bags.messages import COMPRESSED_IMAGE, deserialise, IMAGE, stamp_of
 from eunet_ros.bags.reader import Bag, BagError, find_ground_truth, Topic
-from eunet_ros.images.conversions import compressed_to_mask, image_to_mask
+from eunet_ros.images.conversions import to_mask
 from eunet_ros.images.id_images import as_stored
 from eunet_ros.model.common.classes import ClassTable, cone_classes, IGNORE_ID
 from eunet_ros.model.common.cone_annotations import BORDER, paint_mask, read_annotation
@@ -27,7 +26,6 @@ from eunet_ros.model.common.supervisely import DataError
 import numpy as np
 
 _MOST_TOLD = 6
-_KEPT = 64         # messages that were passed over while another one was looked for
 _MASKS = ('.png', '.bmp', '.tif', '.tiff', '.pgm')
 _ANNOTATIONS = ('ann', 'segmentation')
 _NAMES = ('expected names that are stamps, in nanoseconds (1700000000123456789.png) or as seconds '
@@ -38,19 +36,6 @@ _STAMP = re.compile(r'(?<!\d)(?:(\d{1,10})[._](\d{9})|(\d{16,19}))(?!\d)')
 
 class TruthError(ValueError):
     """Ground truth that cannot be used, in one sentence."""
-
-
-class Truth(Protocol):
-    """Masks by stamp; `stamps` are ascending, in ns."""
-
-    source: str
-    stamps: list[int]
-
-    def mask(self, stamp: int, size: tuple[int, int]) -> np.ndarray:
-        """Return (h, w) uint8 class ids, 255: ignore. size: of the image. Raises ValueError."""
-
-    def close(self) -> None:
-        """Close the files."""
 
 
 def stamp_in(name: str) -> int | None:
@@ -96,7 +81,7 @@ def as_binary(truth: np.ndarray) -> np.ndarray:
 
 
 class TopicTruth:
-    """The masks of a topic of a bag; only some are kept in memory. Raises BagError."""
+    """The masks of a topic of a bag, read when they are asked for. Raises BagError."""
 
     def __init__(self, path: Path, topic: Topic, classes: ClassTable) -> None:
         self.source = f'topic {topic.name}'
@@ -110,38 +95,15 @@ class TopicTruth:
         except ValueError as error:  # what came before it still counts
             self.broken = str(error)
         self.stamps = sorted(self._times)
-        self._ahead: Iterator[tuple[int, bytes]] = self._bag.raw(topic)
-        self._kept: dict[int, bytes] = {}
-        self._reached = -1
 
     def close(self) -> None:
-        """Close the bag."""
         self._bag.close()
 
-    def mask(self, stamp: int, size: tuple[int, int]) -> np.ndarray:
-        """Return a mask; see Truth."""
-        msg = deserialise(self._raw(stamp), self._topic.msgtype)
-        return check_ids(compressed_to_mask(msg) if hasattr(msg, 'format') else image_to_mask(msg),
-                         self._classes)
-
-    def _raw(self, stamp: int) -> bytes:
-        """Return the message of a stamp: read on, or back where the order of stamps is another."""
-        if stamp in self._kept:
-            return self._kept.pop(stamp)
+    def mask(self, stamp: int, size: tuple[int, int] = (0, 0)) -> np.ndarray:
         time = self._times[stamp]
-        while self._reached < time:
-            self._reached, raw = next(self._ahead, (time, b''))
-            if raw and stamp_of(raw) == stamp:
-                return raw
-            if raw:
-                self._kept[stamp_of(raw)] = raw
-                if len(self._kept) > _KEPT:
-                    self._kept.pop(next(iter(self._kept)))
-        if stamp in self._kept:
-            return self._kept.pop(stamp)
         for _, raw in self._bag.raw(self._topic, time, time + 1):
             if stamp_of(raw) == stamp:
-                return raw
+                return check_ids(to_mask(deserialise(raw, self._topic.msgtype)), self._classes)
         raise TruthError(f'The mask of stamp {stamp} on {self._topic.name} was not found again.')
 
 
@@ -168,12 +130,7 @@ class _FileTruth:
 
 
 class FolderTruth(_FileTruth):
-    """
-    Masks as pictures of class ids, one channel of up to 8 bits, named by their stamps.
-
-    A PNG's palette stands for its numbers, not for its colours. classes: of the ids, by default
-    the shipped ones.
-    """
+    """Pictures of class ids named by stamps; a PNG's palette stands for its numbers."""
 
     def __init__(self, folder: Path, classes: ClassTable | None = None) -> None:
         files = [p for p in visible(folder) if p.suffix.lower() in _MASKS]
@@ -181,7 +138,6 @@ class FolderTruth(_FileTruth):
         self._classes = classes or cone_classes()
 
     def mask(self, stamp: int, size: tuple[int, int]) -> np.ndarray:
-        """Return a mask; see Truth."""
         path = self._files[stamp]
         data, factor = as_stored(np.fromfile(path, np.uint8))
         mask = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
@@ -197,11 +153,7 @@ class FolderTruth(_FileTruth):
 
 
 class ProjectTruth(_FileTruth):
-    """
-    A Supervisely project whose annotations are named by the stamps of their images.
-
-    classes: of which the masks have the ids.
-    """
+    """A Supervisely project of annotations named by stamps; classes: of the masks' ids."""
 
     def __init__(self, root: Path, classes: ClassTable) -> None:
         files = [p for p in visible(root, True)
@@ -210,19 +162,19 @@ class ProjectTruth(_FileTruth):
         self._classes = classes
 
     def mask(self, stamp: int, size: tuple[int, int]) -> np.ndarray:
-        """Return a mask without FSOCO's black border where the annotation has one; see Truth."""
+        """Return a mask without FSOCO's black border where the annotation has one."""
         annotation = read_annotation(self._files[stamp], self._classes)
         border = BORDER if (annotation.height - 2 * BORDER,
                             annotation.width - 2 * BORDER) == size else 0
         return paint_mask(annotation, border)[0]
 
 
-def find_truth_topic(bag: Bag, name: str = '') -> Topic | None:
-    """
-    Return the topic of the true masks, None where there is none and none was named.
+# stamps: ascending, in ns; mask: (h, w) uint8 class ids of a stamp, for an image of a size (h, w).
+Truth = TopicTruth | FolderTruth | ProjectTruth
 
-    name: of an Image (mono8) or CompressedImage (PNG). Raises BagError.
-    """
+
+def find_truth_topic(bag: Bag, name: str = '') -> Topic | None:
+    """Return the topic of true masks, None where there is none; raises BagError."""
     if not name:
         return find_ground_truth(bag.topics.values())
     topic = bag.topics.get(name) or bag.topics.get(f'{name}/compressed')
@@ -237,12 +189,7 @@ def find_truth_topic(bag: Bag, name: str = '') -> Topic | None:
 
 
 def open_truth(spec: dict[str, Any], bag_path: Path, classes: ClassTable) -> Truth | None:
-    """
-    Return the ground truth of a bag, None where it has none.
-
-    spec: {'topic': name} or {'folder': path}, or empty for what the bag has. classes: of the
-    weights. Raises BagError or TruthError.
-    """
+    """Return the truth of spec's topic or folder, else what the bag has; raises ValueError."""
     if folder := spec.get('folder'):
         root = Path(folder)
         try:
