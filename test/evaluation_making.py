@@ -54,7 +54,7 @@ def masks_of(folder, bag, weights, **parameters):
     with tempfile.TemporaryDirectory(dir=folder) as journal:
         files = bag_files(Path(journal), 0)
         files.folder.mkdir()
-        segment_bag(plan, 0, files, lambda event, **values: None)
+        segment_bag(plan, 0, files)
         masks = MaskReader(files.masks(0))
         return [masks.read(i).mask for i in range(len(masks))]
 

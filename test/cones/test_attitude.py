@@ -12,7 +12,7 @@ from eunet_ros.cones.drawing import draw_horizon
 from eunet_ros.cones.ground import EDGE_SHARE, Ground, mounted
 from eunet_ros.cones.locator import ConeLocator, Seen
 from eunet_ros.model.common.classes import cone_classes
-from eunet_ros.parameters import NodeParameters
+from eunet_ros.parameters import ConeParameters
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 import numpy as np
@@ -240,13 +240,13 @@ def test_the_horizon_follows_the_attitude():
         height=720, width=1280, distortion_model='plumb_bob', d=CAMERA.distortion[:5],
         k=(686.0, 0, 639.5, 0, 686.0, 359.5, 0, 0, 1), p=(0.0,) * 12, binning_x=0, binning_y=0,
         roi=SimpleNamespace(x_offset=0, y_offset=0, height=0, width=0))
-    p = NodeParameters(camera_height=1.05, camera_pitch=math.radians(5), attitude='cones')
+    p = ConeParameters(camera_height=1.05, camera_pitch=math.radians(5), attitude='cones')
     locator = ConeLocator(cone_classes())
     rest = locator.horizon((720, 1280), info, lambda: None, p)
     assert rest == pytest.approx(GROUND.horizon_row(), abs=0.1)
     truth = Attitude(math.radians(2))
     for k in range(HZ):
-        found = locator.place(Seen(seen(TRACK, truth)), (720, 1280), info, None, p, at(k))
+        found = locator.place(Seen(seen(TRACK, truth)), (720, 1280), info, lambda: None, p, at(k))
     expected = truth.applied(GROUND).horizon_row()
     assert locator.horizon((720, 1280), info, lambda: None, p) == pytest.approx(expected, abs=3)
     assert found.ground.horizon_row() == pytest.approx(expected, abs=3)
@@ -254,5 +254,5 @@ def test_the_horizon_follows_the_attitude():
     draw_horizon(image, found.ground)
     assert abs(np.flatnonzero(image[:, 640].any(axis=1)).mean() - expected) < 4
     # Where images do not come in order, as in pictures of single frames, the mounting holds.
-    single = locator.place(Seen(seen(TRACK, truth)), (720, 1280), info, None, p)
+    single = locator.place(Seen(seen(TRACK, truth)), (720, 1280), info, lambda: None, p)
     assert single.attitude is None

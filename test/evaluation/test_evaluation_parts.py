@@ -13,7 +13,7 @@ from eunet_ros.cones.locator import Seen
 from eunet_ros.evaluation.page import page
 from eunet_ros.evaluation.page.pictures import choose_worst, crop_of
 from eunet_ros.evaluation.page.report import comparable, percentiles
-from eunet_ros.evaluation.run.journal import ScoreRow
+from eunet_ros.evaluation.run.journal import MaskScores, ScoreRow
 from eunet_ros.evaluation.run.plan import FORMAT, JOURNAL_FORMAT, Plan
 from eunet_ros.evaluation.scoring.comparison import compare, runs_of
 from eunet_ros.evaluation.scoring.position_errors import Positions
@@ -227,12 +227,12 @@ def test_plain_numbers():
 def test_the_pitch_of_a_drive_is_summed_up_and_drawn():
     positions = Positions()
     for pitch in (-0.2, 0.1, 0.4):
-        positions.add({}, {'n': 5, 'p': pitch, 's': 0.02}, False)
-    positions.add({}, {'n': 1}, False)
+        positions.add(ScoreRow(0), MaskScores([], 5, pitch_deg=pitch, far_moved=0.02), False)
+    positions.add(ScoreRow(0), MaskScores([], 1), False)
     found = positions.to_report()['pitch_deg']
     assert found['frames'] == 3 and found['mean'] == pytest.approx(0.1)
     assert found['moves_far_cones'] == 0.02
     frames = [replace(figures(i, 1.0), pitch=[p]) for i, p in enumerate((-0.2, None, 0.4))]
-    section = page._attitude({'weights': [{'positions': positions.to_report()}]}, frames)
-    assert 'mean 0.10°' in section and 'by 2' in section and '<svg' in section
-    assert page._attitude({'weights': [{'positions': None}]}, frames) == ''
+    plan = SimpleNamespace(weights=[None])
+    assert len(page._pitch(plan, frames).lines) == 1
+    assert page._pitch(plan, [figures(0, 1.0)]) is None

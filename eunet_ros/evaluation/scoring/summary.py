@@ -257,7 +257,7 @@ def summarise(plan: Plan, journal: Path, ends: list[BagEnd],
             told = [w.add(row, k) for k, w in enumerate(weights)]
             frames.append(FrameFigures(
                 **vars(frame), bag=number, has_truth=row.true_cones is not None, lost_before=lost,
-                **dict(zip(('dice', 'wrong', 'cones', 'placed'), map(list, zip(*told)))),
+                **dict(zip(('dice', 'wrong', 'cones', 'placed', 'pitch'), map(list, zip(*told)))),
                 flickering=[None] * len(weights)))
             if row.true_cones is not None:
                 stamps.append((number, frame.stamp))
