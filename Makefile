@@ -30,6 +30,7 @@ TARGETS ?=
 MINUTES ?= 30
 # Of the tests: so many at a time, each process of 2 GB.
 JOBS ?= 2
+DOCS ?= build/docs
 
 .PHONY: demo unit test test-all lint docs help faults soak fuzz
 
@@ -74,8 +75,8 @@ lint: $(VENV)/.dev
 # The sources are the root, so that links between README, docs/ and the rest are checked too.
 docs: $(VENV)/.dev
 	@$(CLEAN) $(BIN)/python -m sphinx -q -W --keep-going -c docs -D root_doc=docs/index \
-		-D 'include_patterns=docs/**,*.md,*.rst,model/weights/*.md' . build/docs
-	@echo build/docs/docs/index.html
+		-D 'include_patterns=docs/**,*.md,*.rst,model/weights/*.md' . $(DOCS)
+	@echo $(DOCS)/docs/index.html
 
 faults: $(VENV)/.dev
 	@EUNET_LONG=1 $(PYTEST) -rP test/faults test/node/test_node_process.py
