@@ -19,6 +19,6 @@ RUN python3 -m venv --system-site-packages .venv && touch .venv/COLCON_IGNORE \
  && .venv/bin/python -m pip install --no-cache-dir "${NUMPY}" torch openvino safetensors rosbags \
         colcon-common-extensions
 COPY . src/eunet_ros
-RUN source "/opt/ros/${ROS_DISTRO}/setup.bash" \
+RUN . "/opt/ros/${ROS_DISTRO}/setup.bash" \
  && .venv/bin/python -m colcon build --packages-select eunet_ros
-ENTRYPOINT ["/bin/bash", "-c", "source /ws/install/setup.bash && exec ros2 launch eunet_ros segmentation.launch.py \"$@\"", "launch"]
+ENTRYPOINT ["/bin/bash", "-c", ". /ws/install/setup.bash && exec ros2 launch eunet_ros segmentation.launch.py \"$@\"", "launch"]
