@@ -3,10 +3,11 @@
 # make test      all tests but the slow ones, with the linters: 6 minutes
 # make test-all  every test: also colcon, benchmarks, fuzzing, faults, calibrations for int8
 # make lint      the linters
+# make docs      the documentation as a site, in build/docs; fails at a broken link
 # make faults    every fault as often as docs/reliability.md promises: ten minutes
 # make soak      the node under random faults: make soak MINUTES=30
 # make fuzz      hostile bytes, guided by coverage: make fuzz RUNS=1000000
-# Python 3.10 to 3.12; another interpreter: make demo PYTHON=python3.11
+# Python 3.10 to 3.13; another interpreter: make demo PYTHON=python3.11
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -29,14 +30,15 @@ TARGETS ?=
 MINUTES ?= 30
 # Of the tests: so many at a time, each process of 2 GB.
 JOBS ?= 2
+DOCS ?= build/docs
 
-.PHONY: demo unit test test-all lint help faults soak fuzz
+.PHONY: demo unit test test-all lint docs help faults soak fuzz
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
 $(VENV)/.demo: requirements.txt setup.py package.xml
-	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 10) <= v <= (3, 12) or sys.exit("eunet_ros needs Python 3.10 to 3.12, found %d.%d; name another one: make demo PYTHON=python3.11" % v)'
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 10) <= v <= (3, 13) or sys.exit("eunet_ros needs Python 3.10 to 3.13, found %d.%d; name another one: make demo PYTHON=python3.11" % v)'
 	@echo "Installing into $(VENV): ROS 2, PyTorch and OpenVINO from wheels, a few minutes the first time …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(CLEAN) $(BIN)/python -m pip install -q --disable-pip-version-check $(if $(LOCKED),--require-hashes -r requirements.lock,-r requirements.txt)
@@ -69,6 +71,12 @@ test-all: test
 
 lint: $(VENV)/.dev
 	@$(PYTEST) -q test/project/test_style.py
+
+# The sources are the root, so that links between README, docs/ and the rest are checked too.
+docs: $(VENV)/.dev
+	@$(CLEAN) $(BIN)/python -m sphinx -q -W --keep-going -c docs -D root_doc=docs/index \
+		-D 'include_patterns=docs/**,*.md,*.rst,model/weights/*.md' . $(DOCS)
+	@echo $(DOCS)/docs/index.html
 
 faults: $(VENV)/.dev
 	@EUNET_LONG=1 $(PYTEST) -rP test/faults test/node/test_node_process.py

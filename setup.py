@@ -39,6 +39,23 @@ data_files = [
 if {'editable_wheel', 'bdist_wheel'} & set(sys.argv):
     data_files.append((f'lib/{NAME}', [f'resource/{name}' for name in EXECUTABLES]))
 
+# What pip installs beside the package where no distribution does; requirements.txt holds the
+# versions that are tested together. NumPy 1 and 2 both work.
+MODEL = ['filelock>=3.12', 'numpy>=1.21', 'opencv-python-headless>=4.5', 'PyYAML>=6.0',
+         'safetensors>=0.4', 'torch>=2.8']
+EXTRAS = {
+    'bags': ['Jinja2>=3.0', 'rich>=13', 'rosbags>=0.11'],  # evaluate_bag and play_bag
+    'docs': ['furo', 'myst-parser', 'sphinx'],
+    'onnx': ['onnx', 'onnxruntime'],
+    'openvino': ['openvino'],
+    # It brings the PyTorch of its own release. On a Jetson: see docs/engines.md.
+    'tensorrt': ['torch-tensorrt>=2.8'],
+    'train': ['kornia>=0.8,<0.10', 'lightning==2.6.*', 'lion-pytorch', 'matplotlib',
+              'pycocotools', 'rich>=13', 'tensorboard', 'torchmetrics==1.9.*'],
+    # `colcon test` looks here for its test runner.
+    'test': ['hypothesis', 'pytest', 'pytest-timeout'],
+}
+
 
 class DataDistribution(Distribution):
     """An editable install asks for `has_data`, a name that setuptools itself does not define."""
@@ -60,7 +77,8 @@ setup(
     package_data={'eunet_ros.model': ['weights/*.safetensors', 'weights/*.md'],
                   'eunet_ros.evaluation.page': ['*.html', '*.css']},
     data_files=data_files,
-    install_requires=['setuptools'],
+    install_requires=MODEL,
+    extras_require=EXTRAS,
     zip_safe=False,
     entry_points={
         'console_scripts': [f'{name} = {module}:main' for name, module in EXECUTABLES.items()],

@@ -46,7 +46,7 @@ class Variant:
         return asdict(self)
 
 
-# Widths and stems by measurement: see docs/performance.md.
+#: The variants by name. Widths and stems by measurement: see docs/performance.md.
 VARIANTS = {
     'eunet': Variant(),
     'eunet_s': Variant(width=40, stem=4, gate='sigmoid'),

@@ -49,6 +49,12 @@ def over_dds(item):
     return {'ros', 'module_rig'} & set(item.fixturenames) or item.path.name in files
 
 
+def pytest_configure(config):
+    # `colcon test` runs the unit tests, unless --pytest-args has another -m. It names the package.
+    if config.option.junitprefix == 'eunet_ros' and not config.option.markexpr:
+        config.option.markexpr = 'unit'
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest selects with -m
 def pytest_collection_modifyitems(items):
     for item in items:

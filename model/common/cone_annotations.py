@@ -137,5 +137,5 @@ def _paint(annotation: Annotation, border: int, values: Iterable[int],
         inside = cone.mask[top:max(top, h - y), left:max(left, w - x)]
         mask[y + top:y + top + inside.shape[0], x + left:x + left + inside.shape[1]][
             inside] = value
-        cut += np.count_nonzero(inside) < np.count_nonzero(cone.mask)
+        cut += int(np.count_nonzero(inside) < np.count_nonzero(cone.mask))
     return mask, cut

