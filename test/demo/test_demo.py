@@ -89,7 +89,7 @@ def test_each_picture_gets_its_mask_and_an_overlay(tmp_path, tiny_weights):
     assert overlays == {*names, 'frame3.jpg.jpg', 'frame3.png.jpg'} - {'frame3.jpg'}
     assert cv2.imread(str(tmp_path / 'out' / 'overlays' / 'frame10.jpg')).shape == (480, 640, 3)
     # Its own output is kept when it is made again.
-    demo.check_output(tmp_path / 'out')
+    demo.output.check_output(tmp_path / 'out')
 
 
 @pytest.mark.process
