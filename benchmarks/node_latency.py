@@ -267,7 +267,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f'\n{"stage, unloaded":<18}{"p50 ms":>8}{"p99 ms":>8}')
     for name, values in stages.items():
         print(f'{name:<18}{values["p50"]:>8.2f}{values["p99"]:>8.2f}')
-    engine = sum(stages[s]['p50'] for s in ('preprocess', 'inference', 'postprocess'))
+    engine = sum(stages[s]['p50'] for s in (
+        'preprocess', 'inference', 'postprocess', 'strip', 'merge') if s in stages)
     whole = rows[0]['latency_ms']['p50']
     print(f'\nStamp to mask {whole:.1f} ms, of which the engine takes {engine:.1f}: '
           f'{whole - engine:.1f} ms for everything else.')
