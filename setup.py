@@ -8,6 +8,15 @@ from setuptools import Distribution, find_packages, setup
 
 NAME = 'eunet_ros'
 ROOT = Path(__file__).parent
+# What `ros2 run` starts, and the modules whose main() it runs; resource/ holds a script for each.
+EXECUTABLES = {
+    'segmentation_node': 'eunet_ros.segmentation_node',
+    'build_engine': 'eunet_ros.model.build_engine',
+    'calibrate_mount': 'eunet_ros.calibration.calibrate_mount',
+    'cone_bridge': 'eunet_ros.cone_bridge',
+    'evaluate_bag': 'eunet_ros.evaluate_bag',
+    'play_bag': 'eunet_ros.play_bag',
+}
 # package.xml holds the one version number and description; everything else reads them.
 MANIFEST = ElementTree.parse(ROOT / 'package.xml').getroot()
 
@@ -28,10 +37,7 @@ data_files = [
 ]
 # pip puts console scripts into bin/, where `ros2 run` does not look; colcon obeys setup.cfg.
 if {'editable_wheel', 'bdist_wheel'} & set(sys.argv):
-    data_files.append(
-        (f'lib/{NAME}', [f'resource/{name}' for name in (
-            'segmentation_node', 'build_engine', 'calibrate_mount', 'cone_bridge',
-            'evaluate_bag', 'play_bag')]))
+    data_files.append((f'lib/{NAME}', [f'resource/{name}' for name in EXECUTABLES]))
 
 # What pip installs beside the package where no distribution does; requirements.txt holds the
 # versions that are tested together. NumPy 1 and 2 both work.
@@ -74,13 +80,6 @@ setup(
     extras_require=EXTRAS,
     zip_safe=False,
     entry_points={
-        'console_scripts': [
-            'segmentation_node = eunet_ros.node.segmentation_node:main',
-            'build_engine = eunet_ros.model.build_engine:main',
-            'calibrate_mount = eunet_ros.calibration.calibrate_mount:main',
-            'cone_bridge = eunet_ros.node.cone_bridge:main',
-            'evaluate_bag = eunet_ros.evaluate_bag:main',
-            'play_bag = eunet_ros.play_bag:main',
-        ],
+        'console_scripts': [f'{name} = {module}:main' for name, module in EXECUTABLES.items()],
     },
 )

@@ -15,10 +15,10 @@ import warnings
 from eunet_ros.model.checkpoint import Checkpoint, save_checkpoint
 from eunet_ros.model.common.classes import cone_classes
 from eunet_ros.model.common.files import write_json
-from eunet_ros.training.callbacks import DataWait, EmaWeights
+from eunet_ros.training.callbacks import EmaWeights
 from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.data.crops import count_pixels
-from eunet_ros.training.data.rendered import rendered_set, TEST_SEED, VALIDATION_SEED
+from eunet_ros.training.data.readers.rendered import rendered_set, TEST_SEED, VALIDATION_SEED
 from eunet_ros.training.data.sets import TrainingSets
 from eunet_ros.training.image_set_scores import ImageSetScores
 from eunet_ros.training.loop import flushed_denormals, make_loaders
@@ -80,7 +80,7 @@ def _train(config: TrainConfig, contender: Contender, sets: TrainingSets, weight
         gradient_clip_val=config.gradient_clip, enable_checkpointing=False,
         enable_model_summary=False, enable_progress_bar=False, num_sanity_val_steps=0,
         limit_val_batches=0, precision=config.precision)
-    trainer.fit(task, make_loaders(config, sets, 0, DataWait())[0])
+    trainer.fit(task, make_loaders(config, sets, 0)[0])
     return task.eval()
 
 

@@ -52,8 +52,7 @@ def scores(o: argparse.Namespace, segmenters: Sequence[Any]) -> dict[str, Any]:
     """Return the tallies of true masks and of the networks', and the times."""
     tallies = {'true masks': Tally()}
     for segmenter in segmenters:
-        height, width = segmenter.input_size
-        tallies[f'masks of {o.weights} at {height}x{width}'] = Tally()
+        tallies[f'masks of {o.weights} at {segmenter.sizes}'] = Tally()
     busiest: list[Any] = []
     for drive in range(o.drives):
         seed = SEED + drive

@@ -145,7 +145,7 @@ def measure(o: argparse.Namespace, listener: Listener, hz: float, work: Path,
                   'num_threads': o.threads, 'camera_height': 1.05, 'camera_pitch': 0.0873}
     run, children = Run(hz), []
     try:
-        node = Child('eunet', 'eunet_ros.node.segmentation_node',
+        node = Child('eunet', 'eunet_ros.segmentation_node',
                      node_arguments('/camera/image_raw', o.compressed, parameters, work), env,
                      events)
         children.append(node)

@@ -38,7 +38,7 @@ from eunet_ros.model.checkpoint import (  # noqa: E402
 )
 from eunet_ros.model.common.classes import cone_classes  # noqa: E402
 from eunet_ros.model.eunet import build_model, VARIANTS  # noqa: E402
-from eunet_ros.training.callbacks import DataWait, EmaWeights  # noqa: E402
+from eunet_ros.training.callbacks import EmaWeights  # noqa: E402
 from eunet_ros.training.config import TrainConfig  # noqa: E402
 from eunet_ros.training.loop import flushed_denormals  # noqa: E402
 from eunet_ros.training.losses import segmentation_loss  # noqa: E402
@@ -93,7 +93,7 @@ def ours(config: TrainConfig, batch: _Batch, steps: int) -> list[float]:
         Trainer(max_epochs=1, default_root_dir=folder, logger=False, enable_checkpointing=False,
                 enable_progress_bar=False, enable_model_summary=False, devices=1,
                 precision=config.precision, gradient_clip_val=config.gradient_clip,
-                callbacks=[DataWait(), EmaWeights(config.ema), clock]).fit(
+                callbacks=[EmaWeights(config.ema), clock]).fit(
             task, DataLoader(_OneBatch(batch, WARM_UP + steps), batch_size=None))
     return [b - a for a, b in pairwise(clock.marks[WARM_UP - 1:])]
 

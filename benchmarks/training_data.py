@@ -26,8 +26,12 @@ import cv2  # noqa: E402
 from eunet_ros.model.common.classes import cone_classes  # noqa: E402
 from eunet_ros.training.data.crops import CropDataset  # noqa: E402
 from eunet_ros.training.data.decoded import decoded_set, scale_pair  # noqa: E402
-from eunet_ros.training.data.fsoco import BORDER, FsocoProject, load_with_cuts  # noqa: E402
 from eunet_ros.training.data.fsoco_writer import write_project  # noqa: E402
+from eunet_ros.training.data.readers.fsoco import (  # noqa: E402
+    BORDER,
+    FsocoProject,
+    load_sample,
+)
 from eunet_ros.training.data.render_fsoco import items  # noqa: E402
 from eunet_ros.training.data.splits import make_split  # noqa: E402
 import numpy as np  # noqa: E402
@@ -88,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f'{"one core":<52}{"p50 ms":>8}{"p90 ms":>8}{"p99 ms":>8}{"images/s":>10}')
 
         def decode(i: int) -> object:
-            image, mask, _ = load_with_cuts(project.samples[i], cone_classes(), BORDER)
+            image, mask, _ = load_sample(project.samples[i], cone_classes(), BORDER)
             return scale_pair(image, mask, SIZE)
         row('decode PNG and masks each time, as without a cache', decode,
             min(40, len(pixels)))

@@ -13,7 +13,7 @@ import signal
 import tempfile
 
 from ament_index_python.packages import get_package_share_directory
-from eunet_ros.ros import launch_arguments as read
+from eunet_ros.ros import argument_values as read
 from eunet_ros.ros.camera_topic import compressed_topic, named_compressed
 from launch import LaunchDescription
 from launch.actions import (

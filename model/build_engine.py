@@ -16,14 +16,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 import sys
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import cv2
 from eunet_ros.model.common.classes import cone_classes
+from eunet_ros.model.common.command import run_command
 from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.common.files import user_path, visible
+from eunet_ros.model.common.metrics.pixels import confusion_matrix, dice
 from eunet_ros.model.common.resources import DEFAULT_WEIGHTS
 from eunet_ros.model.engines import AUTO, engine_class, EngineError, ENGINES, PRECISIONS
 from eunet_ros.model.processing import fit, PADDING_BGR
@@ -37,14 +40,10 @@ _SIZE = (384, 640)  # of a network without weights
 _SUFFIXES = ('.jpg', '.jpeg', '.png')
 _HELD_OUT = 5       # every fifth image is to compare on
 _MOST_IMAGES, _FEWEST_IMAGES = 300, 10
-
-
-def _say(text: str) -> None:
-    print(text, flush=True)
+_say = partial(print, flush=True)
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments that name a network and the size of its input."""
     which = parser.add_mutually_exclusive_group()
     which.add_argument('--weights', default='', metavar='NAME|PATH',
                        help=f'weights; without: {DEFAULT_WEIGHTS}')
@@ -80,7 +79,6 @@ def check() -> None:
 
 
 def build(options: argparse.Namespace) -> None:
-    """Build; raises ValueError or EngineError, in a sentence."""
     from eunet_ros.model.segmenter import Segmenter
     checkpoint, size = network_of(options)
     largest = size or checkpoint.input_size
@@ -112,11 +110,7 @@ def build(options: argparse.Namespace) -> None:
 
 def _images(options: argparse.Namespace,
             size: tuple[int, int]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """
-    Return the images to calibrate by, and those to compare on, no larger than `size` needs.
-
-    Raises ValueError where the folder or its images are of no use.
-    """
+    """Return images to calibrate by and to compare on, reduced to `size`; raises ValueError."""
     if (options.precision == 'int8') != (options.calibrate is not None):
         raise ValueError('--precision int8 and --calibrate FOLDER go together: give both or '
                          'neither.')
@@ -140,20 +134,15 @@ def _images(options: argparse.Namespace,
 
 
 def _agreement(reference: Segmenter, segmenter: Segmenter, images: list[np.ndarray]) -> str:
-    equal = total = both = cones = 0
-    for image in images:
-        expected, found = reference(image), segmenter(image)
-        equal, total = equal + int((expected == found).sum()), total + found.size
-        both += int(((expected > 0) & (found > 0)).sum())
-        cones += int((expected > 0).sum() + (found > 0).sum())
-    return (f'{equal / total:.3%} of pixels are of the same class, and the Dice between their '
-            f'cones is {2 * both / cones if cones else 1:.3f}')
+    counts = sum(confusion_matrix(reference(image), segmenter(image), len(segmenter.classes.names))
+                 for image in images)
+    return (f'{np.trace(counts) / counts.sum():.3%} of pixels are of the same class, and the Dice '
+            f'between their cones is {np.nan_to_num(dice(counts), nan=1.0):.3f}')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build from the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        'build_engine',
+        'ros2 run eunet_ros build_engine',
         description='Build an engine ahead of time, so that a node finds it in the cache.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument('--check', action='store_true',
@@ -164,19 +153,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--calibrate', type=user_path, metavar='FOLDER',
                         help='images of the camera, for int8; every fifth is kept to compare on')
     options = parser.parse_args(arguments)
-    try:
-        check() if options.check else build(options)
-    except ImportError as error:
-        print(f'build_engine: a Python package is missing ({one_line(error)}); install it for '
-              f'{sys.executable}.', file=sys.stderr)
-        return 1
-    except (ValueError, OSError, EngineError) as error:
-        print(f'build_engine: {error}', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print('build_engine: interrupted; nothing half-built is kept.', file=sys.stderr)
-        return 130
-    return 0
+    return run_command('build_engine', lambda: check() if options.check else build(options),
+                       'nothing half-built is kept', f'install it for {sys.executable}')
 
 
 if __name__ == '__main__':

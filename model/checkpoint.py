@@ -38,12 +38,10 @@ class CheckpointError(ValueError):
 @dataclass(frozen=True)
 class Checkpoint:
     """
-    A network with its metadata.
+    A network, in eval mode, with its metadata.
 
-    network: in eval mode, float32. input_size: (height, width) that it was trained for, pixels.
-    strip_size: the same of a strip along the horizon, None for none (see `strip`). mean, std: of
-    RGB in the range 0 to 1. training, scores: free-form, for people and reports. sha256: of the
-    file, '' where there is none. path: None for random weights.
+    input_size, strip_size: (height, width) that it was trained for [px]. mean, std: of RGB from 0
+    to 1. training, scores: free-form. path, sha256: of the file, if there is one.
     """
 
     network: EUnet
@@ -71,7 +69,7 @@ class Checkpoint:
 
 
 def check_input_size(size: tuple[int, int], variant: Variant) -> None:
-    """Raise ValueError, with the nearest size that works, where a network cannot take `size`."""
+    """Raise ValueError, with the nearest valid size, where a network cannot take `size`."""
     m = variant.multiple
     if len(size) != 2 or not all(isinstance(side, Integral) for side in size):
         raise ValueError('The input size must be two whole numbers, height and width in pixels, '
@@ -91,16 +89,11 @@ def random_checkpoint(variant: str, classes: ClassTable,
 
 
 def available_weights() -> list[str]:
-    """Return the names of the weights that the package ships."""
     return sorted(p.stem for p in WEIGHTS_DIR.glob('*.safetensors'))
 
 
 def resolve_weights(path_or_name: str | os.PathLike[str]) -> Path:
-    """
-    Return the file of weights given by path or by the name of shipped ones.
-
-    Raises CheckpointError where there is none.
-    """
+    """Return the file of weights by its path or shipped name; raises CheckpointError."""
     text = os.fspath(path_or_name)
     if not text:
         raise CheckpointError('Expected the path or name of weights, found an empty string; '
@@ -124,12 +117,7 @@ def resolve_weights(path_or_name: str | os.PathLike[str]) -> Path:
 
 
 def load_checkpoint(path_or_name: str | os.PathLike[str], variant: str = '') -> Checkpoint:
-    """
-    Load weights by path, or by the name of weights that the package ships.
-
-    variant: where given, the checkpoint must be of it. Raises CheckpointError, in one sentence,
-    for a file that is missing, damaged, not a checkpoint of this package or of another variant.
-    """
+    """Load weights by path or shipped name, of a `variant` if given; raises CheckpointError."""
     if variant:
         get_variant(variant)
     path = resolve_weights(path_or_name)
@@ -151,13 +139,7 @@ def load_checkpoint(path_or_name: str | os.PathLike[str], variant: str = '') -> 
 
 def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint,
                     half: bool = False) -> None:
-    """
-    Write a checkpoint, beside its place first and then renamed.
-
-    half: store the convolutions' weights in float16; biases and statistics stay float32.
-    Raises OSError where it cannot be written, ValueError for weights that are not finite (in
-    float16, where asked for); an older file of that name is then untouched.
-    """
+    """Write a checkpoint, `half` in float16, beside its place; raises OSError, ValueError."""
     from safetensors.torch import save  # here: only those who write need it
     path = Path(path)
     if path.suffix != '.safetensors':

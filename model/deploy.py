@@ -43,19 +43,14 @@ def _scale_and_shift(norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 class Hardswish(nn.Module):
-    """
-    Hardswish as x · hardsigmoid(x): two operations, each of which TensorRT has as a layer.
-
-    Torch-TensorRT converts nn.Hardswish to seven layers in float32 between two casts.
-    """
+    """Hardswish as x · hardsigmoid(x): Torch-TensorRT converts nn.Hardswish to seven layers."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map any shape to the same."""
         return x * functional.hardsigmoid(x)
 
 
 class Affine(nn.Module):
-    """A batch normalisation that nothing before it can take in: one scale and shift."""
+    """A batch normalisation that cannot be folded, as one scale and shift."""
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
         super().__init__()
@@ -64,32 +59,34 @@ class Affine(nn.Module):
         self.register_buffer('shift', shift)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (N, C, H, W) to the same shape."""
         return x * self.scale + self.shift
 
 
+def _folded(like: nn.Conv2d, weight: torch.Tensor, bias: torch.Tensor | float, norm: nn.Module,
+            **changes: object) -> list[nn.Module]:
+    """Return a convolution with the normalisation after it: one layer where that is possible."""
+    if not isinstance(norm, nn.BatchNorm2d):
+        bias = bias if isinstance(bias, torch.Tensor) else None
+        return [_conv(like, weight, bias, **changes), copy.deepcopy(norm)]
+    scale, shift = _scale_and_shift(norm)
+    return [_conv(like, weight * scale.view(-1, 1, 1, 1), bias * scale + shift, **changes)]
+
+
 def _separable(layer: SeparableConv2d, norm: nn.Module) -> list[nn.Module]:
-    """Return what does the work of a separable convolution and the normalisation after it."""
     weight = layer.pointwise.weight.double()
     bias = weight[..., 0, 0] @ layer.depthwise.bias.double()
-    depthwise = _conv(layer.depthwise, layer.depthwise.weight, None)
-    if not isinstance(norm, nn.BatchNorm2d):
-        return [depthwise, _conv(layer.pointwise, weight, bias), copy.deepcopy(norm)]
-    scale, shift = _scale_and_shift(norm)
-    return [depthwise,
-            _conv(layer.pointwise, weight * scale.view(-1, 1, 1, 1), bias * scale + shift)]
+    return [_conv(layer.depthwise, layer.depthwise.weight, None),
+            *_folded(layer.pointwise, weight, bias, norm)]
 
 
-def _block(block: ConvBlock, first: list[nn.Module]) -> nn.Sequential:
-    """Return a convolution block that begins with `first` instead of its first normalisation."""
+def _block(block: ConvBlock) -> nn.Sequential:
+    """Return a block without its first normalisation."""
     _, _, one, norm_one, _, two, norm_two, _ = block
-    return nn.Sequential(*first, Hardswish(), *_separable(one, norm_one), Hardswish(),
+    return nn.Sequential(Hardswish(), *_separable(one, norm_one), Hardswish(),
                          *_separable(two, norm_two), Hardswish())
 
 
-def _attention(attention: nn.Module) -> nn.Module:
-    if not isinstance(attention, (LKA, LSKA)):
-        return copy.deepcopy(attention)
+def _attention(attention: LKA | LSKA) -> LKA | LSKA:
     new = copy.deepcopy(attention)
     last = new.dilated[-1] if isinstance(new, LSKA) else new.dilated
     weight = new.pointwise.weight.double()
@@ -103,51 +100,30 @@ def _attention(attention: nn.Module) -> nn.Module:
 
 
 def _down(block: Downblock, stem: torch.Tensor | None = None) -> nn.Sequential:
-    """
-    Return a downblock; its convolution takes in the normalisation after it.
-
-    stem: (w, 3r²) weights of the stem's 1×1 convolution, where that is to be multiplied in.
-    """
+    """Return a downblock with its normalisation folded; stem: (w, 3r²) weights to multiply in."""
     out = block.conv.out_channels
     weight = block.conv.weight.double().view(out, -1, 2, 2)  # as pixel_unshuffle orders channels
     if stem is not None:
         weight = torch.einsum('owyx,wc->ocyx', weight, stem)
-    norm = block.block[0]
-    if isinstance(norm, nn.BatchNorm2d):
-        scale, shift = _scale_and_shift(norm)
-        conv, first = _conv(block.conv, weight * scale.view(-1, 1, 1, 1), shift, stride=2), []
-    else:
-        conv, first = _conv(block.conv, weight, None, stride=2), [copy.deepcopy(norm)]
-    return nn.Sequential(conv, _block(block.block, first), _attention(block.attention))
-
-
-def _first(norm: nn.Module) -> list[nn.Module]:
-    return [Affine(norm) if isinstance(norm, nn.BatchNorm2d) else copy.deepcopy(norm)]
+    return nn.Sequential(*_folded(block.conv, weight, 0.0, block.block[0], stride=2),
+                         _block(block.block), _attention(block.attention))
 
 
 def _up(block: Upblock, head: torch.Tensor | None = None) -> nn.Sequential:
-    """
-    Return an upblock.
-
-    head: (classes·r², w) weights of the head that reads it, where these are to be multiplied in.
-    """
-    up = copy.deepcopy(block.up)
+    """Return an upblock; head: (classes·r², w) weights of the head to multiply in."""
+    up, norm = copy.deepcopy(block.up), block.block[0]
     if head is not None:
         weight = torch.einsum('iwyx,cw->icyx', block.up.weight.double(), head)
         up = nn.ConvTranspose2d(weight.shape[0], weight.shape[1], 2, stride=2)
         up.weight.data = weight.float()
         up.bias.data = (head @ block.up.bias.double()).float()
-    return nn.Sequential(_block(block.block, _first(block.block[0])),
-                         _attention(block.attention), up)
+    return nn.Sequential(
+        Affine(norm) if isinstance(norm, nn.BatchNorm2d) else copy.deepcopy(norm),
+        _block(block.block), _attention(block.attention), up)
 
 
 class DeployedEUnet(nn.Module):
-    """
-    An EUnet for inference, in eval mode; see `deploy`.
-
-    Maps normalised RGB (N, 3, H, W) to logits (N, num_classes, H, W) as the network does that it
-    was made of, but for rounding.
-    """
+    """An EUnet for inference: normalised RGB (N, 3, H, W) to logits (N, num_classes, H, W)."""
 
     def __init__(self, network: EUnet) -> None:
         super().__init__()
@@ -191,12 +167,10 @@ class DeployedEUnet(nn.Module):
 
 class DeployedImageNetwork(nn.Module):
     """
-    Normalisation and network for inference: uint8 BGR (N, H, W, 3) to logits (N, C, H, W).
+    `DeployedEUnet` with normalisation: uint8 BGR (N, H, W, 3) to logits (N, C, H, W).
 
-    The mean is subtracted from the image, because the stem's padding is of that value; scale,
-    order of colours and space-to-depth are in the order of the stem's weights. channels_first:
-    whether the network reads NCHW memory; by default it is NHWC, as the image's, and convolutions
-    keep the format of what they read.
+    The mean is subtracted from the image, because the stem pads with it; all else is in the stem's
+    weights. channels_first: whether the network reads NCHW memory.
     """
 
     def __init__(self, network: EUnet, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
@@ -222,7 +196,6 @@ class DeployedImageNetwork(nn.Module):
             reader.weight.data = reader.weight[:, order]
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Normalise and run the network."""
         r = self.network.variant.stem
         # Cast before permuting: Torch-TensorRT cannot permute uint8.
         x = image.to(self.mean.dtype) - self.mean                         # (N, H, W, 3)
@@ -235,21 +208,13 @@ class DeployedImageNetwork(nn.Module):
 
 
 def deploy(network: EUnet) -> DeployedEUnet:
-    """
-    Return a copy of a network, in eval mode, that computes the same logits with less work.
-
-    Logits differ by rounding alone: less than 1e-4 where they are of order 10, in float32.
-    """
+    """Return a copy of a network that computes the same logits with less work."""
     with torch.inference_mode(False), torch.no_grad():
         return DeployedEUnet(network)
 
 
 def deploy_image(network: EUnet, mean: tuple[float, ...],
                  std: tuple[float, ...]) -> DeployedImageNetwork:
-    """
-    Return `deploy` of a network with its normalisation: uint8 BGR (N, H, W, 3) to logits.
-
-    mean, std: of RGB in the range 0 to 1.
-    """
+    """Return `deploy` of a network with its normalisation: uint8 BGR (N, H, W, 3) to logits."""
     with torch.inference_mode(False), torch.no_grad():
         return DeployedImageNetwork(network, mean, std).eval().requires_grad_(False)

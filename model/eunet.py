@@ -4,16 +4,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-import difflib
 
-from eunet_ros.model.blocks import (
-    ATTENTIONS,
-    Downblock,
-    GATES,
-    NORMS,
-    SeparableConv2d,
-    Upblock,
-)
+from eunet_ros.model.blocks import ATTENTIONS, Downblock, GATES, NORMS, SeparableConv2d, Upblock
+from eunet_ros.model.common.errors import unknown
 import torch
 from torch import nn
 from torch.nn import functional
@@ -22,11 +15,10 @@ from torch.nn import functional
 @dataclass(frozen=True)
 class Variant:
     """
-    What tells the members of the family apart.
+    A member of the family.
 
-    width: channels at the resolution of the stem; they double at each of the three halvings.
-    stem: the stem works at 1/stem of the input's resolution, the head restores it.
-    gate, attention, norm: see `blocks.LKA`, `blocks.make_attention`, `blocks.make_norm`.
+    width: channels at the stem's resolution, 1/stem of the input's; they double at each of three
+    halvings. gate, attention, norm: see `blocks`.
     """
 
     width: int = 64
@@ -51,7 +43,6 @@ class Variant:
         return 8 * self.stem
 
     def to_dict(self) -> dict:
-        """Return the fields as JSON-able values."""
         return asdict(self)
 
 
@@ -64,11 +55,7 @@ VARIANTS = {
 
 
 class EUnet(nn.Module):
-    """
-    EUnet: SPD-Conv downsampling, depthwise separable convolutions and large-kernel attention.
-
-    num_classes: channels of the output, 1 for a binary network (cone or not).
-    """
+    """SPD-Conv downsampling, depthwise separable convolutions, large-kernel attention."""
 
     def __init__(self, num_classes: int, variant: Variant | None = None) -> None:
         super().__init__()
@@ -88,11 +75,7 @@ class EUnet(nn.Module):
         self.head = nn.Conv2d(2 * w, num_classes * r * r, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """
-        Map normalised RGB (N, 3, H, W) to logits (N, num_classes, H, W).
-
-        H and W must be multiples of `variant.multiple`.
-        """
+        """Map normalised RGB (N, 3, H, W), see `Variant.multiple`, to logits (N, C, H, W)."""
         r = self.variant.stem
         if r > 1:
             x = functional.pixel_unshuffle(x, r)         # (N, 3r², H/r, W/r)
@@ -107,22 +90,12 @@ class EUnet(nn.Module):
 
 
 def get_variant(name: str) -> Variant:
-    """
-    Return the variant of that name.
-
-    Raises ValueError, naming the nearest one, where there is none.
-    """
+    """Return the variant of that name; raises ValueError, naming the nearest."""
     if name in VARIANTS:
         return VARIANTS[name]
-    near = difflib.get_close_matches(str(name), VARIANTS, 1)
-    hint = f'; did you mean {near[0]}?' if near else '.'
-    raise ValueError(f'Unknown variant {name!r}, expected one of {", ".join(VARIANTS)}{hint}')
+    raise ValueError(unknown('variant', name, VARIANTS))
 
 
 def build_model(name: str, num_classes: int) -> EUnet:
-    """
-    Build a network of the family with random weights.
-
-    name: 'eunet', 'eunet_s' or 'eunet_n'. Raises ValueError for an unknown name or class count.
-    """
+    """Build 'eunet', 'eunet_s' or 'eunet_n' with random weights; raises ValueError."""
     return EUnet(num_classes, get_variant(name))

@@ -20,6 +20,7 @@ from typing import Any, TYPE_CHECKING
 import warnings
 
 from eunet_ros.model.build_engine import add_network, network_of
+from eunet_ros.model.common.command import check_new_file, run_command
 from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.common.files import written_beside
 import numpy as np
@@ -33,13 +34,7 @@ _AGREEMENT = 0.999
 
 
 def export(checkpoint: Checkpoint, path: Path, size: tuple[int, int]) -> float:
-    """
-    Write the network to an ONNX file; returns the largest error of a logit against PyTorch.
-
-    size: (height, width) of the input. Raises ValueError where it is no size of the network's, or
-    the file cannot be made or computes something else; ImportError where ONNX or ONNX Runtime is
-    missing. Then nothing is written.
-    """
+    """Write the network to an ONNX file; returns the largest error; raises ValueError."""
     from eunet_ros.model.checkpoint import check_input_size
     from eunet_ros.model.deploy import deploy_image
     import onnx
@@ -55,8 +50,7 @@ def export(checkpoint: Checkpoint, path: Path, size: tuple[int, int]) -> float:
                 torch.onnx.export(network, (example,), str(beside), input_names=['image'],
                                   output_names=['logits'], opset_version=OPSET, dynamo=False)
             onnx.checker.check_model(str(beside), full_check=True)
-            session = onnxruntime.InferenceSession(str(beside),
-                                                   providers=['CPUExecutionProvider'])
+            session = onnxruntime.InferenceSession(str(beside), providers=['CPUExecutionProvider'])
         except RuntimeError as error:
             raise ValueError(f'PyTorch could not export the network: {one_line(error)}.'
                              ) from error
@@ -65,7 +59,7 @@ def export(checkpoint: Checkpoint, path: Path, size: tuple[int, int]) -> float:
 
 def _largest_error(checkpoint: Checkpoint, run: Any, size: tuple[int, int]) -> float:
     """Return it for noise and for a grey image; raises ValueError where it is not rounding."""
-    from eunet_ros.model.engines.image_network import ImageNetwork
+    from eunet_ros.model.engines.torch_engine import ImageNetwork
     import torch
     reference, largest = ImageNetwork(checkpoint).eval(), 0.0
     noise = np.random.default_rng(0).integers(0, 256, (1, *size, 3), np.uint8)
@@ -83,32 +77,24 @@ def _largest_error(checkpoint: Checkpoint, run: Any, size: tuple[int, int]) -> f
     return largest
 
 
+def _export(options: argparse.Namespace) -> None:
+    checkpoint, size = network_of(options)
+    path = options.output or Path(f'{checkpoint.variant}.onnx')
+    size = size or checkpoint.input_size
+    check_new_file(path)
+    error = export(checkpoint, path, size)
+    print(f'{path}: image (1, {size[0]}, {size[1]}, 3) uint8 BGR to logits (1, '
+          f'{checkpoint.classes.num_logits}, {size[0]}, {size[1]}), opset {OPSET}; against '
+          f'PyTorch a logit differs by {error:.1e} at most.')
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Export from the command line; returns the exit code."""
     parser = argparse.ArgumentParser(description='Export a network to ONNX and check the file.')
     add_network(parser)
     parser.add_argument('--output', type=Path, help='default: <variant>.onnx here')
     options = parser.parse_args(arguments)
-    try:
-        checkpoint, size = network_of(options)
-        path, size = options.output or Path(f'{checkpoint.variant}.onnx'), (
-            size or checkpoint.input_size)
-        if not path.parent.is_dir():
-            raise ValueError(f'The folder of {path} does not exist.')
-        if path.exists():
-            raise ValueError(f'{path} exists: choose another --output, or remove it first.')
-        error = export(checkpoint, path, size)
-        print(f'{path}: image (1, {size[0]}, {size[1]}, 3) uint8 BGR to logits (1, '
-              f'{checkpoint.classes.num_logits}, {size[0]}, {size[1]}), opset {OPSET}; against '
-              f'PyTorch a logit differs by {error:.1e} at most.')
-    except ImportError as error:
-        print(f'export_onnx: a Python package is missing ({one_line(error)}); install it with: '
-              'pip install onnx onnxruntime.', file=sys.stderr)
-        return 1
-    except (ValueError, OSError) as error:
-        print(f'export_onnx: {error}', file=sys.stderr)
-        return 1
-    return 0
+    return run_command('export_onnx', lambda: _export(options),
+                       install='install it with: pip install onnx onnxruntime')
 
 
 if __name__ == '__main__':

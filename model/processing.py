@@ -1,11 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-From a camera image to the network's input and from its logits back to the image, on the CPU.
+Resize an image to the network's input and its logits back to the image, on the CPU.
 
-The image is scaled with its aspect ratio kept into the top left corner of the network's input and
-the rest is padded; the padding is cut off again. Logits are interpolated bilinearly to the image's
-size before the class is chosen, so that edges are smooth and thin cones survive.
+The image is scaled with its aspect ratio into the top left corner, the rest is padded. Logits are
+interpolated before the class is chosen, so that edges are smooth and thin cones survive.
 """
 from __future__ import annotations
 
@@ -25,11 +24,7 @@ _MAX_SHARE = 0.15
 
 @dataclass(frozen=True)
 class Axis:
-    """
-    Bilinear interpolation along one axis, pixel centres aligned (align_corners=False).
-
-    For each of `size` outputs: the two inputs `low` ≤ `high` and the weight of `high`.
-    """
+    """Bilinear interpolation: two inputs low ≤ high and the weight of high, for each output."""
 
     low: np.ndarray
     high: np.ndarray
@@ -37,7 +32,6 @@ class Axis:
 
     @classmethod
     def make(cls, source: int, size: int) -> Axis:
-        """Interpolate `source` samples to `size`."""
         x = np.clip((np.arange(size) + 0.5) * (source / size) - 0.5, 0, source - 1)
         low = np.floor(x).astype(np.intp)
         return cls(low, np.minimum(low + 1, source - 1), (x - low).astype(np.float32))
@@ -64,12 +58,10 @@ class Fit:
 
     @cached_property
     def rows(self) -> Axis:
-        """Interpolation of the rows of logits to those of the image."""
         return Axis.make(self.scaled[0], self.image[0])
 
     @cached_property
     def cols(self) -> Axis:
-        """Interpolation of the columns of logits to those of the image."""
         return Axis.make(self.scaled[1], self.image[1])
 
 
@@ -80,11 +72,7 @@ def fit(image: tuple[int, int], network: tuple[int, int]) -> Fit:
 
 
 def to_network(image: np.ndarray, plan: Fit, out: np.ndarray) -> None:
-    """
-    Write an image into the network's input.
-
-    image: (h, w, 3) uint8; out: (H, W, 3) uint8, filled in place, padding included.
-    """
+    """Write a (h, w, 3) uint8 image into the network's input (H, W, 3), padding included."""
     h, w = plan.scaled
     if (h, w) == plan.image:
         out[:h, :w] = image
@@ -102,27 +90,16 @@ def to_network(image: np.ndarray, plan: Fit, out: np.ndarray) -> None:
 
 
 def with_background(logits: np.ndarray) -> np.ndarray:
-    """Give a binary network's single logit the background's, zero: (1, h, w) to (2, h, w)."""
+    """Add the background's logit, zero, to a binary network's: (1, h, w) to (2, h, w)."""
     return np.concatenate((np.zeros_like(logits), logits)) if len(logits) == 1 else logits
-
-
-def labels_plain(logits: np.ndarray, plan: Fit) -> np.ndarray:
-    """
-    Interpolate all logits to the image's size and choose the class; the reference, slow.
-
-    logits: (C, H, W) float32. Returns (h, w) uint8 class ids.
-    """
-    h, w = plan.scaled
-    full = _interpolate(with_background(logits)[:, :h, :w], plan.rows, plan.cols)
-    return full.argmax(0).astype(np.uint8)
 
 
 def labels(logits: np.ndarray, plan: Fit) -> np.ndarray:
     """
-    Return what `labels_plain` does, computed only where it can be other than background.
+    Return the classes (h, w) uint8 of logits (C, H, W) interpolated to the image.
 
-    Where the background wins at all four neighbours it wins at every point between them, so only
-    boxes around the other classes are interpolated: cones cover a few percent of an image.
+    They are computed in boxes around cones: where the background wins at all four neighbours, it
+    wins between them.
     """
     h, w = plan.scaled
     logits = with_background(logits)[:, :h, :w]
@@ -141,11 +118,7 @@ def labels(logits: np.ndarray, plan: Fit) -> np.ndarray:
 
 
 def confidence(logits: np.ndarray, plan: Fit) -> np.ndarray:
-    """
-    Return the softmax probability of the chosen class, (h, w) uint8, 255 = certain.
-
-    logits: (C, H, W) float32. Computed at the network's resolution, then interpolated.
-    """
+    """Return the probability of the chosen class, (h, w) uint8, from logits (C, H, W)."""
     h, w = plan.scaled
     logits = with_background(logits)[:, :h, :w]
     shifted = logits - _maximum(logits)
@@ -155,12 +128,7 @@ def confidence(logits: np.ndarray, plan: Fit) -> np.ndarray:
 
 
 def confidence_of_cones(logits: np.ndarray, plan: Fit, mask: np.ndarray) -> np.ndarray:
-    """
-    Return what `confidence` does where the mask is not background, and something else elsewhere.
-
-    logits: (C, H, W) float32, mask: (h, w) uint8 class ids. Cones are few pixels: several times
-    faster.
-    """
+    """Return `confidence` where the mask (h, w) has cones, undefined elsewhere; much faster."""
     h, w = plan.scaled
     logits = with_background(logits)[:, :h, :w]
     near = np.zeros((h, w), np.uint8)
@@ -177,11 +145,7 @@ def confidence_of_cones(logits: np.ndarray, plan: Fit, mask: np.ndarray) -> np.n
 
 
 def cone_probability(logits: np.ndarray, plan: Fit) -> np.ndarray:
-    """
-    Return the probability of any class but the background, (h, w) float32, for curves.
-
-    logits: (C, H, W) float32. Computed at the network's resolution, then interpolated.
-    """
+    """Return the probability of any cone, (h, w) float32, from logits (C, H, W)."""
     h, w = plan.scaled
     logits = with_background(logits)[:, :h, :w]
     odds = np.exp(logits - _maximum(logits))

@@ -36,18 +36,10 @@ class Segmenter:
     """
     A network with its engine and its processing: uint8 BGR image in, class ids out.
 
-    weights: a Checkpoint, the path of a .safetensors file or the name of shipped weights. engine:
-    'auto' or a name (see `engines.ENGINES`). input_size: (height, width) of the network's input,
-    by default the checkpoint's. variant: where given, the weights must be of it. num_threads: CPU
-    threads, 0 for all. precision: 'auto' or a name (see `engines.PRECISIONS`). strip_size: of a
-    strip along the horizon at a higher resolution (see `strip`), NO_STRIP for none; by default
-    the checkpoint's, where the input size is the checkpoint's as well. Raises ValueError
-    (CheckpointError among them) or EngineError, each one sentence. say: gets a sentence where
-    building takes long. calibration: images that int8 is made with. Use it from one thread at a
-    time.
-
-    >>> segmenter = Segmenter('eunet_n')
-    >>> mask = segmenter(image)          # (h, w, 3) uint8 BGR -> (h, w) uint8 class ids
+    weights: a Checkpoint, a path or a shipped name. variant: that the weights must be of.
+    input_size, strip_size: (height, width), by default the checkpoint's; NO_STRIP for none.
+    engine, num_threads, precision, say, calibration: see `engines`. Raises ValueError or
+    EngineError. Use it from one thread at a time: mask = Segmenter('eunet_n')(image)
     """
 
     def __init__(self, weights: Checkpoint | str | os.PathLike[str] = DEFAULT_WEIGHTS,
@@ -81,11 +73,10 @@ class Segmenter:
 
     def segment(self, image: np.ndarray, horizon: float | None = None) -> Segmentation:
         """
-        Segment a (h, w, 3) uint8 BGR image of any size; the mask has the image's size.
+        Segment a (h, w, 3) uint8 BGR image; raises ValueError or EngineError.
 
-        horizon: its row in the middle of the image [px], where it is known; else the strip is put
-        where the whole image shows far cones, and left out where it shows none. Raises ValueError
-        for an array of another layout, EngineError where the engine fails.
+        horizon: its row in the middle of the image [px], to place the strip; if unknown, it is
+        placed at far cones of the whole image, if there are any.
         """
         if (not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3
                 or image.shape[2] != 3 or 0 in image.shape):
@@ -112,19 +103,21 @@ class Segmenter:
         return StripSegmentation(mask, stage_ms, whole, strip, rows, own)
 
     def warm_up(self, height: int, width: int, runs: int = 3) -> None:
-        """Segment grey images of that size, so that the first real one is not slow."""
+        """Segment grey images of that size: the first segmentations are slow."""
         image = np.full((height, width, 3), PADDING_BGR, np.uint8)
         for _ in range(runs):
             self.segment(image, height / 2).confidence()
 
+    @property
+    def sizes(self) -> str:
+        """Return the sizes of the inputs, such as '384x640 and strip 288x1920'."""
+        return '{}x{}'.format(*self.input_size) + (
+            ' and strip {}x{}'.format(*self.strip_size) if self.strip_size else '')
+
     def describe(self) -> str:
-        """Return one line: variant, engine, precision, input size, classes."""
-        strip = ' and strip {}x{}'.format(*self.strip_size) if self.strip_size else ''
         return (f'{self.checkpoint.variant} on {self.engine.name} ({self.engine.precision}), '
-                'input {}x{}'.format(*self.input_size)
-                + f'{strip}, {len(self.classes.names)} classes')
+                f'input {self.sizes}, {len(self.classes.names)} classes')
 
     def close(self) -> None:
-        """Free what the engines hold."""
         for engine in self._engines:
             engine.close()

@@ -1,11 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-A strip of the image along the horizon, at a high resolution, beside the whole image at a low one.
+A strip of the image along the horizon, at a high resolution, beside the whole image.
 
-Far cones are small and stand in a few rows below the horizon. A strip of these rows at a high
-resolution finds as many of them as the whole image at that resolution does, at a fraction of the
-operations. Large cones are found in the whole image, at any resolution.
+Far cones are small and stand in a few rows below the horizon: the strip finds as many of them as
+the whole image at that resolution, with a fraction of the operations.
 """
 from __future__ import annotations
 
@@ -25,12 +24,7 @@ _MIN_PIXELS = 10     # of a piece of the mask that counts as a cone
 
 
 def strip_height(image: tuple[int, int], strip: tuple[int, int]) -> int:
-    """
-    Return how many rows of an image a strip covers.
-
-    image: its (height, width); strip: the (height, width) of the network's input, which the
-    strip fills from the left to the right edge of the image.
-    """
+    """Return the rows of an image (height, width) that a strip of input (height, width) covers."""
     return min(image[0], max(1, round(strip[0] * image[1] / strip[1])))
 
 
@@ -45,14 +39,14 @@ def rows_below_horizon(horizon: float, count: int, height: int) -> slice:
     return rows_at(horizon - _HORIZON * count, count, height)
 
 
+def horizon_of(middle: float, count: int) -> float:
+    """Return the row of the horizon whose strip of `count` rows has its middle there [px]."""
+    return middle - (0.5 - _HORIZON) * count
+
+
 @dataclass(frozen=True)
 class Pieces:
-    """
-    The connected pieces of a mask, whatever their classes.
-
-    labels: (h, w) int32, 0 is background. top, bottom, pixels: by label, with the background's;
-    rows [px], bottom is exclusive.
-    """
+    """Connected pieces of a mask: labels (h, w), and by label first row, end row and pixels."""
 
     labels: np.ndarray
     top: np.ndarray
@@ -69,12 +63,7 @@ class Pieces:
 
 
 def rows_of_far_cones(pieces: Pieces, count: int) -> slice | None:
-    """
-    Return the rows of a strip from what the whole image shows, None where it shows no cone.
-
-    pieces: of the mask of the whole image. count: rows of the strip. The smallest of an image's
-    cones are the farthest, and those that are still farther stand a little above them.
-    """
+    """Return the rows of a strip around the farthest cones, None without cones."""
     cones = np.flatnonzero(pieces.pixels[1:] >= _MIN_PIXELS) + 1
     if not len(cones):
         return None
@@ -87,12 +76,10 @@ def rows_of_far_cones(pieces: Pieces, count: int) -> slice | None:
 def merge(whole: np.ndarray, pieces: Pieces, strip: np.ndarray,
           rows: slice) -> tuple[np.ndarray, np.ndarray]:
     """
-    Merge the masks of an image and of its strip without seams.
+    Merge the masks of an image (h, w) and of its strip at `rows` without seams.
 
-    whole: (h, w) uint8 class ids, and its pieces; strip: the same of `rows`. Within them the
-    strip's cones count, and of the whole image's those that the strip's edge cuts, and large ones
-    that the strip hardly sees. Returns the (h, w) mask and the (rows, w) bool of where it is the
-    strip's.
+    In these rows the strip's cones count, but for those that its edge cuts and large ones that it
+    misses. Returns the mask and, (rows, w) bool, where it is the strip's.
     """
     labels = pieces.labels[rows]
     seen = np.bincount(labels[strip > 0], minlength=len(pieces.pixels))
@@ -118,11 +105,9 @@ class StripSegmentation:
     own: np.ndarray
 
     def confidence(self, cones_only: bool = False) -> np.ndarray:
-        """Return the probability of the chosen class; see Segmentation."""
         return self._merged(self.whole.confidence(cones_only), self.strip.confidence(cones_only))
 
     def cone_probability(self) -> np.ndarray:
-        """Return the probability of any cone; see Segmentation."""
         return self._merged(self.whole.cone_probability(), self.strip.cone_probability())
 
     def _merged(self, whole: np.ndarray, strip: np.ndarray) -> np.ndarray:

@@ -134,6 +134,17 @@ def tiny_weights(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope='session')
+def weights_with_strip(tiny_weights):
+    """Return the same weights with a strip of 32x192, as a file."""
+    from dataclasses import replace
+
+    from eunet_ros.model.checkpoint import load_checkpoint, save_checkpoint
+    path = tiny_weights.with_name('strip.safetensors')
+    save_checkpoint(path, replace(load_checkpoint(tiny_weights), strip_size=(32, 192)))
+    return path
+
+
 # Of the session: made once for all files. Who writes into a project or a run copies it first.
 @pytest.fixture(scope='session')
 def cache(tmp_path_factory):

@@ -6,8 +6,14 @@ import os
 from pathlib import Path
 import subprocess
 import sys
+import tempfile
 
+from eunet_ros.bags.mask_store import MaskReader
 from eunet_ros.evaluation import __main__ as evaluate_bag
+from eunet_ros.evaluation.options import make_plan, parse
+from eunet_ros.evaluation.run.plan import bag_files
+from eunet_ros.evaluation.run.segment import segment_bag
+from eunet_ros.evaluation.scoring.metric_table import entry_of, metrics_of
 import numpy as np
 
 ENVIRONMENT = {**os.environ, 'OMP_NUM_THREADS': '1'}
@@ -39,6 +45,33 @@ def refused(capsys, folder, *arguments):
     return said.err
 
 
+def masks_of(folder, bag, weights, **parameters):
+    """Return the masks of a bag, segmented in this process; parameters: of the node."""
+    file = Path(folder) / 'node.yaml'
+    file.write_text(json.dumps({'/eunet': {'ros__parameters': parameters}}))
+    plan, _ = make_plan(parse([str(bag), '--weights', str(weights), '--engine', 'torch',
+                               '--params-file', str(file)]), 1)
+    with tempfile.TemporaryDirectory(dir=folder) as journal:
+        files = bag_files(Path(journal), 0)
+        files.folder.mkdir()
+        segment_bag(plan, 0, files, lambda event, **values: None)
+        masks = MaskReader(files.masks(0))
+        return [masks.read(i).mask for i in range(len(masks))]
+
+
 def counts(report, k=0):
     """Return the confusion of weights, [true, predicted]."""
     return np.array(report['weights'][k]['scores']['confusion'])
+
+
+def missing_metrics(report):
+    """Return the names of metrics that a report has no entry for; one of None is an entry."""
+    missing, entry = [], entry_of(report, 0)
+    for metric in metrics_of(entry['classes']):
+        *folders, last = metric.path
+        inner = entry
+        for name in folders:
+            inner = inner.get(name) or {}
+        if last not in inner:
+            missing.append(metric.name)
+    return missing

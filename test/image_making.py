@@ -5,6 +5,7 @@ import array
 from types import SimpleNamespace
 
 import cv2
+from eunet_ros.model import processing
 import numpy as np
 
 
@@ -51,3 +52,11 @@ def yuv_to_bgr(y, u, v):
     luma, cb, cr = 255 / 219 * (y - 16), 255 / 112 * (u - 128), 255 / 112 * (v - 128)
     green = luma - 0.886 * 0.114 / 0.587 * cb - 0.701 * 0.299 / 0.587 * cr
     return np.clip([luma + 0.886 * cb, green, luma + 0.701 * cr], 0, 255)
+
+
+def labels_plain(logits, plan):
+    """Interpolate all logits (C, H, W), return the classes (h, w): the reference of `labels`."""
+    h, w = plan.scaled
+    full = processing._interpolate(processing.with_background(logits)[:, :h, :w], plan.rows,
+                                   plan.cols)
+    return full.argmax(0).astype(np.uint8)

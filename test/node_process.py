@@ -17,7 +17,7 @@ class Process:
 
     def __init__(self, *arguments):
         self.popen = subprocess.Popen(
-            [sys.executable, '-m', 'eunet_ros.node.segmentation_node', '--ros-args', *arguments],
+            [sys.executable, '-m', 'eunet_ros.segmentation_node', '--ros-args', *arguments],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.peer = Node('peer')
         self.driver = Driver(self.peer)

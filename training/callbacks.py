@@ -5,64 +5,25 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-import time
 from typing import Any
 
+import cv2
 from eunet_ros.model.common.files import written_beside
+from eunet_ros.training.losses import with_background
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
+from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+import numpy as np
 import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+_PANEL_ROWS = 4
 _CHECK_EVERY = 25  # steps; looking at the loss waits for a GPU
 
 
-class DataWait(Callback):
-    """
-    Measures the share of the time of steps in which the loop waited for a batch.
-
-    The first batches, for which processes have to start, do not count. `loop.TimedLoader` tells
-    how long it waited: on a GPU, the time between two steps is not that.
-    """
-
-    _SKIPPED = 5
-
-    def __init__(self) -> None:
-        self.waited = self.total = 0.0
-        self._seen, self._mark = 0, 0.0
-
-    @property
-    def share(self) -> float | None:
-        """Return the share, None before it is known."""
-        return self.waited / self.total if self.total else None
-
-    def fetched(self, seconds: float) -> None:
-        """Count the time that one batch was waited for."""
-        if self._seen >= self._SKIPPED:
-            self.waited += seconds
-
-    def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
-        """Start anew: loading starts here."""
-        self._seen = 0
-
-    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs: Any,
-                           batch: Any, batch_idx: int) -> None:
-        """Count the time since the last step's end."""
-        now = time.perf_counter()
-        if self._seen >= self._SKIPPED:
-            self.total += now - self._mark
-        self._seen, self._mark = self._seen + 1, now
-
-
 class EmaWeights(WeightAveraging):
-    """
-    Validates and saves an exponential moving average of the weights.
-
-    Its decay rises to `decay` as min(decay, (1 + n) / (10 + n)) over the updates n, so that the
-    random start is forgotten early: with a decay of 0.998 alone it is still in the average after
-    a thousand steps, whose validations say nothing then.
-    """
+    """Validates and saves a moving average of the weights; see `ramped_decay`."""
 
     def __init__(self, decay: float) -> None:
         self._decay, self._step = decay, 0
@@ -74,23 +35,20 @@ class EmaWeights(WeightAveraging):
         get_ema_multi_avg_fn(ramped_decay(self._decay, self._step))(means, values, count)
 
     def should_update(self, step_idx: int | None = None, epoch_idx: int | None = None) -> bool:
-        """Return whether an optimiser step was made."""
         if step_idx is not None:
             self._step = step_idx
         return step_idx is not None
 
 
 def ramped_decay(decay: float, updates: int) -> float:
-    """Return the decay of a moving average that has been updated so many times."""
-    return min(decay, (1 + updates) / (10 + updates))
+    return min(decay, (1 + updates) / (10 + updates))  # the random start is forgotten early
 
 
 class StopAtNan(Callback):
-    """Ends a run whose loss is not finite with a sentence, before its weights are saved."""
+    """Ends a run whose loss is not finite, before its weights are saved."""
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs: Any,
                            batch: Any, batch_idx: int) -> None:
-        """Look at the loss now and then, and before each validation."""
         if trainer.global_step % _CHECK_EVERY and not trainer.is_last_batch:
             return
         finite = bool(outputs['loss'].isfinite())
@@ -101,11 +59,10 @@ class StopAtNan(Callback):
 
 
 class BesideCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and renames it: a kill leaves the old one whole."""
+    """Writes a checkpoint beside its place and renames it, so that a kill leaves the old one."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path,
                         storage_options: Any | None = None) -> None:
-        """Write to a local path; raises OSError, the older file then being untouched."""
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         content = io.BytesIO()  # PyTorch's own writing ends a full disk with a RuntimeError
@@ -115,10 +72,9 @@ class BesideCheckpointIO(TorchCheckpointIO):
 
 
 class RunCheckpoint(ModelCheckpoint):
-    """Remembers which weights were best also when the run's folder was moved."""
+    """Finds the best weights also after the run's folder was moved."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the state up with the paths of the folder as it is now."""
         def here(path: str) -> str:
             return str(Path(self.dirpath) / Path(path).name) if path else path
 
@@ -127,3 +83,36 @@ class RunCheckpoint(ModelCheckpoint):
             **state_dict, **{name: here(state_dict.get(name, '')) for name in names},
             'dirpath': self.dirpath,
             'best_k_models': {here(k): v for k, v in state_dict['best_k_models'].items()}})
+
+
+def compose(images: torch.Tensor, truth: torch.Tensor, predicted: torch.Tensor,
+            table_bgr: np.ndarray) -> np.ndarray:
+    """Return rows of image (N, 3, h, w) RGB, truth and prediction (N, h, w), as BGR."""
+    bgr = images.permute(0, 2, 3, 1).cpu().numpy()[..., ::-1]
+    columns = [bgr]
+    for ids in (truth, predicted):
+        ids = ids.cpu().numpy().astype(np.uint8)
+        columns.append(np.where(ids[..., None] > 0, table_bgr[ids], bgr // 2))
+    return np.concatenate(np.concatenate(columns, axis=2), axis=0)
+
+
+class Panels(Callback):
+    """Draws the first images of the validation into panel.png of the run, and into TensorBoard."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / 'panel.png'
+
+    def on_validation_batch_end(self, trainer: Trainer, module: LightningModule, outputs: Any,
+                                batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        if batch_idx or not trainer.is_global_zero:
+            return
+        images, truth = (part[:_PANEL_ROWS] for part in batch)
+        with torch.no_grad():
+            predicted = with_background(module(images)).argmax(1)
+        panel = compose(images, truth, predicted, module.classes.table_bgr)
+        with written_beside(self._path) as beside:
+            beside.write_bytes(cv2.imencode('.png', panel)[1].tobytes())
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_image('validation', panel[..., ::-1].copy(),
+                                            trainer.global_step, dataformats='HWC')

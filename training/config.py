@@ -19,90 +19,79 @@ from eunet_ros.model.eunet import get_variant, Variant
 
 PRECISIONS = ('32-true', 'bf16-mixed', '16-mixed')
 _DEFAULT = 'config/training/fsoco.yaml'
-_CHOICES = {
-    'precision': PRECISIONS, 'on_error': ('raise', 'skip'), 'split_by': ('source', 'random'),
-    'coco_annotations': ('instances', 'panoptic'),
-    'accelerator': ('auto', 'cpu', 'gpu')}
-_SHARES = ('light', 'blur', 'weather', 'cone_crops', 'warm_up', 'miss_weight', 'ema')
 _TYPES = {'str': str, 'int': int, 'float': float, 'bool': bool}
 
 
-def _option(default: Any, description: str, minimum: float | None = None) -> Any:
-    return field(default=default, metadata={'description': description, 'minimum': minimum})
+def _option(default: Any, description: str, least: float | None = None,
+            most: float | None = None) -> Any:
+    return field(default=default, metadata={'help': description, 'range': (least, most)})
+
+
+def _choice(description: str, *choices: str) -> Any:
+    """Return a field of a few values, of which the first is the default."""
+    return field(default=choices[0], metadata={'help': description, 'choices': choices,
+                                               'range': (None, None)})
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Every field of a run; raises ValueError where a value is out of its range."""
+    """The fields of a run; raises ValueError where a value is out of its range."""
 
     variant: str = _option('eunet_n', 'Network: eunet, eunet_s or eunet_n.')
-    gate: str = _option(
-        '', "Gate of the attention: product or sigmoid; empty: the weights' or the variant's.")
+    gate: str = _option('', "Gate: product or sigmoid; empty: the weights' or the variant's.")
     attention: str = _option('', 'Attention: lka or lska; empty: as above.')
     norm: str = _option('', 'Normalisation: batch, group or layer; empty: as above.')
     weights: str = _option('', 'Weights to start from, by path or name; empty: random.')
-    new_head: bool = _option(
-        False, 'Start from weights of other classes: all but the last layer is taken.')
-    widen: bool = _option(
-        False, 'Start from weights of a narrower variant: the same, with channels to spare.')
-    resume: str = _option('', 'Folder of a run that was interrupted: it goes on; used alone.')
-    data: str = _option(
-        '', 'Folder of an FSOCO project or of COCO 2017; empty: rendered scenes.')
-    data_format: str = _option('fsoco', 'Format of the data: fsoco (Supervisely) or coco.')
-    coco_annotations: str = _option(
-        'instances', 'Of COCO: instances (80 classes) or panoptic (133, with stuff).')
-    border: int = _option(
-        -1, "Black border of the project's images [px]; -1: found by looking at some.", -1)
-    on_error: str = _option('raise', 'A broken image or annotation: raise stops, skip counts it.')
+    new_head: bool = _option(False, 'Start from weights of other classes, without the last layer.')
+    widen: bool = _option(False, 'Start from weights of a narrower variant, with new channels.')
+    resume: str = _option('', 'Folder of an interrupted run to continue; used alone.')
+    data: str = _option('', 'Folder of an FSOCO project or COCO 2017; empty: rendered scenes.')
+    data_format: str = _option('fsoco', 'Format of that folder; an unknown name lists all.')
+    coco_annotations: str = _choice(
+        'Of COCO: instances (80 classes) or panoptic (133, with stuff).', 'instances', 'panoptic')
+    border: int = _option(-1, "Black border of the project's images [px]; -1: detect it.", -1)
+    on_error: str = _choice('Broken image or annotation: raise stops, skip counts it.', 'raise',
+                            'skip')
     split: str = _option('', 'Split file to use; empty: one is made, and kept in the run.')
-    split_by: str = _option(
-        'source', 'source: cameras are in one part; random: images, whose scores are too good.')
+    split_by: str = _choice('source: a camera is in one part; random: scores are too good.',
+                            'source', 'random')
     binary: bool = _option(False, 'One class, cone: the network has one logit.')
     augment: bool = _option(True, 'Zoom, flip and vary light and colour of the crops.')
-    light: float = _option(0.0, 'Share of crops whose light may change, on the GPU.', 0)
-    blur: float = _option(0.0, 'Share of crops that may have motion blur, defocus or noise.', 0)
-    weather: float = _option(0.0, 'Share of crops that may have rain or haze.', 0)
-    on_the_fly: bool = _option(
-        False, 'Render each scene when it is needed: no cache, and as many as you like.')
-    crops_per_scene: int = _option(
-        1, 'Crops of a scene within some steps: fewer to render where they are on the fly.', 1)
+    light: float = _option(0.0, 'Share of crops whose light may change, on the GPU.', 0, 1)
+    blur: float = _option(0.0, 'Share of crops that may have motion blur, defocus or noise.', 0, 1)
+    weather: float = _option(0.0, 'Share of crops that may have rain or haze.', 0, 1)
+    on_the_fly: bool = _option(False, 'Render each scene when it is needed, without a cache.')
+    crops_per_scene: int = _option(1, 'Crops of each scene that is rendered on the fly.', 1)
     images: int = _option(6000, 'Rendered images to train on; of COCO at most so many.', 1)
-    large_images: int = _option(
-        0, 'Rendered images of 1.5 times that size to train on as well.', 0)
-    hard_images: str = _option(
-        '', 'File of hard examples that training/tools/mine.py made, to train on as well.')
-    first_image: int = _option(
-        0, 'Number of the first rendered image: a later stage can see others than one before.', 0)
+    large_images: int = _option(0, 'Further rendered images, of 1.5 times that size.', 0)
+    hard_images: str = _option('', 'Further images: a file of training/tools/mine.py.')
+    first_image: int = _option(0, 'Number of the first rendered image, for a later stage.', 0)
     validation_images: int = _option(200, 'The same, to validate on.', 1)
     height: int = _option(384, 'Height of the rendered images and of the shipped input [px].', 32)
     width: int = _option(640, 'Width of the rendered images and of the shipped input [px].', 32)
     crop_height: int = _option(256, 'Height of the training crops [px].', 32)
     crop_width: int = _option(384, 'Width of the training crops [px].', 32)
-    cone_crops: float = _option(0.7, 'Share of crops that are centred on a cone.', 0)
+    cone_crops: float = _option(0.7, 'Share of crops that are centred on a cone.', 0, 1)
     batch: int = _option(8, 'Crops in a step, of all devices together.', 1)
     steps: int = _option(6000, 'Optimiser steps.', 1)
     lr: float = _option(6e-4, 'Maximum of the One Cycle learning rate (Lion).', 1e-12)
-    warm_up: float = _option(0.15, 'Share of the steps in which the learning rate rises.', 0)
+    warm_up: float = _option(0.15, 'Share of the steps in which the learning rate rises.', 0, 1)
     weight_decay: float = _option(1e-2, 'Weight decay (Lion).', 0)
-    color_weight: float = _option(
-        0.0, 'Weight of the cross-entropy among the cone classes, over cones alone.', 0)
+    color_weight: float = _option(0.0, 'Weight of the cross-entropy among cone classes alone.', 0)
     dice_weight: float = _option(1.0, 'Weight of the soft Dice loss beside cross-entropy.', 0)
     miss_weight: float = _option(
-        0.5, 'Weight of missed against false pixels in it (Tversky); 0.5: Dice.', 0)
+        0.5, 'Weight of missed against false pixels in it (Tversky); 0.5: Dice.', 0, 1)
     cone_weight: float = _option(2.0, "Weight of the cones' pixels in the cross-entropy.", 0)
     class_balance: float = _option(
         0.0, 'Exponent of the inverse share of a cone class in that weight; 0: all alike.', 0)
-    ema: float = _option(0.998, 'Decay of the moving average of the weights; 0: none.', 0)
+    ema: float = _option(0.998, 'Decay of the moving average of the weights; 0: none.', 0, 1)
     gradient_clip: float = _option(1.0, 'Largest norm of the gradient; 0: not clipped.', 0)
-    validate_every: int = _option(
-        500, 'Steps of an epoch, at most: after each one it validates and saves.', 1)
-    patience: int = _option(
-        0, 'Stop after so many validations without a better one; 0: never.', 0)
-    precision: str = _option(
-        '32-true', "Lightning's precision; bf16-mixed is faster where the processor has bfloat16.")
-    accelerator: str = _option('auto', 'auto, cpu or gpu.')
-    devices: int = _option(
-        1, 'GPUs, or processes on the CPU, that share each batch; 0: all GPUs.', 0)
+    validate_every: int = _option(500, 'Maximum steps of an epoch, which validates and saves.', 1)
+    patience: int = _option(0, 'Validations without a better one before it stops; 0: never.', 0)
+    precision: str = _choice("Lightning's; bf16-mixed is faster on processors with bfloat16.",
+                             *PRECISIONS)
+    accelerator: str = _choice('auto, cpu or gpu.', 'auto', 'cpu', 'gpu')
+    devices: int = _option(1, 'GPUs, or CPU processes, that share a batch; 0: all GPUs.', 0)
     tensorboard: bool = _option(True, 'Write logs and pictures for TensorBoard too.')
     seed: int = _option(0, 'Seed of everything random.', 0)
     workers: int = _option(1, 'Processes that load data, of each device; 0: none.', 0)
@@ -117,28 +106,23 @@ class TrainConfig:
                 object.__setattr__(self, f.name, float(value))
             elif type(value) is not kind:
                 raise ValueError(f'{f.name} must be of type {f.type}, found {value!r}.')
-            minimum = f.metadata['minimum']
-            if minimum is not None and not value >= minimum:
-                raise ValueError(f'{f.name} must be at least {minimum}, found {value}.')
-        for name, allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f'{name} must be {", ".join(allowed[:-1])} or {allowed[-1]}, '
-                                 f'found {getattr(self, name)!r}.')
+            least, most = f.metadata['range']
+            if least is not None and not value >= least:
+                raise ValueError(f'{f.name} must be at least {least}, found {value}.')
+            if most is not None and value > most:
+                raise ValueError(f'{f.name} is a share and must be at most {most}, found {value}.')
+            choices = f.metadata.get('choices', (value,))
+            if value not in choices:
+                raise ValueError(f'{f.name} must be {", ".join(choices[:-1])} or {choices[-1]}, '
+                                 f'found {value!r}.')
         if self.ema == 1:
             raise ValueError('ema must be below 1, or the average would never move; found 1.0.')
-        for name in _SHARES:
-            if getattr(self, name) > 1:
-                raise ValueError(f'{name} is a share and must be at most 1, found '
-                                 f'{getattr(self, name)}.')
         if self.widen and (self.new_head or not self.weights):
             raise ValueError('widen starts from weights and takes all of them: name them, and '
                              'leave new_head out.')
         for name in ('large_images', 'hard_images'):
             if getattr(self, name) and self.data:
                 raise ValueError(f'{name} are rendered: leave them out, or leave data empty.')
-        if self.data_format == 'coco' and self.on_error == 'skip':
-            raise ValueError('on_error: skip is for FSOCO; a broken image of COCO stops the run: '
-                             'download it again.')
         variant = self.architecture(get_variant(self.variant))
         check_input_size((self.height, self.width), variant)
         check_input_size((self.crop_height, self.crop_width), variant)
@@ -148,18 +132,16 @@ class TrainConfig:
                 f'{self.height}x{self.width} (height x width).')
 
     def architecture(self, base: Variant) -> Variant:
-        """Return `base` with the gate, attention and norm that are asked for."""
         asked = {name: getattr(self, name) for name in ('gate', 'attention', 'norm')}
         return replace(base, **{name: value for name, value in asked.items() if value})
 
     @property
     def epochs(self) -> int:
-        """Return how many epochs there are, all of the same number of steps."""
         return math.ceil(self.steps / self.validate_every)
 
     @property
     def epoch_steps(self) -> int:
-        """Return the steps of an epoch: `steps` are rounded up to whole ones."""
+        """Return the steps of each epoch: `steps` are rounded up to whole epochs."""
         return math.ceil(self.steps / self.epochs)
 
 
@@ -184,7 +166,7 @@ def _check_names(names: set[str], where: str) -> None:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Read the fields that a YAML file sets; raises ValueError, in a sentence, where it is off."""
+    """Return the fields that a YAML file sets; raises ValueError."""
     try:
         values = read_yaml(path)
     except (OSError, ValueError) as error:
@@ -207,7 +189,7 @@ def parse_command_line(arguments: Sequence[str] | None = None) -> TrainConfig:
         parser.add_argument(
             f'--{f.name.replace("_", "-")}', metavar=f.type.upper(),
             type=_boolean if f.type == 'bool' else _TYPES[f.type],
-            help=f'{f.metadata["description"]} (where the file does not say: {f.default!r})',
+            help=f'{f.metadata["help"]} (where the file does not say: {f.default!r})',
             default=argparse.SUPPRESS)
     words = [_with_dashes(w) for w in (sys.argv[1:] if arguments is None else arguments)]
     known, unknown = parser.parse_known_args(words)

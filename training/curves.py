@@ -23,7 +23,6 @@ def read_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def plot_curves(folder: Path) -> Path:
-    """Draw loss and scores over steps into curves.png of a run."""
     from matplotlib.figure import Figure
     curves = read_curves(folder)
     figure = Figure(figsize=(9, 3.4), dpi=120, layout='constrained')

@@ -6,13 +6,16 @@ Score weights on labelled images, at the images' own size.
     python training/evaluate.py --weights runs/fsoco/eunet_n.safetensors --data /path/to/fsoco \
         --split-file runs/fsoco/split.json --split test
     python training/evaluate.py --weights eunet_n --data rendered --count 160
+    python training/evaluate.py --weights eunet_n --data /path/to/set --data-format yolo
 
-Leaves report.json, confusion.png, curves.png and worst.html in a folder.
+Leaves report.json, confusion.png, curves.png and worst.html in a folder; of labels that are boxes
+(yolo, coco) report.json.
 """
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 import sys
 from typing import Any
@@ -20,59 +23,49 @@ from typing import Any
 if __package__ in (None, ''):  # run as a script from a checkout that is not installed
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from eunet_ros.model.common.command import add_size, check_positive, run_command
 from eunet_ros.model.common.files import write_json
 from eunet_ros.model.common.supervisely import DataError
-from eunet_ros.model.engines import AUTO, EngineError, ENGINES
+from eunet_ros.model.engines import AUTO, ENGINES
 from eunet_ros.training.data.formats import format_module, RENDERED
-from eunet_ros.training.data.fsoco import LoadReport
+from eunet_ros.training.data.readers.fsoco import LoadReport
 from eunet_ros.training.data.splits import PARTS
 from eunet_ros.training.run_folder import new_folder
 
 
 def evaluate(options: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
-    """
-    Evaluate; returns the folder and the report.
-
-    Raises ValueError or EngineError, in a sentence, for what cannot be used.
-    """
+    """Evaluate; returns the folder and the report. Raises ValueError or EngineError."""
     from eunet_ros.model import Segmenter
+    from eunet_ros.training.box_set_scores import BoxSetScores
     from eunet_ros.training.evaluation import Evaluation
-    from eunet_ros.training.evaluation_report import (
-        plot_confusion,
-        plot_curves,
-        write_worst_page,
-    )
+    from eunet_ros.training.evaluation_report import plot_confusion, plot_curves, write_worst_page
     from rich.progress import track
-    for name in ('count', 'worst'):
-        if getattr(options, name) < 1:
-            raise ValueError(f'--{name} must be at least 1, found {getattr(options, name)}.')
-    segmenter = Segmenter(options.weights, options.engine,
-                          tuple(options.input_size) if options.input_size else None)
-    try:
-        classes, loading = segmenter.classes, LoadReport()
+    check_positive(options, 'count', 'worst')
+    with closing(Segmenter(options.weights, options.engine, options.input_size)) as segmenter:
+        classes, loading, checkpoint = segmenter.classes, LoadReport(), segmenter.checkpoint
         source = format_module(RENDERED if options.data == RENDERED else options.data_format
                                ).labelled_images(options, classes, loading)
-        evaluation = Evaluation(classes, options.worst)
+        evaluation = None if source.boxes else Evaluation(classes, options.worst)
+        scores = evaluation.scores if evaluation else BoxSetScores()
         for item in track(source.images, 'Evaluating', total=source.count):
-            evaluation.add(segmenter, item)
-        checkpoint = segmenter.checkpoint
+            (evaluation or scores).add(segmenter, item)
         report = {
             'weights': Path(options.weights).stem, 'weights_sha256': checkpoint.sha256,
             'variant': checkpoint.variant, 'engine': segmenter.engine.name,
             'precision': segmenter.engine.precision, 'input_size': list(segmenter.input_size),
-            **source.description, 'split': options.split, 'skipped': loading.errors,
-            **evaluation.scores.to_report()}
-    finally:
-        segmenter.close()
+            'strip_size': segmenter.strip_size and list(segmenter.strip_size),
+            'split': options.split, **source.description, 'skipped': loading.errors,
+            **scores.to_report()}
     if not report['images']:
         raise DataError(f'None of {source.count} images could be used: {loading.errors[0]}')
     folder = new_folder(options.output)
-    scores, curve = evaluation.scores.compute(), evaluation.precision_recall()
     write_json(folder / 'report.json', report)
-    plot_confusion(folder / 'confusion.png', scores)
-    plot_curves(folder / 'curves.png', scores, curve)
-    write_worst_page(folder / 'worst.html', evaluation.worst, classes,
-                     f'{report["weights"]} on {source.description["data"]}, {options.split}')
+    if evaluation:
+        computed = scores.compute()
+        plot_confusion(folder / 'confusion.png', computed)
+        plot_curves(folder / 'curves.png', computed, evaluation.precision_recall())
+        write_worst_page(folder / 'worst.html', evaluation.worst, classes,
+                         f'{report["weights"]} on {source.description["data"]}, {options.split}')
     return folder, report
 
 
@@ -80,15 +73,31 @@ def _text(value: float | None) -> str:
     return '-' if value is None else f'{value:.3f}'
 
 
-def _print(report: dict[str, Any]) -> None:
+def _false_cones_and_input(report: dict[str, Any]) -> str:
+    size, strip = ('x'.join(map(str, report[key] or ())) for key in ('input_size', 'strip_size'))
+    return (f'false cones per image {_text(report["false_cones_per_image"])}; input {size}'
+            + (f' and strip {strip}' if strip else ''))
+
+
+def _print_boxes(report: dict[str, Any]) -> None:
+    print(f'{report["images"]} images with boxes: {_false_cones_and_input(report)}')
+    print(f'  {"height [px]":12}{"boxes":>7}{"touched":>9}{"found":>7}{"class right":>13}')
+    for name, row in {**report['boxes_by_height'], 'all': report['boxes']}.items():
+        print(f'  {name:12}{row["boxes"]:7}{_text(row["touched_rate"]):>9}'
+              f'{_text(row["found_rate"]):>7}{_text(row["class_right_rate"]):>13}')
+
+
+def _print_masks(report: dict[str, Any]) -> None:
     print(f'{report["images"]} images: Dice {_text(report["dice"])}, mIoU '
-          f'{_text(report["miou"])}, false cones per image '
-          f'{_text(report["false_cones_per_image"])}; input '
-          f'{"x".join(map(str, report["input_size"]))}')
+          f'{_text(report["miou"])}, {_false_cones_and_input(report)}')
     for name, value in report['iou'].items():
         print(f'  IoU {name:18} {_text(value)}')
     for name, row in report['recall_by_height'].items():
         print(f'  recall {name:>6} px       {_text(row["recall"])} of {row["cones"]} cones')
+
+
+def _print(report: dict[str, Any]) -> None:
+    (_print_boxes if 'boxes' in report else _print_masks)(report)
     if report['skipped']:
         print(f'Left out {len(report["skipped"])} images, first: {report["skipped"][0]}')
 
@@ -99,18 +108,19 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument('--weights', required=True, help='path or name of weights')
     parser.add_argument('--data', required=True,
-                        help=f'folder of an FSOCO project, or "{RENDERED}"')
-    parser.add_argument('--data-format', default='fsoco', help='of the folder')
+                        help=f'folder of an FSOCO project or of images and labels in the YOLO '
+                        f'format, file of COCO annotations, or "{RENDERED}"')
+    parser.add_argument('--data-format', default='fsoco',
+                        help='fsoco: masks; yolo or coco: boxes')
     parser.add_argument('--split', default='test', choices=(*PARTS, 'all'))
     parser.add_argument('--split-file', type=Path, help="a run's split.json; without: made anew")
     parser.add_argument('--border', type=int, default=-1, help='black border [px]; -1: found')
     parser.add_argument('--on-error', default='raise', choices=('raise', 'skip'))
     parser.add_argument('--engine', default=AUTO, choices=(AUTO, *ENGINES))
-    parser.add_argument('--input-size', type=int, nargs=2, metavar=('H', 'W'),
-                        help="the network's input; without: the weights' own")
+    add_size(parser, '--input-size', "the network's input, without a strip; without this option "
+             "the weights' own, with their strip")
     parser.add_argument('--count', type=int, default=160, help='of rendered images')
-    parser.add_argument('--size', type=int, nargs=2, default=(384, 640), metavar=('H', 'W'),
-                        help='of rendered images [px]')
+    add_size(parser, '--size', 'of rendered images [px]', (384, 640))
     parser.add_argument('--profile', default='train', help='of rendered images')
     parser.add_argument('--worst', type=int, default=20, help='images on the page of the worst')
     parser.add_argument('--output', type=Path, default=Path('runs/evaluation'),
@@ -119,22 +129,13 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Evaluate from the command line; returns the exit code."""
-    try:
-        folder, report = evaluate(_arguments(arguments))
-    except (ValueError, OSError, EngineError) as error:
-        print(f'evaluate: {error}', file=sys.stderr)
-        return 1
-    except ImportError as error:
-        print(f'evaluate: A Python package is missing ({error}): docs/training.md says what to '
-              'install.', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print('evaluate: interrupted, nothing was written.', file=sys.stderr)
-        return 130
-    _print(report)
-    print(f'Report: {folder}/report.json, confusion.png, curves.png, worst.html')
-    return 0
+    options = _arguments(arguments)
+
+    def work() -> None:
+        folder, report = evaluate(options)
+        _print(report)
+        print(f'Report: {folder}: {", ".join(sorted(path.name for path in folder.iterdir()))}')
+    return run_command('evaluate', work)
 
 
 if __name__ == '__main__':

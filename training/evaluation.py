@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-import heapq
 from typing import Any
 
 import cv2
@@ -33,20 +32,15 @@ class Bad:
 
 
 class Evaluation:
-    """
-    Scores of one network over images, its curve of precision and recall, its worst images.
-
-    worst: how many of these are kept, reduced to 720 pixels of width.
-    """
+    """Scores of a network over images, its precision-recall curve, and its `worst` images."""
 
     def __init__(self, classes: ClassTable, worst: int = 20) -> None:
         self.scores = ImageSetScores(classes)
         self.curve = BinaryPrecisionRecallCurve(_THRESHOLDS, ignore_index=-1, validate_args=False)
-        self._worst: list[tuple[float, int, Bad]] = []  # a heap, the least bad first
-        self._most, self._count = worst, 0
+        self.worst: list[Bad] = []  # the worst first
+        self._most = worst
 
     def add(self, segmenter: Segmenter, item: Labelled) -> None:
-        """Segment an image and count it."""
         result = segmenter.segment(item.image)
         self.scores.update(result.mask, item.mask, item.instances)
         truth = np.where(item.mask == IGNORE_ID, -1, item.mask > 0)
@@ -57,23 +51,14 @@ class Evaluation:
     def _keep(self, item: Labelled, mask: np.ndarray) -> None:
         counts = confusion_matrix(item.mask, mask, len(self.scores.classes.names))
         score = float(np.nan_to_num(dice(counts), nan=1.0))  # no cone and none found: perfect
-        if len(self._worst) == self._most and -score <= self._worst[0][0]:
+        if len(self.worst) == self._most and score >= self.worst[-1].dice:
             return
         scale = min(1.0, _WORST_WIDTH / mask.shape[1])
         size = (round(mask.shape[1] * scale), round(mask.shape[0] * scale))
         bad = Bad(score, item.name, cv2.resize(item.image, size, interpolation=cv2.INTER_AREA),
                   *(cv2.resize(m, size, interpolation=cv2.INTER_NEAREST)
                     for m in (item.mask, mask)))
-        self._count += 1
-        # The count decides between equal ones, before arrays would be compared.
-        heapq.heappush(self._worst, (-score, self._count, bad))
-        if len(self._worst) > self._most:
-            heapq.heappop(self._worst)
-
-    @property
-    def worst(self) -> list[Bad]:
-        """Return the worst images, the worst first."""
-        return [entry[2] for entry in sorted(self._worst, reverse=True)]
+        self.worst = sorted([*self.worst, bad], key=lambda bad: bad.dice)[:self._most]
 
     def precision_recall(self) -> dict[str, Any]:
         """Return lists of threshold, precision and recall of cone or not."""

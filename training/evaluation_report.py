@@ -81,7 +81,6 @@ def _data_url(image: np.ndarray) -> str:
 
 
 def write_worst_page(path: Path, worst: Sequence[Bad], classes: ClassTable, title: str) -> None:
-    """Write an HTML page of images, each beside its truth and its mask."""
     key = ''.join(
         f'<span><i style="background: rgb{color}"></i>{html.escape(name.replace("_", " "))}</span>'
         for name, color in zip(classes.names[1:], classes.colors[1:]))

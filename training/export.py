@@ -17,18 +17,13 @@ if __package__ in (None, ''):  # run as a script from a checkout that is not ins
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from eunet_ros.model.checkpoint import save_checkpoint
+from eunet_ros.model.common.command import add_size, check_new_file, run_command
 from eunet_ros.training.run_folder import run_checkpoint
 
 
 def export(folder: Path, output: Path | None = None, half: bool = True,
            input_size: tuple[int, int] | None = None) -> Path:
-    """
-    Write the best weights of a run; returns the path, by default <variant>.safetensors inside.
-
-    half: convolutions in float16, half the size. input_size: (height, width) that they are to be
-    used at where nothing else is said; None: that of the training's images. Raises ValueError
-    where there are none to write, or they cannot take that size.
-    """
+    """Write the best weights of a run, by default into it; returns the path; raises ValueError."""
     checkpoint = run_checkpoint(folder)
     if input_size:
         checkpoint = replace(checkpoint, input_size=tuple(input_size), strip_size=None)
@@ -38,22 +33,19 @@ def export(folder: Path, output: Path | None = None, half: bool = True,
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Export from the command line; returns the exit code."""
     parser = argparse.ArgumentParser(description='Write the best weights of a run for the node.')
     parser.add_argument('run', type=Path, help='folder that training/train.py made')
     parser.add_argument('--output', type=Path, help='default: <variant>.safetensors in the run')
     parser.add_argument('--float32', action='store_true', help='keep float32: twice the size')
-    parser.add_argument('--input-size', type=int, nargs=2, metavar=('H', 'W'),
-                        help="the network's input that the node takes by default")
+    add_size(parser, '--input-size', "the network's input that the node takes by default, without "
+             "a strip; without this option the run's own")
     o = parser.parse_args(arguments)
-    try:
-        if o.output and o.output.exists():
-            raise ValueError(f'{o.output} exists: choose another --output, or remove it first.')
+
+    def work() -> None:
+        if o.output:
+            check_new_file(o.output)
         print(f'Weights: {export(o.run, o.output, not o.float32, o.input_size)}')
-    except (ValueError, OSError) as error:
-        print(f'export: {error}', file=sys.stderr)
-        return 1
-    return 0
+    return run_command('export', work)
 
 
 if __name__ == '__main__':

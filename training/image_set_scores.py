@@ -1,16 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Scores of a set of labelled images; model/common/metrics defines them.
-
-Masks are compared at the original image's size; a network's small output is scaled up first, so
-networks of different input sizes compare fairly. TorchMetrics accumulates the pixels.
-"""
+"""Scores of a set of labelled images, at their own size; model/common/metrics defines them."""
 from __future__ import annotations
 
 from typing import Any
 
-import cv2
 from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.common.files import rounded
 from eunet_ros.model.common.metrics.cones import (
@@ -25,90 +19,48 @@ from eunet_ros.model.common.metrics.cones import (
 from eunet_ros.model.common.metrics.false_cones import find_false_cones, MIN_FALSE_PIXELS
 from eunet_ros.model.common.metrics.pixels import (
     binary_iou,
-    check_masks,
+    confusion_matrix,
     pixel_scores,
     plain,
     ratio_or_none,
 )
 import numpy as np
-import torch
-from torchmetrics.classification import MulticlassConfusionMatrix
 
 
 class ImageSetScores:
-    """
-    Counts over a set of images; `compute` turns them into scores.
-
-    >>> from eunet_ros.model.common.classes import BINARY_CLASSES
-    >>> scores = ImageSetScores(BINARY_CLASSES)
-    >>> scores.update(np.array([[0, 1, 0]], np.uint8), np.array([[0, 1, 1]], np.uint8))
-    >>> scores.to_report()['dice'], scores.to_report()['binary_iou']
-    (0.6667, 0.5)
-    """
+    """Counts over a set of images; `compute` turns them into scores."""
 
     def __init__(self, classes: ClassTable) -> None:
         self.classes = classes
         n = len(classes.names)
-        # Ids are checked here, on the few pixels that are not background in both.
-        self._confusion = MulticlassConfusionMatrix(n, validate_args=False)
+        self._confusion = np.zeros((n, n), np.int64)
         self._cones = np.zeros((len(HEIGHT_BINS), n + 1, n + 1), np.int64)  # see `count_cones`
         self._images = self._ignored = self._false_cones = 0
 
     def update(self, predicted: np.ndarray, truth: np.ndarray,
                instances: np.ndarray | None = None) -> None:
-        """
-        Count an image: `predicted` and `truth` are class ids, (h, w) uint8.
-
-        `instances` says which pixels are one cone: an (h, w) map of whole numbers, 0 for none.
-        Without it the connected parts of each class in `truth` are taken for cones. Raises
-        ValueError where sizes, types or ids do not fit; nothing is counted then.
-        """
-        check_masks(truth, predicted)
-        # Most pixels are background in both: they are counted at once, the others one by one.
-        index = np.flatnonzero(cv2.bitwise_or(truth, predicted) != 0)
-        t, p = truth.reshape(-1)[index], predicted.reshape(-1)[index]
-        keep = t != IGNORE_ID
-        self._check_ids(t[keep], 'The ground truth')
-        self._check_ids(p, 'The prediction')
+        """Count an image; instances: (h, w) cone numbers, or None; raises ValueError."""
+        counts = confusion_matrix(truth, predicted, len(self.classes.names))
+        self._check_ids(truth[truth != IGNORE_ID], 'The ground truth')
+        self._check_ids(predicted, 'The prediction')
         pixels = (connected_cones(truth) if instances is None
                   else numbered_cones(truth, instances))
         outcomes = cone_outcomes(truth, predicted, pixels)
-
-        self._confusion.update(torch.from_numpy(p[keep]), torch.from_numpy(t[keep]))
-        table = self._confusion.confmat.clone()
-        table[0, 0] += truth.size - len(index)
-        self._confusion.confmat = table
+        self._confusion += counts[:-1, :-1]
         self._cones += count_cones(outcomes.height, outcomes.true_class, outcomes.taken_for,
                                    len(self.classes.names))
         self._false_cones += len(find_false_cones(truth, predicted).pixels)
-        self._ignored += int(len(t) - keep.sum())
+        self._ignored += int(np.count_nonzero(truth == IGNORE_ID))
         self._images += 1
-
-    def merge(self, other: ImageSetScores) -> None:
-        """Add the counts of `other`; raises ValueError where its classes differ."""
-        if other.classes.names != self.classes.names:
-            raise ValueError(
-                'Only scores of the same classes can be merged, found '
-                f'{", ".join(self.classes.names)} and {", ".join(other.classes.names)}.')
-        # Not merge_state of TorchMetrics: it does not invalidate what compute() has cached.
-        self._confusion.confmat = self._confusion.confmat + other._confusion.confmat
-        self._cones += other._cones
-        self._images += other._images
-        self._ignored += other._ignored
-        self._false_cones += other._false_cones
 
     def compute(self) -> dict[str, Any]:
         """
         Return the scores, in plain Python numbers, lists and dicts; ratios are 0 to 1 or None.
 
-        dice, binary_iou: of cone or not. iou: by class name, without the background. miou: mean
-        of the classes in the truth. recall, recall_by_height: of cones, see `recall_row`.
-        color_confusion: counts of found cones, rows true and columns predicted, of the classes
-        without background. false_cones: their number; false_cones_per_image: their mean number.
-        confusion: counts of pixels, rows true and columns predicted, background first.
+        dice, binary_iou: of cone or not. confusion: pixels, rows true, columns predicted.
+        color_confusion: the same of found cones, without the background. recall: see `recall_row`.
         """
-        table = self._confusion.confmat.numpy()
-        names = self.classes.names
+        table, names = self._confusion, self.classes.names
         cones = self._cones.sum(0)
         return {
             'images': self._images,
@@ -129,7 +81,6 @@ class ImageSetScores:
                 'predicted': dict(zip(names, table.sum(0).tolist()))}}
 
     def to_report(self, digits: int = 4) -> dict[str, Any]:
-        """Return the scores of `compute` with rounded ratios, ready for json.dumps."""
         return rounded(self.compute(), digits)
 
     def _check_ids(self, ids: np.ndarray, whose: str) -> None:

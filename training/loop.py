@@ -12,15 +12,14 @@ from typing import Any
 
 from eunet_ros.training.callbacks import (
     BesideCheckpointIO,
-    DataWait,
     EmaWeights,
+    Panels,
     RunCheckpoint,
     StopAtNan,
 )
 from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.data.crops import CropDataset, EpochSampler, ShareSampler
 from eunet_ros.training.data.sets import TrainingSets
-from eunet_ros.training.panels import Panels
 from eunet_ros.training.run_folder import BEST, LAST, new_folder
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping, TQDMProgressBar
@@ -29,34 +28,29 @@ import torch
 from torch.utils.data import DataLoader
 
 _LOG_EVERY = 50  # steps
+_STARTING = 5    # batches of an epoch for which processes have to start
 
 
 class TimedLoader(DataLoader):
-    """A loader that tells a DataWait how long each batch was waited for."""
+    """A loader that measures the seconds its batches and the whole steps took."""
 
-    def __init__(self, wait: DataWait, *arguments: Any, **options: Any) -> None:
-        self._wait = wait
-        super().__init__(*arguments, **options)
+    waited = total = 0.0
 
     def __iter__(self) -> Iterator[Any]:
-        batches = super().__iter__()
-        while True:
+        end = perf_counter()
+        for number, batch in enumerate(super().__iter__()):
             start = perf_counter()
-            batch = next(batches, None)
-            if batch is None:
-                return
-            self._wait.fetched(perf_counter() - start)
             yield batch
+            begin, end = end, perf_counter()
+            if number >= _STARTING:
+                self.waited += start - begin
+                self.total += end - begin
 
 
 @contextmanager
 def flushed_denormals() -> Iterator[None]:
-    """
-    Let the CPU take numbers below 1e-38 as zero: each of them costs it a hundred others.
-
-    Gradients of trained weights are full of them. To be entered before anything is computed: the
-    threads that share the work keep what held when they were started.
-    """
+    """Flush denormals, which are slow on a CPU, to zero; enter it before any computation."""
+    # PyTorch's threads keep the setting they started with.
     torch.set_flush_denormal(True)
     try:
         yield
@@ -65,11 +59,7 @@ def flushed_denormals() -> Iterator[None]:
 
 
 def world(config: TrainConfig) -> tuple[int, int]:
-    """
-    Return the devices of this machine, and how many machines there are.
-
-    torchrun knows both. Raises ValueError where the batch cannot be shared among them.
-    """
+    """Return the devices of this machine and the number of machines; raises ValueError."""
     if 'TORCHELASTIC_RUN_ID' in os.environ:
         devices = int(os.environ['LOCAL_WORLD_SIZE'])
         machines = int(os.environ['WORLD_SIZE']) // devices
@@ -88,9 +78,9 @@ def world(config: TrainConfig) -> tuple[int, int]:
     return devices, machines
 
 
-def _callbacks(config: TrainConfig, folder: Path, wait: DataWait) -> list[Callback]:
+def _callbacks(config: TrainConfig, folder: Path) -> list[Callback]:
     # At the epoch's end, when the run can be taken up exactly; StopAtNan comes before them.
-    callbacks = [StopAtNan(), wait, TQDMProgressBar(refresh_rate=10), Panels(folder)]
+    callbacks = [StopAtNan(), TQDMProgressBar(refresh_rate=10), Panels(folder)]
     if config.ema:
         callbacks.append(EmaWeights(config.ema))
     if config.patience:
@@ -102,37 +92,30 @@ def _callbacks(config: TrainConfig, folder: Path, wait: DataWait) -> list[Callba
     return callbacks
 
 
-def _loggers(config: TrainConfig, folder: Path) -> list[Logger]:
-    name = new_folder(folder / 'logs').name
-    loggers: list[Logger] = [CSVLogger(folder, name, version='',
-                                       flush_logs_every_n_steps=_LOG_EVERY)]
-    if config.tensorboard:
-        loggers.append(TensorBoardLogger(folder, name, version=''))
-    return loggers
-
-
-def make_trainer(config: TrainConfig, folder: Path, wait: DataWait, first: bool) -> Trainer:
+def make_trainer(config: TrainConfig, folder: Path, first: bool) -> Trainer:
     """Return the trainer; first: this is the process that writes logs."""
     devices, machines = world(config)
+    loggers: list[Logger] = []
+    if first:
+        name = new_folder(folder / 'logs').name
+        loggers.append(CSVLogger(folder, name, version='', flush_logs_every_n_steps=_LOG_EVERY))
+        if config.tensorboard:
+            loggers.append(TensorBoardLogger(folder, name, version=''))
     return Trainer(
         max_epochs=config.epochs, default_root_dir=folder,  # max_steps would spoil resuming
-        callbacks=_callbacks(config, folder, wait), accelerator=config.accelerator,
+        callbacks=_callbacks(config, folder), accelerator=config.accelerator,
         devices=devices, num_nodes=machines,
         strategy='ddp' if devices * machines > 1 else 'auto', use_distributed_sampler=False,
-        logger=_loggers(config, folder) if first else False,
+        logger=loggers,
         log_every_n_steps=max(1, min(_LOG_EVERY, config.epoch_steps // 2)),
         plugins=BesideCheckpointIO(), precision=config.precision,
         gradient_clip_val=config.gradient_clip or None, num_sanity_val_steps=0,
         enable_model_summary=False)
 
 
-def make_loaders(config: TrainConfig, sets: TrainingSets, done: int,
-                 wait: DataWait) -> tuple[DataLoader, DataLoader]:
-    """
-    Return what feeds training, from step `done` on, and validation.
-
-    Raises ValueError where some of several processes would have nothing to validate.
-    """
+def make_loaders(config: TrainConfig, sets: TrainingSets,
+                 done: int) -> tuple[TimedLoader, DataLoader]:
+    """Return loaders of training, from step `done` on, and validation; raises ValueError."""
     devices, machines = world(config)
     processes = devices * machines
     if len(sets.validation) < processes:
@@ -145,7 +128,7 @@ def make_loaders(config: TrainConfig, sets: TrainingSets, done: int,
     crops = CropDataset(sets.train, crop, epoch * config.epochs, config.cone_crops, config.seed,
                         config.binary, config.augment, config.crops_per_scene)
     share = config.batch // processes
-    training = TimedLoader(wait, crops, share, sampler=sampler, num_workers=config.workers,
+    training = TimedLoader(crops, share, sampler=sampler, num_workers=config.workers,
                            persistent_workers=config.workers > 0,
                            pin_memory=config.accelerator != 'cpu' and torch.cuda.is_available(),
                            multiprocessing_context='spawn' if config.workers else None,

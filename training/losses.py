@@ -11,21 +11,12 @@ from torch.nn import functional
 
 
 def with_background(logits: torch.Tensor) -> torch.Tensor:
-    """
-    Give a binary network's one logit that of the background, zero: (N, 1, H, W) to (N, 2, H, W).
-
-    Cross-entropy of the two is binary cross-entropy of the one.
-    """
+    """Add the background's logit, zero, to a binary network's: (N, 1, H, W) to (N, 2, H, W)."""
     return torch.cat((torch.zeros_like(logits), logits), 1) if logits.shape[1] == 1 else logits
 
 
 def class_weights(pixels: Sequence[int], cone_weight: float, balance: float) -> torch.Tensor:
-    """
-    Return the weight of each class in the cross-entropy, the background's being 1.
-
-    pixels: how many of each class there are, background first. A cone class weighs `cone_weight`
-    times (mean share / its share) to the power of `balance`, at most ten times `cone_weight`.
-    """
+    """Return the weight of each class: of cones (mean pixels / pixels) ** balance, at most 10."""
     cones = torch.tensor(pixels[1:], dtype=torch.float32).clamp(min=1)
     rarity = (cones.mean() / cones).pow(balance).clamp(max=10)
     return torch.cat((torch.ones(1), cone_weight * rarity))
@@ -34,12 +25,7 @@ def class_weights(pixels: Sequence[int], cone_weight: float, balance: float) -> 
 def segmentation_loss(logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor,
                       dice_weight: float, color_weight: float,
                       miss_weight: float = 0.5) -> torch.Tensor:
-    """
-    Cross-entropy, plus `dice_weight` soft Dice, plus `color_weight` cross-entropy among cones.
-
-    weight (C,): of each class in the first of them. Pixels with the id 255 do not count in any.
-    One log-softmax serves the first two: at full resolution it is a part of a step that counts.
-    """
+    """Cross-entropy with `weight` (C,), plus weighted soft Dice and cross-entropy among cones."""
     log_shares = logits.log_softmax(1)
     known = target != IGNORE_ID
     total = functional.nll_loss(log_shares, target, weight, ignore_index=IGNORE_ID,
@@ -54,11 +40,7 @@ def segmentation_loss(logits: torch.Tensor, target: torch.Tensor, weight: torch.
 
 
 def cone_cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """
-    Cross-entropy among the cone classes alone, averaged over the pixels of cones.
-
-    In the whole cross-entropy the colour of a cone is a few percent of the sum; here it is all.
-    """
+    """Cross-entropy among the cone classes alone, averaged over the pixels of cones."""
     cone = (target > 0) & (target != IGNORE_ID)
     total = functional.cross_entropy(logits.permute(0, 2, 3, 1)[cone][:, 1:], target[cone] - 1,
                                      reduction='sum')
@@ -68,12 +50,10 @@ def cone_cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tens
 def soft_dice(log_shares: torch.Tensor, target: torch.Tensor, miss_weight: float = 0.5,
               smooth: float = 50.0) -> torch.Tensor:
     """
-    One minus the soft Dice of 'cone or not', over the whole batch (Milletari et al., V-Net, 2016).
+    One minus the soft Dice of cone or not (Milletari et al., V-Net, 2016) of log-softmax.
 
-    log_shares: the log-softmax of logits (N, C, H, W). miss_weight: what a missed pixel costs,
-    a false one costing 1 - miss_weight (Tversky loss, Salehi et al., arXiv:1706.05721; 0.5 is
-    Dice). smooth: pixels added to both sides of the fraction, so that batches without cones are
-    tame.
+    miss_weight: cost of a missed pixel (Tversky, Salehi et al., arXiv:1706.05721). smooth: pixels
+    added to both sides of the fraction, for batches without cones.
     """
     known = target != IGNORE_ID
     cone = (1 - log_shares[:, 0].exp()) * known

@@ -29,7 +29,7 @@ _PRIVATE = ('output', 'cache', 'weights', 'data', 'hard_images', 'split', 'resum
 
 
 def new_folder(path: Path) -> Path:
-    """Make the folder, or path_2, path_3 … where it exists: no run is overwritten."""
+    """Make the folder, or path_2, path_3 … where it exists."""
     path.parent.mkdir(parents=True, exist_ok=True)
     candidate, number = path, 1
     while True:
@@ -53,7 +53,7 @@ def _read_json(folder: Path, name: str) -> dict[str, Any]:
 
 
 def read_run_config(folder: Path) -> TrainConfig:
-    """Return the configuration of a run; raises ValueError, in a sentence, where it has none."""
+    """Return the configuration of a run; raises ValueError."""
     try:
         return replace(TrainConfig(**_read_json(folder, CONFIG)), resume='')
     except TypeError as error:
@@ -61,7 +61,6 @@ def read_run_config(folder: Path) -> TrainConfig:
 
 
 def _architecture(config: TrainConfig, run: dict[str, Any]) -> Variant:
-    """Return the network of a run; of one that does not say, the variant as it comes."""
     try:
         return Variant(**run.get('architecture', get_variant(config.variant).to_dict()))
     except TypeError as error:
@@ -78,11 +77,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def read_interrupted(folder: Path) -> tuple[TrainConfig, int]:
-    """
-    Return how to go on with a run, with its own split, and the steps that are done.
-
-    Raises ValueError, in a sentence, where it saved nothing that can be taken up.
-    """
+    """Return the configuration to resume a run, and the steps done; raises ValueError."""
     config, run = read_run_config(folder), _read_json(folder, RUN)
     if not (folder / LAST).is_file():
         raise ValueError(f'{folder} holds no {LAST}: the run was interrupted before it had saved '
@@ -99,20 +94,14 @@ def read_interrupted(folder: Path) -> tuple[TrainConfig, int]:
 
 def describe(config: TrainConfig, data: dict[str, Any],
              started_from: dict[str, Any] | None) -> dict[str, Any]:
-    """Return what a checkpoint says of its training; no folders of this machine."""
+    """Return what a checkpoint reports of its training, without folders of this machine."""
     fields = {k: v for k, v in asdict(config).items() if k not in _PRIVATE}
-    described = {**data, 'config': fields}
-    if started_from is not None:
-        described['started from'] = started_from
-    return described
+    return {**data, 'config': fields,
+            **({} if started_from is None else {'started from': started_from})}
 
 
 def run_checkpoint(folder: Path) -> Checkpoint:
-    """
-    Return the best weights of a run, or its last where none was validated.
-
-    Raises ValueError, in a sentence, where there are none. Nothing in the file runs as code.
-    """
+    """Return the best weights of a run, or its last; raises ValueError if there are none."""
     config, run = read_run_config(folder), _read_json(folder, RUN)
     path = next((folder / n for n in (BEST, LAST) if (folder / n).is_file()), None)
     if path is None:

@@ -5,12 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from eunet_ros.model.checkpoint import (
-    Checkpoint,
-    DEFAULT_MEAN,
-    DEFAULT_STD,
-    load_checkpoint,
-)
+from eunet_ros.model.checkpoint import Checkpoint, DEFAULT_MEAN, DEFAULT_STD, load_checkpoint
 from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.common.metrics.pixels import dice, iou, miou
 from eunet_ros.model.eunet import EUnet, get_variant
@@ -25,14 +20,13 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 
 def load_start(config: TrainConfig) -> Checkpoint | None:
-    """Return the weights that a run starts from; raises CheckpointError for unusable ones."""
+    """Return the weights that a run starts from, if any; raises CheckpointError."""
     if not config.weights:
         return None
     return load_checkpoint(config.weights, '' if config.widen else config.variant)
 
 
 def _start(config: TrainConfig, classes: ClassTable) -> EUnet:
-    """Return the network that a run starts with."""
     start = load_start(config)
     base = get_variant(config.variant)
     if start and not config.widen:
@@ -63,7 +57,7 @@ def _augmentation(config: TrainConfig) -> torch.nn.Module | None:
     shares = config.light, config.blur, config.weather
     if not any(shares):
         return None
-    from eunet_ros.training.augmentation.batch import Augmentation  # Kornia, where it is used
+    from eunet_ros.training.augmentation.on_batches import Augmentation  # Kornia, where it is used
     return Augmentation(*shares)
 
 
@@ -88,16 +82,14 @@ class SegmentationTask(LightningModule):
         self.confusion = MulticlassConfusionMatrix(len(classes.names), ignore_index=IGNORE_ID)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Map (N, 3, H, W) RGB, uint8 or from 0 to 1, to logits (N, C, H, W)."""
         x = (_unit(images) - self.mean) / self.std
         return self.network(x.to(memory_format=torch.channels_last))
 
     def on_train_epoch_start(self) -> None:
-        """Seed the augmentation anew: a run that is resumed goes on as it would have."""
+        """Seed the augmentation by the epoch, so that a resumed run is the same."""
         torch.manual_seed(hash((self.config.seed, self.current_epoch, self.global_rank)))
 
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
-        """Return the loss of a batch."""
         images, target = batch
         if self.augmentation:
             images = self.augmentation(_unit(images))
@@ -107,25 +99,22 @@ class SegmentationTask(LightningModule):
 
     def on_train_batch_end(self, outputs: dict[str, torch.Tensor], batch: Any,
                            batch_idx: int) -> None:
-        """Log the loss: of all processes where it is written down, which waits for them."""
+        """Log the loss, averaged over processes at the steps that are written down."""
         loss = outputs['loss']
         if self.global_step % self.trainer.log_every_n_steps == 0:
             loss = self.trainer.strategy.reduce(loss, reduce_op='mean')
         self.log('loss', loss, prog_bar=True)
 
     def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor], _: int) -> None:
-        """Count a batch into the confusion matrix of the whole set."""
         images, target = batch
         self.confusion.update(with_background(self(images)).argmax(1), target)
 
     def on_validation_epoch_end(self) -> None:
-        """Log the scores of the whole set."""
         for name, value in self.scores().items():
             self.log(name, value, prog_bar=name in ('dice', 'miou'), sync_dist=True)
         self.confusion.reset()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the validation's scores beside the weights that have them."""
         checkpoint['eunet_scores'] = {k: float(v) for k, v in
                                       self.trainer.callback_metrics.items() if k != 'loss'}
 

@@ -11,15 +11,18 @@ Leaves a folder (see `run_folder`) with the weights that the node loads, <varian
 """
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
+import errno
 import logging
 import os
 from pathlib import Path
 import platform
+import re
 import signal
 import sys
+import threading
 from typing import Any, TYPE_CHECKING
 import warnings
 
@@ -27,6 +30,7 @@ if __package__ in (None, ''):  # run as a script from a checkout that is not ins
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from eunet_ros.model.checkpoint import load_checkpoint
+from eunet_ros.model.common.command import run_command
 from eunet_ros.model.common.files import write_json
 from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.training.config import parse_command_line, TrainConfig
@@ -39,18 +43,13 @@ from eunet_ros.training.run_folder import (
     RUN,
     SPLIT,
 )
+import torch
 
 if TYPE_CHECKING:  # that imports what takes long
     from eunet_ros.model.eunet import EUnet
     from eunet_ros.training.data.sets import TrainingSets
-    from lightning.pytorch import Trainer
 
-
-def _quieten() -> None:
-    """Leave out what Lightning says of itself; errors and warnings of the run remain."""
-    logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
-    for message in ('Checkpoint directory .* exists', r'.isinstance\(treespec'):
-        warnings.filterwarnings('ignore', message)
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def _versions() -> dict[str, str]:
@@ -63,7 +62,6 @@ def _versions() -> dict[str, str]:
 
 
 def _prepare(config: TrainConfig, sets: TrainingSets, network: EUnet) -> Path:
-    """Make the folder of a new run and write what it is made of."""
     folder = new_folder(Path(config.output))
     write_json(folder / CONFIG, asdict(config))
     started = load_checkpoint(config.weights) if config.weights else None
@@ -89,37 +87,65 @@ def _weigh(config: TrainConfig, sets: TrainingSets) -> Any:
     held_out = count_pixels(sets.validation, classes, len(sets.validation), config.binary)
     for part, counts in (('training', pixels), ('validation', held_out)):
         if not sum(counts[1:]):
-            raise ValueError(f'No cone is in any image that was looked at of the {part} part: '
-                             'the network could not learn, or not be chosen; check the data.')
+            raise ValueError(f'No cone pixels in the sampled {part} images: check the labels and '
+                             'the split.')
     return class_weights(pixels, config.cone_weight, config.class_balance)
 
 
+@contextmanager
+def quiet_threads() -> Iterator[None]:
+    """Let a thread end silently on an error of the disk, which the main thread raises too."""
+    def hook(args: threading.ExceptHookArgs) -> None:
+        if not isinstance(args.exc_value, OSError):
+            before(args)
+
+    before, threading.excepthook = threading.excepthook, hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
+def explain(error: BaseException, config: TrainConfig, folder: Path,
+            step: int) -> ValueError | None:
+    """Return the error with a sentence for what ended the loop, None for unknown errors."""
+    saved = (f'python training/train.py --resume {folder} goes on from what was saved last'
+             if (folder / LAST).exists() else 'nothing had been saved yet')
+    if isinstance(error, (SystemExit, KeyboardInterrupt)):
+        return ValueError(f'Interrupted at step {step}: {saved}.')
+    if isinstance(error, OSError) and error.errno in _DISK:
+        return ValueError(f'Cannot write at step {step} ({error.strerror}): {saved}.')
+    if isinstance(error, DataError):
+        # A process that loads sends its traceback as text; the sentence is its last line.
+        return DataError(str(error).strip().splitlines()[-1].rpartition('DataError: ')[2])
+    if isinstance(error, torch.OutOfMemoryError):
+        return ValueError(
+            f'The memory of the GPU does not hold {config.batch} crops of {config.crop_height}x'
+            f'{config.crop_width}: lower batch or the crop, or set precision to 16-mixed.')
+    if re.search(r'Connection (closed|reset) by peer|remote process exited', str(error)):
+        return ValueError('Another process of this run has ended, its own message says why: '
+                          f'{saved}.')
+    if re.search(r'DataLoader worker .*(exited unexpectedly|killed by signal)', str(error)):
+        return ValueError('A process that loads data was killed, most likely for want of memory: '
+                          f'lower workers; {saved}.')
+    return None
+
+
 def train(config: TrainConfig) -> Path | None:
-    """
-    Run a training, or take one up again; returns the path of the weights it wrote.
-
-    Of several processes that share the work, the first does; the others return None.
-
-    Raises ValueError, in a sentence, where the configuration, the data or the weights are unusable
-    or the loss is not finite; OSError where the folder cannot be written.
-    """
+    """Run or resume a training; returns its weights, None in other processes."""
     from eunet_ros.training.loop import flushed_denormals
     with flushed_denormals():
         return _train(config)
 
 
 def _train(config: TrainConfig) -> Path | None:
-    from eunet_ros.training.callbacks import DataWait
     from eunet_ros.training.curves import plot_curves
     from eunet_ros.training.data.formats import open_sets
-    from eunet_ros.training.explain import explain, quiet_threads
     from eunet_ros.training.export import export
     from eunet_ros.training.loop import make_loaders, make_trainer, world
     from eunet_ros.training.task import load_start, SegmentationTask
     from lightning.pytorch import seed_everything
     from lightning.pytorch.utilities import rank_zero_only
-    import torch
-
     folder, done = Path(config.resume) if config.resume else None, 0
     if folder:
         config, done = read_interrupted(folder)
@@ -133,14 +159,17 @@ def _train(config: TrainConfig) -> Path | None:
         torch.set_num_threads(config.threads)
     task = SegmentationTask(config, sets.classes, weight)
     resume = folder / LAST if folder else None
-    wait = DataWait()
-    loaders = make_loaders(config, sets, done, wait)
+    loaders = make_loaders(config, sets, done)
     first = rank_zero_only.rank == 0  # of several processes this one writes
     folder = folder or (_prepare(config, sets, task.network) if first else Path(config.output))
-    _quieten()
-    trainer = make_trainer(config, folder, wait, first)
+    logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
+    for message in ('Checkpoint directory .* exists', r'.isinstance\(treespec'):
+        warnings.filterwarnings('ignore', message)
+    trainer = make_trainer(config, folder, first)
     if first:
-        print(f'Training {config.variant} on {_devices(trainer)} in {folder}')
+        kind, count = trainer.strategy.root_device.type, trainer.world_size
+        devices = kind if count == 1 else f'{count} processes ({kind})'
+        print(f'Training {config.variant} on {devices} in {folder}')
         for sentence in sets.left_out:
             print(sentence)
     try:
@@ -162,35 +191,18 @@ def _train(config: TrainConfig) -> Path | None:
               ' validations without a better one.')
     path = export(folder)  # before what is only nice to have
     plot_curves(folder)
-    if wait.share is not None:
-        print(f'Waiting for data: {wait.share:.1%} of the time of the steps.')
+    if loaders[0].total:
+        print(f'Waiting for data: {loaders[0].waited / loaders[0].total:.1%} of the time of the '
+              'steps.')
     return path
 
 
-def _devices(trainer: Trainer) -> str:
-    count = trainer.world_size
-    kind = trainer.strategy.root_device.type
-    return kind if count == 1 else f'{count} processes ({kind})'
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train from the command line; returns the exit code."""
-    try:
-        config = parse_command_line(arguments)
-        path = train(config)
+    def work() -> None:
+        path = train(parse_command_line(arguments))
         if path:
             print(f'Weights: {path}')
-    except (ValueError, OSError) as error:
-        print(f'train: {error}', file=sys.stderr)
-        return 1
-    except ImportError as error:
-        print(f'train: A Python package is missing ({error}): docs/training.md says what to '
-              'install.', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print('train: interrupted before anything was trained.', file=sys.stderr)
-        return 130
-    return 0
+    return run_command('train', work, 'before anything was trained')
 
 
 if __name__ == '__main__':

@@ -3,9 +3,8 @@
 """
 A wider network that starts where a narrower one ended.
 
-After Net2Net (Chen, Goodfellow and Shlens, 2016, arXiv:1511.05641), but the new channels are not
-copies: they have random weights, and nothing listens to them yet, so that the wider network
-computes what the narrower one does and training finds a use for them.
+After Net2Net (Chen, Goodfellow and Shlens, 2016, arXiv:1511.05641), but new channels have random
+weights that nothing reads yet: at first both networks compute the same.
 """
 from __future__ import annotations
 
@@ -28,11 +27,7 @@ def _places(narrow: int, wide: int, joined: bool) -> torch.Tensor:
 
 
 def widen(narrow: EUnet, wide: EUnet) -> None:
-    """
-    Give `wide` the weights of `narrow`, so that both compute the same.
-
-    Raises ValueError where they differ in more than their width, or `wide` is not the wider one.
-    """
+    """Give `wide` the weights of `narrow`, so that both compute the same; raises ValueError."""
     here, there = narrow.variant, wide.variant
     if (replace(here, width=there.width) != there or here.width >= there.width
             or narrow.num_classes != wide.num_classes or here.norm != 'batch'):

@@ -171,7 +171,7 @@ def calibrate(o: argparse.Namespace) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Calibrate from the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
-        'calibrate_mount',
+        'ros2 run eunet_ros calibrate_mount',
         description='Estimate how the camera is mounted from cones at measured spots.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument('--image', type=user_path, help='a picture of the cones')

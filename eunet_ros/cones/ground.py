@@ -133,7 +133,14 @@ class Ground:
         return self.camera.project((np.asarray(points) - self.pose.origin) @ self.pose.rotation)
 
     def horizon_row(self) -> float | None:
-        """Return the row of the horizon ahead of the camera [px], None where it looks away."""
+        """
+        Return the row of the horizon ahead of the camera [px].
+
+        None where the camera looks away, hangs upside down or leans by more than 45 degrees.
+        """
+        right, down, _ = self.pose.rotation[2]
+        if -down <= abs(right):
+            return None
         ahead = self.pose.rotation[:, 2] * (1.0, 1.0, 0.0)     # the optical axis, level
         [[_, row]] = self.camera.project(ahead[None] @ self.pose.rotation)
         return float(row) if np.isfinite(row) else None

@@ -3,6 +3,7 @@
 """From a mask and a CameraInfo to cones on the ground, as the parameters say; no ROS imports."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,6 +83,18 @@ class ConeLocator:
             return Seen(seen.cones, seen.tracks, reason=str(error))
         tracks = seen.tracks and seen.tracks.select(rows)
         return Seen(seen.cones, seen.tracks, located, tracks, rows=rows)
+
+    def horizon(self, size: tuple[int, int], info: Any, pose: Callable[[], Pose | None],
+                p: NodeParameters) -> float | None:
+        """
+        Return the row of the horizon [px], None where calibration or mounting are not known.
+
+        size, info: see `place`; pose: returns what `place` takes, or raises Withheld.
+        """
+        try:
+            return self.ground(size, info, pose(), p).horizon_row()
+        except Withheld:
+            return None
 
     def ground(self, size: tuple[int, int], info: Any, pose: Pose | None,
                p: NodeParameters) -> Ground:

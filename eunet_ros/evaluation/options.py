@@ -44,7 +44,8 @@ examples:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     p = argparse.ArgumentParser(
-        'evaluate_bag', formatter_class=argparse.RawDescriptionHelpFormatter, epilog=_EXAMPLES,
+        'ros2 run eunet_ros evaluate_bag', epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         description='Run weights over every frame of recorded drives: how good, how fast, and the '
                     'frames where they fail.')
     p.add_argument('bags', nargs='+', type=user_path, metavar='BAG',
@@ -66,7 +67,8 @@ def parser() -> argparse.ArgumentParser:
     node.add_argument('--params-file', type=user_path, help="the node's parameter file")
     node.add_argument('--engine', choices=(AUTO, *ENGINES))
     node.add_argument('--precision', choices=PRECISIONS)
-    node.add_argument('--input-size', type=int, nargs=2, metavar=('H', 'W'))
+    node.add_argument('--input-size', type=int, nargs=2, metavar=('H', 'W'),
+                      help="the network's input, then without the strip of the weights")
     node.add_argument('--processes', type=int, default=0, metavar='N',
                       help='bags at once (default: as many as there are cores)')
     node.add_argument('--one-at-a-time', action='store_true',
@@ -74,8 +76,8 @@ def parser() -> argparse.ArgumentParser:
                            'latencies of an idle machine')
     node.add_argument('--mounting', type=user_path, metavar='YAML',
                       help='how the camera is mounted, as calibrate_mount writes it, which gives '
-                           f"cones their places (default: {MOUNTING} in each bag's folder, else "
-                           'the parameter file)')
+                           'cones their places and the strip its rows (default: '
+                           f"{MOUNTING} in each bag's folder, else the parameter file)")
     out = p.add_argument_group('what is left')
     out.add_argument('--bag-topics', choices=('all', 'camera', 'none'), default='all',
                      help='topics of the input that go into the output bag; none: no bag')

@@ -8,42 +8,19 @@ The colours themselves are in config/classes.yaml.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import math
 
 import cv2
 import numpy as np
 
-UNKNOWN_COLOR = (255, 255, 255)  # class ids without a colour, 255 'ignore' among them
 _STRIP = 32  # rows worked on at a time: their temporaries stay in the cache, twice as fast at 720p
-
-
-def color_table(colors_rgb: Sequence[Sequence[int]], order: str = 'rgb') -> np.ndarray:
-    """
-    Return the (256, 3) uint8 table that gives every class id its colour.
-
-    colors_rgb lists 1 to 256 RGB colours, [0, 255], by class id from 0 (background). order is
-    'rgb', or 'bgr' for blend_overlay. Ids beyond the list are UNKNOWN_COLOR. Raises ValueError.
-    """
-    colors = np.asarray(colors_rgb)
-    if (colors.ndim != 2 or colors.shape[1] != 3 or not 1 <= len(colors) <= 256
-            or not np.issubdtype(colors.dtype, np.integer)
-            or colors.min() < 0 or colors.max() > 255):
-        raise ValueError(
-            'expected 1 to 256 colours of three integers from 0 to 255, found '
-            f'{colors.tolist()}: correct the list of class colours')
-    if order not in ('rgb', 'bgr'):
-        raise ValueError(f"expected order 'rgb' or 'bgr', found {order!r}: name one of them")
-    table = np.full((256, 3), UNKNOWN_COLOR, np.uint8)
-    table[:len(colors)] = colors
-    return table if order == 'rgb' else np.ascontiguousarray(table[:, ::-1])
 
 
 def colorize(mask: np.ndarray, colors: np.ndarray) -> np.ndarray:
     """
     Return the (H, W, 3) uint8 picture of an (H, W) uint8 class mask, in the table's channel order.
 
-    colors is a (256, 3) uint8 table from color_table. Raises ValueError.
+    colors is a (256, 3) uint8 table such as ClassTable.table_bgr. Raises ValueError.
     """
     _check(mask, colors)
     return cv2.applyColorMap(mask, colors.reshape(256, 1, 3))
@@ -56,8 +33,8 @@ def blend_overlay(
     Return a copy of an (H, W, 3) uint8 BGR picture with the classes of a mask blended over it.
 
     mask is (H, W) uint8; where it is 0 the picture is untouched, elsewhere it becomes
-    (1 - opacity) * picture + opacity * colour, rounded. colors_bgr is a (256, 3) uint8 table from
-    color_table(..., order='bgr'), opacity within [0, 1]. Raises ValueError.
+    (1 - opacity) * picture + opacity * colour, rounded. colors_bgr is a (256, 3) uint8 table,
+    ClassTable.table_bgr; opacity is within [0, 1]. Raises ValueError.
     """
     _check(mask, colors_bgr)
     if bgr.dtype != np.uint8 or bgr.shape != (*mask.shape, 3):
@@ -100,4 +77,4 @@ def _check(mask: np.ndarray, colors: np.ndarray) -> None:
     if colors.dtype != np.uint8 or colors.shape != (256, 3):
         raise ValueError(
             f'expected a (256, 3) uint8 colour table, found {colors.dtype} of shape '
-            f'{colors.shape}: make it with color_table')
+            f'{colors.shape}: take ClassTable.table_bgr')

@@ -27,7 +27,6 @@ from eunet_ros.ros.process import (
     complain,
     initialise,
     only_note_signals,
-    run,
     shut_down,
     warn_of_unused_files,
 )
@@ -101,7 +100,3 @@ def main(args: list[str] | None = None) -> int:
             node.destroy_node()
         shut_down()
     return 0
-
-
-if __name__ == '__main__':
-    run(main)

@@ -120,16 +120,8 @@ class ConePublisher:
 
     def horizon(self, size: tuple[int, int], header: Any, info: Any,
                 p: NodeParameters) -> float | None:
-        """
-        Return the row of the horizon [px], None where calibration or mounting are not known.
-
-        size: (h, w) of the image; header: its header.
-        """
-        try:
-            return self._locator.ground(size, info, self._pose(header.frame_id, p), p
-                                        ).horizon_row()
-        except Withheld:
-            return None
+        """Return the row of the horizon, see `ConeLocator`; header: of the (h, w) image."""
+        return self._locator.horizon(size, info, lambda: self._pose(header.frame_id, p), p)
 
     def message(self, topic: str, header: Any, seen: Seen, p: NodeParameters) -> Any:
         """Return the message of one of CONE_TOPICS, None where positions are missing for it."""

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import threading
 from typing import Any
 
+from eunet_ros.node.drop_reasons import DropReason
+
 
 class LatestFrameWorker:
     """
@@ -15,11 +17,11 @@ class LatestFrameWorker:
     The delay that waiting adds is thereby at most one frame's work, whatever the camera's rate.
     work: called in the thread with each frame; what it raises is given to on_error, and the thread
     goes on with the next frame. on_error and on_drop get the frame first; a drop's reason is
-    'newer' or 'stopped'.
+    NEWER or STOPPED.
     """
 
     def __init__(self, work: Callable[[Any], None], on_error: Callable[[Any, Exception], None],
-                 on_drop: Callable[[Any, str], None] = lambda frame, reason: None) -> None:
+                 on_drop: Callable[[Any, DropReason], None] = lambda frame, reason: None) -> None:
         self._work, self._on_error, self._on_drop = work, on_error, on_drop
         self._condition = threading.Condition()
         self._waiting: Any = None
@@ -36,7 +38,7 @@ class LatestFrameWorker:
                 older, self._waiting = frame, None
             self._condition.notify_all()
         if older is not None:
-            self._on_drop(older, 'stopped' if older is frame else 'newer')
+            self._on_drop(older, DropReason.STOPPED if older is frame else DropReason.NEWER)
         return older is not None
 
     def wait_idle(self, timeout: float) -> bool:
@@ -56,7 +58,7 @@ class LatestFrameWorker:
             left, self._waiting = self._waiting, None
             self._condition.notify_all()
         if left is not None:
-            self._on_drop(left, 'stopped')
+            self._on_drop(left, DropReason.STOPPED)
         self._thread.join(timeout)
         return not self._thread.is_alive()
 

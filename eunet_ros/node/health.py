@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import time
 from typing import TYPE_CHECKING
 
-from eunet_ros.node.stream_statistics import REASONS, Snapshot
+from eunet_ros.node.drop_reasons import DropReason
+from eunet_ros.node.stream_statistics import Snapshot
 from eunet_ros.parameters import LEVELS, NodeParameters
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ def with_outputs(found: Health, state: Snapshot, withheld: str) -> Health:
 def table(state: Snapshot) -> dict[str, str]:
     """Return the rows of the diagnostics message; received = masked + dropped_… + in work."""
     rows = {'rate in [Hz]': f'{state.rate_in:.2f}', 'rate out [Hz]': f'{state.rate_out:.2f}'}
-    for name in ('received', 'masked', *(f'dropped_{reason}' for reason in REASONS)):
+    for name in ('received', 'masked', *(reason.counter for reason in DropReason)):
         rows[name] = str(state.counts.get(name, 0))
     rows['in work'] = str(state.in_work)
     rows['lost in transport (estimate)'] = str(state.lost)
@@ -221,7 +222,8 @@ def engine_table(guard: EngineGuard, strip_rows: slice | None) -> dict[str, str]
     if guard.strip_size:
         strip = '{}x{}, '.format(*guard.strip_size) + (
             f'rows {strip_rows.start} to {strip_rows.stop - 1}' if strip_rows else
-            'left out: no far cone and no horizon is known')
+            f'left out: no far cone and no horizon is known, or the image has under '
+            f'{guard.strip_size[1] // 2} px of width')
     return {
         'engine': engine.name, 'precision': engine.precision, 'variant': checkpoint.variant,
         'weights sha256': checkpoint.sha256, 'input': 'x'.join(map(str, guard.input_size)),

@@ -1,7 +1,7 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-The node's outputs: the table of its topics, and what publishes them for each image.
+The node's outputs: the table of its topics and their QoS, and what publishes them for each image.
 
 The mask goes out first. Each other output stands alone: where one fails, the mask and the other
 outputs go on, and the failure is counted and logged under the output's name.
@@ -29,7 +29,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage
 _DEADLINE = 2.5   # periods of ~/status without one, and a subscriber's deadline is missed
 
 
-def as_parameters(p: NodeParameters) -> QoSProfile:
+def qos_from_parameters(p: NodeParameters) -> QoSProfile:
     """Return the QoS that output_reliability and output_depth ask for."""
     return image_qos(p.output_reliability, p.output_depth)
 
@@ -84,15 +84,15 @@ class Output:
 
 
 OUTPUTS = {output.name: output for output in (
-    Output('mask', 'sensor_msgs/msg/Image', as_parameters),
-    Output('overlay', 'sensor_msgs/msg/Image', as_parameters),
-    Output('overlay/compressed', 'sensor_msgs/msg/CompressedImage', as_parameters),
-    Output('color_mask', 'sensor_msgs/msg/Image', as_parameters),
-    Output('confidence', 'sensor_msgs/msg/Image', as_parameters),
-    Output('camera_info', 'sensor_msgs/msg/CameraInfo', as_parameters),
-    Output('cones', 'sensor_msgs/msg/PointCloud2', as_parameters),
-    Output('cone_markers', 'visualization_msgs/msg/MarkerArray', as_parameters),
-    Output('detections', 'vision_msgs/msg/Detection2DArray', as_parameters),
+    Output('mask', 'sensor_msgs/msg/Image', qos_from_parameters),
+    Output('overlay', 'sensor_msgs/msg/Image', qos_from_parameters),
+    Output('overlay/compressed', 'sensor_msgs/msg/CompressedImage', qos_from_parameters),
+    Output('color_mask', 'sensor_msgs/msg/Image', qos_from_parameters),
+    Output('confidence', 'sensor_msgs/msg/Image', qos_from_parameters),
+    Output('camera_info', 'sensor_msgs/msg/CameraInfo', qos_from_parameters),
+    Output('cones', 'sensor_msgs/msg/PointCloud2', qos_from_parameters),
+    Output('cone_markers', 'visualization_msgs/msg/MarkerArray', qos_from_parameters),
+    Output('detections', 'vision_msgs/msg/Detection2DArray', qos_from_parameters),
     Output(LABELS, 'vision_msgs/msg/LabelInfo', latched, lazy=False),
     Output('status', 'diagnostic_msgs/msg/DiagnosticStatus', status_qos, lazy=False),
     Output('/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', diagnostics_qos, lazy=False),

@@ -11,6 +11,7 @@ from typing import Any, TYPE_CHECKING
 from eunet_ros.images.blending import blend_overlay, colorize
 from eunet_ros.images.conversions import compressed_to_bgr, image_to_bgr
 from eunet_ros.images.regions import in_whole_image, region_rows
+from eunet_ros.model.strip import horizon_of, strip_height
 import numpy as np
 
 if TYPE_CHECKING:
@@ -90,19 +91,22 @@ class FramePipeline:
     Decodes, segments and draws; one image at a time.
 
     keep: see `parse_classes`; opacity: of the overlay, 0 to 1. region: upper and lower edge of
-    what is segmented, as shares of the height; outside is background, with certainty. All three
-    may change between images. horizon: returns the row of the horizon [px] from the (h, w) of an
-    image and its message, None where it is not known.
+    what is segmented, as shares of the height; outside is background, with certainty. horizon:
+    returns the row of the horizon [px] from the (h, w) of an image and its message, None where it
+    is not known. strip_center: then the middle of the strip, as a share of the height; 0: where
+    far cones are found. All but the first and `horizon` may change between images.
     """
 
     def __init__(self, segmenter: Segmenter, opacity: float, keep: np.ndarray | None = None,
                  region: tuple[float, float] = (0.0, 1.0),
-                 horizon: Callable[[tuple[int, int], Any], float | None] | None = None) -> None:
+                 horizon: Callable[[tuple[int, int], Any], float | None] | None = None,
+                 strip_center: float = 0.0) -> None:
         self.segmenter = segmenter
         self.opacity = opacity
         self.keep = keep
         self.region = region
         self.horizon = horizon
+        self.strip_center = strip_center
         self._table_bgr = segmenter.classes.table_bgr
 
     def run(self, msg: Any) -> Products:
@@ -115,10 +119,20 @@ class FramePipeline:
         image = compressed_to_bgr(msg) if hasattr(msg, 'format') else image_to_bgr(msg)
         decoded = perf_counter()
         rows = region_rows(self.region, len(image))
-        horizon = self.horizon(image.shape[:2], msg) if self.horizon else None
+        horizon = self._horizon_row(image.shape[:2], msg)
         result = self.segmenter.segment(
             image[rows], None if horizon is None else horizon - rows.start)
         mask = result.mask if self.keep is None else self.keep[result.mask]
         return Products(
             image, rows, result, in_whole_image(mask, rows, len(image), 0), self.opacity,
             self._table_bgr, {'decode': (decoded - start) * 1e3, **result.stage_ms})
+
+    def _horizon_row(self, size: tuple[int, int], msg: Any) -> float | None:
+        """Return what `Segmenter.segment` puts the strip by, in the whole image [px]."""
+        strip = self.segmenter.strip_size
+        if not strip:
+            return None
+        row = self.horizon(size, msg) if self.horizon else None
+        if row is None and self.strip_center:
+            return horizon_of(self.strip_center * size[0], strip_height(size, strip))
+        return row

@@ -15,6 +15,7 @@ from eunet_ros.model.common.errors import sentence, TracebackLog
 from eunet_ros.model.engines import AUTO, DeviceLostError, EngineError
 from eunet_ros.node import health
 from eunet_ros.node.declared_parameters import declare
+from eunet_ros.node.drop_reasons import DropReason
 from eunet_ros.node.engine_failover import EngineGuard, GuardState
 from eunet_ros.node.frame_worker import LatestFrameWorker
 from eunet_ros.node.image_input import ImageInput
@@ -22,7 +23,7 @@ from eunet_ros.node.outputs import ImageOutputs
 from eunet_ros.node.pipeline import FramePipeline, parse_classes
 from eunet_ros.node.process_memory import give_back, HoleTrimmer, share_arenas, transient
 from eunet_ros.node.status_publisher import StatusPublisher
-from eunet_ros.node.stream_statistics import DROPPED, NodeStatistics
+from eunet_ros.node.stream_statistics import NodeStatistics
 from eunet_ros.node.throttling import ThrottleWatch
 from eunet_ros.parameters import checked, NODE_NAME, SPECS
 from eunet_ros.ros import raw_images
@@ -32,7 +33,6 @@ from eunet_ros.ros.process import (
     initialise,
     interrupted,
     only_note_signals,
-    run,
     shut_down,
     warn_of_unused_files,
 )
@@ -60,12 +60,6 @@ def _header(fields: raw_images.Stamped) -> Header:
 
 def _sentence(error: Exception) -> str:
     return str(error) if isinstance(error, (ValueError, EngineError)) else repr(error)
-
-
-def _reason(error: Exception) -> str:
-    """Return what the drop of an image is counted as; what is not expected is our own error."""
-    return ('bad' if isinstance(error, ConversionError) else
-            'engine' if isinstance(error, EngineError) else 'internal')
 
 
 class _Frame(NamedTuple):
@@ -125,6 +119,7 @@ class SegmentationNode(LifecycleNode):
             self._pipeline.segmenter.retry_s = changed.engine_retry
             self._pipeline.opacity = changed.overlay_opacity
             self._pipeline.region = changed.region
+            self._pipeline.strip_center = changed.strip_center
         return SetParametersResult(successful=True)
 
     def _on_set_enabled(self, request: SetBool.Request,
@@ -176,8 +171,8 @@ class SegmentationNode(LifecycleNode):
             return Segmenter(checkpoint, name, p.input_size, '', p.engine_threads,
                              precision, self.get_logger().info, strip_size=p.strip_size)
         guard = EngineGuard(segmenter, another, self.get_logger().error, p.engine_retry)
-        self._pipeline = FramePipeline(guard, p.overlay_opacity, keep, p.region,
-                                       self._horizon if segmenter.strip_size else None)
+        self._pipeline = FramePipeline(guard, p.overlay_opacity, keep, p.region, self._horizon,
+                                       p.strip_center)
         self._outputs = ImageOutputs(self, segmenter.classes, p, self._on_output_failure)
         why = ', the fastest engine that works here' if p.engine == AUTO else ''
         self.get_logger().info(
@@ -251,16 +246,16 @@ class SegmentationNode(LifecycleNode):
         self.statistics.received(frame.stamp, self.get_clock().now().nanoseconds,
                                  time.monotonic_ns())
         if not self.parameters.enabled:
-            self._on_drop(frame, 'disabled')
+            self._on_drop(frame, DropReason.DISABLED)
         elif self._worker:
             self._worker.submit(frame)
         else:
-            self._on_drop(frame, 'stopped')
+            self._on_drop(frame, DropReason.STOPPED)
 
-    def _on_drop(self, frame: _Frame, reason: str) -> None:
+    def _on_drop(self, frame: _Frame, reason: DropReason) -> None:
         if self.get_logger().is_enabled_for(LoggingSeverity.DEBUG):
             self.get_logger().debug(
-                f'Image of {frame.stamp / 1e9:.3f} s dropped: {DROPPED[reason]}.')
+                f'Image of {frame.stamp / 1e9:.3f} s dropped: {reason.words}.')
         self.statistics.dropped(reason, time.monotonic_ns(), frame.stamp)
 
     def _on_camera_info(self, msg: CameraInfo) -> None:
@@ -268,19 +263,18 @@ class SegmentationNode(LifecycleNode):
 
     def _horizon(self, size: tuple[int, int], msg: Any) -> float | None:
         """Return the row of the horizon of an image [px], None where it is not known."""
-        p = self.parameters
         try:
-            row = self._outputs.cones.horizon(size, msg.header, self._camera_info, p)
+            return self._outputs.cones.horizon(size, msg.header, self._camera_info,
+                                               self.parameters)
         except Exception as error:  # beside the mask, which goes on without
             self._on_output_failure('horizon', error)
-            row = None
-        return size[0] * p.strip_center if row is None and p.strip_center else row
+            return None
 
     def _process(self, frame: _Frame) -> None:
         began = time.perf_counter()
         subscribed = self._outputs.subscribed()
         if not subscribed:
-            self._on_drop(frame, 'unwatched')
+            self._on_drop(frame, DropReason.UNWATCHED)
             return
         msg = frame.read(frame.raw)
         products = self._pipeline.run(msg)
@@ -299,9 +293,9 @@ class SegmentationNode(LifecycleNode):
 
     def _on_error(self, frame: _Frame, error: Exception) -> None:
         if not self.context.ok():  # publishing failed because the process is ending
-            self._on_drop(frame, 'stopped')
+            self._on_drop(frame, DropReason.STOPPED)
             return
-        text, reason = _sentence(error), _reason(error)
+        text, reason = _sentence(error), DropReason.of(error)
         self.statistics.error(text, time.monotonic_ns())  # first: a drop is judged with its words
         self._on_drop(frame, reason)
         if isinstance(error, DeviceLostError):
@@ -310,7 +304,7 @@ class SegmentationNode(LifecycleNode):
             self.context.try_shutdown()
             return
         self.get_logger().error(f'Image dropped: {text}', throttle_duration_sec=_THROTTLE_S)
-        if reason == 'internal':
+        if reason is DropReason.INTERNAL:
             self._unexpected.add('segmenting an image', error)
 
     def _on_output_failure(self, name: str, error: Exception) -> None:
@@ -390,7 +384,3 @@ def main(args: list[str] | None = None) -> int:
         node = executor = None  # both keep it alive
         shut_down()
     return code
-
-
-if __name__ == '__main__':
-    run(main)

@@ -9,15 +9,10 @@ from dataclasses import dataclass, field
 from statistics import median
 import threading
 
+from eunet_ros.node.drop_reasons import DropReason, FAILED, UNWANTED
 import numpy as np
 
 WINDOW = 300            # frames over which the percentiles of stages are taken
-DROPPED = {   # why an image was dropped
-    'newer': 'a newer image came while it waited', 'bad': 'its message is damaged or of an '
-    'encoding that is not supported', 'engine': 'the engine failed',
-    'internal': 'an error of this package', 'unwatched': 'nobody subscribes to an output',
-    'disabled': 'the node is disabled', 'stopped': 'the node is stopping'}
-REASONS = tuple(DROPPED)
 _RATE_WINDOW_NS = 5_000_000_000
 _MIN_INTERVALS = 5      # before the camera's period is believed
 _SLOWER = 15            # even intervals, all too long: the camera has another rate now
@@ -200,16 +195,15 @@ class NodeStatistics:
                 self._recent.add(now, kind, number)
         self._tell('received', stamp)
 
-    def dropped(self, reason: str, now: int, stamp: int = 0) -> None:
-        """Count an image that was received and not masked, for one of REASONS."""
+    def dropped(self, reason: DropReason, now: int, stamp: int = 0) -> None:
+        """Count an image that was received and not masked."""
         with self._lock:
-            self._counts[f'dropped_{reason}'] += 1
-            if reason in ('unwatched', 'disabled', 'stopped'):  # nobody waits for its mask
+            self._counts[reason.counter] += 1
+            if reason.group == UNWANTED:  # nobody waits for its mask
                 self._unanswered = None
-                self._recent.add(now, 'unwanted')
-            elif reason in ('bad', 'engine', 'internal'):
-                self._recent.add(now, 'failed')
-        self._tell(f'dropped_{reason}', stamp)
+            if reason.group in (UNWANTED, FAILED):
+                self._recent.add(now, reason.group)
+        self._tell(reason.counter, stamp)
 
     def masked(self, now: int, stage_ms: dict[str, float], stamp: int = 0) -> None:
         """Count a published mask and its milliseconds by stage."""

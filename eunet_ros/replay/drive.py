@@ -181,7 +181,7 @@ class LiveDrive:
             self._start('recorder', 'eunet_ros.replay.recorder',
                         [str(self._folder), '--log', '-', *self._recorder_args])
             self._until(lambda: 'ready' in self._seen, _READY_S, 'The recorder did not start')
-            self._start('eunet', 'eunet_ros.node.segmentation_node', self._node_args)
+            self._start('eunet', 'eunet_ros.segmentation_node', self._node_args)
             # Not merely a node that listens: one that found the recorder, too, else it would
             # leave the first images alone, as nobody would see their masks.
             self._until(lambda: self.record.diagnostics.get('mask subscribers', '0') != '0',

@@ -39,7 +39,6 @@ from eunet_ros.ros.process import (
     initialise,
     only_note_signals,
     own_arguments,
-    run,
     shut_down,
 )
 from rclpy.clock import Clock as RosClock
@@ -225,7 +224,8 @@ def play(player: Player, frames: Iterator[tuple[int, Frame]], controls: Controls
 
 def _arguments(args: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        'play_bag', description='Play the images of a bag or folder as ROS topics.')
+        'ros2 run eunet_ros play_bag',
+        description='Play the images of a bag or folder as ROS topics.')
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument('bag', nargs='?', type=user_path,
                       help='a rosbag2: folder, .mcap or .db3 file')
@@ -293,7 +293,7 @@ def main(args: list[str] | None = None) -> int:
     try:
         source = open_source(o.bag, o.images, o.image_topic, o.hz)
         if source.warning:
-            print(f'player: {source.warning}', file=sys.stderr)
+            complain(f'play_bag: {source.warning}')
         # Not rclpy's signals: sleeping ends at once, wherever the player is.
         initialise(given, signal_handler_options=SignalHandlerOptions.NO)
         player = Player(_topic(o.publish_as, source), source.msgtype, source.has_camera_info,
@@ -321,7 +321,3 @@ def main(args: list[str] | None = None) -> int:
             player.destroy_node()
         shut_down()
     return 0
-
-
-if __name__ == '__main__':
-    run(main)

@@ -14,6 +14,7 @@ from importlib import import_module
 from itertools import pairwise
 import os
 from pathlib import Path
+import re
 import sys
 from typing import Any, NoReturn
 
@@ -117,12 +118,27 @@ def initialise(args: Iterable[str], **options: Any) -> None:
     if told:
         complain(told)
     given = [*_expanded(args), *logging_arguments()]
+    for path in parameter_files(given):
+        if not os.path.isfile(path):
+            raise ValueError(f'There is no parameter file {path}: give the path of a YAML file '
+                             'behind --params-file.')
     if os.path.expanduser('~') == '~':   # a user without one: libraries fail at their import
         os.environ['HOME'] = '/'
     try:
         rclpy.init(args=given, **options)
     except Exception as error:  # of several types, by distribution
-        raise ValueError(str(error)) from error
+        raise ValueError(_sentence(error)) from error
+
+
+def _sentence(error: Exception) -> str:
+    """Return what rclpy.init says about arguments, without the places in its sources."""
+    words = re.sub(r', at \S+:\d+', '', str(error)).removeprefix('failed to initialize rcl: ')
+    if type(error).__name__ == 'UnknownROSArgsError':
+        words = f'found unknown ones, {words}'
+    elif 'parse' not in words:
+        return words
+    return (f'The arguments behind --ros-args cannot be read ({words.rstrip(".")}): write '
+            '-p NAME:=VALUE, -r FROM:=TO, --params-file FILE or --log-level LEVEL.')
 
 
 def shut_down() -> None:

@@ -20,11 +20,10 @@ SMALL_CONE = (0.325, 0.228)  # height and side of the plate [m], Formula Student
 @dataclass(frozen=True)
 class ClassTable:
     """
-    The classes by id: `names[0]` is the background; colours are (red, green, blue), 0 to 255.
+    The classes by id, `names[0]` is the background; colours are (red, green, blue).
 
-    sizes: of each class, the height of the cone and the side of its square plate [m]; left out:
-    all are small cones. Two classes (background and one other) make a binary network with a
-    single logit.
+    sizes: height of the cone and side of its square plate [m]. Two classes make a binary network
+    with a single logit.
     """
 
     names: tuple[str, ...]
@@ -37,10 +36,9 @@ class ClassTable:
             raise ValueError(f'Expected 2 to {IGNORE_ID} classes, found {len(self.names)}.')
         if len(set(self.names)) != len(self.names):
             raise ValueError(f'Class names must differ, found {", ".join(self.names)}.')
-        if len(self.colors) != len(self.names):
-            raise ValueError(f'Expected {len(self.names)} colours, found {len(self.colors)}.')
-        if len(self.sizes) != len(self.names):
-            raise ValueError(f'Expected {len(self.names)} sizes, found {len(self.sizes)}.')
+        for what, values in (('colours', self.colors), ('sizes', self.sizes)):
+            if len(values) != len(self.names):
+                raise ValueError(f'Expected {len(self.names)} {what}, found {len(values)}.')
         for name, size in zip(self.names, self.sizes):
             if not all(isinstance(s, (int, float)) and 0 < s <= 5 for s in size):
                 raise ValueError(f'Height and base of class {name} must be above 0 and at most 5 '
@@ -52,7 +50,6 @@ class ClassTable:
 
     @property
     def num_logits(self) -> int:
-        """Return the channels of the network's output."""
         return 1 if len(self.names) == 2 else len(self.names)
 
     @property
@@ -63,11 +60,7 @@ class ClassTable:
         return table
 
     def sizes_of(self, class_id: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """
-        Return the heights and the sides of the plates [m] of cones by their class ids, (n,).
-
-        Ids that are no class have the size of a small cone.
-        """
+        """Return heights and sides of the plates [m] by class ids (n,); small for unknown ids."""
         return self._size_table[0][class_id], self._size_table[1][class_id]
 
     @cached_property
@@ -79,8 +72,7 @@ class ClassTable:
     def id_of(self, name: str) -> int:
         """Return the id of a class; raises ValueError for an unknown name."""
         if name not in self.names:
-            raise ValueError(
-                f'Unknown class {name!r}, expected one of {", ".join(self.names)}.')
+            raise ValueError(f'Unknown class {name!r}, expected one of {", ".join(self.names)}.')
         return self.names.index(name)
 
     def updated(self, other: ClassTable) -> ClassTable:
@@ -94,17 +86,12 @@ class ClassTable:
                        sizes=taken(self.sizes, other.sizes))
 
     def to_list(self) -> list[dict[str, Any]]:
-        """Return the rows of config/classes.yaml."""
         return [{'id': i, 'name': n, 'color': list(c), 'height': s[0], 'base': s[1]}
                 for i, (n, c, s) in enumerate(zip(self.names, self.colors, self.sizes))]
 
     @classmethod
     def from_list(cls, rows: Any) -> ClassTable:
-        """
-        Make the table from rows of id, name, color, and height and base where they are known.
-
-        Raises ValueError where they are off.
-        """
+        """Make the table from rows of id, name, color, height, base; raises ValueError."""
         if not isinstance(rows, list) or not all(
                 isinstance(r, dict) and {'id', 'name', 'color'} <= set(r) for r in rows):
             raise ValueError('Expected a list of classes, each with id, name and color.')
@@ -129,7 +116,6 @@ def read_classes(path: Path) -> ClassTable:
 
 @lru_cache(maxsize=1)
 def cone_classes() -> ClassTable:
-    """Return the classes of config/classes.yaml."""
     return read_classes(share_file('config/classes.yaml'))
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+import difflib
 from pathlib import Path
+import re
 from typing import Any
 
 from eunet_ros.model.common.classes import ClassTable
@@ -42,23 +44,25 @@ class Annotation:
     height: int
     width: int
     objects: tuple[ConeObject, ...]
-    rectangles: int = 0  # objects that were skipped because they are boxes
 
 
 def class_of(title: str, classes: ClassTable) -> int:
     """
-    Return the class id of an FSOCO title, 'seg_blue_cone' or 'blue_cone'.
+    Return the class id of a title: FSOCO's 'seg_blue_cone', or 'blue_cone', 'Blue Cone', 'blue'.
 
     With two classes every cone is the second. Raises DataError, a clause, for unknown titles.
     """
-    name = title[4:] if title.startswith('seg_') else title
-    if len(classes.names) == 2 and name in CONES:
-        return 1
-    if name not in classes.names[1:]:
-        known = ', '.join(f'seg_{n}' for n in (CONES if len(classes.names) == 2
-                                               else classes.names[1:]))
-        raise DataError(f'its class {title!r} is unknown, expected one of {known}')
-    return classes.names.index(name)
+    known = CONES if len(classes.names) == 2 else classes.names[1:]
+    plain = re.sub(r'[\s_-]+', '_', title.strip().lower()).removeprefix('seg_')
+    for name in (title.removeprefix('seg_'), plain, f'{plain}_cone'):
+        if name in classes.names[1:]:
+            return classes.names.index(name)
+        if name in known:
+            return 1
+    near = difflib.get_close_matches(plain, known, 1)
+    raise DataError(f'its class {title!r} is unknown, expected one of '
+                    f'{", ".join(f"seg_{name}" for name in known)}'
+                    + (f'; the nearest is seg_{near[0]}' if near else ''))
 
 
 def _read_object(row: Any, classes: ClassTable) -> ConeObject | None:
@@ -109,16 +113,11 @@ def read_annotation(path: Path, classes: ClassTable) -> Annotation:
                 raise DataError(f'with it the masks have more than {MAX_MASKS} pixels together')
         except DataError as error:
             raise DataError(f'Object {number} of {path} cannot be used: {error}.') from error
-    cones = tuple(o for o in objects if o is not None)
-    return Annotation(sides[0], sides[1], cones, len(objects) - len(cones))
+    return Annotation(sides[0], sides[1], tuple(o for o in objects if o is not None))
 
 
 def paint_mask(annotation: Annotation, border: int = BORDER) -> tuple[np.ndarray, int]:
-    """
-    Return the (h, w) uint8 class ids inside the border, and how many objects reached outside.
-
-    Later objects cover earlier ones; what is outside is cut.
-    """
+    """Return (h, w) uint8 class ids inside the border, and how many objects were cut."""
     ids = [cone.class_id for cone in annotation.objects]
     return _paint(annotation, border, ids, np.uint8)
 

@@ -3,9 +3,14 @@
 """How errors are quoted, and how those of our own are logged."""
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+import difflib
 import traceback
 from typing import Any
+
+
+class EngineError(RuntimeError):
+    """An engine that cannot run here: its library is missing, or it failed to build or infer."""
 
 
 def one_line(error: BaseException | str) -> str:
@@ -19,13 +24,15 @@ def sentence(error: BaseException) -> str:
     return text if text.endswith('?') else f'{text}.'
 
 
-class TracebackLog:
-    """
-    Logs each unexpected exception with its traceback the first time that it comes from a place.
+def unknown(what: str, name: object, known: Collection[str]) -> str:
+    """Return the sentence that refuses an unknown name, with the nearest one."""
+    near = difflib.get_close_matches(str(name), known, 1)
+    hint = f'; did you mean {near[0]}?' if near else '.'
+    return f'Unknown {what} {name!r}, expected one of {", ".join(known)}{hint}'
 
-    log: gets the text. A place is a line of code and what was being done there, so that an error
-    in every image of a stream is one entry.
-    """
+
+class TracebackLog:
+    """Logs the traceback of unexpected exceptions, once for each line of code and action."""
 
     def __init__(self, log: Callable[[str], Any]) -> None:
         self._log = log

@@ -28,22 +28,13 @@ def is_hidden(name: str) -> bool:
 
 
 def in_order(name: str) -> tuple[Any, ...]:
-    """
-    Return a key to sort names by as people count: frame2.png before frame10.png.
-
-    >>> sorted(['b1', 'a10', 'a2'], key=in_order)
-    ['a2', 'a10', 'b1']
-    """
+    """Return a key to sort names by as people count: frame2.png before frame10.png."""
     parts = re.split(r'(\d+)', name.lower())
     return tuple((int(p), p) if i % 2 else p for i, p in enumerate(parts)), name
 
 
 def visible(folder: Path, everything_below: bool = False) -> list[Path]:
-    """
-    Return what a folder holds in the order of people, without hidden files; see `is_hidden`.
-
-    everything_below: also what its folders hold, at any depth. Raises OSError.
-    """
+    """Return what a folder holds, or its folders too, in natural order without hidden files."""
     found = folder.rglob('*') if everything_below else folder.iterdir()
     return sorted((p for p in found if not any(map(is_hidden, p.relative_to(folder).parts))),
                   key=lambda p: in_order(str(p.relative_to(folder))))
@@ -62,11 +53,7 @@ def say_where(error: OSError, path: Path) -> None:
 
 @contextmanager
 def written_beside(path: Path) -> Iterator[Path]:
-    """
-    Yield a path beside `path` to write to; at the end it is renamed to `path`.
-
-    Where the body raises, an older file of that name is untouched and nothing is left beside it.
-    """
+    """Yield a path to write to that is renamed to `path` at the end, or removed after an error."""
     beside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
         yield beside
@@ -81,11 +68,7 @@ def written_beside(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, content: Any, indent: int = 2) -> None:
-    """
-    Write a JSON file beside its place and rename it.
-
-    Raises OSError, or ValueError for numbers that are not finite, which JSON does not have.
-    """
+    """Write a JSON file beside its place and rename it; raises OSError, ValueError for NaN."""
     with written_beside(path) as beside:
         beside.write_text(json.dumps(content, indent=indent, allow_nan=False) + '\n',
                           encoding='utf-8')
@@ -112,29 +95,19 @@ class PlainLoader(yaml.SafeLoader):
     depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        self.depth += 1
-        try:
-            return self._compose_plain(parent, index)
-        finally:
-            self.depth -= 1
-
-    def _compose_plain(self, parent: Any, index: Any) -> Any:
-        if self.depth > _MAX_DEPTH:
+        if self.depth >= _MAX_DEPTH:
             raise yaml.YAMLError(f'it is nested more than {_MAX_DEPTH} deep')
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError('aliases (*name) are not supported; write the value out')
-        return super().compose_node(parent, index)
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
 
 
 def read_yaml(path: Path, loader: type[PlainLoader] = PlainLoader) -> Any:
-    """
-    Return what a YAML file holds: numbers, text, lists and mappings, no other objects.
-
-    loader: what makes values of a file's words.
-
-    Raises ValueError with a clause where it is too large, not YAML or not text, OSError where it
-    cannot be read.
-    """
+    """Return plain values of a YAML file; raises OSError, or ValueError with a clause."""
     with open(path, 'rb') as file:
         data = file.read(MAX_YAML_BYTES + 1)
     if len(data) > MAX_YAML_BYTES:

@@ -17,9 +17,9 @@ def fits(width: int, height: int) -> bool:
 
 def read_header(flat: np.ndarray) -> tuple[tuple[int, int] | None, int] | None:
     """
-    Return ((width, height) or None if damaged, how many bytes to decode or 0 if it is cut short).
+    Return ((width, height), None if damaged; bytes to decode, 0 if cut short) of a file's bytes.
 
-    flat: the file's bytes, uint8. None is returned for what is no JPEG, PNG or WebP.
+    Returns None for what is not JPEG, PNG or WebP.
     """
     data = memoryview(flat)
     start = bytes(data[:30])
@@ -37,9 +37,7 @@ def _png_header(data: memoryview) -> tuple[tuple[int, int] | None, int]:
     """
     Walk the chunks of a PNG (ISO/IEC 15948) up to its end.
 
-    OpenCV takes, and fills, as much memory as a chunk says that it has: one flipped bit of a
-    length is 2 GB and half a minute. So no chunk may reach behind the data, there must be pixels,
-    and what stands behind the end is cut off.
+    OpenCV allocates what a chunk's length says: no chunk may exceed the data.
     """
     if len(data) < 24 or bytes(data[8:16]) != b'\0\0\0\rIHDR':
         return None, 0

@@ -8,12 +8,7 @@ WEIGHTS_DIR = Path(__file__).resolve().parents[1] / 'weights'
 
 
 def share_file(relative: str) -> Path:
-    """
-    Return the path of a file of the package such as 'config/classes.yaml'.
-
-    A checkout has it beside this package, an installation under <prefix>/share/eunet_ros.
-    Raises FileNotFoundError naming the file where neither has it.
-    """
+    """Return a file of the checkout or of <prefix>/share/eunet_ros; raises FileNotFoundError."""
     # Unresolved and resolved: a symlink install reaches the checkout through the links only.
     for start in (Path(__file__).absolute(), Path(__file__).resolve()):
         for parent in start.parents:

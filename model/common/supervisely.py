@@ -63,12 +63,7 @@ def _inflate(text: Any) -> bytes:
 
 
 def decode_bitmap(text: Any) -> np.ndarray:
-    """
-    Return the (h, w) bool mask of a bitmap's text.
-
-    Raises DataError, a clause without the file's name, where it is damaged or absurdly large: its
-    size is read from the header before anything is unpacked to pixels.
-    """
+    """Return the (h, w) bool mask of a bitmap's text; raises DataError, a clause."""
     png = _inflate(text)
     size, end = (png.startswith(PNG) and read_header(np.frombuffer(png, np.uint8))) or (None, 0)
     if size is None:
@@ -108,11 +103,7 @@ def _ring(points: Any) -> np.ndarray:
 
 
 def rasterise_polygon(points: Any) -> tuple[tuple[int, int], np.ndarray]:
-    """
-    Return the origin (x, y) and the (h, w) bool mask of a polygon {exterior, interior}.
-
-    Its outline belongs to it, those of its holes do not. Raises DataError, a clause.
-    """
+    """Return origin (x, y) and (h, w) bool mask of a polygon; raises DataError, a clause."""
     if not isinstance(points, dict):
         raise DataError("expected a polygon's points with exterior and interior")
     outer = _ring(points.get('exterior'))

@@ -1,31 +1,22 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The engines by name, and the choice among them."""
-from __future__ import annotations
-
-from collections.abc import Sequence
-import difflib
-import importlib
-from typing import TYPE_CHECKING
-
+"""The engines that run a network: `registry` has their names, `base` what each must offer."""
 from eunet_ros.model.engines.base import (
     DeviceLostError,
     Engine,
     EngineError,
     EngineOptions,
-    NoHardwareError,
     NotFiniteError,
     PRECISIONS,
     Segmentation,
 )
-
-if TYPE_CHECKING:
-    from eunet_ros.model.checkpoint import Checkpoint
-
-# Fastest first: the order in which `auto` tries them. Each module is imported when it is tried.
-ENGINES = {'tensorrt': 'TensorrtEngine', 'cuda': 'CudaEngine',
-           'openvino': 'OpenvinoEngine', 'torch': 'TorchEngine'}
-AUTO = 'auto'
+from eunet_ros.model.engines.registry import (
+    AUTO,
+    check_engine_name,
+    create_engines,
+    engine_class,
+    ENGINES,
+)
 
 __all__ = [
     'AUTO',
@@ -38,60 +29,6 @@ __all__ = [
     'NotFiniteError',
     'Segmentation',
     'check_engine_name',
-    'create_engine',
     'create_engines',
+    'engine_class',
 ]
-
-
-def check_engine_name(name: str) -> None:
-    """Raise ValueError, naming the nearest, where there is no engine of that name."""
-    names = (AUTO, *ENGINES)
-    if name not in names:
-        near = difflib.get_close_matches(str(name), names, 1)
-        hint = f'; did you mean {near[0]}?' if near else '.'
-        raise ValueError(f'Unknown engine {name!r}, expected one of {", ".join(names)}{hint}')
-
-
-def engine_class(name: str) -> type[Engine]:
-    """
-    Return the class of an engine that can run here.
-
-    Raises ValueError for an unknown name, EngineError where its library or hardware is missing.
-    """
-    if name not in ENGINES:
-        check_engine_name(name)
-        raise ValueError(f'{name} stands for the first engine that works: name one.')
-    module = importlib.import_module(f'{__name__}.{name}_engine')
-    found = getattr(module, ENGINES[name])
-    found.check_available()
-    return found
-
-
-def create_engine(name: str, checkpoint: Checkpoint,
-                  options: EngineOptions) -> tuple[Engine, list[str]]:
-    """Build one engine; see `create_engines`."""
-    [engine], failures = create_engines(name, checkpoint, [options])
-    return engine, failures
-
-
-def create_engines(name: str, checkpoint: Checkpoint,
-                   options: Sequence[EngineOptions]) -> tuple[list[Engine], list[str]]:
-    """
-    Build an engine by name, or with 'auto' the first that works, once for each of `options`.
-
-    Returns them and one sentence for each engine that was tried before and failed; those for
-    hardware that is not there are passed over without one. Raises ValueError for an unknown name,
-    EngineError where the named engine, or with 'auto' every one, fails.
-    """
-    check_engine_name(name)
-    failures: list[str] = []
-    for candidate in ENGINES if name == AUTO else (name,):
-        try:
-            kind = engine_class(candidate)
-            return [kind(checkpoint, given) for given in options], failures
-        except EngineError as error:
-            if name != AUTO:
-                raise
-            if not isinstance(error, NoHardwareError):
-                failures.append(str(error))
-    raise EngineError(f'No engine works on this machine: {" ".join(failures)}')

@@ -1,18 +1,22 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What every engine offers, and what those that work on the CPU share."""
+"""
+What every engine offers, and what those that work on the CPU share.
+
+To add an engine: `<name>_engine.py` with a subclass of Engine, and its line in `registry.py`.
+"""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-import difflib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol, TYPE_CHECKING
 
 from eunet_ros.model import processing
+from eunet_ros.model.common.errors import EngineError, unknown
 import numpy as np
 
 if TYPE_CHECKING:  # torch takes seconds to import, and the names of the engines do not need it
@@ -24,15 +28,10 @@ PRECISIONS = ('auto', 'float32', 'float16', 'bfloat16', 'int8')
 
 
 def installed_version(name: str) -> str:
-    """Return the version of a distribution, empty where it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:
         return ''
-
-
-class EngineError(RuntimeError):
-    """An engine that cannot run here: its library is missing, or it failed to build or infer."""
 
 
 class NoHardwareError(EngineError):
@@ -54,13 +53,11 @@ class DeviceLostError(EngineError):
 @dataclass(frozen=True)
 class EngineOptions:
     """
-    How an engine is built.
+    How an engine is built; raises ValueError.
 
-    input_size: (height, width) of the network's input in pixels. num_threads: CPU threads, 0 for
-    as many as there are cores. precision: one of PRECISIONS. cache: the folder of built engines,
-    None for the user's. say: gets a sentence where building takes long or a cache is of no use.
-    calibration: (h, w, 3) uint8 BGR images, for int8 alone: it is built anew with them. Raises
-    ValueError for a negative number or an unknown precision.
+    input_size: (height, width) [px]. num_threads: 0 for all cores. precision: one of PRECISIONS.
+    cache: folder of built engines, None for the user's. say: gets progress and warnings.
+    calibration: (h, w, 3) uint8 BGR images, for int8.
     """
 
     input_size: tuple[int, int]
@@ -72,44 +69,42 @@ class EngineOptions:
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
-            near = difflib.get_close_matches(str(self.precision), PRECISIONS, 1)
-            hint = f'; did you mean {near[0]}?' if near else '.'
-            raise ValueError(f'Unknown precision {self.precision!r}, expected one of '
-                             f'{", ".join(PRECISIONS)}{hint}')
+            raise ValueError(unknown('precision', self.precision, PRECISIONS))
         if self.num_threads < 0:
             raise ValueError('num_threads must be 0 (all cores) or more, found '
                              f'{self.num_threads}.')
 
 
-class Segmentation(Protocol):
-    """
-    The result for one image.
+def fitted(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return what the network gets of a (h, w, 3) uint8 BGR image: (1, H, W, 3), size (H, W)."""
+    batch = np.empty((1, *size, 3), np.uint8)
+    processing.to_network(image, processing.fit(image.shape[:2], size), batch[0])
+    return batch
 
-    mask: (h, w) uint8 class ids, at the image's size, owned by the caller.
-    stage_ms: milliseconds by stage: 'preprocess', 'inference', 'postprocess'.
-    """
+
+def no_calibration(engine: str) -> EngineError:
+    """Return the error of an engine in int8 that is not kept, and without images to make it."""
+    return EngineError(
+        f'The engine {engine} has no int8 network of these weights yet, and needs images to make '
+        f'it: run build_engine --engine {engine} --precision int8 --calibrate FOLDER first, with '
+        'the same weights and input size.')
+
+
+class Segmentation(Protocol):
+    """The result for one image: class ids (h, w) uint8 and milliseconds by stage."""
 
     mask: np.ndarray
     stage_ms: dict[str, float]
 
     def confidence(self, cones_only: bool = False) -> np.ndarray:
-        """
-        Return the probability of the chosen class, (h, w) uint8, 255 = certain.
-
-        Computed on call, from memory that the engine's next image overwrites. cones_only: only
-        where the mask is not background, which is faster; elsewhere it means nothing.
-        """
+        """Return the chosen class's probability, (h, w) uint8; cones_only: on cones."""
 
     def cone_probability(self) -> np.ndarray:
         """Return the probability of any cone, (h, w) float32; from that memory, too."""
 
 
 class Engine(ABC):
-    """
-    Runs one network at one input size; used from one thread at a time.
-
-    An engine may do its pre- and post-processing on its own device: only `segment` is relied on.
-    """
+    """Runs one network at one input size; used from one thread at a time."""
 
     name: str
     libraries: tuple[str, ...] = ('torch',)  # distributions that it may be made of
@@ -129,7 +124,6 @@ class Engine(ABC):
 
     @classmethod
     def versions(cls) -> str:
-        """Return the names and versions of its libraries that are installed."""
         return ', '.join(f'{name} {found}' for name in cls.libraries
                          if (found := installed_version(name)))
 
@@ -151,8 +145,8 @@ class Engine(ABC):
 
 
 @dataclass
-class HostSegmentation:
-    """A Segmentation whose logits lie in the computer's memory."""
+class LogitsSegmentation:
+    """A Segmentation with its logits (C, H, W) float32, in the computer's memory."""
 
     mask: np.ndarray
     stage_ms: dict[str, float]
@@ -160,18 +154,25 @@ class HostSegmentation:
     plan: processing.Fit
 
     def confidence(self, cones_only: bool = False) -> np.ndarray:
-        """Return the probability of the chosen class; see Segmentation."""
         if cones_only:
-            return processing.confidence_of_cones(self.logits, self.plan, self.mask)
-        return processing.confidence(self.logits, self.plan)
+            return processing.confidence_of_cones(self.host_logits(), self.plan, self.mask)
+        return processing.confidence(self.host_logits(), self.plan)
 
     def cone_probability(self) -> np.ndarray:
-        """Return the probability of any cone; see Segmentation."""
-        return processing.cone_probability(self.logits, self.plan)
+        return processing.cone_probability(self.host_logits(), self.plan)
+
+    def host_logits(self) -> np.ndarray:
+        return self.logits
+
+
+def stage_ms(*marks: float) -> dict[str, float]:
+    """Return the milliseconds of the stages between four times in seconds."""
+    stages = ('preprocess', 'inference', 'postprocess')
+    return {name: 1e3 * (end - start) for name, start, end in zip(stages, marks, marks[1:])}
 
 
 class HostEngine(Engine):
-    """Base of engines that take the network's input from, and give logits to, the CPU."""
+    """Base of engines whose network runs on arrays of the CPU."""
 
     def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
         self.precision = self.choose_precision(options.precision)
@@ -180,24 +181,16 @@ class HostEngine(Engine):
 
     @abstractmethod
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        """
-        Run the network alone.
+        """Map (1, H, W, 3) uint8 BGR to logits (C, H, W) float32, valid until the next call."""
 
-        batch: (1, H, W, 3) uint8 BGR. Returns logits (C, H, W) float32, valid until the next call.
-        """
-
-    def segment(self, image: np.ndarray) -> HostSegmentation:
-        """Segment a (h, w, 3) uint8 BGR image of any size."""
-        t0 = perf_counter()
+    def segment(self, image: np.ndarray) -> LogitsSegmentation:
+        start = perf_counter()
         plan = processing.fit(image.shape[:2], self.input_size)
         processing.to_network(image, plan, self._input[0])
-        t1 = perf_counter()
+        ready = perf_counter()
         logits = self.infer(self._input)
         if not np.isfinite(logits.sum()):  # one that is not makes the sum so too
             raise NotFiniteError
-        t2 = perf_counter()
+        done = perf_counter()
         mask = processing.labels(logits, plan)
-        t3 = perf_counter()
-        stages = {'preprocess': t1 - t0, 'inference': t2 - t1, 'postprocess': t3 - t2}
-        return HostSegmentation(
-            mask, {k: v * 1e3 for k, v in stages.items()}, logits, plan)
+        return LogitsSegmentation(mask, stage_ms(start, ready, done, perf_counter()), logits, plan)

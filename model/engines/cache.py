@@ -3,9 +3,8 @@
 """
 Built engines on disk, so that a node starts at once after the first time.
 
-A file holds what it was built for and a checksum: whatever is stale, foreign or half-written is
-built again, and a folder that cannot be written costs only the time of the next build. The folder
-is private: what another user could have written is not used.
+A file holds what it was built for and a checksum: what is stale, foreign or incomplete is built
+again. The folder is private: what another user could have written is not used.
 """
 from __future__ import annotations
 
@@ -69,11 +68,7 @@ def _make_private(folder: Path) -> None:
 
 
 class EngineCache:
-    """
-    Engines in a folder, by default the user's cache.
-
-    say: gets a sentence where something is waited for, or cannot be used or kept.
-    """
+    """Engines in a folder, by default the user's cache; say: gets warnings, a sentence each."""
 
     def __init__(self, folder: Path | None = None, say: Say = lambda text: None) -> None:
         self._folder, self._say = folder, say
@@ -81,11 +76,9 @@ class EngineCache:
     def get(self, name: str, key: Mapping[str, str], build: Callable[[], bytes],
             anew: bool = False) -> bytes:
         """
-        Return the engine that was built for exactly `key`, or build it and keep it.
+        Return the engine built for exactly `key`; else, or if `anew`, build it and keep it.
 
-        name: of the engine, for people. anew: build it all the same. Of several processes one
-        builds, and the others wait. Raises what `build` raises; trouble with the folder is said
-        and no error.
+        One of several processes builds, the others wait. Raises what `build` raises.
         """
         text = json.dumps(dict(key), sort_keys=True)
         path = self._place(f'{name}-{hashlib.sha256(text.encode()).hexdigest()[:20]}.engine')

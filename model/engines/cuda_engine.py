@@ -24,11 +24,9 @@ class CudaEngine(DeviceEngine):
 
     @classmethod
     def check_available(cls) -> None:
-        """Raise EngineError where there is no GPU that PyTorch can use."""
         check_gpu(cls.name)
 
     def build(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
-        """Move the network to the device, in the memory format that is faster there."""
         network = deploy_image(checkpoint.network, checkpoint.mean, checkpoint.std)
         network = network.to(self.device, DTYPES[self.precision])
         example = torch.zeros((1, *options.input_size, 3), dtype=torch.uint8, device=self.device)
@@ -40,17 +38,14 @@ class CudaEngine(DeviceEngine):
         self._lay_out(network, min(times, key=times.get))
 
     def _lay_out(self, network: DeployedImageNetwork, layout: torch.memory_format) -> None:
-        """Set the memory format of the weights, and of what they are applied to."""
         self._network = network.to(memory_format=layout)
         network.channels_first = layout is torch.contiguous_format
 
     def network(self, image: torch.Tensor) -> torch.Tensor:
-        """Map (1, H, W, 3) uint8 BGR to logits (1, C, H, W), both on the device."""
         with torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False):
             return self._network(image)
 
     def close(self) -> None:
-        """Free the device's memory."""
         self._network = None
         super().close()
 

@@ -1,21 +1,19 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-What engines on a GPU share: everything between the image's bytes and the mask's, on the device.
+What engines on a GPU share: everything between the image's bytes and the mask's.
 
-Memory is allocated once for each size of image; on a GPU the whole chain, both copies included, is
-one CUDA graph. On any other device of PyTorch it runs eagerly, which is how it is tested.
-
-Several engines may live in one process: while one works, the failover builds another in a thread.
-So each has a stream of its own and waits for that alone, and one graph at a time is captured: to
-wait for the whole device, or to free its memory, is illegal while any thread captures.
+Memory is allocated once for each size of image; the whole chain is one CUDA graph. Tests run it
+eagerly on other devices. While one engine works, the failover builds another in a thread: each has
+a stream of its own, and one graph at a time is captured, because a capture forbids synchronising
+the device in any thread.
 """
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 import threading
 from time import perf_counter
@@ -28,9 +26,10 @@ from eunet_ros.model.engines.base import (
     Engine,
     EngineError,
     EngineOptions,
+    LogitsSegmentation,
     NoHardwareError,
     NotFiniteError,
-    Segmentation,
+    stage_ms,
 )
 import numpy as np
 import torch
@@ -91,11 +90,7 @@ def _is_lost() -> bool:
 
 
 def device_labels(logits: torch.Tensor, plan: processing.Fit) -> torch.Tensor:
-    """
-    Return the class ids of an image from logits, as `processing.labels_plain` does, on the device.
-
-    logits: (1, C, H, W) of any float type. Returns (h, w) uint8.
-    """
+    """Return `processing.labels` of logits (1, C, H, W), computed on their device."""
     h, w = plan.scaled
     logits = logits[..., :h, :w].float()
     if (h, w) != plan.image:
@@ -107,7 +102,7 @@ def device_labels(logits: torch.Tensor, plan: processing.Fit) -> torch.Tensor:
 
 @dataclass
 class _Plan:
-    """What is ready for one size of image."""
+    """Buffers and graph for one size of image."""
 
     fit: processing.Fit
     mask: torch.Tensor    # (h, w) uint8, in the computer's memory
@@ -116,37 +111,20 @@ class _Plan:
     graph: torch.cuda.CUDAGraph | None = None
 
 
-@dataclass
-class DeviceSegmentation:
-    """A Segmentation whose logits lie on the device."""
+class DeviceSegmentation(LogitsSegmentation):
+    """A Segmentation whose logits (1, C, H, W) lie on the device."""
 
-    mask: np.ndarray
-    stage_ms: dict[str, float]
-    device_logits: torch.Tensor
-    plan: processing.Fit
-
-    def confidence(self, cones_only: bool = False) -> np.ndarray:
-        """Return the probability of the chosen class; see Segmentation."""
-        if cones_only:
-            return processing.confidence_of_cones(self._logits(), self.plan, self.mask)
-        return processing.confidence(self._logits(), self.plan)
-
-    def cone_probability(self) -> np.ndarray:
-        """Return the probability of any cone; see Segmentation."""
-        return processing.cone_probability(self._logits(), self.plan)
-
-    def _logits(self) -> np.ndarray:
-        return self.device_logits[0].float().cpu().numpy()
+    def host_logits(self) -> np.ndarray:
+        return self.logits[0].float().cpu().numpy()
 
 
 class DeviceEngine(Engine):
-    """Base of engines on a GPU; `network` is theirs."""
+    """Base of engines on a GPU."""
 
     device, on_gpu = 'cuda', True
 
     @classmethod
     def versions(cls) -> str:
-        """Return the GPU, and the names and versions of the libraries that are installed."""
         gpu = torch.cuda.get_device_properties(0)
         return (f'{super().versions()}; {gpu.name}, compute capability {gpu.major}.{gpu.minor}, '
                 f'{gpu.total_memory / 2 ** 30:.1f} GiB')
@@ -158,7 +136,7 @@ class DeviceEngine(Engine):
     def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
         self.precision = self.choose_precision(options.precision)
         self.input_size = options.input_size
-        self._plans: OrderedDict[processing.Fit, _Plan] = OrderedDict()
+        self._plan = lru_cache(_PLANS)(self._make_plan)  # by size of the image
         try:
             if self.device == 'cuda':
                 self._stream = torch.cuda.Stream()
@@ -201,18 +179,11 @@ class DeviceEngine(Engine):
         plan.mask.copy_(device_labels(plan.logits, plan.fit), non_blocking=True)
         plan.finite.copy_(torch.isfinite(plan.logits).all(), non_blocking=True)
 
-    def _plan(self, size: tuple[int, int]) -> _Plan:
-        """Return what is ready for images of that size; the least recently used is forgotten."""
-        fit = processing.fit(size, self.input_size)
-        plan = self._plans.get(fit)
-        if plan is None:
-            plan = _Plan(fit, self._pinned(size, torch.uint8), self._pinned((), torch.bool))
-            if self.device == 'cuda':
-                self._capture(plan)
-            self._plans[fit] = plan
-            if len(self._plans) > _PLANS:
-                self._plans.popitem(last=False)
-        self._plans.move_to_end(fit)
+    def _make_plan(self, size: tuple[int, int]) -> _Plan:
+        plan = _Plan(processing.fit(size, self.input_size), self._pinned(size, torch.uint8),
+                     self._pinned((), torch.bool))
+        if self.device == 'cuda':
+            self._capture(plan)
         return plan
 
     def _capture(self, plan: _Plan) -> None:
@@ -236,8 +207,7 @@ class DeviceEngine(Engine):
         self._stream.synchronize()
 
     @torch.inference_mode()
-    def segment(self, image: np.ndarray) -> Segmentation:
-        """Segment a (h, w, 3) uint8 BGR image of any size."""
+    def segment(self, image: np.ndarray) -> DeviceSegmentation:
         try:
             plan = self._plan(image.shape[:2])
             start = perf_counter()
@@ -250,13 +220,10 @@ class DeviceEngine(Engine):
         if not bool(plan.finite):
             raise NotFiniteError
         mask = plan.mask.numpy().copy()
-        stages = {'preprocess': ready - start, 'inference': done - ready,
-                  'postprocess': perf_counter() - done}
-        return DeviceSegmentation(mask, {k: v * 1e3 for k, v in stages.items()}, plan.logits,
-                                  plan.fit)
+        return DeviceSegmentation(mask, stage_ms(start, ready, done, perf_counter()),
+                                  plan.logits, plan.fit)
 
     def close(self) -> None:
-        """Free the device's memory, for other programs too."""
-        self._plans.clear()
+        self._plan.cache_clear()
         if self.device == 'cuda':
             free_reserve()

@@ -14,9 +14,14 @@ import warnings
 from eunet_ros.model.checkpoint import Checkpoint
 from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.deploy import deploy_image
-from eunet_ros.model.engines.base import EngineError, EngineOptions, HostEngine
+from eunet_ros.model.engines.base import (
+    EngineError,
+    EngineOptions,
+    fitted,
+    HostEngine,
+    no_calibration,
+)
 from eunet_ros.model.engines.cache import engine_key, EngineCache
-from eunet_ros.model.engines.calibration import fitted, no_calibration
 import numpy as np
 import torch
 
@@ -24,7 +29,7 @@ _HINTS = {'float32': 'f32', 'bfloat16': 'bf16', 'float16': 'f16', 'int8': 'f32'}
 
 
 def _processor() -> str:
-    """Return what tells processors apart whose compiled code may differ."""
+    """Return what distinguishes processors whose compiled code may differ."""
     try:
         lines = Path('/proc/cpuinfo').read_text().splitlines()
     except OSError:
@@ -50,13 +55,7 @@ def _quantised(model: Any, images: Sequence[np.ndarray], size: tuple[int, int]) 
 
 
 class OpenvinoEngine(HostEngine):
-    """
-    OpenVINO, compiled for latency.
-
-    float32 gives the reference's masks. bfloat16 is faster on x86 processors that have it, float16
-    on Arm; on others OpenVINO computes in float32 all the same, and `precision` says so. int8 is
-    quantised by NNCF after training, with images to calibrate by.
-    """
+    """OpenVINO, compiled for latency; `precision` reports what the processor computes in."""
 
     name = 'openvino'
     libraries = ('openvino', 'torch')
@@ -65,7 +64,6 @@ class OpenvinoEngine(HostEngine):
 
     @classmethod
     def check_available(cls) -> None:
-        """Raise EngineError where OpenVINO is not installed."""
         try:
             import openvino  # noqa: F401
         except ImportError as error:
@@ -111,7 +109,6 @@ class OpenvinoEngine(HostEngine):
 
     def _build(self, checkpoint: Checkpoint, config: dict[str, object],
                calibration: Sequence[np.ndarray]) -> bytes:
-        """Compile the network; returns what OpenVINO exports of it."""
         import openvino
         if self.precision == 'int8' and not len(calibration):
             raise no_calibration(self.name)
@@ -129,7 +126,6 @@ class OpenvinoEngine(HostEngine):
         return exported.getvalue() if hasattr(exported, 'getvalue') else bytes(exported)
 
     def infer(self, batch: np.ndarray) -> np.ndarray:
-        """Map (1, H, W, 3) uint8 BGR to logits (C, H, W) float32."""
         if batch is not self._input:
             self._input[:] = batch
         try:

@@ -3,15 +3,13 @@
 """
 TensorRT, built ahead of time by Torch-TensorRT and kept in the user's cache.
 
-The network is exported, converted as a whole (an operation that does not convert is an error, not
-a slow engine) and built for this GPU. The precision is that of the graph's own types, which holds
-from Torch-TensorRT 2.8 (JetPack 6) on. What is kept is TensorRT's own serialised engine: bytes
-that no unpickling reads.
+The network is converted as a whole, in the precision of the graph's own types. What is kept is
+TensorRT's serialised engine, which needs no unpickling.
 """
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext, redirect_stdout
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 import importlib
 import io
 import logging
@@ -20,17 +18,23 @@ import re
 import tempfile
 from types import ModuleType
 from typing import Any
+import warnings
 
 from eunet_ros.model.checkpoint import Checkpoint
 from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.deploy import deploy_image
-from eunet_ros.model.engines.base import EngineError, EngineOptions, installed_version
+from eunet_ros.model.engines.base import (
+    EngineError,
+    EngineOptions,
+    fitted,
+    installed_version,
+    no_calibration,
+)
 from eunet_ros.model.engines.cache import default_folder, engine_key, EngineCache
-from eunet_ros.model.engines.calibration import no_calibration
 from eunet_ros.model.engines.device import check_gpu, DeviceEngine, free_reserve, on_orin
-from eunet_ros.model.engines.tensorrt_int8 import export_mode, quantised
 import numpy as np
 import torch
+from torch import nn
 
 # Of what is computed in floating point.
 DTYPES = {'float16': torch.float16, 'float32': torch.float32, 'int8': torch.float16}
@@ -39,7 +43,6 @@ _SHARED_WORKSPACE = 1 << 30   # bytes, where the system needs the same memory
 
 
 def _release(text: str) -> tuple[int, ...]:
-    """Return the first two numbers of a version."""
     return tuple(map(int, re.findall(r'\d+', text)[:2]))
 
 
@@ -76,7 +79,6 @@ class _FirstError(logging.Handler):
         self.reason = ''
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep what was raised, or what is said where nothing was."""
         raised = str(record.exc_info[1]) if record.exc_info else ''
         self.reason = self.reason or raised or record.getMessage()
 
@@ -96,14 +98,53 @@ class _FirstError(logging.Handler):
             log.propagate = propagate
 
 
+def _modelopt() -> Any:
+    """Return NVIDIA's Model Optimizer: it inserts operations that round as TensorRT does."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # of what it has for language models
+            from modelopt.torch import quantization
+    except (ImportError, OSError) as error:
+        # Some of its versions need the other two without saying so.
+        raise EngineError(
+            f'int8 for TensorRT needs the ModelOpt library ({one_line(error)}); install it with: '
+            'pip install nvidia-modelopt requests huggingface_hub.') from error
+    return quantization
+
+
+def export_mode() -> AbstractContextManager[None]:
+    _modelopt()
+    from modelopt.torch.quantization.utils import export_torch_mode
+    return export_torch_mode()
+
+
+def quantised(network: nn.Module, images: Sequence[np.ndarray],
+              size: tuple[int, int]) -> nn.Module:
+    """Return the network with its dense convolutions in simulated int8; raises EngineError."""
+    quantization = _modelopt()
+    device = next(network.parameters()).device
+    # They are limited by memory bandwidth: int8 would not make them faster.
+    depthwise = {name for name, layer in network.named_modules()
+                 if isinstance(layer, nn.Conv2d) and layer.groups > 1}
+
+    def show(model: nn.Module) -> None:
+        for image in images:
+            model(torch.from_numpy(fitted(image, size)).to(device))
+    try:
+        with redirect_stdout(io.StringIO()), warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter('ignore')
+            network = quantization.quantize(network, quantization.INT8_DEFAULT_CFG, show)
+            quantization.disable_quantizer(
+                network, lambda name: name.rpartition('.')[0] in depthwise)
+    except Exception as error:  # it has many of its own
+        raise EngineError(
+            f'ModelOpt could not quantise the network: {one_line(error)}.') from error
+    return network
+
+
 def build(checkpoint: Checkpoint, size: tuple[int, int], precision: str,
           calibration: Sequence[np.ndarray] = ()) -> bytes:
-    """
-    Build TensorRT's serialised engine for this GPU; takes seconds to minutes.
-
-    size: (height, width) of the network's input. calibration: images (h, w, 3) uint8 BGR, for
-    int8. Raises EngineError where that fails.
-    """
+    """Build the engine for this GPU: seconds to minutes; raises EngineError where that fails."""
     import torch_tensorrt
     network = deploy_image(checkpoint.network, checkpoint.mean, checkpoint.std).cuda()
     int8 = precision == 'int8'
@@ -153,7 +194,6 @@ class TensorrtEngine(DeviceEngine):
 
     @classmethod
     def check_available(cls) -> None:
-        """Raise EngineError where the GPU or a library is missing."""
         check_gpu(cls.name)
         try:
             with redirect_stdout(io.StringIO()):  # it prints what it raises
@@ -168,7 +208,6 @@ class TensorrtEngine(DeviceEngine):
         _runtime()
 
     def build(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
-        """Load the engine from the cache, or build it."""
         trt, gpu = _runtime(), torch.cuda.get_device_properties(0)
         key = engine_key(
             checkpoint, engine=self.name, size=str(options.input_size), precision=self.precision,
@@ -219,14 +258,12 @@ class TensorrtEngine(DeviceEngine):
         self._logits = logits[0]
 
     def network(self, image: torch.Tensor) -> torch.Tensor:
-        """Map (1, H, W, 3) uint8 BGR to logits (1, C, H, W), both on the device."""
         self._context.set_tensor_address(self._input, image.data_ptr())
         if not self._context.execute_async_v3(torch.cuda.current_stream().cuda_stream):
             raise EngineError('TensorRT failed on the network; its log says why.')
         return self._logits
 
     def close(self) -> None:
-        """Free the device's memory."""
         self._context = self._engine = self._logits = None
         self._outputs.clear()
         super().close()

@@ -19,7 +19,7 @@ from eunet_ros.bags.frame_source import (
 from eunet_ros.bags.messages import COMPRESSED_IMAGE, deserialise, stamp_of
 from eunet_ros.bags.reader import BagError
 from eunet_ros.images.conversions import compressed_to_bgr
-from eunet_ros.training.data.fsoco import read_image
+from eunet_ros.training.data.readers.fsoco import read_image
 import numpy as np
 import pytest
 

@@ -1,6 +1,7 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Geometry of cameras and flat ground: there and back, horizons, and what cannot be."""
+from dataclasses import replace
 import math
 from types import SimpleNamespace
 
@@ -8,7 +9,9 @@ import cv2
 from eunet_ros.cones.camera_model import camera_model, CameraModel
 from eunet_ros.cones.detection import find_cones
 from eunet_ros.cones.ground import Ground, mounted, pose_of_transform
-from eunet_ros.model.common.classes import ClassTable
+from eunet_ros.cones.locator import ConeLocator, Withheld
+from eunet_ros.model.common.classes import ClassTable, cone_classes
+from eunet_ros.parameters import NodeParameters
 from eunet_ros.training.renderer import Drive
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
@@ -227,3 +230,26 @@ def test_the_horizon_is_where_far_ground_is(pitch, yaw):
     far = ground.project([[1e6 * np.cos(yaw), 1e6 * np.sin(yaw), 0.0]])
     assert ground.horizon_row() == pytest.approx(far[0, 1], abs=0.01)
     assert Ground(camera, mounted(1.2, np.pi / 2)).horizon_row() is None
+
+
+@pytest.mark.parametrize('roll', [np.pi, np.pi / 2, -1.0])
+def test_an_image_that_is_not_upright_has_no_row_of_the_horizon(roll):
+    camera = camera_model(make_info(), HEIGHT, WIDTH)
+    assert Ground(camera, mounted(1.2, 0.1, roll)).horizon_row() is None
+    assert Ground(camera, mounted(1.2, 0.1, 0.3)).horizon_row() is not None
+
+
+@pytest.mark.parametrize('changes, parameters', [
+    (None, {}), ({'height': HEIGHT // 2}, {}), ({'k': np.zeros(9)}, {}),
+    ({}, {'camera_height': 0.0}), ({}, {'camera_roll': 3.0})])
+def test_without_calibration_and_mounting_the_horizon_is_not_known(changes, parameters):
+    locator, size = ConeLocator(cone_classes()), (HEIGHT, WIDTH)
+    info = None if changes is None else make_info(**changes)
+    p = NodeParameters(**{'camera_height': 1.2, 'camera_pitch': 0.2, **parameters})
+    assert locator.horizon(size, info, lambda: None, p) is None
+
+    def withheld():
+        raise Withheld('there is no transform')
+    assert locator.horizon(size, make_info(), withheld, p) is None
+    upright = replace(p, camera_height=1.2, camera_roll=0.0)
+    assert 0 < locator.horizon(size, make_info(), lambda: None, upright) < HEIGHT / 2

@@ -15,7 +15,7 @@ from eunet_ros.model import Segmenter
 from eunet_ros.model.common.classes import cone_classes
 from eunet_ros.model.common.metrics.pixels import confusion_matrix, dice, miou
 from eunet_ros.node.pipeline import FramePipeline
-from evaluation_making import counts, evaluate
+from evaluation_making import counts, evaluate, missing_metrics
 import numpy as np
 import pytest
 
@@ -55,6 +55,11 @@ def test_scores_are_those_of_a_direct_computation(made, direct):
     assert scores['miou'] == round(float(miou(confusion, 6)), 6)
     assert (report['complete'], report['frames_done'], report['frames_with_truth']) == (
         True, 8, 8)
+
+
+@pytest.mark.process
+def test_every_metric_is_in_the_report(made):
+    assert missing_metrics(made[1]) == ['masked']   # of live replay only
 
 
 @pytest.mark.process

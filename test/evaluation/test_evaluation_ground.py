@@ -4,7 +4,16 @@
 import csv
 from types import SimpleNamespace
 
-from bag_making import header, image_message, info_message, SIZE, START, TYPES, write_bag
+from bag_making import (
+    header,
+    image_message,
+    info_message,
+    picture,
+    SIZE,
+    START,
+    TYPES,
+    write_bag,
+)
 import cv2
 from eunet_ros.bags.messages import (
     deserialise,
@@ -22,7 +31,8 @@ from eunet_ros.cones.messages import read_points
 from eunet_ros.evaluation.page.ground_pictures import choose_frames
 from eunet_ros.evaluation.run.positions import box_overlap
 from eunet_ros.evaluation.scoring.position_errors import distance_bin, DISTANCE_BINS
-from evaluation_making import evaluate, refused
+from eunet_ros.model import Segmenter
+from evaluation_making import evaluate, masks_of, refused
 import numpy as np
 import pytest
 
@@ -142,6 +152,23 @@ def test_places_by_the_transforms_of_the_bag(drive, tiny_weights):
     report, _, _ = recorded(drive, tiny_weights, *light)
     said = report['bags'][0]['positions_withheld'][0]['sentence']
     assert "does not connect 'cam' with 'car'" in said and 'cam, mast' in said
+
+
+@pytest.mark.parametrize('mounting, parameters, horizon', [
+    ('', {}, None), ('', {'strip_center': 0.5}, 24 - 0.3 * 16),
+    ('{camera_height: 1.0, camera_pitch: 0.2}', {'strip_center': 0.5}, 24 - 50 * np.tan(0.2)),
+    ('{camera_height: 1.0, camera_pitch: -0.1}', {}, 24 + 50 * np.tan(0.1)),
+    ('', {'camera_height': 1.0, 'camera_roll': 3.1}, None), ('', {'mounting': 'tf'}, 24)])
+def test_the_strip_is_where_the_node_puts_it(drive, tiny_weights, mounting, parameters, horizon):
+    if mounting:
+        (drive / 'drive' / MOUNTING).write_text(f'/**: {{ros__parameters: {mounting}}}\n')
+    strip = {'strip_height': 32, 'strip_width': 128}  # 16 rows of these images
+    masks = masks_of(drive, drive / 'drive', tiny_weights, **strip, **parameters)
+    segmenter = Segmenter(tiny_weights, 'torch', strip_size=(32, 128))
+    expected = [segmenter.segment(picture(i), horizon).mask for i in range(FRAMES)]
+    np.testing.assert_array_equal(masks, expected)
+    if horizon is not None:
+        assert any((mask != segmenter(picture(i))).any() for i, mask in enumerate(masks))
 
 
 def test_a_mounting_that_is_none(drive, capsys, tiny_weights):

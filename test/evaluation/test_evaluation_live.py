@@ -6,7 +6,7 @@ from eunet_ros.bags.messages import IMAGE, mono_image, serialise, stamp_of
 from eunet_ros.bags.reader import Bag
 from eunet_ros.bags.writer import BagWriter
 from eunet_ros.model.common.classes import IGNORE_ID
-from evaluation_making import evaluate, refused
+from evaluation_making import evaluate, missing_metrics, refused
 import numpy as np
 import pytest
 
@@ -58,6 +58,7 @@ def test_a_recording_that_was_made_elsewhere(tmp_path, capsys, tiny_weights):
     live = report['live']['A']
     assert (live['masked'], live['dropped'], live['longest_gap_frames']) == (5, 3, 2)
     assert (live['latency_ms']['p50'], live['latency_ms']['max']) == (22.0, 27.0)
+    assert missing_metrics(report) == []
     scores = report['weights'][0]['scores']
     assert (scores['dice'], report['weights'][0]['frames_with_truth']) == (1.0, 5)
     err = refused(capsys, tmp_path, bag, '--weights', tiny_weights, '--recording', bag)

@@ -85,6 +85,17 @@ def test_command(tmp_path, capsys):
     assert json.loads(path.read_text()) == report
 
 
+@pytest.mark.parametrize('more, strip', [([], [32, 192]), (['--input-size', '64', '96'], None)])
+def test_the_strip_of_the_weights_goes_with_their_own_input(tmp_path, weights_with_strip, more,
+                                                            strip):
+    path = tmp_path / 'steady.json'
+    assert steadiness.main([
+        '--weights', str(weights_with_strip), '--drives', '1', '--frames', '2', '--size', '96',
+        '160', '--engine', 'torch', '--json', str(path), *more]) == 0
+    report = json.loads(path.read_text())
+    assert (report['input_size'], report['strip_size']) == ([64, 96], strip)
+
+
 @pytest.mark.parametrize(('arguments', 'words'), [
     (['--drives', '0'], '--drives must be at least 1'),
     (['--hz', '0'], '--hz must be above 0'),

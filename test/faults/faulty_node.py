@@ -18,7 +18,7 @@ import time
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[2]))  # a checkout need not be installed
 
-from eunet_ros.model import engines  # noqa: E402
+from eunet_ros.model.engines import registry  # noqa: E402
 from eunet_ros.model.engines.base import EngineError, HostEngine  # noqa: E402
 from eunet_ros.node import segmentation_node  # noqa: E402
 from eunet_ros.node.stream_statistics import NodeStatistics  # noqa: E402
@@ -47,7 +47,7 @@ def wanted():
 
 
 def inject():
-    segment, engine_class = HostEngine.segment, engines.engine_class
+    segment, engine_class = HostEngine.segment, registry.engine_class
 
     def faulty_segment(engine, image):
         faults = wanted()
@@ -62,7 +62,7 @@ def inject():
         if name in wanted().get('build', ()):
             raise EngineError(f'The engine {name} cannot be built.')
         return engine_class(name)
-    HostEngine.segment, engines.engine_class = faulty_segment, faulty_class
+    HostEngine.segment, registry.engine_class = faulty_segment, faulty_class
 
 
 def count_memory(seconds=1.0):

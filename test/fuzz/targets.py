@@ -35,7 +35,7 @@ from eunet_ros.model.common import (  # noqa: E402
 )
 from eunet_ros.model.engines.cache import EngineCache  # noqa: E402
 from eunet_ros.training import config  # noqa: E402
-from eunet_ros.training.data import coco  # noqa: E402
+from eunet_ros.training.data.readers import coco  # noqa: E402
 import message_targets  # noqa: E402
 import numpy as np  # noqa: E402
 

@@ -20,7 +20,7 @@ from eunet_ros.model.common.cone_annotations import read_annotation
 from eunet_ros.model.common.supervisely import DataError, decode_bitmap, encode_bitmap
 from eunet_ros.node.cone_stacks import read_stacks
 from eunet_ros.training.config import read_config
-from eunet_ros.training.data.fsoco import read_image
+from eunet_ros.training.data.readers.fsoco import read_image
 from hypothesis import given, HealthCheck, settings
 from hypothesis import strategies as st
 import numpy as np

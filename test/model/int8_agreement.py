@@ -16,7 +16,7 @@ import sys
 
 from eunet_ros.model.checkpoint import load_checkpoint
 from eunet_ros.model.deploy import deploy_image
-from eunet_ros.model.engines.tensorrt_int8 import quantised
+from eunet_ros.model.engines.tensorrt_engine import quantised
 from eunet_ros.training.renderer import render_scene
 import numpy as np
 import torch

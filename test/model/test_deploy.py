@@ -8,7 +8,7 @@ from eunet_ros.model.blocks import ATTENTIONS, GATES, NORMS
 from eunet_ros.model.checkpoint import random_checkpoint
 from eunet_ros.model.common.classes import cone_classes
 from eunet_ros.model.deploy import deploy, deploy_image, Hardswish
-from eunet_ros.model.engines.image_network import ImageNetwork
+from eunet_ros.model.engines.torch_engine import ImageNetwork
 from eunet_ros.model.eunet import EUnet, Variant, VARIANTS
 import pytest
 import torch

@@ -151,7 +151,8 @@ def test_default_folder(monkeypatch, tmp_path):
 
 def test_openvino_is_built_once(tmp_path, monkeypatch):
     openvino = pytest.importorskip('openvino', reason='OpenVINO is not installed')
-    from eunet_ros.model.engines import create_engine, EngineOptions
+    from engine_making import create_engine
+    from eunet_ros.model.engines import EngineOptions
     import numpy as np
     checkpoint = random_checkpoint('eunet_n', cone_classes(), (64, 96))
     options = EngineOptions((64, 96), cache=tmp_path)
@@ -164,7 +165,8 @@ def test_openvino_is_built_once(tmp_path, monkeypatch):
 
 def test_a_kept_engine_that_openvino_refuses_is_built_again(tmp_path):
     pytest.importorskip('openvino', reason='OpenVINO is not installed')
-    from eunet_ros.model.engines import create_engine, EngineOptions
+    from engine_making import create_engine
+    from eunet_ros.model.engines import EngineOptions
     checkpoint, said = random_checkpoint('eunet_n', cone_classes(), (64, 96)), []
     options = EngineOptions((64, 96), cache=tmp_path, say=said.append)
     with pytest.MonkeyPatch.context() as patch:

@@ -6,11 +6,12 @@ from functools import cache
 from importlib.util import find_spec
 import tracemalloc
 
+from cuda_stand_in import answer_for_a_gpu, OnTheCpu
+from engine_making import create_engine
 from eunet_ros.model import load_checkpoint, Segmenter
 from eunet_ros.model.checkpoint import random_checkpoint
 from eunet_ros.model.common.classes import cone_classes
 from eunet_ros.model.engines import (
-    create_engine,
     EngineError,
     EngineOptions,
     ENGINES,
@@ -23,6 +24,7 @@ import pytest
 import torch
 
 SIZES = ((96, 160), (128, 96))
+STRIP = (64, 320)
 AGREEMENT = {'float32': 0.999, 'float16': 0.995, 'bfloat16': 0.995, 'int8': 0.99}
 OF_RANDOM_WEIGHTS = 0.98  # int8: their logits lie closer together than trained ones
 OTHERS = [name for name in ENGINES if name != 'torch']
@@ -80,6 +82,45 @@ def test_masks_equal_the_references(engine, precision, variant, size, checkpoint
               f'largest error of a logit {error:.2g}', end='')
     random = variant != 'eunet_n' and precision == 'int8'
     assert equal / total >= (OF_RANDOM_WEIGHTS if random else AGREEMENT[precision])
+
+
+@pytest.fixture
+def rehearsed(engine, monkeypatch):
+    """Run the engine cuda on the CPU where there is no GPU."""
+    if engine != 'cuda' or torch.cuda.is_available():
+        yield
+        return
+    answer_for_a_gpu(monkeypatch.setattr)
+    with OnTheCpu():
+        yield
+
+
+@pytest.fixture(scope='module')
+def with_strip(checkpoints):
+    """Return who makes the segmenter of an engine with a strip, once."""
+    return cache(lambda engine: made(
+        replace(checkpoints['eunet_n'], strip_size=STRIP), engine, SIZES[0], 'float32'))
+
+
+@pytest.mark.parametrize('placed', ['by the horizon', 'by the mask', 'left out'])
+@pytest.mark.parametrize('engine', OTHERS)
+def test_masks_with_a_strip_equal_the_references(engine, placed, with_strip, rehearsed):
+    segmenters = with_strip('torch'), with_strip(engine)
+    horizon = 75.0 if placed == 'by the horizon' else None
+    equal, differences, strips = [], [], 0
+    for image in images(SIZES[0], 0, 4):
+        # Of a dark image no cone is found.
+        results = [s.segment(image // (16 if placed == 'left out' else 1), horizon)
+                   for s in segmenters]
+        expected, found = ((r.mask, r.confidence(), getattr(r, 'rows', None)) for r in results)
+        assert found[2] == expected[2]
+        strips += found[2] is not None
+        equal.append((found[0] == expected[0]).mean())
+        differences.append(np.abs(found[1].astype(int) - expected[1]))
+    assert {'by the horizon': strips == 4, 'by the mask': strips >= 2,
+            'left out': strips == 0}[placed]
+    assert np.mean(equal) >= AGREEMENT['float32']
+    assert np.percentile(differences, 99) <= 2
 
 
 @pytest.mark.parametrize('engine', ENGINES)

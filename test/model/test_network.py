@@ -343,9 +343,6 @@ def test_gradients_reach_every_parameter():
     (lambda: Variant(gate='softmax'), "product, sigmoid, not 'softmax'"),
     (lambda: Variant(norm='instance'), "batch, group, layer, not 'instance'"),
     (lambda: Variant(attention='se'), "lka, lska, not 'se'"),
-    (lambda: make_norm(4, 'none'), "batch, group, layer, not 'none'"),
-    (lambda: LKA(4, 'tanh'), "product, sigmoid, not 'tanh'"),
-    (lambda: LSKA(4, 'tanh'), "product, sigmoid, not 'tanh'"),
 ])
 def test_wrong_arguments(call, words):
     with pytest.raises(ValueError, match=words) as caught:

@@ -7,12 +7,12 @@ from eunet_ros.model.processing import (
     Fit,
     fit,
     labels,
-    labels_plain,
     PADDING_BGR,
     to_network,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from image_making import labels_plain
 import numpy as np
 import pytest
 import torch

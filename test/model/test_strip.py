@@ -6,6 +6,9 @@ from types import SimpleNamespace
 from eunet_ros.model import Segmenter, strip
 from eunet_ros.model.checkpoint import random_checkpoint
 from eunet_ros.model.common.classes import cone_classes
+from eunet_ros.model.segmenter import NO_STRIP
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import numpy as np
 import pytest
 
@@ -50,6 +53,11 @@ def test_far_cones_say_where_the_strip_is():
 def test_the_horizon_is_inside():
     rows = strip.rows_below_horizon(50, 30, 100)
     assert rows.start < 50 < rows.stop and rows.stop - 50 > 50 - rows.start
+
+
+def test_a_strip_has_its_middle_where_it_is_asked_for():
+    rows = strip.rows_below_horizon(strip.horizon_of(50, 30), 30, 100)
+    assert (rows.start, rows.stop) == (35, 65)
 
 
 def test_the_strips_cones_count_within_it():
@@ -103,18 +111,64 @@ def test_with_a_horizon_the_strip_is_what_its_rows_alone_give(segmenter, checkpo
     assert {'inference', 'strip', 'merge'} <= set(result.stage_ms)
 
 
-def test_without_cones_or_for_a_small_image_it_is_the_whole_images(segmenter, monkeypatch):
-    assert not hasattr(segmenter.segment(picture(40, 64), 20.0), 'rows')
-    empty = SimpleNamespace(mask=np.zeros((60, 180), np.uint8), stage_ms={})
-    monkeypatch.setattr(segmenter.engine, 'segment', lambda image: empty)
-    assert segmenter.segment(picture()) is empty
+@pytest.fixture(scope='module')
+def without_strip(checkpoint):
+    return Segmenter(checkpoint, 'torch', SIZE)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 90), st.integers(1, 260), st.integers(0, 8), st.integers(0, 999))
+def test_where_no_cone_says_where_the_strip_is_it_is_left_out(segmenter, height, width, cones,
+                                                              seed):
+    rng = np.random.default_rng(seed)
+    mask = np.zeros((height, width), np.uint8)
+    for v, u in rng.integers(0, (height, width), (cones, 2)) // 5 * 5:
+        mask[v:v + 3, u:u + 3] = rng.integers(1, 6)  # too small for a cone each
+    whole = SimpleNamespace(mask=mask, stage_ms={})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segmenter.engine, 'segment', lambda image: whole)
+        assert segmenter.segment(np.zeros((height, width, 3), np.uint8)) is whole
+
+
+@pytest.mark.parametrize('horizon', [None, 20.0])
+def test_a_small_image_has_the_mask_that_it_has_without_a_strip(segmenter, without_strip, horizon):
+    image = picture(40, 95)
+    result, expected = segmenter.segment(image, horizon), without_strip.segment(image)
+    assert not hasattr(result, 'rows') and np.array_equal(result.mask, expected.mask)
+    assert np.array_equal(result.confidence(), expected.confidence())
+
+
+@pytest.mark.parametrize('light', [0, 90, 255])
+def test_an_image_without_cones_has_the_mask_that_it_has_without_a_strip(light):
+    segmenters = [Segmenter('eunet_n', 'torch', (96, 160), strip_size=size)
+                  for size in ((32, 320), NO_STRIP)]
+    image = np.full((192, 320, 3), light, np.uint8)
+    result, expected = (s.segment(image) for s in segmenters)
+    assert not hasattr(result, 'rows') and np.array_equal(result.mask, expected.mask)
+    assert np.array_equal(result.confidence(), expected.confidence())
+
+
+def test_sizes_may_change_and_the_past_does_not_count(checkpoint, segmenter):
+    # Landscape, portrait, lower than the strip, one row, larger, too narrow for a strip.
+    sizes = [(60, 180), (300, 110), (20, 190), (1, 400), (150, 400), (60, 95), (60, 180)]
+    for size in sizes:
+        fresh = Segmenter(checkpoint, 'torch', strip_size=STRIP)
+        for horizon in (None, 0.4 * size[0], -1e4, 1e4):
+            image = picture(*size)
+            result, expected = segmenter.segment(image, horizon), fresh.segment(image, horizon)
+            assert result.mask.shape == size and np.array_equal(result.mask, expected.mask)
+            assert np.array_equal(result.confidence(), expected.confidence())
+            if horizon is not None and size[1] >= 96:
+                count = strip.strip_height(size, STRIP)
+                assert result.rows.stop - result.rows.start == count
+                assert horizon != -1e4 or result.rows.start == 0
+                assert horizon != 1e4 or result.rows.stop == size[0]
 
 
 def test_the_weights_own_strip_goes_with_their_own_input(tmp_path):
     from dataclasses import replace
 
     from eunet_ros.model import load_checkpoint, save_checkpoint
-    from eunet_ros.model.segmenter import NO_STRIP
     path = tmp_path / 'weights.safetensors'
     save_checkpoint(path, replace(random_checkpoint('eunet_n', cone_classes(), SIZE),
                                   strip_size=STRIP))

@@ -17,7 +17,7 @@ from eunet_ros.model import export_onnx
 from eunet_ros.model.checkpoint import load_checkpoint
 from eunet_ros.model.deploy import deploy_image
 from eunet_ros.model.engines.base import EngineError
-from eunet_ros.model.engines.tensorrt_int8 import quantised
+from eunet_ros.model.engines.tensorrt_engine import quantised
 from eunet_ros.model.eunet import VARIANTS
 from eunet_ros.training.renderer import render_scene
 import pytest

@@ -12,9 +12,9 @@ import sys
 from types import ModuleType, SimpleNamespace
 
 from cuda_stand_in import answer_for_a_gpu, OnTheCpu, Properties
+from engine_making import create_engine
 from eunet_ros.model import load_checkpoint
 from eunet_ros.model.engines import (
-    create_engine,
     device,
     engine_class,
     EngineError,

@@ -92,6 +92,6 @@ def test_bridge_says_what_is_missing():
     for arguments, said in ((['-p', 'stack:=fs_msgs'], 'fs_msgs/msg/Track cannot be imported'),
                             (['-p', 'stack:=mine'], "one of fs_msgs, eufs_msgs, found 'mine'")):
         done = subprocess.run(
-            [sys.executable, '-m', 'eunet_ros.node.cone_bridge', '--ros-args', *arguments],
+            [sys.executable, '-m', 'eunet_ros.cone_bridge', '--ros-args', *arguments],
             capture_output=True, text=True, timeout=60)
         assert done.returncode == 1 and said in done.stderr and 'Traceback' not in done.stderr

@@ -1,8 +1,11 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Rates, percentiles, lost and late images, and what diagnostics say of them."""
+from eunet_ros.images.conversions import ConversionError
+from eunet_ros.model.engines import NotFiniteError
 from eunet_ros.node import health
-from eunet_ros.node.stream_statistics import NodeStatistics, Rate, REASONS, StreamMonitor
+from eunet_ros.node.drop_reasons import DropReason
+from eunet_ros.node.stream_statistics import NodeStatistics, Rate, StreamMonitor
 from eunet_ros.parameters import LEVELS, NodeParameters
 import pytest
 
@@ -77,7 +80,8 @@ class Stream:
         self.statistics.reset(self.now)
         self.where = {}
 
-    def run(self, seconds, mask=lambda i: True, total_ms=20.0, age_ms=5, stamp=None, drop='newer'):
+    def run(self, seconds, mask=lambda i: True, total_ms=20.0, age_ms=5, stamp=None,
+            drop=DropReason.NEWER):
         """Let images come; each is masked, or dropped where mask(i) is false."""
         for i in range(round(seconds * HZ)):
             self.now += STEP
@@ -118,16 +122,24 @@ def test_percentiles():
 def test_every_image_is_accounted_for():
     statistics, seen = NodeStatistics(), []
     statistics.trace = lambda event, stamp: seen.append((event, stamp))
-    for i in range(1, 10):
+    images = len(DropReason) + 2    # one of each, one masked, one in work
+    for i in range(1, images + 1):
         statistics.received(i, i, i)
     statistics.masked(10, {'total': 1.0}, 1)
-    for i, reason in enumerate(REASONS, 2):
+    for i, reason in enumerate(DropReason, 2):
         statistics.dropped(reason, 10, i)
     rows = health.table(statistics.snapshot(20))
     assert int(rows['received']) == sum(
-        int(rows[n]) for n in ('masked', 'in work', *(f'dropped_{r}' for r in REASONS))) == 9
+        int(rows[n]) for n in ('masked', 'in work', *(r.counter for r in DropReason))) == images
     assert rows['in work'] == '1'
-    assert seen[9:] == [('masked', 1)] + [(f'dropped_{r}', i) for i, r in enumerate(REASONS, 2)]
+    assert seen[images:] == [('masked', 1)] + [(r.counter, i) for i, r in enumerate(DropReason, 2)]
+
+
+@pytest.mark.parametrize('error, reason', [
+    (ConversionError('damaged'), DropReason.BAD), (NotFiniteError(), DropReason.ENGINE),
+    (ValueError('of our own'), DropReason.INTERNAL)])
+def test_an_error_has_a_reason(error, reason):
+    assert DropReason.of(error) is reason
 
 
 def test_a_healthy_stream_is_ok():
@@ -187,7 +199,7 @@ def test_masks_that_are_late():
     assert told(stream.run(2.1))[0] == health.OK
 
 
-@pytest.mark.parametrize('drop', ['engine', 'bad'])
+@pytest.mark.parametrize('drop', [DropReason.ENGINE, DropReason.BAD])
 def test_errors_rise_and_pass(drop):
     stream = Stream().run(3)
     level, said = told(stream.run(0.05, lambda i: False, drop=drop))
@@ -259,10 +271,10 @@ def test_status_is_stale_where_no_masks_come_by_choice():
     stream.where = {'active': False}
     assert (stream.health().level, stream.health().status_level) == (health.OK, health.STALE)
     assert stream.health().message == 'inactive'
-    disabled = Stream(enabled=False).run(3, lambda i: False, drop='disabled')
+    disabled = Stream(enabled=False).run(3, lambda i: False, drop=DropReason.DISABLED)
     assert (disabled.health().status_level, 'disabled' in told(disabled)[1]) == (
         health.STALE, True)
-    idle = Stream().run(3, lambda i: False, drop='unwatched')
+    idle = Stream().run(3, lambda i: False, drop=DropReason.UNWATCHED)
     assert idle.health().status_level == health.STALE and 'nobody subscribes' in told(idle)[1]
     assert Stream().run(3).wait(1).health().status_level == health.WARN
 
@@ -270,7 +282,7 @@ def test_status_is_stale_where_no_masks_come_by_choice():
 def test_a_listener_that_leaves_is_no_fault():
     stream = Stream().run(3)
     for _ in range(6):
-        assert told(stream.run(0.5, lambda i: False, drop='unwatched'))[0] == health.OK
+        assert told(stream.run(0.5, lambda i: False, drop=DropReason.UNWATCHED))[0] == health.OK
     assert told(stream.run(0.5))[0] == health.OK
 
 

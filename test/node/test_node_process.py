@@ -55,6 +55,23 @@ def test_two_processes_large_images(start, tiny_weights):
     assert code == 0 and 'Traceback' not in output, output
 
 
+def test_raw_images_of_4k_come_best_effort(start):
+    """24.9 MB with the package's DDS profile on both sides and the node's defaults."""
+    process = start()
+    camera = process.peer.create_publisher(Image, 'image', 5)
+    masks = []
+    process.peer.create_subscription(Image, '/eunet/mask', lambda raw: masks.append(len(raw)), 5,
+                                     raw=True)
+    process.until(lambda: camera.get_subscription_count(), 'the node', 60)
+    process.until(lambda: process.state() == State.PRIMARY_STATE_ACTIVE, 'the node to be active')
+    msg = fill_image(Image(), np.zeros((2160, 3840, 3), np.uint8), 'bgr8')
+    for sec in range(1, 4):
+        msg.header.stamp.sec = sec
+        camera.publish(msg)
+        process.until(lambda sec=sec: len(masks) == sec, f'mask {sec}', 30)
+    assert min(masks) > 2160 * 3840
+
+
 UNCONFIGURED, INACTIVE, ACTIVE = ((), (Transition.TRANSITION_CONFIGURE,), (
     Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE))
 

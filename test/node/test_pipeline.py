@@ -5,6 +5,7 @@ import gc
 from types import SimpleNamespace
 import weakref
 
+from eunet_ros.images.conversions import image_to_bgr
 from eunet_ros.model import load_checkpoint, Segmenter
 from eunet_ros.node.pipeline import FramePipeline
 from eunet_ros.parameters import NodeParameters
@@ -47,18 +48,45 @@ def test_a_region_is_what_its_rows_alone_give(segmenter, image, region):
     assert (products.confidence[outside] == 255).all()
 
 
-def test_the_strip_follows_the_horizon_and_shows_on_the_overlay(image):
-    segmenter = Segmenter(load_checkpoint('eunet_n'), 'torch', (96, 160), strip_size=(32, 320))
-    pipeline = FramePipeline(segmenter, 0.5, region=(0.25, 1.0),
+@pytest.fixture(scope='module')
+def segmenter_with_strip():
+    return Segmenter(load_checkpoint('eunet_n'), 'torch', (96, 160), strip_size=(32, 320))
+
+
+def test_the_strip_follows_the_horizon_and_shows_on_the_overlay(segmenter_with_strip, image):
+    pipeline = FramePipeline(segmenter_with_strip, 0.5, region=(0.25, 1.0),
                              horizon=lambda size, msg: 0.5 * size[0])
     products = pipeline.run(message(image))
     assert products.strip_rows.start < 96 < products.strip_rows.stop
     assert len(range(*products.strip_rows.indices(192))) == 32
-    plain = FramePipeline(segmenter, 0.5).run(message(image))
+    plain = FramePipeline(segmenter_with_strip, 0.5).run(message(image))
     changed = np.flatnonzero((products.overlay != image).any(axis=(1, 2)) & ~products.mask.any(1))
     edges = {products.strip_rows.start, products.strip_rows.stop - 1}
     assert set(changed) <= edges and all((products.overlay[v] != image[v]).any() for v in edges)
     assert plain.strip_rows is None or plain.strip_rows != products.strip_rows
+
+
+def test_the_middle_of_the_strip_counts_where_no_horizon_is_known(segmenter_with_strip, image):
+    pipeline = FramePipeline(segmenter_with_strip, 0.5, region=(0.25, 1.0),
+                             horizon=lambda size, msg: None, strip_center=0.5)
+    assert pipeline.run(message(image)).strip_rows == slice(80, 112)
+    pipeline.strip_center = 0.1  # above the region
+    assert pipeline.run(message(image)).strip_rows == slice(48, 80)
+    pipeline.horizon = lambda size, msg: 150.0
+    assert pipeline.run(message(image)).strip_rows.start > 112
+
+
+@pytest.mark.parametrize('encoding', ['mono8', 'bayer_rggb8', 'bgra8', 'yuv422_yuy2'])
+def test_a_strip_of_any_encoding_is_that_of_the_picture(segmenter_with_strip, image, encoding):
+    channels = {'bgra8': 4, 'yuv422_yuy2': 2}.get(encoding, 1)
+    data = np.random.default_rng(0).integers(0, 256, (192, 320, channels), np.uint8)
+    msg = SimpleNamespace(height=192, width=320, encoding=encoding, step=channels * 320,
+                          is_bigendian=0, data=data.tobytes())
+    products = FramePipeline(segmenter_with_strip, 0.5, horizon=lambda size, msg: 96.0).run(msg)
+    expected = segmenter_with_strip.segment(np.ascontiguousarray(image_to_bgr(msg)), 96.0)
+    assert products.strip_rows == expected.rows
+    assert np.array_equal(products.mask, expected.mask)
+    assert np.array_equal(products.confidence, expected.confidence())
 
 
 def test_classes_that_are_not_kept_are_background_in_a_region_too(segmenter, image):

@@ -109,7 +109,7 @@ def test_help(module):
     name = module.rpartition('.')[2]
     end = ran('--help', module=module)
     assert end.returncode == 0
-    assert end.stdout.startswith((f'usage: {name} ', f'usage: ros2 run eunet_ros {name} '))
+    assert end.stdout.startswith(f'usage: ros2 run eunet_ros {name} ')
 
 
 @pytest.mark.process
@@ -129,6 +129,19 @@ def test_parameter_files(ros, light, tmp_path):
               '~/mine.yaml', HOME=str(tmp_path))
     assert '/camera' in end.stderr and 'no parameters for the node /eunet' in end.stderr
     assert 'mine.yaml' not in end.stderr and 'pink_cone' in end.stderr
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(('arguments', 'said'), [
+    (['--params-file', '~/nowhere.yaml'], 'There is no parameter file {home}/nowhere.yaml: '),
+    (['--params-file', '{home}'], 'There is no parameter file {home}: '),
+    (['--params-file=x.yaml'], "found unknown ones, ['--params-file=x.yaml']"),
+    (['-p', 'classes'], "'-p classes'"), (['--log-level', 'loud'], "'--log-level loud'")])
+def test_arguments_of_ros_that_cannot_be_end_in_a_sentence(arguments, said, tmp_path):
+    end = ran('--ros-args', *(a.format(home=tmp_path) for a in arguments), HOME=str(tmp_path))
+    line = end.stderr.splitlines()[-1]
+    assert end.returncode == 1 and line.startswith('eunet: ') and '.c:' not in line
+    assert said.format(home=tmp_path) in line and '--params-file' in line
 
 
 @pytest.mark.process

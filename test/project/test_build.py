@@ -1,6 +1,7 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """colcon, with and without --symlink-install, and pip install what a user needs."""
+import ast
 import os
 from pathlib import Path
 import shutil
@@ -100,6 +101,19 @@ def test_pip_install_is_found_by_ros2_run():
         ran = subprocess.run([str(prefix / 'lib/eunet_ros' / name), '/nowhere'], cwd='/',
                              capture_output=True, text=True, env=environment)
         assert ran.returncode == 1 and 'There is no bag at /nowhere' in ran.stderr, ran.stderr
+
+
+def test_colcon_and_pip_start_the_same_modules():
+    source = (ROOT / 'setup.py').read_text()
+    executables = ast.literal_eval(source.partition('EXECUTABLES = ')[2].partition('}')[0] + '}')
+    assert sorted(executables) == sorted(
+        p.name for p in (ROOT / 'resource').iterdir() if p.name != 'eunet_ros')
+    for name, module in executables.items():
+        assert f'\nfrom {module} import main\n' in (ROOT / 'resource' / name).read_text()
+    # These handle signals before they import anything else.
+    for path in (ROOT / 'eunet_ros').glob('*.py'):
+        if 'interrupt.install()' in path.read_text():
+            assert executables[path.stem] == f'eunet_ros.{path.stem}'
 
 
 def test_one_version_number():

@@ -40,9 +40,10 @@ def kept(cache, key, content):
 @pytest.mark.parametrize('whole', [True, False], ids=['with a checksum', 'as a plain pickle'])
 def test_an_engine_that_is_an_attack_runs_nothing(tmp_path, monkeypatch, whole):
     pytest.importorskip('openvino', reason='OpenVINO is not installed')
+    from engine_making import create_engine
     from eunet_ros.model.checkpoint import random_checkpoint
     from eunet_ros.model.common.classes import cone_classes
-    from eunet_ros.model.engines import create_engine, EngineOptions
+    from eunet_ros.model.engines import EngineOptions
     proof, said, keys = tmp_path / 'attacked', [], []
     attack = pickle.dumps(Attack(proof))
     checkpoint = random_checkpoint('eunet_n', cone_classes(), (64, 96))

@@ -30,7 +30,7 @@ PERIOD = 1 / 15
 
 def start(module, *arguments):
     return subprocess.Popen(
-        [sys.executable, '-m', f'eunet_ros.replay.{module}', *map(str, arguments)],
+        [sys.executable, '-m', f'eunet_ros.{module}', *map(str, arguments)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -60,7 +60,7 @@ def test_an_image_waits_for_the_mask_of_the_one_before(listener, tmp_path):
     images = []
     listener.create_subscription(sensor.CompressedImage, '/cam/compressed', images.append, 10)
     driver = Driver(listener)
-    player = start('player', '--images', tmp_path, '--publish-as', '/cam', '--restamp', '--hz',
+    player = start('play_bag', '--images', tmp_path, '--publish-as', '/cam', '--restamp', '--hz',
                    1000, '--log', '-', '--wait-for-mask', '/eunet/mask', '--delay', 1)
     answered = []
     try:
@@ -85,7 +85,7 @@ def test_player(listener, tmp_path, reliability):
         sensor.CompressedImage, '/cam/image/compressed', images.append, profile)
     listener.create_subscription(sensor.CameraInfo, '/cam/camera_info', infos.append, profile)
     driver = Driver(listener)
-    player = start('player', bag, '--publish-as', '/cam/image', '--restamp', '--log', '-')
+    player = start('play_bag', bag, '--publish-as', '/cam/image', '--restamp', '--log', '-')
     try:
         # Best effort may lose some: the first go out before this side has found the player.
         least = 8 if reliability == 'RELIABLE' else 4
@@ -112,7 +112,7 @@ def test_player(listener, tmp_path, reliability):
 def test_player_keeps_stamps(listener, tmp_path):
     images = []
     listener.create_subscription(sensor.Image, '/camera/image_raw', images.append, 10)
-    player = start('player', make_bag(tmp_path / 'bag', 4, compressed=False), '--rate', 4)
+    player = start('play_bag', make_bag(tmp_path / 'bag', 4, compressed=False), '--rate', 4)
     try:
         Driver(listener).until(lambda: len(images) == 4, 'images of the player')
     finally:
@@ -129,7 +129,7 @@ def test_player_loops_a_part_and_publishes_its_clock(listener, tmp_path):
     listener.create_subscription(
         rosgraph.Clock, '/clock', lambda m: clocks.append(m.clock.sec * 10**9 + m.clock.nanosec),
         200)
-    player = start('player', make_bag(tmp_path / 'bag', 12), '--loop', '--start', 0.2,
+    player = start('play_bag', make_bag(tmp_path / 'bag', 12), '--loop', '--start', 0.2,
                    '--duration', 0.2, '--clock', 200)
     try:
         Driver(listener).until(lambda: len(images) >= 9 and len(clocks) > 20, 'three rounds')
@@ -159,7 +159,7 @@ def test_player_is_held_and_goes_on(listener, tmp_path):
         driver.until(done.done, 'its answer')
         assert done.result().success
         return done.result().message
-    player = start('player', make_bag(tmp_path / 'bag', 10), '--paused', '--log', '-')
+    player = start('play_bag', make_bag(tmp_path / 'bag', 10), '--paused', '--log', '-')
     try:
         assert pause(True) == 'paused'
         assert images == []
@@ -185,10 +185,10 @@ def test_player_waits_for_a_recorder(listener, tmp_path):
         sensor.CompressedImage, '/camera/image_raw/compressed', images.append, 10)
     bag = make_bag(tmp_path / 'bag', 2)
     wanted = ['--wait-for-recorder-of', '/eunet/mask']
-    code, _, err = end(start('player', bag, *wanted, '--wait-for-subscribers', 4))
+    code, _, err = end(start('play_bag', bag, *wanted, '--wait-for-subscribers', 4))
     assert code == 1 and 'Nobody subscribed to /eunet/mask' in err and 'sent' not in err
     listener.create_subscription(sensor.Image, '/eunet/mask', masks.append, 10)
-    code, _, err = end(start('player', bag, *wanted))
+    code, _, err = end(start('play_bag', bag, *wanted))
     assert code == 0 and 'sent 2 images' in err, err
 
 
@@ -198,7 +198,7 @@ def test_player_waits_for_a_recorder(listener, tmp_path):
 def test_player_names_a_node_of_another_transport(listener, tmp_path, compressed, other, kind,
                                                   said):
     listener.create_subscription(getattr(sensor, kind), other, lambda m: None, 10)
-    code, _, err = end(start('player', make_bag(tmp_path / 'bag', 2, compressed=compressed),
+    code, _, err = end(start('play_bag', make_bag(tmp_path / 'bag', 2, compressed=compressed),
                              '--wait-for-subscribers', 3))
     assert code == 1 and f'a node subscribes to {other}: start it with {said}' in err
     assert len(err.splitlines()) == 2         # at once, and at the end
@@ -208,7 +208,7 @@ def test_player_names_a_node_of_another_transport(listener, tmp_path, compressed
 def test_player_publishes_compressed_images_of_any_name(listener, tmp_path, published):
     images = []
     listener.create_subscription(sensor.CompressedImage, published, images.append, 10)
-    player = start('player', make_bag(tmp_path / 'bag', 2), '--publish-as', published)
+    player = start('play_bag', make_bag(tmp_path / 'bag', 2), '--publish-as', published)
     try:
         Driver(listener).until(lambda: images, 'an image')
     finally:
@@ -221,7 +221,7 @@ def test_player_interrupted(listener, tmp_path, number):
     images = []
     listener.create_subscription(
         sensor.CompressedImage, '/camera/image_raw/compressed', images.append, 10)
-    player = start('player', make_bag(tmp_path / 'bag', 60, hz=0.5))
+    player = start('play_bag', make_bag(tmp_path / 'bag', 60, hz=0.5))
     try:
         Driver(listener).until(lambda: images, 'the first image')
         player.send_signal(number)
@@ -245,7 +245,7 @@ def test_player_interrupted(listener, tmp_path, number):
 ])
 def test_player_errors(tmp_path, arguments, code, words):
     bag = make_bag(tmp_path / 'bag', 2)
-    got, _, err = end(start('player', *(a.format(tmp=tmp_path, bag=bag) for a in arguments)))
+    got, _, err = end(start('play_bag', *(a.format(tmp=tmp_path, bag=bag) for a in arguments)))
     assert got == code, err
     assert words in err
     assert 'Traceback' not in err
@@ -255,7 +255,7 @@ def test_recorder(listener, tmp_path):
     masks = listener.create_publisher(sensor.Image, '/eunet/mask', 5)
     diagnostics = listener.create_publisher(diagnostic.DiagnosticArray, '/diagnostics', 5)
     driver = Driver(listener)
-    recorder = start('recorder', tmp_path / 'out', '--count', 3, '--log', '-')
+    recorder = start('replay.recorder', tmp_path / 'out', '--count', 3, '--log', '-')
     sent = []
     try:
         driver.until(lambda: masks.get_subscription_count() and (
@@ -287,7 +287,7 @@ def test_recorder(listener, tmp_path):
 
 
 def test_recorder_ends_when_idle(tmp_path):
-    code, log, err = end(start('recorder', tmp_path / 'out', '--idle', 0.3, '--log', '-'))
+    code, log, err = end(start('replay.recorder', tmp_path / 'out', '--idle', 0.3, '--log', '-'))
     assert code == 0, err
     assert [line['event'] for line in log] == ['ready']
     assert len(MaskReader(tmp_path / 'out' / MASKS_FILE)) == 0

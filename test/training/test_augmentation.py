@@ -9,7 +9,7 @@ pytest.importorskip('lightning', reason='lightning is not installed')
 pytest.importorskip('kornia', reason='kornia is not installed')
 
 from eunet_ros.model.common.classes import cone_classes  # noqa: E402,I100
-from eunet_ros.training.augmentation.batch import Augmentation, Haze  # noqa: E402
+from eunet_ros.training.augmentation.on_batches import Augmentation, Haze  # noqa: E402
 from eunet_ros.training.config import TrainConfig  # noqa: E402
 from eunet_ros.training.task import SegmentationTask  # noqa: E402
 import torch  # noqa: E402

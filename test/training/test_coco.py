@@ -7,7 +7,7 @@ import cv2
 from eunet_ros.model.common.classes import IGNORE_ID
 from eunet_ros.model.common.resources import share_file
 from eunet_ros.model.common.supervisely import DataError
-from eunet_ros.training.data.coco import CocoImages
+from eunet_ros.training.data.readers.coco import CocoImages
 import numpy as np
 import pytest
 
@@ -146,13 +146,32 @@ def test_objects_without_a_mask_are_passed_over_and_counted(coco, mask):
     ({'segmentation': [['a'] * 6]}, 'neither polygons nor run lengths'),
     ({'segmentation': 'text'}, 'neither polygons nor run lengths'),
     ({'segmentation': [[1, 2, float('nan'), 4, 5, 6]]}, 'not finite'),
+    ({'segmentation': [[1, 2, 1e30, 4, 5, 6]]}, 'beyond 32768 pixels'),   # pycocotools crashes
+    ({'segmentation': {'size': [32, 48], 'counts': [5, 5]}}, 'do not fill 32 x 48 pixels'),
+    ({'segmentation': {'size': [32, 48], 'counts': [1538, -2]}}, 'do not fill 32 x 48 pixels'),
+    ({'segmentation': {'size': [32, 48], 'counts': '@@@'}}, 'do not fill 32 x 48 pixels'),
     ({'segmentation': {'size': [9, 9], 'counts': [81]}}, r'size \[9, 9\], the image has \[32, 48'),
     ({'segmentation': {'size': [32, 48]}}, 'has no counts'),
     ({'category_id': 7}, 'the category 7, which is not listed'),
-    ({'image_id': '1'}, "of image '1', a text, where the image has 1")])
+    ({'image_id': '0001'}, "of image '0001', where the image has the id 1")])
 def test_what_cannot_be_used_is_told_at_once(coco, change, said):
     changed(coco, lambda content: content['annotations'][1].update(change))
     with pytest.raises(DataError, match=rf'instances_train2017.json .*annotation 1 .*{said}'):
+        CocoImages(coco, 'train', (32, 48))
+
+
+@pytest.mark.parametrize(('image', 'of', 'said'), [
+    ('01', 1, "annotation 1 is of image 1, where the image has the id '01'"),
+    (1, 77, 'annotation 1 is of image 77, and no image that is listed has any'),
+    ('2', 2, 'some of its images have a number as id, others a text')])
+def test_ids_of_images_that_nothing_is_of_are_told_at_once(coco, image, of, said):
+    def change(content):
+        content['images'][0]['id'] = image
+        if image != '2':
+            del content['images'][1:]
+        content['annotations'] = [{**content['annotations'][1], 'image_id': of}]
+    changed(coco, change)
+    with pytest.raises(DataError, match=said):
         CocoImages(coco, 'train', (32, 48))
 
 

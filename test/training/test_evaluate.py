@@ -11,11 +11,12 @@ import pytest
 
 pytest.importorskip('torchmetrics', reason='torchmetrics is not installed')
 
-from eunet_ros.training.data.fsoco import FsocoProject, load_sample  # noqa: E402,I100
-from eunet_ros.training.data.fsoco_writer import write_project  # noqa: E402
+from eunet_ros.training.data.fsoco_writer import write_project  # noqa: E402,I100
+from eunet_ros.training.data.readers.fsoco import FsocoProject, load_sample  # noqa: E402
 from eunet_ros.training.data.render_fsoco import items  # noqa: E402
 from eunet_ros.training.data.splits import make_split  # noqa: E402
 from eunet_ros.training.evaluate import main  # noqa: E402
+from eunet_ros.training.renderer import render_scene  # noqa: E402
 
 
 @pytest.fixture(scope='module')
@@ -39,7 +40,7 @@ def test_scores_are_those_of_a_direct_computation(tmp_path, project):
     chosen = make_split(samples).select(samples)['val']
     segmenter, table = Segmenter('eunet_n', 'torch'), np.zeros((6, 6), int)
     for sample in chosen:
-        image, truth = load_sample(sample, cone_classes(), 10)
+        image, truth, _ = load_sample(sample, cone_classes(), 10)
         np.add.at(table, (truth, segmenter(image)), 1)
     assert report['images'] == len(chosen) == 3 and report['confusion'] == table.tolist()
     hits, wrong = table[1:, 1:].sum(), table[0, 1:].sum() + table[1:, 0].sum()
@@ -66,12 +67,64 @@ def test_pictures_and_the_page_of_the_worst(tmp_path, project):
     assert run(tmp_path / 'out', project)[0] == 0 and (tmp_path / 'out_2').is_dir()
 
 
+def test_the_strip_of_the_weights_goes_with_their_own_input(tmp_path, project, weights_with_strip,
+                                                            capsys):
+    [image] = FsocoProject(project).samples[:1]
+    image = load_sample(image, cone_classes(), 10)[0]
+    assert hasattr(Segmenter(weights_with_strip, 'torch').segment(image, 40.0), 'rows')
+    reports = [run(tmp_path / 'own', project, weights_with_strip, split='all')[1]]
+    assert 'input 64x96 and strip 32x192\n' in capsys.readouterr().out
+    command = ['--weights', str(weights_with_strip), '--data', str(project), '--engine', 'torch',
+               '--split', 'all', '--border', '10', '--output', str(tmp_path / 'asked')]
+    assert main([*command, '--input-size', '64', '96']) == 0
+    assert 'input 64x96\n' in capsys.readouterr().out
+    reports.append(json.loads((tmp_path / 'asked' / 'report.json').read_text()))
+    assert [(r['input_size'], r['strip_size']) for r in reports] == [
+        ([64, 96], [32, 192]), ([64, 96], None)]
+    for report, segmenter in zip(reports, (Segmenter(weights_with_strip, 'torch'),
+                                           Segmenter(weights_with_strip, 'torch', (64, 96)))):
+        table = np.zeros((6, 6), int)
+        for sample in FsocoProject(project).samples:
+            picture, truth, _ = load_sample(sample, cone_classes(), 10)
+            np.add.at(table, (truth, segmenter(picture)), 1)
+        assert report['confusion'] == table.tolist()
+    assert reports[0]['confusion'] != reports[1]['confusion']
+
+
 def test_rendered_scenes(tmp_path):
     assert main(['--weights', 'eunet_n', '--data', 'rendered', '--count', '2', '--size', '96',
                  '160', '--input-size', '96', '160', '--profile', 'benchmark', '--output',
                  str(tmp_path / 'r')]) == 0
     told = json.loads((tmp_path / 'r' / 'report.json').read_text())
     assert (told['images'], told['profile'], told['input_size']) == (2, 'benchmark', [96, 160])
+
+
+def test_the_report_of_boxes(tmp_path, capsys):
+    root, cones = tmp_path / 'set', 0
+    for folder in ('images', 'labels'):
+        (root / folder).mkdir(parents=True)
+    (root / 'classes.txt').write_text('\n'.join(cone_classes().names[1:]))
+    for seed in (3, 4):
+        scene, lines = render_scene(seed, 192, 320), []
+        for number in np.unique(scene.instances)[1:]:
+            rows, columns = np.nonzero(scene.instances == number)
+            low, high = np.array([columns.min(), rows.min()]), np.array(
+                [columns.max(), rows.max()]) + 1
+            x, y, w, h = *((low + high) / 2 / (320, 192)), *((high - low) / (320, 192))
+            lines.append(f'{scene.mask[rows[0], columns[0]] - 1} {x} {y} {w} {h}')
+        cones += len(lines)
+        cv2.imwrite(str(root / 'images' / f'{seed}.png'), scene.image)
+        (root / 'labels' / f'{seed}.txt').write_text('\n'.join(lines))
+    assert main(['--weights', 'eunet_n', '--engine', 'torch', '--data', str(root), '--data-format',
+                 'yolo', '--output', str(tmp_path / 'out')]) == 0
+    report = json.loads((tmp_path / 'out' / 'report.json').read_text())
+    assert (report['images'], report['boxes']['boxes'], report['split']) == (2, cones, 'all')
+    rows = report['boxes_by_height'].values()
+    assert sum(row['boxes'] for row in rows) == cones > 2
+    assert report['boxes']['touched'] > 1 and report['boxes']['class_right_rate'] > 0.5
+    said = capsys.readouterr().out
+    assert f'all {cones:15}' in said and 'false cones per image' in said
+    assert [p.name for p in (tmp_path / 'out').iterdir()] == ['report.json']
 
 
 @pytest.mark.parametrize('options, said', [

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scores of a set of images: instances, TorchMetrics, merging, reports, refusals."""
 import json
-import pickle
 
 from eunet_ros.model.common.classes import BINARY_CLASSES, cone_classes
 from eunet_ros.model.common.metrics.pixels import confusion_matrix, pixel_scores
@@ -168,26 +167,6 @@ def test_false_cones_are_per_image():
         metrics.update(scene(), scene())
     result = metrics.compute()
     assert (result['false_cones'], result['false_cones_per_image']) == (2, 0.5)
-
-
-@pytest.mark.parametrize('parts', [1, 2, 5])
-def test_parts_merge_to_the_whole(parts):
-    whole = ImageSetScores(CLASSES)
-    shares = [ImageSetScores(CLASSES) for _ in range(parts)]
-    for seed in range(4):  # of five shares, one stays empty
-        masks = random_masks(seed)
-        whole.update(*masks)
-        shares[seed % parts].update(*masks)
-    total = ImageSetScores(CLASSES)
-    total.compute()
-    for share in shares:
-        total.merge(pickle.loads(pickle.dumps(share)))  # as it comes from another process
-    assert total.compute() == whole.compute()
-
-
-def test_only_the_like_merge():
-    with pytest.raises(ValueError, match='same classes'):
-        ImageSetScores(CLASSES).merge(ImageSetScores(BINARY_CLASSES))
 
 
 def test_report_is_json_without_nan():

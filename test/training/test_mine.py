@@ -3,7 +3,7 @@
 """Hard examples: found where a network sees a cone that is none, and trained on."""
 from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.data.formats import open_sets
-from eunet_ros.training.data.rendered import hard_images
+from eunet_ros.training.data.readers.rendered import hard_images
 from eunet_ros.training.renderer import render_scene
 from eunet_ros.training.renderer.profiles import HARD
 from eunet_ros.training.tools import mine

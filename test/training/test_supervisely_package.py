@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 from eunet_ros.model.common.classes import cone_classes
-from eunet_ros.training.data.fsoco import FsocoProject, load_sample, read_annotation
+from eunet_ros.training.data.readers.fsoco import FsocoProject, load_sample, read_annotation
 import numpy as np
 import pytest
 
@@ -37,7 +37,7 @@ def test_what_another_implementation_writes_loads_alike(tmp_path):
         f'{team}{i}' for team in ('amz', 'ours') for i in range(3)}
     for sample in samples:
         told = np.load((tmp_path / sample.image.name).with_suffix('.npz'))
-        image, mask = load_sample(sample, classes, border=0)
+        image, mask, _ = load_sample(sample, classes, border=0)
         np.testing.assert_array_equal(image, told['rgb'][..., ::-1])
         np.testing.assert_array_equal(mask, told['mask'])
         assert set(np.unique(mask)) > {0}

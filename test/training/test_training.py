@@ -16,19 +16,19 @@ from eunet_ros.model import load_checkpoint, Segmenter  # noqa: E402,I100
 from eunet_ros.training import losses  # noqa: E402
 from eunet_ros.training.callbacks import ramped_decay  # noqa: E402
 from eunet_ros.training.config import parse_command_line, TrainConfig  # noqa: E402
-from eunet_ros.training.data import rendered  # noqa: E402
 from eunet_ros.training.data.crops import (  # noqa: E402
     count_pixels,
     CropDataset,
     EpochSampler,
-    Joined,
 )
 from eunet_ros.training.data.formats import open_sets  # noqa: E402
-from eunet_ros.training.data.rendered import rendered_set  # noqa: E402
+from eunet_ros.training.data.readers import rendered  # noqa: E402
+from eunet_ros.training.data.readers.rendered import rendered_set  # noqa: E402
 from eunet_ros.training.renderer import render_scene  # noqa: E402
 from eunet_ros.training.run_folder import new_folder  # noqa: E402
 from eunet_ros.training.train import main  # noqa: E402
 import torch  # noqa: E402
+from torch.utils.data import ConcatDataset  # noqa: E402
 
 SYNTHETIC = str(share_file('config/training/synthetic.yaml'))
 
@@ -167,7 +167,7 @@ def test_sets_of_two_sizes_as_one(tmp_path):
     rng = np.random.default_rng(0)
     for path, size in zip(paths, ((48, 80), (72, 120))):
         np.save(path, rng.integers(0, 3, (3, *size, 4), np.uint8))
-    both = Joined(*(np.load(path, mmap_mode='r') for path in paths))
+    both = ConcatDataset([np.load(path, mmap_mode='r') for path in paths])
     assert len(both) == 6
     assert [both[k].shape[:2] for k in range(6)] == 3 * [(48, 80)] + 3 * [(72, 120)]
     assert np.array_equal(both[4], np.load(paths[1])[1])

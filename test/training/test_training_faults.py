@@ -20,10 +20,9 @@ from eunet_ros.training.callbacks import BesideCheckpointIO  # noqa: E402
 from eunet_ros.training.config import TrainConfig  # noqa: E402
 from eunet_ros.training.data.fsoco_writer import Item, write_project  # noqa: E402
 from eunet_ros.training.data.render_fsoco import items  # noqa: E402
-from eunet_ros.training.explain import explain  # noqa: E402
 from eunet_ros.training.loop import world  # noqa: E402
 from eunet_ros.training.losses import segmentation_loss  # noqa: E402
-from eunet_ros.training.train import main  # noqa: E402
+from eunet_ros.training.train import explain, main  # noqa: E402
 import torch  # noqa: E402
 from training_runs import command  # noqa: E402
 
@@ -75,8 +74,9 @@ def test_broken_images_are_left_out_and_counted(tmp_path, cache, broken):
     ({'precision': 'int4'}, "precision must be .* found 'int4'"),
     pytest.param({'lr': 1e30, 'gradient_clip': 0}, 'The loss is not finite at step',
                  marks=pytest.mark.train),
-    ({'data': '{bare}'}, 'No cone is in any image'),
+    ({'data': '{bare}'}, 'No cone pixels in the sampled'),
     ({'data': '{empty}'}, 'No image with an annotation'),
+    ({'data': '{bare}', 'data_format': 'coco', 'on_error': 'skip'}, 'image of COCO stops the run'),
     ({'data': '{single}'}, r'3 parts .* found 1 \(cam00\)'),
     ({'ema': 1.0}, 'ema must be below 1'),
     ({'batch': 4, 'devices': 4}, '4 processes .* found 2'),

@@ -18,7 +18,7 @@ pytest.importorskip('lightning', reason='lightning is not installed')
 from eunet_ros.model import load_checkpoint, Segmenter  # noqa: E402,I100
 from eunet_ros.training import export  # noqa: E402
 from eunet_ros.training.curves import read_curves  # noqa: E402
-from eunet_ros.training.data.rendered import rendered_set, RenderedScenes  # noqa: E402
+from eunet_ros.training.data.readers.rendered import rendered_set, RenderedScenes  # noqa: E402
 from eunet_ros.training.train import main  # noqa: E402
 from lightning.pytorch import Trainer  # noqa: E402
 import torch  # noqa: E402

@@ -1,8 +1,3 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-What varies the images of a training.
-
-crop: zoom, flip and colour, when a crop is cut; batch: light, blur and weather, on the network's
-device. What the renderer varies is in renderer/effects.py and profiles.py.
-"""
+"""What varies training images: on_crops on the CPU, on_batches on the network's device."""

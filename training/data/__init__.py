@@ -1,4 +1,8 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
+"""
+Data sets for training: splits, crops of images, decoded caches.
 
-"""Data sets and augmentation."""
+`formats` has the registry of formats, `readers` what reads them; `fsoco_writer` and `render_fsoco`
+write a project of rendered scenes. What varies the crops is in training/augmentation.
+"""

@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
+import copyreg
 import math
+from mmap import mmap
 from typing import Any
 
 import cv2
 from eunet_ros.model.common.classes import IGNORE_ID
-from eunet_ros.training.augmentation.crop import maybe_flipped, photometric, zoom_factor
-from eunet_ros.training.data.rendered import SCENES_AT_ONCE
+from eunet_ros.training.augmentation.on_crops import maybe_flipped, photometric, zoom_factor
+from eunet_ros.training.data.readers.rendered import SCENES_AT_ONCE
 import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
@@ -19,66 +20,31 @@ from torch.utils.data import Dataset, Sampler
 
 def count_pixels(scenes: np.ndarray, classes: int, sample: int = 300,
                  binary: bool = False) -> list[int]:
-    """
-    Return the pixels of each class id in up to `sample` scenes (count, H, W, 4).
-
-    binary: of cone or not.
-    """
+    """Return the pixels of each class, or cone or not, in a sample of scenes (n, H, W, 4)."""
     step = max(1, len(scenes) // sample)
-    ids = (cv2.extractChannel(scenes[i], 3).reshape(-1)
-           for i in range(0, len(scenes), step))
+    ids = (cv2.extractChannel(scenes[i], 3).reshape(-1) for i in range(0, len(scenes), step))
     counts = sum(np.bincount(i, minlength=256) for i in ids)
     if binary:
         return [int(counts[0]), int(counts[1:IGNORE_ID].sum())]
     return counts[:classes].tolist()
 
 
-class Joined:
-    """
-    Sets one after the other, as one: item i is (H, W, 4) uint8, whose size differs between sets.
-
-    parts: what CropDataset takes.
-    """
-
-    def __init__(self, *parts: np.ndarray) -> None:
-        self.parts = parts
-
-    def __len__(self) -> int:
-        return sum(map(len, self.parts))
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        for part in self.parts:
-            if index < len(part):
-                return part[index]
-            index -= len(part)
-        raise IndexError(index)
+def _reduce(array: np.memmap) -> tuple[Any, ...]:
+    """Let a memory map travel to another process as its file, not as its content."""
+    if isinstance(array.base, mmap):  # a whole file, not a part of one
+        return np.memmap, (array.filename, array.dtype, 'r', array.offset, array.shape)
+    return array.__reduce__()
 
 
-def _to_send(scenes: Any) -> Any:
-    """Return what another process makes `scenes` of: a memory map travels as its file."""
-    if isinstance(scenes, np.memmap) and scenes.filename:
-        return partial(np.memmap, scenes.filename, scenes.dtype, 'r', scenes.offset, scenes.shape)
-    if isinstance(scenes, Joined):
-        return partial(_join, *map(_to_send, scenes.parts))
-    return scenes
-
-
-def _join(*parts: Any) -> Joined:
-    return Joined(*map(_received, parts))
-
-
-def _received(scenes: Any) -> Any:
-    return scenes() if isinstance(scenes, partial) else scenes
+copyreg.pickle(np.memmap, _reduce)
 
 
 class CropDataset(Dataset):
     """
-    Random crops: item i is the same for the same seed, whatever loads it.
+    Random crops of scenes (n, H, W, 4): item i is the same for the same seed.
 
-    scenes: (count, H, W, 4) uint8 BGR and ids, or what is indexed like it. Yields image (3, h, w)
-    uint8 RGB and mask (h, w) int64. cone_crops: the share of crops that are centred near a pixel
-    of a cone. binary: all cones are class 1. augment: zoom, flip and vary light and colour.
-    per_scene: how often SCENES_AT_ONCE scenes are cut before the next are.
+    Yields image (3, h, w) uint8 RGB and mask (h, w) int64. cone_crops: share of crops near a cone.
+    per_scene: crops of SCENES_AT_ONCE scenes before the next.
     """
 
     def __init__(self, scenes: np.ndarray, crop: tuple[int, int], length: int, cone_crops: float,
@@ -88,12 +54,6 @@ class CropDataset(Dataset):
         self.cone_crops, self.seed = cone_crops, seed
         self.binary, self.augment, self.per_scene = binary, augment, per_scene
         self._order = np.random.default_rng(seed).permutation(len(scenes))
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, 'scenes': _to_send(self.scenes)}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, scenes=_received(state['scenes']))
 
     def __len__(self) -> int:
         return self.length
@@ -135,7 +95,7 @@ class CropDataset(Dataset):
 
 
 def _place() -> tuple[int, int]:
-    """Return the rank of this process and how many there are."""
+    """Return the rank of this process and the number of processes."""
     distributed = torch.distributed
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
@@ -143,19 +103,13 @@ def _place() -> tuple[int, int]:
 
 
 class EpochSampler(Sampler[int]):
-    """
-    Numbers the `items` of one epoch, after those of the epochs before it.
-
-    So a run that is resumed goes on with the crops that it would have seen. Of several processes
-    each takes its share of every `batch`: together they see the crops that one alone would.
-    """
+    """Numbers the items of an epoch; each process takes its share of every batch."""
 
     def __init__(self, items: int, batch: int = 1, processes: int = 1) -> None:
         self.items, self.batch, self.epoch = items, batch, 0
         self.processes = processes
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch, from 0; Lightning calls it."""
         self.epoch = epoch
 
     def __len__(self) -> int:

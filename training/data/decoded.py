@@ -16,8 +16,8 @@ from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.common.files import say_where
 from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.model.processing import fit, to_network
-from eunet_ros.training.data.fsoco import load_with_cuts, LoadReport, Sample
 from eunet_ros.training.data.parallel import cache_lock, parallel_map
+from eunet_ros.training.data.readers.fsoco import load_sample, LoadReport, Sample
 import numpy as np
 from rich.progress import track
 
@@ -25,12 +25,7 @@ _FORMAT = 1  # part of the key: another one decodes anew
 
 
 def scale_pair(image: np.ndarray, mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """
-    Return (H, W, 4) uint8, BGR and class ids, as the network would see the image.
-
-    The aspect ratio is kept; what is padded has the id 255. A pixel gets the class that covers
-    most of it, so that a far cone does not vanish between two samples.
-    """
+    """Return (H, W, 4), BGR and the ids that cover most of a pixel, 255 in the padding."""
     plan = fit(image.shape[:2], size)
     out = np.full((*size, 4), IGNORE_ID, np.uint8)
     picture = np.empty((*size, 3), np.uint8)
@@ -53,7 +48,7 @@ def _decode(sample: Sample, classes: ClassTable, border: int,
     """Return pixels, objects that were cut and ''; or None, 0 and what is wrong."""
     cv2.setNumThreads(1)
     try:
-        image, mask, cut = load_with_cuts(sample, classes, border)
+        image, mask, cut = load_sample(sample, classes, border)
     except DataError as error:
         return None, 0, str(error)
     return scale_pair(image, mask, size), cut, ''
@@ -76,15 +71,7 @@ def _key(samples: Sequence[Sample], classes: ClassTable, size: tuple[int, int],
 def decoded_set(folder: Path, samples: Sequence[Sample], classes: ClassTable,
                 size: tuple[int, int], border: int, on_error: str = 'raise',
                 report: LoadReport | None = None) -> np.ndarray:
-    """
-    Return the samples as a read-only (count, H, W, 4) uint8 memory map: BGR and class ids.
-
-    Decoded on first use, on all cores, into `folder`, and again when a file's size or time has
-    changed; written beside and renamed. on_error: 'raise' stops at a broken sample with
-    DataError, 'skip' leaves it out and notes its sentence in `report`.
-    """
-    if on_error not in ('raise', 'skip'):
-        raise ValueError(f"on_error must be 'raise' or 'skip', found {on_error!r}.")
+    """Return the samples as a read-only (n, H, W, 4) uint8 memory map: BGR and class ids."""
     report = LoadReport() if report is None else report
     place = folder / f'fsoco_{_key(samples, classes, size, border)}'
     index = place / 'index.json'

@@ -14,20 +14,14 @@ from typing import Any
 import cv2
 from eunet_ros.model.common.classes import ClassTable, cone_classes
 from eunet_ros.model.common.supervisely import encode_bitmap
-from eunet_ros.training.data.fsoco import BORDER, TAGS
+from eunet_ros.training.data.readers.fsoco import BORDER, TAGS
 from eunet_ros.training.renderer import Scene
 import numpy as np
 
 
 @dataclass(frozen=True)
 class Item:
-    """
-    An image to write.
-
-    name: file name such as 'cam00_00001.png'. image: (h, w, 3) uint8 BGR. mask: (h, w) uint8
-    class ids. instances: (h, w) integers, 0 where the mask is, one number per cone; without them
-    every connected patch of a class is a cone. tags: of the cones, by their number.
-    """
+    """An image to write: file name, BGR, class ids, cone numbers (or None), tags by number."""
 
     name: str
     image: np.ndarray
@@ -47,49 +41,21 @@ def scene_item(name: str, scene: Scene) -> Item:
     return Item(name, scene.image, scene.mask, scene.instances, tags)
 
 
-def _check(item: Item, classes: ClassTable) -> None:
-    if (Path(item.name).name != item.name or item.name.startswith('.')
-            or Path(item.name).suffix.lower() not in ('.png', '.jpg', '.jpeg')):
-        raise ValueError(f"Expected a file name such as 'cam00_00001.png', found {item.name!r}.")
-    size = item.mask.shape
-    if (item.image.shape != (*size, 3) or item.image.dtype != np.uint8
-            or item.mask.dtype != np.uint8):
-        raise ValueError(f'Expected {item.name} as a (h, w, 3) uint8 image with a (h, w) uint8 '
-                         f'mask, found {item.image.shape} and {size}.')
-    if item.mask.size and item.mask.max() >= len(classes.names):
-        raise ValueError(f'The mask of {item.name} has the class id {item.mask.max()}, expected '
-                         f'0 to {len(classes.names) - 1}: FSOCO has no id for ignored pixels.')
-    if item.instances is None:
-        return
-    if item.instances.shape != size or np.any((item.instances > 0) != (item.mask > 0)):
-        raise ValueError(f'The instances of {item.name} must be numbered where its mask has cones '
-                         'and 0 elsewhere.')
-    unknown = set().union(*item.tags.values()) - set(TAGS) if item.tags else set()
-    if unknown:
-        raise ValueError(f'{item.name} has the tag {sorted(unknown)[0]!r}, expected one of '
-                         f'{", ".join(TAGS)}.')
-
-
 def _cones(item: Item) -> Iterator[tuple[int, tuple[int, int], np.ndarray, frozenset[str]]]:
     """Yield class id, origin (x, y), mask (h, w) bool and tags of each cone."""
-    if item.instances is not None:
-        layers = [(item.instances, item.tags)]
-    else:
-        layers = [(cv2.connectedComponents((item.mask == i).astype(np.uint8), connectivity=8)[1],
-                   {}) for i in np.unique(item.mask[item.mask > 0])]
-    for numbers, tags in layers:
-        for number in np.unique(numbers[numbers > 0]):
-            own = numbers == number
-            rows, columns = np.flatnonzero(own.any(axis=1)), np.flatnonzero(own.any(axis=0))
-            top, left = int(rows[0]), int(columns[0])
-            box = slice(top, rows[-1] + 1), slice(left, columns[-1] + 1)
-            for class_id in np.unique(item.mask[own]):  # one, unless an instance mixes classes
-                yield (int(class_id), (left, top), own[box] & (item.mask[box] == class_id),
-                       frozenset(tags.get(int(number), ())))
+    numbers = (cv2.connectedComponents((item.mask > 0).view(np.uint8), connectivity=8)[1]
+               if item.instances is None else item.instances)
+    for number in np.unique(numbers[numbers > 0]):
+        own = numbers == number
+        rows, columns = np.flatnonzero(own.any(axis=1)), np.flatnonzero(own.any(axis=0))
+        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        for class_id in np.unique(item.mask[own]):  # one, unless an instance mixes classes
+            shape = own[box] & (item.mask[box] == class_id)
+            tags = item.tags.get(int(number), frozenset())
+            yield int(class_id), (int(columns[0]), int(rows[0])), shape, tags
 
 
 def annotation_of(item: Item, classes: ClassTable, border: int = BORDER) -> dict[str, Any]:
-    """Return the annotation, ready for JSON, of an item that gets a border."""
     height, width = item.mask.shape
     objects = []
     for number, (class_id, (x, y), mask, tags) in enumerate(_cones(item), start=1):
@@ -115,32 +81,20 @@ def meta_of(classes: ClassTable) -> dict[str, Any]:
     return {'classes': rows, 'tags': tags, 'projectType': 'images'}
 
 
-def write_project(
-    folder: str | Path, items: Iterable[Item], team: str = 'synthetic',
-    classes: ClassTable | None = None, border: int = BORDER,
-) -> int:
-    """
-    Write a project of one team and return how many images it has.
-
-    The border is black and has no logo. It is written beside and renamed, so a folder that exists
-    is complete. Raises ValueError, in a sentence, where the folder exists or an item is off.
-    """
+def write_project(folder: str | Path, items: Iterable[Item], team: str = 'synthetic',
+                  classes: ClassTable | None = None, border: int = BORDER) -> int:
+    """Write a project of one team, beside and renamed; returns its images. Raises ValueError."""
     folder, classes = Path(folder), cone_classes() if classes is None else classes
     if os.path.lexists(folder):
         raise ValueError(f'{folder} exists: remove it first, or choose another folder.')
-    if not team or Path(team).name != team or team.startswith('.'):
-        raise ValueError(f'Expected the name of a folder as team, found {team!r}.')
     beside = folder.with_name(f'.{folder.name}.{os.getpid()}.tmp')
-    names: set[str] = set()
+    count = 0
     try:
         for part in ('img', 'ann'):
             (beside / team / part).mkdir(parents=True)
         (beside / 'meta.json').write_text(json.dumps(meta_of(classes), indent=1))
         for item in items:
-            _check(item, classes)
-            if item.name in names:
-                raise ValueError(f'Two images are named {item.name}: names must differ.')
-            names.add(item.name)
+            count += 1
             framed = cv2.copyMakeBorder(item.image, border, border, border, border,
                                         cv2.BORDER_CONSTANT, value=(0, 0, 0))
             coded = cv2.imencode(Path(item.name).suffix, framed)[1]
@@ -150,4 +104,4 @@ def write_project(
         beside.rename(folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-    return len(names)
+    return count

@@ -18,11 +18,7 @@ _T, _R = TypeVar('_T'), TypeVar('_R')
 
 
 def cache_lock(folder: Path) -> FileLock:
-    """
-    Return the lock of a folder of prepared data, which is made where there is none.
-
-    Of several processes that need the same data one prepares it, and the others find it.
-    """
+    """Return the lock of a folder, created if missing: one process at a time prepares data."""
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / '.lock')
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 import sys
 
+from eunet_ros.model.common.command import check_positive, run_command
 from eunet_ros.training.data.fsoco_writer import Item, scene_item, write_project
 from eunet_ros.training.renderer import render_scene
 from rich.progress import track
@@ -27,7 +28,6 @@ def items(count: int, seed: int, height: int, width: int, sources: int) -> Itera
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Render and write; returns the exit code."""
     parser = argparse.ArgumentParser(
         description='Render scenes as an FSOCO project (Supervisely format).',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
@@ -38,18 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--width', type=int, default=640, help='without the border [px]')
     parser.add_argument('--sources', type=int, default=8, help='cameras that the names tell of')
     o = parser.parse_args(arguments)
-    try:
-        if o.count < 1 or o.sources < 1:
-            raise ValueError('--count and --sources must be at least 1, found '
-                             f'{o.count} and {o.sources}.')
+
+    def work() -> None:
+        check_positive(o, 'count', 'sources')
         drawn = items(o.count, o.seed, o.height, o.width, o.sources)
         shown = track(drawn, 'Rendering', total=o.count, disable=not sys.stdout.isatty())
         count = write_project(o.output, shown)
-    except (ValueError, OSError) as error:
-        print(f'render_fsoco: {error}', file=sys.stderr)
-        return 1
-    print(f'{o.output}: {count} images of {o.width}x{o.height} and their border')
-    return 0
+        print(f'{o.output}: {count} images of {o.width}x{o.height} and their border')
+    return run_command('render_fsoco', work)
 
 
 if __name__ == '__main__':

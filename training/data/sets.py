@@ -14,12 +14,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class TrainingSets:
-    """
-    Images as (count, H, W, 4) uint8 BGR and class ids, and what a checkpoint says of them.
-
-    train, validation: arrays, or what is indexed like them. split: of a project; None where
-    scenes are rendered. left_out: a sentence of each kind of data that is not used.
-    """
+    """Images (count, H, W, 4) uint8 BGR and ids, and what a checkpoint reports of them."""
 
     train: Any
     validation: Any
@@ -31,12 +26,7 @@ class TrainingSets:
 
 @dataclass(frozen=True)
 class Labelled:
-    """
-    An image with its truth.
-
-    image: (h, w, 3) uint8 BGR. mask: (h, w) uint8 class ids. instances: (h, w) integers, 0 none,
-    one number per cone.
-    """
+    """An image (h, w, 3) BGR, its class ids (h, w) and cone numbers (h, w), 0 for none."""
 
     name: str
     image: np.ndarray
@@ -45,9 +35,29 @@ class Labelled:
 
 
 @dataclass(frozen=True)
-class LabelledImages:
-    """Images to score, how many there are, and what a report says of them."""
+class Boxed:
+    """
+    An image with boxes around its cones.
 
-    images: Iterable[Labelled]
+    image: (h, w, 3) uint8 BGR. boxes: (n, 4) float u0, v0, u1, v1 [px], u1 and v1 exclusive; may
+    reach outside. class_id: (n,) integers, see `model.common.metrics.boxes.box_outcomes`.
+    """
+
+    name: str
+    image: np.ndarray
+    boxes: np.ndarray
+    class_id: np.ndarray
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """
+    Images to score, how many there are, and what a report says of them.
+
+    boxes: images are Boxed, not Labelled.
+    """
+
+    images: Iterable[Labelled] | Iterable[Boxed]
     count: int
     description: dict[str, Any]
+    boxes: bool = False

@@ -1,6 +1,5 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """
 Camera geometry: a pinhole with plumb_bob distortion on a car.
 
@@ -9,7 +8,6 @@ Optical frame (REP 103 suffix _optical): x right, y down, z forward. Pitch is a 
 about the vehicle's y axis (the camera looks down), roll one about its x axis. Pixel (0, 0) is the
 centre of the top-left pixel.
 """
-
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -37,7 +35,7 @@ class Camera:
 
     @cached_property
     def rotation(self) -> np.ndarray:
-        """Rotation (3, 3) that takes vehicle axes to optical axes."""
+        """Rotation (3, 3) from vehicle axes to optical axes."""
         cp, sp = math.cos(self.pitch), math.sin(self.pitch)
         cr, sr = math.cos(self.roll), math.sin(self.roll)
         pitch = np.array([[cp, 0.0, sp], [0.0, 1.0, 0.0], [-sp, 0.0, cp]])
@@ -53,7 +51,6 @@ class Camera:
 
     @cached_property
     def focal(self) -> float:
-        """Mean focal length in pixels."""
         return float(0.5 * (self.K[0, 0] + self.K[1, 1]))
 
     @cached_property
@@ -65,16 +62,10 @@ class Camera:
         return float(np.hypot(*corner[0])) * 1.02
 
 
-def make_camera(
-    height: int, width: int, hfov: float, mount_height: float, pitch: float = 0.0,
-    roll: float = 0.0, distortion: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0, 0.0),
-    shift: tuple[float, float] = (0.0, 0.0),
-) -> Camera:
-    """
-    Build a camera with square pixels from its horizontal field of view (radians).
-
-    `shift` moves the principal point away from the image's centre, in pixels (right, down).
-    """
+def make_camera(height: int, width: int, hfov: float, mount_height: float, pitch: float = 0.0,
+                roll: float = 0.0, distortion: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0, 0.0),
+                shift: tuple[float, float] = (0.0, 0.0)) -> Camera:
+    """Return a camera by its field of view [rad]; shift: of the principal point [px]."""
     focal = 0.5 * width / math.tan(0.5 * hfov)
     K = np.array([[focal, 0.0, 0.5 * (width - 1) + shift[0]],
                   [0.0, focal, 0.5 * (height - 1) + shift[1]],
@@ -111,12 +102,7 @@ def undistort(points: np.ndarray, D: np.ndarray, steps: int = 9) -> np.ndarray:
 
 
 def project(camera: Camera, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Project vehicle-frame points (..., 3) to pixels (..., 2) and depths along the optical axis.
-
-    Points behind the camera get a small positive depth's pixel: look at the returned depth. Beyond
-    the image's corners the distortion is continued linearly, because a polynomial folds back.
-    """
+    """Project vehicle points (..., 3) to pixels (..., 2) and depths; linear beyond the image."""
     origin, rotation, focal, centre, bends = camera._projection
     optical = (points - origin) @ rotation
     depth = optical[..., 2]
@@ -134,13 +120,7 @@ def project(camera: Camera, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def pixel_rays(camera: Camera, yaw: float = 0.0) -> np.ndarray:
-    """
-    Return the viewing direction (3, height, width) float32 of every pixel, of unit optical depth.
-
-    Directions are in the vehicle frame, turned left by `yaw` (radians) into the world frame. The
-    lens is inverted on a coarse grid and interpolated: the error is below a tenth
-    of a pixel, and concerns what lies on the ground, not the cones, which are projected exactly.
-    """
+    """Return directions (3, height, width) float32 of unit optical depth, turned by `yaw`."""
     rows, columns = -(-camera.height // _GRID) + 2, -(-camera.width // _GRID) + 2
     # Node i of cv2.resize's input lies at output pixel 8 i + 3.5; one more node on every side.
     u = (np.arange(columns) - 1) * _GRID + 0.5 * (_GRID - 1)

@@ -1,8 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """A drawing board for things that stand around a track, and the paint to draw them with."""
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -30,22 +28,19 @@ class Sprite:
     natural: bool  # plants keep their colours
 
 
-def paint(rng: np.random.Generator, vivid: float = 0.6) -> tuple[float, float, float]:
+def paint(rng: np.random.Generator, vivid: float = 0.6) -> np.ndarray:
     """Draw a BGR colour, with probability `vivid` one that cones or their bands have."""
     if rng.random() < vivid:
         base = ((170, 85, 20), (20, 195, 238), (30, 90, 238), (40, 40, 205), (235, 235, 235),
                 (35, 33, 33), (190, 120, 50), (25, 120, 245))[rng.integers(8)]
-        return tuple(np.clip(np.array(base) * rng.uniform(0.65, 1.1) + rng.normal(0, 9, 3), 0,
-                             255))
-    grey = rng.uniform(30, 220)
-    return tuple(np.clip(grey + rng.normal(0, 8, 3), 0, 255))
+        return np.clip(np.array(base) * rng.uniform(0.65, 1.1) + rng.normal(0, 9, 3), 0, 255)
+    return np.clip(rng.uniform(30, 220) + rng.normal(0, 8, 3), 0, 255)
 
 
 class Canvas:
-    """A drawing board in metres, origin at the bottom left, y up."""
+    """A drawing board, transparent, in metres: origin at the bottom left, y up."""
 
     def __init__(self, width: float, height: float):
-        """Make a transparent board of that many metres."""
         self.scale = ROWS / height
         self.size = (width, height)
         columns = int(np.clip(round(width * self.scale), 16, 1600))
@@ -54,33 +49,29 @@ class Canvas:
         self.alpha = np.zeros((ROWS, columns), np.uint8)
 
     def pixels(self, points: Points) -> np.ndarray:
-        """Turn metres, shape (n, 2), into fixed point with 4 fractional bits."""
+        """Convert metres (n, 2) to fixed point with 4 fractional bits."""
         points = np.asarray(points, float)
         return np.rint(np.stack([points[:, 0] * self.scale_x,
                                  ROWS - points[:, 1] * self.scale], 1) * 16).astype(np.int32)
 
     def polygon(self, points: Points, colour: Colour) -> None:
-        """Fill a polygon."""
-        for target, value in ((self.bgr, colour), (self.alpha, 255)):
+        for target, value in ((self.bgr, tuple(colour)), (self.alpha, 255)):
             cv2.fillPoly(target, [self.pixels(points)], value, cv2.LINE_AA, 4)
 
     def box(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
-        """Fill an upright box."""
         self.polygon([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], colour)
 
     def disc(self, x: float, y: float, rx: float, ry: float, colour: Colour) -> None:
-        """Fill an ellipse."""
         angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
         self.polygon(np.stack([x + rx * np.cos(angle), y + ry * np.sin(angle)], 1), colour)
 
     def cylinder(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
-        """Fill an upright box shaded like a cylinder."""
         steps = 9
         edges = np.linspace(x0, x1, steps + 1)
         for i in range(steps):
             lit = 0.6 + 0.45 * np.cos((i + 0.5) / steps * 2.4 - 0.7)
             self.box(edges[i], y0, edges[i + 1] + 0.2 * (x1 - x0) / steps, y1,
-                     tuple(np.clip(np.array(colour) * lit, 0, 255)))
+                     np.clip(np.array(colour) * lit, 0, 255))
 
     def text(self, words: str, x: float, y: float, tall: float, colour: Colour) -> None:
         """Write capitals `tall` metres high from x, y on, on what is painted there."""
@@ -90,7 +81,7 @@ class Canvas:
                     tuple(float(c) for c in colour), max(1, round(3.2 * scale)), cv2.LINE_AA)
 
     def foliage(self, rng: np.random.Generator, cover: np.ndarray, colour: Colour) -> None:
-        """Cover `cover` (rows, columns) in [0, 1] with leaves."""
+        """Draw leaves where `cover` (rows, columns) is high."""
         shape = self.alpha.shape
         noise = board_noise(rng, shape, 8)
         leaf = (cover + 0.22 * noise) > 0.5
@@ -101,14 +92,9 @@ class Canvas:
         self.bgr[leaf] = painted[leaf]
         self.alpha[leaf] = 255
 
-    def finish(
-        self, rng: np.random.Generator, natural: bool = False, relief: float = 0.0,
-    ) -> Sprite:
-        """
-        Weather the picture and store its pyramid.
-
-        relief: how strongly parts bulge, as if lit from one side and above.
-        """
+    def finish(self, rng: np.random.Generator, natural: bool = False,
+               relief: float = 0.0) -> Sprite:
+        """Weather the picture and store its pyramid; relief: how strongly parts bulge."""
         shape = self.alpha.shape
         tone = 1 + 0.05 * board_noise(rng, shape, 4)
         tone += np.linspace(0.06, -0.12, shape[0], dtype=np.float32)[:, None]
@@ -140,9 +126,8 @@ class Canvas:
         return np.clip(0.7 * slope, -1, 1)
 
 
-def board_noise(
-    rng: np.random.Generator, shape: tuple[int, int], cells: int, contrast: float = 1.0,
-) -> np.ndarray:
+def board_noise(rng: np.random.Generator, shape: tuple[int, int], cells: int,
+                contrast: float = 1.0) -> np.ndarray:
     """Return noise of unit deviation and any shape, about `cells` patches down its side."""
     side = min(SIZE, 64 * cells)  # the map has a patch every 64 texels or so
     wide = min(SIZE, max(8, round(side * shape[1] / shape[0])))

@@ -1,15 +1,11 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """
 Cones: geometry at real size, and drawing with exact coverage.
 
-A cone is a frustum on a square plate with rounded corners. Both are convex, and slices of the
-frustum are convex too: every slice's picture is the convex hull of its two projected rims. Slices
-are painted from the one farthest along the cone's axis, seen from the camera, to the nearest,
-which is right for standing, tilted and lying cones alike.
+A cone is a frustum on a square plate with rounded corners. Slices of the frustum are convex: each
+is drawn as the hull of its two rims, from the farthest along the axis to the nearest.
 """
-
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -107,18 +103,10 @@ def cone_points(look: ConeLook) -> np.ndarray:
     return points
 
 
-def view_cones(
-    camera: Camera, looks: list[ConeLook], poses: list[ConePose], light: Light, yaw: float,
-    sunlit: np.ndarray | None = None,
-) -> tuple[list[ConeView | None], np.ndarray]:
-    """
-    See cones that stand in the vehicle frame, which is turned left by `yaw` in the world.
-
-    `sunlit` (cones,) is the share of the sun's light that reaches each; None for all of it.
-
-    :return: views, None for a cone that is (partly) too close; and hull points (cones, n, 3) in
-        the vehicle frame for shadows.
-    """
+def view_cones(camera: Camera, looks: list[ConeLook], poses: list[ConePose], light: Light,
+               yaw: float,
+               sunlit: np.ndarray | None = None) -> tuple[list[ConeView | None], np.ndarray]:
+    """Return views of cones, None if too close, and hull points (cones, n, 3) for shadows."""
     if not looks:
         return [], np.zeros((0, 1, 3))
     local = np.stack([cone_points(look) for look in looks])  # (cones, points, 3)
@@ -184,9 +172,8 @@ def _draw_plate(label: np.ndarray, fixed: np.ndarray, cone: ConeView, rich: bool
             _fill(label, np.rint(middle + 0.72 * (below - middle)).astype(np.int32), _HOLLOW)
 
 
-def _paint_labels(
-    cone: ConeView, shape: tuple[int, int], fixed: np.ndarray, rich: bool,
-) -> np.ndarray:
+def _paint_labels(cone: ConeView, shape: tuple[int, int], fixed: np.ndarray,
+                  rich: bool) -> np.ndarray:
     look = cone.look
     label = np.zeros(shape, np.uint8)
     for ring in _slices(cone):
@@ -230,10 +217,8 @@ def _write_letters(label: np.ndarray, fixed: np.ndarray, look: ConeLook) -> None
     label[(ink > 0) & (label == _BAND)] = _LETTER
 
 
-def _part_colours(
-    looks: list[ConeLook], rotations: np.ndarray, eyes: np.ndarray, light: Light,
-    sun: np.ndarray, direct: np.ndarray,
-) -> np.ndarray:
+def _part_colours(looks: list[ConeLook], rotations: np.ndarray, eyes: np.ndarray, light: Light,
+                  sun: np.ndarray, direct: np.ndarray) -> np.ndarray:
     """Return BGRA tables (cones, 256, 1, 4), lit; the frustum's own shading comes on top."""
     ambient = np.array(light.ambient)
     body = np.array([look.body for look in looks])
@@ -269,10 +254,9 @@ def _part_colours(
     return colours
 
 
-def _shade_tables(
-    looks: list[ConeLook], rotations: np.ndarray, eyes: np.ndarray, spread: np.ndarray,
-    camera: Camera, light: Light, sun: np.ndarray, strength: np.ndarray,
-):
+def _shade_tables(looks: list[ConeLook], rotations: np.ndarray, eyes: np.ndarray,
+                  spread: np.ndarray, camera: Camera, light: Light, sun: np.ndarray,
+                  strength: np.ndarray):
     """Return shading (cones, 256, 3) and gloss (cones, 256) across the frustum, edge to edge."""
     axis = rotations[:, :, 2]
     view = eyes - axis * np.sum(eyes * axis, axis=1, keepdims=True)
@@ -337,17 +321,9 @@ def _thrice(plane: np.ndarray) -> np.ndarray:
     return cv2.merge((plane, plane, plane))
 
 
-def draw_cone(
-    image: np.ndarray, mask: np.ndarray, instances: np.ndarray, number: int, cone: ConeView,
-    light: Light, veil: float,
-) -> DrawnCone | None:
-    """
-    Paint one cone over `image`, `mask` and `instances` in place.
-
-    `veil` is the haze's share of the light in [0, 1].
-
-    :return: where it is, or None if it is outside the image.
-    """
+def draw_cone(image: np.ndarray, mask: np.ndarray, instances: np.ndarray, number: int,
+              cone: ConeView, light: Light, veil: float) -> DrawnCone | None:
+    """Paint a cone in place, under a share `veil` of haze; returns its window or None."""
     low, high = cone.low, cone.high
     left, top = max(low[0], 0), max(low[1], 0)
     width, height = min(high[0], image.shape[1]) - left, min(high[1], image.shape[0]) - top

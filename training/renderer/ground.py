@@ -1,8 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """The ground plane: surfaces anchored to the world, painted lines, rubber, puddles, shadows."""
-
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -100,7 +98,6 @@ def _levels(view: GroundView, camera: Camera, texel: float) -> np.ndarray:
 
 
 def _wrapped(metres: np.ndarray, tile: float) -> np.ndarray:
-    """Return the position within a tile, in [0, 1)."""
     shares = metres * np.float32(1 / tile)
     shares -= np.floor(shares)
     return shares
@@ -153,14 +150,9 @@ def stamp(plane: np.ndarray, solid: np.ndarray, value: int) -> None:
         plane += np.uint8(value) * solid
 
 
-def _part(view: GroundView, first: int) -> GroundView:
-    return GroundView(view.top + first, 0, view.x[first:], view.y[first:], view.distance[first:],
-                      view.row_depth[first:])
-
-
-def _cut(view: GroundView, last: int) -> GroundView:
-    return GroundView(view.top, 0, view.x[:last], view.y[:last], view.distance[:last],
-                      view.row_depth[:last])
+def _rows(view: GroundView, rows: slice) -> GroundView:
+    return GroundView(view.top + rows.start, 0, view.x[rows], view.y[rows], view.distance[rows],
+                      view.row_depth[rows])
 
 
 def _draw_borders(texture: np.ndarray, ground: Ground, view: GroundView, camera: Camera) -> None:
@@ -177,8 +169,8 @@ def _draw_borders(texture: np.ndarray, ground: Ground, view: GroundView, camera:
             continue
         first, last = 2 * int(rows[0]), min(2 * int(rows[-1]) + 2, len(view.row_depth))
         alpha = cv2.resize(alpha[rows[0]:rows[-1] + 1], (camera.width, last - first))
-        part = _cut(_part(view, first), last - first)
-        other = _textured(surface(border.kind, border.number), part, camera, 1.0)
+        other = _textured(surface(border.kind, border.number), _rows(view, slice(first, last)),
+                          camera, 1.0)
         blend(texture[first:last], other, alpha)
 
 
@@ -202,9 +194,8 @@ def _outline(line: np.ndarray, width: float) -> np.ndarray:
     return np.concatenate([line + normal, (line - normal)[::-1]])
 
 
-def _draw_marks(
-    texture: np.ndarray, ground: Ground, view: GroundView, camera: Camera, pose: Pose,
-) -> None:
+def _draw_marks(texture: np.ndarray, ground: Ground, view: GroundView, camera: Camera,
+                pose: Pose) -> None:
     for mark in ground.marks:
         places = [to_vehicle(_outline(line, mark.width), pose) for line in mark.lines]
         outlines = [ground_polygon(camera, place) for place in places if place[:, 0].max() > 0.2]
@@ -261,9 +252,8 @@ def _draw_haze(texture: np.ndarray, view: GroundView, light: Light) -> None:
     blend(texture[:rows], colour, veil)
 
 
-def draw_ground(
-    image: np.ndarray, ground: Ground, view: GroundView, camera: Camera, pose: Pose, light: Light,
-) -> None:
+def draw_ground(image: np.ndarray, ground: Ground, view: GroundView, camera: Camera, pose: Pose,
+                light: Light) -> None:
     """Draw the ground into `image` (height, width, 3) uint8, in place, below the horizon."""
     if view.top >= camera.height:
         return

@@ -1,8 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """Indoor scenes: a hall or a car park with lamps instead of a sky."""
-
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -43,13 +41,11 @@ class Hall:
         return (np.abs(x) < self.half_length - margin) & (np.abs(y) < self.half_width - margin)
 
     def local(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Turn world directions into the hall's axes."""
         c, s = math.cos(self.yaw), math.sin(self.yaw)
         return c * x + s * y, c * y - s * x
 
 
 def sample_hall(rng: np.random.Generator, pose: Pose) -> Hall:
-    """Draw a hall around a camera at `pose`."""
     length, width = rng.uniform(9, 32), rng.uniform(6, 20)
     back, side = rng.uniform(0.1, 0.6), rng.uniform(-0.6, 0.6)
     yaw = pose[2] + rng.normal(0, 0.3)
@@ -74,7 +70,6 @@ def lamp_light(rng: np.random.Generator) -> Light:
 
 def draw_hall(image: np.ndarray, rays: np.ndarray, hall: Hall, camera: Camera, pose: Pose,
               light: Light) -> None:
-    """Draw walls and ceiling over what lies behind them, in place."""
     # Walls are plain: half the resolution shows all of it.
     rx, ry, rz = (np.ascontiguousarray(plane[::2, ::2]) for plane in rays)
     rx, ry = hall.local(rx, ry)

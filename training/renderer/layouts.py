@@ -1,10 +1,9 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """Where cones stand: on a track by the rules, in other set pieces, or anyhow."""
-
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 import math
 
@@ -33,7 +32,6 @@ class ConeSet:
     knocked: np.ndarray  # bool: lies on its side
 
     def select(self, keep: np.ndarray) -> ConeSet:
-        """Return the cones where `keep` (n,) is true."""
         return ConeSet(self.class_id[keep], self.xyz[keep], self.yaw[keep], self.tilt[keep],
                        self.lean[keep], self.knocked[keep])
 
@@ -48,10 +46,8 @@ class Layout:
     track: Track | None
 
 
-def make_cone_set(
-    rng: np.random.Generator, class_id: np.ndarray | list[int], xy: np.ndarray, profile: Profile,
-    z: np.ndarray | None = None,
-) -> ConeSet:
+def make_cone_set(rng: np.random.Generator, class_id: np.ndarray | list[int], xy: np.ndarray,
+                  profile: Profile, z: np.ndarray | None = None) -> ConeSet:
     """Turn places (n, 2) into cones, some tilted, some knocked over."""
     class_id = np.array(class_id, int).reshape(-1)
     count = len(class_id)
@@ -125,30 +121,35 @@ def _rows(rng: np.random.Generator, profile: Profile) -> Layout:
                   (0.0, 0.0, 0.0), None)
 
 
+class _Pairs:
+    """Cones in pairs to the left and the right of a lane along x."""
+
+    def __init__(self) -> None:
+        self.classes: list[int] = []
+        self.xy: list[tuple[float, float]] = []
+
+    def add(self, at: Iterable[float], side: float, left: int, right: int) -> None:
+        for x in at:
+            self.xy += [(x, side), (x, -side)]
+            self.classes += [left, right]
+
+
 def _gate(rng: np.random.Generator, profile: Profile) -> Layout:
     """Acceleration: start gate, a straight lane, finish gate, braking lane in orange."""
-    width = rng.uniform(*profile.track_width)
+    cones, width = _Pairs(), rng.uniform(*profile.track_width)
     start, length = rng.uniform(1.5, 12), rng.uniform(15, 75)
-    classes, xy = [], []
-    for x in (start, start + 0.5, start + length, start + length + 0.5):
-        for side in (-1, 1):
-            classes.append(LARGE_ORANGE)
-            xy.append((x, side * (0.5 * width + 0.2)))
-    for x in np.arange(start + 2, start + length - 1, rng.uniform(3, 5)):
-        xy += [(x, 0.5 * width), (x, -0.5 * width)]
-        classes += [BLUE, YELLOW]
-    for x in np.arange(start + length + 3, start + length + 40, 5.0):
-        xy += [(x, 0.5 * width), (x, -0.5 * width)]
-        classes += [ORANGE, ORANGE]
-    for x in np.arange(start - 1.5, 0.5, -1.2):  # staging lane
-        xy += [(x, 0.5 * width), (x, -0.5 * width)]
-        classes += [ORANGE, ORANGE]
-    return _seen_from(rng, profile, 'gate', classes, xy)
+    cones.add((start, start + 0.5, start + length, start + length + 0.5), -(0.5 * width + 0.2),
+              LARGE_ORANGE, LARGE_ORANGE)
+    cones.add(np.arange(start + 2, start + length - 1, rng.uniform(3, 5)), 0.5 * width, BLUE,
+              YELLOW)
+    cones.add(np.arange(start + length + 3, start + length + 40, 5.0), 0.5 * width, ORANGE, ORANGE)
+    cones.add(np.arange(start - 1.5, 0.5, -1.2), 0.5 * width, ORANGE, ORANGE)  # staging lane
+    return _seen_from(rng, profile, 'gate', cones)
 
 
 def _skidpad(rng: np.random.Generator, profile: Profile) -> Layout:
     """Two circles, inner diameter 15.25 m, outer 21.25 m, centres 18.25 m apart."""
-    classes, xy = [], []
+    cones = _Pairs()
     for side, inner, outer in ((1, BLUE, YELLOW), (-1, YELLOW, BLUE)):
         centre = np.array([12.0, side * 9.125])
         for radius, colour, count in ((7.625, inner, 16), (10.625, outer, 20)):
@@ -156,35 +157,26 @@ def _skidpad(rng: np.random.Generator, profile: Profile) -> Layout:
                 spot = centre + radius * np.array([math.cos(angle), math.sin(angle)])
                 if radius < 10 or (abs(spot[1]) > 2.0 and np.hypot(
                         *(spot - centre * (1, -1))) > 10.6):
-                    xy.append(spot)
-                    classes.append(colour)
-    for x in (11.6, 12.4):
-        for side in (-1, 1):
-            xy.append((x, side * 1.75))
-            classes.append(LARGE_ORANGE)
-    for x in list(np.arange(1.0, 6, 1.5)) + list(np.arange(20, 34, 3.0)):
-        xy += [(x, 1.6), (x, -1.6)]
-        classes += [ORANGE, ORANGE]
-    return _seen_from(rng, profile, 'skidpad', classes, xy)
+                    cones.xy.append(spot)
+                    cones.classes.append(colour)
+    cones.add((11.6, 12.4), -1.75, LARGE_ORANGE, LARGE_ORANGE)
+    cones.add((*np.arange(1.0, 6, 1.5), *np.arange(20, 34, 3.0)), 1.6, ORANGE, ORANGE)
+    return _seen_from(rng, profile, 'skidpad', cones)
 
 
-def _seen_from(
-    rng: np.random.Generator, profile: Profile, kind: str, classes: list[int], xy: np.ndarray,
-) -> Layout:
+def _seen_from(rng: np.random.Generator, profile: Profile, kind: str, cones: _Pairs) -> Layout:
     pose = (rng.uniform(-4, 8), rng.uniform(*profile.lateral_offset),
             math.radians(rng.uniform(*profile.heading_error_deg)) * rng.random())
-    xy = np.array(xy) + rng.normal(0, 0.05, (len(xy), 2))
-    return Layout(kind, make_cone_set(rng, classes, xy, profile), pose, None)
-
-
-def _none(rng: np.random.Generator, profile: Profile) -> Layout:
-    return Layout('none', make_cone_set(rng, [], np.zeros((0, 2)), profile), (0.0, 0.0, 0.0), None)
+    xy = np.array(cones.xy) + rng.normal(0, 0.05, (len(cones.xy), 2))
+    return Layout(kind, make_cone_set(rng, cones.classes, xy, profile), pose, None)
 
 
 _LAYOUTS = {'track': _track, 'scatter': _scatter, 'rows': _rows, 'gate': _gate,
-            'skidpad': _skidpad, 'none': _none}
+            'skidpad': _skidpad}
 
 
 def sample_layout(rng: np.random.Generator, profile: Profile) -> Layout:
-    """Draw one layout by the profile's weights."""
-    return _LAYOUTS[choose(rng, profile.layouts)](rng, profile)
+    kind = choose(rng, profile.layouts)
+    if kind == 'none':
+        return Layout(kind, make_cone_set(rng, [], np.zeros((0, 2)), profile), (0.0,) * 3, None)
+    return _LAYOUTS[kind](rng, profile)

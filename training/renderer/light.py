@@ -1,8 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """Light and weather of a scene."""
-
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -11,7 +9,7 @@ import math
 from eunet_ros.training.renderer.profiles import Profile
 import numpy as np
 
-Colour = tuple[float, float, float]  # BGR
+Colour = tuple[float, float, float] | np.ndarray  # BGR
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,6 @@ class Light:
 
     @property
     def direction(self) -> np.ndarray:
-        """Return the unit vector towards the sun, world frame."""
         c = math.cos(self.elevation)
         return np.array([c * math.cos(self.azimuth), c * math.sin(self.azimuth),
                          math.sin(self.elevation)])
@@ -43,7 +40,6 @@ class Light:
 
 
 def sample_light(rng: np.random.Generator, profile: Profile) -> Light:
-    """Draw light and weather."""
     elevation = math.radians(rng.uniform(*profile.sun_elevation_deg))
     overcast = rng.random() < profile.overcast
     strength = rng.uniform(0.0, 0.12) if overcast else rng.uniform(*profile.sun_strength)

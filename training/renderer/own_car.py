@@ -1,8 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """The car that carries the camera, at the image's lower edge: nose, wheels, cockpit, stickers."""
-
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -49,7 +47,7 @@ class OwnCar:
     wing: float = 0.0  # half the width of the front wing
     mast: float = 0.0  # height of a pitot tube or an antenna
     stickers: tuple[Sticker, ...] = ()
-    parts: tuple[tuple[np.ndarray, Colour], ...] = ()  # outlines (n, 2) and paint, back to front
+    parts: tuple[tuple[Points, Colour], ...] = ()  # outlines (n, 2) and paint, back to front
     sheen: np.ndarray | None = None  # coarse (rows, columns), light that is mirrored or missing
 
 
@@ -69,9 +67,8 @@ def _disc(x: float, y: float, rx: float, ry: float, turn: float = 0.0) -> np.nda
     return np.stack([x + u * c - v * s, y + u * s + v * c], 1)
 
 
-def _round_tyre(
-    rng: np.random.Generator, x: float, y: float, wide: float, rim: Colour,
-) -> list[tuple[np.ndarray, Colour]]:
+def _round_tyre(rng: np.random.Generator, x: float, y: float, wide: float,
+                rim: Colour) -> list[tuple[Points, Colour]]:
     """Draw a whole tyre from behind and above, steered: tread lit on one side, flank, rim."""
     tall, turn, side = wide * rng.uniform(1.6, 2.8), rng.normal(0, 0.12), 1 if x < 0.5 else -1
     angle = np.linspace(0, 2 * np.pi, 28, endpoint=False)
@@ -94,10 +91,8 @@ def _round_tyre(
     return parts
 
 
-def _sample_cockpit(
-    rng: np.random.Generator, centre: float, top: float, wide: float, body: Colour,
-    stripe: Colour,
-) -> list[tuple[np.ndarray, Colour]]:
+def _sample_cockpit(rng: np.random.Generator, centre: float, top: float, wide: float, body: Colour,
+                    stripe: Colour) -> list[tuple[Points, Colour]]:
     """Draw hull, dashboard, steering wheel, hands and fittings, as seen from the roll hoop."""
     parts = []
     dash = top + rng.uniform(0.06, 0.16)
@@ -105,17 +100,16 @@ def _sample_cockpit(
     for share, colour in ((1.0, body), (0.95, stripe if rng.random() < 0.5 else body),
                           (0.9, body), (0.8, (24, 22, 22))):
         drop = dash + 0.12 * (1 - share)
-        parts.append((np.array([(centre - share * low, 1.05), (centre - share * high, drop),
-                                (centre, drop - 0.03), (centre + share * high, drop),
-                                (centre + share * low, 1.05)]), colour))
+        parts.append(([(centre - share * low, 1.05), (centre - share * high, drop),
+                       (centre, drop - 0.03), (centre + share * high, drop),
+                       (centre + share * low, 1.05)], colour))
     if rng.random() < 0.4:  # a lit floor between the legs
         parts.append((_disc(centre + rng.normal(0, 0.03), 1.0, 0.4 * high, 0.12),
                       tuple(rng.uniform((50, 60, 80), (120, 150, 180)))))
     panel = dash + rng.uniform(0.08, 0.3)  # of the dashboard, with its buttons and its display
     colour = body if rng.random() < 0.5 else (40, 36, 34)
-    parts.append((np.array([(centre - high, dash + 0.02), (centre + high, dash + 0.02),
-                            (centre + 1.15 * high, panel), (centre - 1.15 * high, panel)]),
-                  colour))
+    parts.append(([(centre - high, dash + 0.02), (centre + high, dash + 0.02),
+                   (centre + 1.15 * high, panel), (centre - 1.15 * high, panel)], colour))
     if rng.random() < 0.6:
         x, y = centre + rng.normal(0, 0.04), rng.uniform(dash + 0.02, panel)
         for grow, shade in ((1.0, paint(rng, 0.3)), (0.85, tuple(rng.uniform(120, 240, 3)))):
@@ -136,8 +130,8 @@ def _sample_cockpit(
         suit, glove = paint(rng, 0.4), paint(rng, 0.6)
         for side in (-1, 1) if rng.random() < 0.6 else ():
             u, v = x + side * size, y + rng.normal(0, 0.06)
-            parts += [(np.array([(u - 0.03, v), (u + 0.03, v), (u + side * 0.08 + 0.05, 1.05),
-                                 (u + side * 0.08 - 0.05, 1.05)]), suit),
+            parts += [([(u - 0.03, v), (u + 0.03, v), (u + side * 0.08 + 0.05, 1.05),
+                        (u + side * 0.08 - 0.05, 1.05)], suit),
                       (_disc(u, v, rng.uniform(0.02, 0.045), rng.uniform(0.04, 0.1),
                              rng.normal(0, 0.5)), glove)]
     for _ in range(rng.integers(0, 6)):  # stripes and edges of the nose, lettering, mirrors
@@ -147,8 +141,8 @@ def _sample_cockpit(
     for _ in range(rng.integers(0, 4)):  # antennas, tubes
         x, tall = centre + rng.normal(0, 0.4) * high, rng.uniform(0.02, 0.13)
         thin = rng.uniform(0.001, 0.004)
-        parts.append((np.array([(x - thin, top + 0.06), (x - thin, top - tall),
-                                (x + thin, top - tall), (x + thin, top + 0.06)]),
+        parts.append(([(x - thin, top + 0.06), (x - thin, top - tall), (x + thin, top - tall),
+                       (x + thin, top + 0.06)],
                       (35, 35, 35) if rng.random() < 0.6 else paint(rng, 0.5)))
     return parts
 
@@ -167,8 +161,8 @@ def _onboard_car(rng: np.random.Generator) -> OwnCar:
         if whole:
             for height, thick in rng.uniform((0.0, 0.004), (0.25, 0.02), (2, 2)):  # arms
                 y = wheel_top + height
-                parts.append((np.array([(centre, y), (x, y + 0.02), (x, y + 0.02 + thick),
-                                        (centre, y + thick)]),
+                parts.append(([(centre, y), (x, y + 0.02), (x, y + 0.02 + thick),
+                               (centre, y + thick)],
                               (38, 36, 36) if rng.random() < 0.8 else paint(rng, 0.4)))
             parts += _round_tyre(rng, x, wheel_top, wheel_wide, paint(rng, 0.5))
         for _ in range(rng.integers(0, 5)):
@@ -185,7 +179,6 @@ def _onboard_car(rng: np.random.Generator) -> OwnCar:
 
 
 def sample_own_car(rng: np.random.Generator, onboard: bool = False) -> OwnCar:
-    """Draw a car, with `onboard` as a camera above the cockpit sees it."""
     if onboard:
         return _onboard_car(rng)
     large = rng.random() < 0.4  # seen from the roll hoop, it fills much of the image
@@ -246,7 +239,6 @@ def _draw_nose(fill: Callable, car: OwnCar) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _draw_cockpit(fill: Callable, car: OwnCar) -> None:
-    """Draw the opening with the steering wheel, and the bulkhead's bright edge around it."""
     angle = np.linspace(0, np.pi, 14)
     wide, tall = 0.42 * car.nose_wide, car.cockpit
 

@@ -1,13 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
-"""
-Rendered images of cones with exact masks.
-
-`render_scene(seed)` makes one unrelated image per seed; `render_world` shows a world from a given
-place, which is what a drive is made of.
-"""
-
+"""Rendered images of cones with exact masks: single scenes, and views of a world."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -109,15 +102,9 @@ def _visible(world: World, camera: Camera, pose: Pose):
     return found[np.argsort(distance[found], kind='stable')[:_MOST_CONES]], xy
 
 
-def render_world(
-    world: World, camera: Camera, pose: Pose, effects: Effects, rng: np.random.Generator,
-    own_car: OwnCar | None = None,
-) -> Scene:
-    """
-    Show `world` from a camera whose vehicle stands at `pose`: x, y (metres), yaw (radians).
-
-    `rng` draws what differs between two pictures of the same view: the sensor's noise.
-    """
+def render_world(world: World, camera: Camera, pose: Pose, effects: Effects,
+                 rng: np.random.Generator, own_car: OwnCar | None = None) -> Scene:
+    """Render a world from a vehicle at `pose`: x, y [m], yaw [rad]; rng: the sensor noise."""
     image = np.zeros((camera.height, camera.width, 3), np.uint8)
     mask = np.zeros((camera.height, camera.width), np.uint8)
     instances = np.zeros((camera.height, camera.width), np.uint8)  # at most 255 cones show
@@ -167,10 +154,8 @@ def render_world(
     return Scene(image, mask, instances, cones, camera)
 
 
-def _list_cones(
-    world: World, indices: np.ndarray, xy: np.ndarray, drawn: dict[int, DrawnCone],
-    instances: np.ndarray,
-):
+def _list_cones(world: World, indices: np.ndarray, xy: np.ndarray, drawn: dict[int, DrawnCone],
+                instances: np.ndarray):
     """Describe cones that own pixels, nearest first, and renumber `instances` to match."""
     owned = {}
     for k, cone in drawn.items():
@@ -196,9 +181,8 @@ def _list_cones(
     return cones, cv2.LUT(instances, table).astype(np.uint16)
 
 
-def sample_camera(
-    rng: np.random.Generator, profile: Profile, height: int, width: int, onboard: bool = False,
-) -> Camera:
+def sample_camera(rng: np.random.Generator, profile: Profile, height: int, width: int,
+                  onboard: bool = False) -> Camera:
     """Draw a camera, with `onboard` one on a roll hoop or a helmet; wide lenses bend more."""
     if onboard:
         return _onboard_camera(rng, profile, height, width)
@@ -219,9 +203,7 @@ def sample_camera(
                        (k1, 0.1 * k1 * k1, *(rng.normal(0, 4e-4, 2)), 0.0), tuple(shift))
 
 
-def _onboard_camera(
-    rng: np.random.Generator, profile: Profile, height: int, width: int,
-) -> Camera:
+def _onboard_camera(rng: np.random.Generator, profile: Profile, height: int, width: int) -> Camera:
     mount, pitch = rng.uniform(0.95, 1.5), math.radians(rng.uniform(-2, 16))
     roll = math.radians(rng.normal(0, 2.5))
     if rng.random() >= profile.fisheye:
@@ -235,16 +217,9 @@ def _onboard_camera(
                        (k1, k2, 0.0, 0.0, k3))
 
 
-def render_scene(
-    seed: int, height: int = 384, width: int = 640, profile: str | Profile = 'train',
-) -> Scene:
-    """
-    Render the scene that belongs to a seed: the same bytes on every call, in every process.
-
-    `profile` is the name of one of ours, or any other.
-
-    :raises ValueError: no profile has that name, the seed is negative, or the image is too small.
-    """
+def render_scene(seed: int, height: int = 384, width: int = 640,
+                 profile: str | Profile = 'train') -> Scene:
+    """Render the scene of a seed: the same bytes on every call; raises ValueError."""
     chosen = profile if isinstance(profile, Profile) else get_profile(profile)
     if seed < 0:
         raise ValueError(f'Expected a seed of 0 or more, found {seed}; choose another one.')
@@ -257,6 +232,5 @@ def render_scene(
     onboard = bool(chosen.onboard) and rng.random() < chosen.onboard
     camera = sample_camera(rng, chosen, height, width, onboard)
     effects = sample_effects(rng, chosen, width)
-    own_car = (sample_own_car(rng, onboard) if onboard or rng.random() < chosen.own_car
-               else None)
+    own_car = (sample_own_car(rng, onboard) if onboard or rng.random() < chosen.own_car else None)
     return render_world(world, camera, layout.pose, effects, rng, own_car)

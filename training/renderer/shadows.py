@@ -1,12 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
-"""
-Shadows on the ground, gathered in one map so that overlapping ones do not add up.
-
-The map is (height, width) uint8, 0 = lit, 255 = black, of the camera's image.
-"""
-
+"""Shadows on the ground, gathered in one map (height, width) uint8, 255 = black."""
 from __future__ import annotations
 
 import math
@@ -68,11 +62,7 @@ def _fixed(outline: np.ndarray) -> np.ndarray:
 
 def fill_window(shape: tuple[int, int], outlines: list[np.ndarray], value: int = 255,
                 soften: float = 0.0) -> tuple[int, int, np.ndarray] | None:
-    """
-    Rasterise polygons (n, 2), pixels, that lie anywhere in an image of `shape` (height, width).
-
-    :return: (top, left, alpha uint8) of the part of the image that they touch, or None.
-    """
+    """Rasterise polygons (n, 2) [px]; returns (top, left, alpha uint8), None if outside."""
     margin = 2 + int(3 * soften)
     stacked = outlines[0] if len(outlines) == 1 else np.concatenate(outlines)
     left, top = (max(int(x) - margin, 0) for x in stacked.min(axis=0))
@@ -101,15 +91,9 @@ def add_shadow(shade: np.ndarray, pixels: np.ndarray, strength: float, soften: f
         cv2.max(window, alpha, window)
 
 
-def add_cone_shadows(
-    shade: np.ndarray, camera: Camera, points: np.ndarray, heights: list[float], light: Light,
-    yaw: float,
-) -> None:
-    """
-    Add the shadows of cones whose hulls are `points` (cones, n, 3), vehicle frame, to `shade`.
-
-    `heights` (metres) tells how large each cone is.
-    """
+def add_cone_shadows(shade: np.ndarray, camera: Camera, points: np.ndarray, heights: list[float],
+                     light: Light, yaw: float) -> None:
+    """Add shadows of cones with hulls `points` (cones, n, 3), vehicle frame, and heights [m]."""
     sun = sun_in_vehicle(light, yaw)
     strength = light.sun_share
     sunny = strength > 0.12
@@ -189,7 +173,6 @@ def share_of_sun(shade: np.ndarray, camera: Camera, poses: list[ConePose],
 
 
 def apply_shade(image: np.ndarray, shade: np.ndarray, top: int) -> None:
-    """Darken rows from `top` on, in place."""
     if top < image.shape[0]:
         keep = cv2.bitwise_not(shade[top:])
         cv2.multiply(image[top:], cv2.merge([keep] * 3), image[top:], scale=1 / 255)

@@ -1,29 +1,24 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """Draw a contact sheet of rendered scenes, to look at what a network is trained on."""
-
 from __future__ import annotations
 
 import argparse
 import math
 
 import cv2
+from eunet_ros.model.common.classes import cone_classes
 from eunet_ros.training.renderer.drive import Drive
 from eunet_ros.training.renderer.scene import render_scene, Scene
 import numpy as np
 
-_COLOURS = np.array([(0, 0, 0), (255, 90, 0), (0, 230, 255), (0, 120, 255), (0, 0, 255),
-                     (255, 0, 255)], np.uint8)
-
 
 def outline(scene: Scene) -> np.ndarray:
-    """Return the image with every cone's mask outlined in its class's colour."""
-    picture = scene.image.copy()
+    picture, colours = scene.image.copy(), cone_classes().table_bgr
     for number, cone in enumerate(scene.cones, start=1):
         shape = (scene.instances == number).astype(np.uint8)
         contours, _ = cv2.findContours(shape, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(picture, contours, -1, _COLOURS[cone.class_id].tolist(), 1)
+        cv2.drawContours(picture, contours, -1, colours[cone.class_id].tolist(), 1)
     return picture
 
 
@@ -36,7 +31,6 @@ def make_sheet(scenes: list[Scene], masks: bool = False, columns: int = 4) -> np
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Write a sheet to a file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--output', default='sheet.png', help='file to write')
     parser.add_argument('--count', type=int, default=24, help='number of scenes')

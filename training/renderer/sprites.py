@@ -1,32 +1,17 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """
-A bank of things that stand around a Formula Student track, painted once per process.
+Things around a Formula Student track, painted once per process from kind and number.
 
-Many wear the colours of cones on purpose: a network must learn the cone, not the colour. None has
-a cone's outline. A sprite is seeded by its kind and number alone.
+Many have the colours of cones, none the outline: a network must learn the cone, not the colour.
 """
-
 from __future__ import annotations
 
 from functools import lru_cache
 
-from eunet_ros.training.renderer.canvas import (
-    board_noise,
-    Canvas,
-    paint,
-    ROWS,
-    Sprite,
-    WORDS,
-)
+from eunet_ros.training.renderer.canvas import board_noise, Canvas, paint, ROWS, Sprite, WORDS
 from eunet_ros.training.renderer.textures import texture_rng
-from eunet_ros.training.renderer.vehicles import (
-    car,
-    car_end,
-    racing_car,
-    racing_car_end,
-)
+from eunet_ros.training.renderer.vehicles import car, car_end, racing_car, racing_car_end
 import numpy as np
 
 _CACHED = 36  # pictures of each kind, what training needs
@@ -67,13 +52,13 @@ def _building(rng: np.random.Generator) -> Sprite:
     wall = paint(rng, 0.25)
     roof = 0.12 * height * rng.random()
     canvas.box(0, 0, wide, height - roof, wall)
-    ridge = tuple(0.6 * np.array(wall))
+    ridge = 0.6 * wall
     canvas.polygon([(0, height - roof), (wide / 2, height), (wide, height - roof)], ridge)
     for x in np.arange(0, wide, rng.uniform(0.5, 1.5)):  # sheet metal
-        canvas.box(x, 0, x + 0.06, height - roof, tuple(0.9 * np.array(wall)))
+        canvas.box(x, 0, x + 0.06, height - roof, 0.9 * wall)
     storeys = int(rng.integers(1, 4))
     if rng.random() < 0.7:
-        glass = tuple(rng.uniform((60, 50, 40), (170, 150, 130)))
+        glass = rng.uniform((60, 50, 40), (170, 150, 130))
         step = rng.uniform(1.5, 4)
         for storey in range(storeys):
             y = (storey + 0.45) * (height - roof) / storeys
@@ -93,11 +78,11 @@ def _building(rng: np.random.Generator) -> Sprite:
 def _container(rng: np.random.Generator) -> Sprite:
     wide = float(rng.choice([2.4, 6.1, 12.2]))
     canvas = Canvas(wide, 2.6)
-    colour = np.array(paint(rng, 0.8))
+    colour = paint(rng, 0.8)
     for i, x in enumerate(np.arange(0, wide, 0.14)):
         canvas.box(x, 0, x + 0.15, 2.6, tuple(colour * (0.82 if i % 2 else 1.0)))
-    canvas.box(0, 2.48, wide, 2.6, tuple(0.75 * colour))
-    canvas.box(0, 0, wide, 0.14, tuple(0.6 * colour))
+    canvas.box(0, 2.48, wide, 2.6, 0.75 * colour)
+    canvas.box(0, 0, wide, 0.14, 0.6 * colour)
     if rng.random() < 0.5:
         canvas.box(0.3 * wide, 1.5, 0.7 * wide, 2.1, paint(rng))
         canvas.text(WORDS[rng.integers(len(WORDS))], 0.32 * wide, 1.65, 0.3, paint(rng))
@@ -107,18 +92,18 @@ def _container(rng: np.random.Generator) -> Sprite:
 def _tent(rng: np.random.Generator) -> Sprite:
     wide = rng.uniform(3, 9)
     canvas = Canvas(wide, 3.4)
-    colour = np.array(paint(rng, 0.8))
+    colour = paint(rng, 0.8)
     for x in np.linspace(0.05, wide - 0.1, 4):
         canvas.box(x, 0, x + 0.06, 2.3, (150, 150, 150))
     if rng.random() < 0.6:
-        canvas.box(0.1, 0, wide - 0.1, 2.3, tuple(0.35 * colour + 20))
+        canvas.box(0.1, 0, wide - 0.1, 2.3, 0.35 * colour + 20)
     peaks = int(max(1, wide // 3))
     for k in range(peaks):
         left, right = k * wide / peaks, (k + 1) * wide / peaks
-        canvas.polygon([(left, 2.3), (0.5 * (left + right), 3.35), (right, 2.3)], tuple(colour))
+        canvas.polygon([(left, 2.3), (0.5 * (left + right), 3.35), (right, 2.3)], colour)
         canvas.polygon([(0.5 * (left + right), 3.35), (right, 2.3),
-                        (0.6 * right + 0.4 * left, 2.3)], tuple(0.85 * colour))
-    canvas.box(0, 2.05, wide, 2.35, tuple(0.92 * colour))
+                        (0.6 * right + 0.4 * left, 2.3)], 0.85 * colour)
+    canvas.box(0, 2.05, wide, 2.35, 0.92 * colour)
     return canvas.finish(rng)
 
 
@@ -135,7 +120,7 @@ def _person(rng: np.random.Generator) -> Sprite:
         hand = 0.4 + side * rng.uniform(0.2, 0.36)
         canvas.polygon([(0.4 + side * 0.16, 1.48), (0.4 + side * 0.24, 1.42),
                         (hand + 0.05, rng.uniform(0.8, 1.15)), (hand - 0.04, 0.85)],
-                       tuple(0.85 * np.array(shirt)))
+                       0.85 * shirt)
     canvas.polygon([(0.22, 0.85), (0.18, 1.42), (0.3, 1.53), (0.5, 1.53), (0.62, 1.42),
                     (0.58, 0.85)], shirt)
     if rng.random() < 0.4:  # reflective stripes of a vest
@@ -155,9 +140,8 @@ def _tyres(rng: np.random.Generator) -> Sprite:
         for row in range(rows):
             colour = np.array(paint(rng, 0.9) if painted and (row + column) % 2 else (38, 38, 40))
             x = 0.62 * column + rng.uniform(-0.015, 0.015)
-            canvas.cylinder(x + 0.01, 0.2 * row, x + 0.61, 0.2 * row + 0.19, tuple(colour))
-            canvas.box(x + 0.02, 0.2 * row + 0.165, x + 0.6, 0.2 * row + 0.2,
-                       tuple(0.45 * colour))
+            canvas.cylinder(x + 0.01, 0.2 * row, x + 0.61, 0.2 * row + 0.19, colour)
+            canvas.box(x + 0.02, 0.2 * row + 0.165, x + 0.6, 0.2 * row + 0.2, 0.45 * colour)
     return canvas.finish(rng)
 
 
@@ -171,8 +155,8 @@ def _barrier(rng: np.random.Generator) -> Sprite:
         left = 1.2 * k
         canvas.polygon([(left + 0.01, 0), (left + 0.05, 0.3 * height), (left + 0.08, height),
                         (left + 1.12, height), (left + 1.15, 0.3 * height), (left + 1.19, 0)],
-                       tuple(colour))
-        canvas.box(left + 0.01, 0, left + 1.19, 0.28 * height, tuple(0.78 * colour))
+                       colour)
+        canvas.box(left + 0.01, 0, left + 1.19, 0.28 * height, 0.78 * colour)
     return canvas.finish(rng)
 
 
@@ -244,12 +228,12 @@ def _pole(rng: np.random.Generator) -> Sprite:
 def _flag(rng: np.random.Generator) -> Sprite:
     height = rng.uniform(2.2, 4.5)
     canvas = Canvas(0.9, height)
-    colour = np.array(paint(rng, 0.9))
+    colour = paint(rng, 0.9)
     canvas.box(0.04, 0, 0.08, height, (60, 60, 60))
     y = np.linspace(0.25 * height, 0.99 * height, 20)
     belly = 0.08 + rng.uniform(0.45, 0.75) * np.sin(np.linspace(0.5, np.pi, 20)) ** 0.5
     canvas.polygon(np.concatenate([np.stack([np.full(20, 0.08), y], 1),
-                                   np.stack([belly, y], 1)[::-1]]), tuple(colour))
+                                   np.stack([belly, y], 1)[::-1]]), colour)
     canvas.box(0.15, 0.4 * height, 0.45, 0.75 * height, paint(rng, 0.7))
     return canvas.finish(rng)
 
@@ -263,18 +247,17 @@ def _barrel(rng: np.random.Generator) -> Sprite:
     if rng.random() < 0.5:
         for y in rng.uniform(0.1, 0.7, rng.integers(1, 3)):
             canvas.cylinder(0.02, y * height, wide - 0.02, (y + 0.16) * height, band)
-    canvas.disc(wide / 2, height * 0.97, wide / 2 - 0.02, 0.03 * height,
-                tuple(0.6 * np.array(colour)))
+    canvas.disc(wide / 2, height * 0.97, wide / 2 - 0.02, 0.03 * height, 0.6 * colour)
     return canvas.finish(rng)
 
 
 def _box(rng: np.random.Generator) -> Sprite:
     wide, height = rng.uniform(0.25, 1.5), rng.uniform(0.2, 1.1)
     canvas = Canvas(wide, height)
-    colour = np.array(paint(rng, 0.85))
+    colour = paint(rng, 0.85)
     split = rng.uniform(0.3, 0.8) * wide
-    canvas.box(0, 0, split, 0.9 * height, tuple(colour))
-    canvas.box(split, 0, wide, 0.86 * height, tuple(0.6 * colour))
+    canvas.box(0, 0, split, 0.9 * height, colour)
+    canvas.box(split, 0, wide, 0.86 * height, 0.6 * colour)
     canvas.polygon([(0, 0.9 * height), (0.1 * wide, height), (0.95 * wide, height),
                     (wide, 0.86 * height), (split, 0.9 * height)], tuple(np.minimum(
                         1.15 * colour + 10, 255)))
@@ -284,23 +267,22 @@ def _box(rng: np.random.Generator) -> Sprite:
 
 
 def _tube(rng: np.random.Generator) -> Sprite:
-    """Drainage tube or rolled tape lying down."""
     wide = rng.uniform(0.5, 3)
     height = rng.uniform(0.1, 0.3)
     canvas = Canvas(wide, height)
-    colour = np.array(paint(rng, 0.95))
+    colour = paint(rng, 0.95)
     for k in range(8):
         canvas.box(0, k * height / 8, wide, (k + 1.2) * height / 8,
                    tuple(np.minimum(colour * (0.55 + 0.6 * np.sin((k + 1) / 9 * 2.6)), 255)))
     for x in np.arange(0.05, wide, 0.08):
-        canvas.box(x, 0, x + 0.02, height, tuple(0.6 * colour))
+        canvas.box(x, 0, x + 0.02, height, 0.6 * colour)
     return canvas.finish(rng)
 
 
 def _grandstand(rng: np.random.Generator) -> Sprite:
     wide, rows = rng.uniform(8, 20), int(rng.integers(4, 9))
     canvas = Canvas(wide, 0.55 * rows + 1.2)
-    seat = np.array(paint(rng, 0.7))
+    seat = paint(rng, 0.7)
     for row in range(rows):
         y = 0.5 + 0.55 * row
         canvas.box(0, y - 0.5, wide, y + 0.2, tuple(seat * (0.6 + 0.05 * row)))
@@ -329,7 +311,6 @@ def _sign(rng: np.random.Generator) -> Sprite:
 
 
 def _post(rng: np.random.Generator) -> Sprite:
-    """Draw a delineator or bollard, often with reflectors."""
     height = rng.uniform(0.35, 1.1)
     radius = rng.uniform(0.03, 0.09)
     canvas = Canvas(4 * radius, height)
@@ -339,12 +320,11 @@ def _post(rng: np.random.Generator) -> Sprite:
         canvas.cylinder(radius, y, 3 * radius, y + rng.uniform(0.04, 0.14) * height,
                         paint(rng, 0.9))
     if rng.random() < 0.5:
-        canvas.box(0.2 * radius, 0, 3.8 * radius, 0.04, tuple(0.6 * np.array(body)))
+        canvas.box(0.2 * radius, 0, 3.8 * radius, 0.04, 0.6 * body)
     return canvas.finish(rng)
 
 
 def _weed(rng: np.random.Generator) -> Sprite:
-    """Draw a plant in a joint of the ground, green to dry."""
     height = rng.uniform(0.12, 0.6)
     wide = height * rng.uniform(0.7, 2.2)
     canvas = Canvas(wide, height)
@@ -383,5 +363,4 @@ ODD_KINDS = {'post': 2.0, 'weed': 1.0}
 
 @lru_cache(maxsize=len(_KINDS) * _CACHED)
 def sprite(kind: str, number: int) -> Sprite:
-    """Return picture `number` of a kind of thing."""
     return _KINDS[kind](texture_rng('sprite', kind, number))

@@ -1,8 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """Everything that is neither ground nor cone: sky, skyline, and things that stand about."""
-
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -184,7 +182,6 @@ def _lit_table(light: Light, distance: float, gain: Colour) -> np.ndarray:
 
 
 def prop_size(prop: Prop) -> tuple[float, float]:
-    """Return width and height in metres."""
     thing = sprite(prop.kind, prop.number)
     return thing.width * prop.size, thing.height * prop.size
 
@@ -195,15 +192,9 @@ def too_close(prop: Prop, distance: float) -> bool:
     return distance < 1.0 + 1.1 * max(wide, 0.6 * tall)
 
 
-def draw_prop(
-    image: np.ndarray, mask: np.ndarray, instances: np.ndarray, prop: Prop, camera: Camera,
-    light: Light, x: float, y: float,
-) -> None:
-    """
-    Draw a prop that stands at x, y (vehicle metres) over `image`, in place.
-
-    What it hides is erased from `mask` and `instances`.
-    """
+def draw_prop(image: np.ndarray, mask: np.ndarray, instances: np.ndarray, prop: Prop,
+              camera: Camera, light: Light, x: float, y: float) -> None:
+    """Draw a prop at x, y (vehicle metres) over the arrays in place."""
     distance = math.hypot(x, y)
     thing = sprite(prop.kind, prop.number)
     wide, tall = prop_size(prop)

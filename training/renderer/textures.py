@@ -1,13 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
-"""
-Procedural, tileable textures, made once per process.
-
-A texture is seeded by its own name and number, never by a scene, so that a scene's bytes do not
-depend on which scenes were rendered before it.
-"""
-
+"""Procedural, tileable textures, made once per process and seeded by their own names."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -39,15 +32,9 @@ def texture_rng(*key: object) -> np.random.Generator:
     return np.random.default_rng(zlib.crc32(repr(key).encode()))
 
 
-def fractal(
-    rng: np.random.Generator, size: int | tuple[int, int], first: int, octaves: int,
-    persistence: float = 0.55,
-) -> np.ndarray:
-    """
-    Return tileable noise of unit standard deviation, float32, of shape `size` (rows, columns).
-
-    The coarsest octave has `first` cells down the side; each next one doubles them.
-    """
+def fractal(rng: np.random.Generator, size: int | tuple[int, int], first: int, octaves: int,
+            persistence: float = 0.55) -> np.ndarray:
+    """Return tileable noise of unit deviation, float32; `first` cells down the coarsest octave."""
     rows, columns = (size, size) if isinstance(size, int) else size
     total = np.zeros((rows, columns), np.float32)
     for octave in range(octaves):
@@ -93,7 +80,6 @@ def _to_texture(values: np.ndarray) -> np.ndarray:
 
 
 def _colour(rng: np.random.Generator, noise: np.ndarray, low: Colour, high: Colour) -> np.ndarray:
-    """Blend from colour `low` to `high` (BGR) by noise of unit deviation."""
     weight = np.clip(0.5 + 0.25 * noise, 0, 1)[..., None]
     return np.float32(low) * (1 - weight) + np.float32(high) * weight
 
@@ -230,9 +216,8 @@ def surface(kind: str, number: int) -> Surface:
 
 
 @lru_cache(maxsize=16)
-def noise_map(
-    name: str, number: int = 0, octaves: int = 6, first: int = 4, persistence: float = 0.55,
-) -> np.ndarray:
+def noise_map(name: str, number: int = 0, octaves: int = 6, first: int = 4,
+              persistence: float = 0.55) -> np.ndarray:
     """Return tileable noise (SIZE, SIZE) uint8, mean 128, standard deviation about 42."""
     rng = texture_rng(name, number)
     return _to_texture(128 + 42 * fractal(rng, SIZE, first, octaves, persistence))

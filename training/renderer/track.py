@@ -1,13 +1,11 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """
 A closed trackdrive loop by the Formula Student rules (FSG Competition Handbook, D 8).
 
-Blue cones stand on the left, yellow ones on the right, at most 5 m apart; small orange cones mark
-the entry and exit lanes, large orange ones both sides of the start and finish line.
+Blue cones are on the left, yellow ones on the right, at most 5 m apart; small orange cones mark
+entry and exit lanes, large orange ones the start and finish line.
 """
-
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -65,7 +63,6 @@ def _centreline(rng: np.random.Generator, radius: float):
 
 
 def make_track(rng: np.random.Generator, profile: Profile) -> Track:
-    """Draw a loop and set its cones."""
     curve, lengths = _centreline(rng, rng.uniform(*profile.track_radius))
     total = float(lengths.sum())
     count = int(total / _STEP)
@@ -87,10 +84,8 @@ def make_track(rng: np.random.Generator, profile: Profile) -> Track:
     return Track(points, heading, total, width, classes, xy)
 
 
-def _set_cones(
-    rng: np.random.Generator, points: np.ndarray, heading: np.ndarray, width: float,
-    spacing: float, total: float,
-):
+def _set_cones(rng: np.random.Generator, points: np.ndarray, heading: np.ndarray, width: float,
+               spacing: float, total: float):
     count = len(points)
     normal = np.stack([-np.sin(heading), np.cos(heading)], 1)
     breathing = 1 + 0.07 * np.sin(2 * math.pi * np.arange(count) / count * rng.integers(2, 6))

@@ -1,8 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """A world: everything that stays the same while a camera moves through it."""
-
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
@@ -40,7 +38,6 @@ class World:
     _looks: dict[int, ConeLook] = field(default_factory=dict, repr=False, compare=False)
 
     def look(self, index: int) -> ConeLook:
-        """Return the appearance of cone `index`, the same however often it is seen."""
         if index not in self._looks:
             rng = np.random.default_rng((self.profile.salt, self.seed, index))
             self._looks[index] = sample_look(rng, int(self.cones.class_id[index]), self.profile)
@@ -110,8 +107,7 @@ def _sample_marks(rng: np.random.Generator, profile: Profile, layout: Layout) ->
             weave = 0.25 * np.sin(np.arange(len(normal)) * 0.11)[:, None]
             paths = [track.points[::4] + (wheel + weave) * normal for wheel in (-0.6, 0.6)]
             # In pieces: one that is out of view costs nothing.
-            pieces = tuple(path[k:k + 17] for path in paths
-                           for k in range(0, len(path) - 2, 16))
+            pieces = tuple(path[k:k + 17] for path in paths for k in range(0, len(path) - 2, 16))
             marks.append(Mark(pieces, 0.22, (30, 30, 30), rng.uniform(0.08, 0.25), 0.5))
         if rng.random() < 0.6:  # start and finish line
             across = 0.5 * track.width * normal[0]
@@ -142,9 +138,8 @@ def _sample_ground(rng: np.random.Generator, profile: Profile, layout: Layout) -
                   tuple(borders), tuple(_sample_marks(rng, profile, layout)))
 
 
-def _sample_prop(
-    rng: np.random.Generator, profile: Profile, kinds: dict[str, float], x: float, y: float,
-) -> Prop:
+def _sample_prop(rng: np.random.Generator, profile: Profile, kinds: dict[str, float], x: float,
+                 y: float) -> Prop:
     kind = choose(rng, kinds)
     plant = kind in _PLANTS
     order = (0, 1, 2)
@@ -160,7 +155,9 @@ def _sample_props(rng: np.random.Generator, profile: Profile, layout: Layout) ->
     props = []
     x0, y0, yaw = layout.pose
     if layout.track is not None:
-        reach = float(np.max(np.hypot(*layout.track.points.T)))
+        points = layout.track.points
+        reach = float(np.max(np.hypot(*points.T)))
+        at = int(np.argmin(np.hypot(*(points - (x0, y0)).T))) * layout.track.length / len(points)
     far, near = (int(rng.integers(low, high + 1)) for low, high in (
         map(int, profile.far_props), map(int, profile.near_props)))
     everywhere = profile.far_props[0] > 40  # a whole loop is driven, not one view
@@ -175,8 +172,7 @@ def _sample_props(rng: np.random.Generator, profile: Profile, layout: Layout) ->
     for _ in range(near):
         if layout.track is not None:
             span = rng.uniform(2, 45) if not everywhere else rng.uniform(0, layout.track.length)
-            at = 0.0 if everywhere else _nearest(layout, x0, y0)
-            x, y, heading = layout.track.pose(at + span)
+            x, y, heading = layout.track.pose((0.0 if everywhere else at) + span)
             side = rng.choice([-1, 1]) * (0.5 * layout.track.width + np.exp(
                 rng.uniform(-0.3 if not everywhere else 0.6, 2.3)))
             x, y = x - side * math.sin(heading), y + side * math.cos(heading)
@@ -194,9 +190,7 @@ def _sample_props(rng: np.random.Generator, profile: Profile, layout: Layout) ->
     return tuple(props)
 
 
-def _sample_oddments(
-    rng: np.random.Generator, profile: Profile, layout: Layout,
-) -> list[Prop]:
+def _sample_oddments(rng: np.random.Generator, profile: Profile, layout: Layout) -> list[Prop]:
     """Draw a few small things, in a row or anywhere: they may stand on a track, too."""
     x0, y0, yaw = layout.pose
     count = int(rng.integers(1, 9))
@@ -215,9 +209,8 @@ def _sample_oddments(
             for a, b in zip(ahead.tolist(), left.tolist())]
 
 
-def _sample_shades(
-    rng: np.random.Generator, profile: Profile, layout: Layout,
-) -> tuple[np.ndarray, ...]:
+def _sample_shades(rng: np.random.Generator, profile: Profile,
+                   layout: Layout) -> tuple[np.ndarray, ...]:
     """Draw ragged outlines on the ground ahead, as of trees or stands outside the image."""
     if rng.random() >= profile.shaded:
         return ()
@@ -236,16 +229,7 @@ def _sample_shades(
     return tuple(shades)
 
 
-def _nearest(layout: Layout, x: float, y: float) -> float:
-    track = layout.track
-    index = int(np.argmin(np.hypot(*(track.points - (x, y)).T)))
-    return index * track.length / len(track.points)
-
-
-def sample_world(
-    rng: np.random.Generator, profile: Profile, layout: Layout, seed: int,
-) -> World:
-    """Draw light, ground and surroundings around a layout."""
+def sample_world(rng: np.random.Generator, profile: Profile, layout: Layout, seed: int) -> World:
     light = sample_light(rng, profile)
     hall = None
     if rng.random() < profile.indoor:

@@ -22,16 +22,12 @@ if __package__ in (None, ''):  # run as a script from a checkout that is not ins
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from eunet_ros.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from eunet_ros.model.common.command import add_size, check_new_file, run_command
 from eunet_ros.model.eunet import EUnet
 
 
 def average(before: Checkpoint, after: Checkpoint, share: float) -> Checkpoint:
-    """
-    Return `share` of the weights of `after` and the rest of `before`; all else is that of `after`.
-
-    Raises ValueError where their networks, classes or normalisation differ, or share is not within
-    0 to 1.
-    """
+    """Return `after` with `share` of its weights and the rest of `before`; raises ValueError."""
     if not 0.0 <= share <= 1.0:
         raise ValueError(f'--share must be from 0 to 1, found {share:g}.')
     for what, one, two in (
@@ -54,31 +50,26 @@ def average(before: Checkpoint, after: Checkpoint, share: float) -> Checkpoint:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Average from the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
         description='Average weights from before and after a fine-tuning.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument('before', help='path or name of weights')
     parser.add_argument('after', help='path or name of those that were trained on from there')
     parser.add_argument('--share', type=float, default=0.5, help='of the second, 0 to 1')
-    parser.add_argument('--input-size', type=int, nargs=2, metavar=('H', 'W'),
-                        help="the network's input that the node takes by default; without: that "
-                             'of the second')
+    add_size(parser, '--input-size', "the network's input that the node takes by default, without "
+             'a strip; without this option those of the second')
     parser.add_argument('--float32', action='store_true', help='keep float32: twice the size')
     parser.add_argument('--output', type=Path, required=True, help='file to write: .safetensors')
     o = parser.parse_args(arguments)
-    try:
-        if o.output.exists():
-            raise ValueError(f'{o.output} exists: choose another --output, or remove it first.')
+
+    def work() -> None:
+        check_new_file(o.output)
         mixed = average(load_checkpoint(o.before), load_checkpoint(o.after), o.share)
         if o.input_size:
             mixed = replace(mixed, input_size=tuple(o.input_size), strip_size=None)
         save_checkpoint(o.output, mixed, not o.float32)
-    except (ValueError, OSError) as error:
-        print(f'average: {error}', file=sys.stderr)
-        return 1
-    print(f'Weights: {o.output}, input {"x".join(map(str, mixed.input_size))}')
-    return 0
+        print(f'Weights: {o.output}, input {"x".join(map(str, mixed.input_size))}')
+    return run_command('average', work)
 
 
 if __name__ == '__main__':

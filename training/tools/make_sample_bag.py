@@ -10,6 +10,7 @@ The same arguments give the same pictures. Needs neither ROS nor a GPU.
 from __future__ import annotations
 
 import argparse
+from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 import sys
@@ -20,6 +21,7 @@ if __package__ in (None, ''):  # run from a fresh clone
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import cv2
+from eunet_ros.model.common.command import check_new_file, run_command
 from eunet_ros.training.renderer import Drive, Scene
 import numpy as np
 
@@ -36,28 +38,22 @@ _METADATA_VERSION = 8                          # of rosbag2: read by Humble to K
 
 
 def encode(image: np.ndarray, quality: int) -> bytes:
-    """Return the JPEG of a (h, w, 3) uint8 BGR image; quality from 1 to 100."""
     options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1]
     return cv2.imencode('.jpg', image, options)[1].tobytes()
 
 
 def encode_mask(mask: np.ndarray) -> bytes:
-    """Return the PNG of (h, w) uint8 class ids."""
     return cv2.imencode('.png', mask, [cv2.IMWRITE_PNG_COMPRESSION, 9])[1].tobytes()
 
 
 def choose_quality(scenes: list[Scene], frames: int, target_bytes: float) -> int:
     """Return the highest JPEG quality (20 to 95) with which `frames` such frames fit."""
     masks = sum(len(encode_mask(s.mask)) for s in scenes)
-    low, high = 20, 95
-    while low < high:
-        quality = (low + high + 1) // 2
-        size = masks + sum(len(encode(s.image, quality)) for s in scenes)
-        if size * frames / len(scenes) <= target_bytes:
-            low = quality
-        else:
-            high = quality - 1
-    return low
+
+    def size(quality: int) -> float:
+        coded = sum(len(encode(s.image, quality)) for s in scenes)
+        return (masks + coded) * frames / len(scenes)
+    return 20 + bisect_right(range(21, 96), target_bytes, key=size)
 
 
 def messages(drive: Drive, frames: int, hz: float, quality: int,
@@ -76,7 +72,6 @@ def messages(drive: Drive, frames: int, hz: float, quality: int,
 
 
 def camera_info(scene: Scene, header: Any, types: Any) -> Any:
-    """Return the sensor_msgs/CameraInfo of a rendered camera, not rectified."""
     k = np.asarray(scene.camera.K, np.float64)
     p = np.hstack([k, np.zeros((3, 1))])
     roi = types['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False)
@@ -96,13 +91,8 @@ def _mounting(drive: Drive) -> str:
 
 def write_bag(folder: Path, rows: Iterator[tuple[str, int, Any]], store: Any,
               drive: Drive) -> None:
-    """
-    Write messages as a rosbag2 (sqlite3) in a new folder, beside its place first.
-
-    sqlite3, because a plain Humble has no mcap. drive: whose mounting is written as well.
-    """
+    """Write messages and the mounting as a rosbag2; sqlite3, for a plain Humble has no mcap."""
     from rosbags.rosbag2 import StoragePlugin, Writer
-    folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f'.{folder.name}.', dir=folder.parent) as beside:
         bag = Path(beside) / folder.name  # the .db3 is named after its folder
         writer = Writer(bag, version=_METADATA_VERSION, storage_plugin=StoragePlugin.SQLITE3)
@@ -117,11 +107,6 @@ def write_bag(folder: Path, rows: Iterator[tuple[str, int, Any]], store: Any,
                 writer.write(connections[topic], time, store.serialize_cdr(msg, msg.__msgtype__))
         (bag / 'mounting.yaml').write_text(_mounting(drive))
         bag.rename(folder)
-
-
-def bag_size(folder: Path) -> int:
-    """Return the bytes of all files of a bag."""
-    return sum(file.stat().st_size for file in folder.iterdir())
 
 
 def _reliable_qos() -> Any:
@@ -152,31 +137,27 @@ def _arguments(args: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def main(args: list[str] | None = None) -> int:
-    """Render and write; returns the exit code."""
-    o = _arguments(args)
-    if o.output.exists():
-        print(f'{o.output} exists: remove it first, or choose another --output.', file=sys.stderr)
-        return 1
-    try:
-        from rosbags.typesys import get_typestore, Stores
-    except ImportError as error:
-        print(f'Bags are written with the Python package rosbags, which is missing ({error}): '
-              'pip install rosbags.', file=sys.stderr)
-        return 1
+def _make(o: argparse.Namespace) -> None:
+    from rosbags.typesys import get_typestore, Stores
+    o.output.parent.mkdir(parents=True, exist_ok=True)
+    check_new_file(o.output)
     store = get_typestore(Stores.ROS2_HUMBLE)
     drive = Drive(o.seed, o.height, o.width)
     samples = [drive.render(i / o.hz)
                for i in np.linspace(0, o.frames - 1, min(_SAMPLES, o.frames)).astype(int)]
     quality = choose_quality(samples, o.frames, _TARGET_MB * 1e6)
     write_bag(o.output, messages(drive, o.frames, o.hz, quality, store.types), store, drive)
-    size = bag_size(o.output) / 1e6
+    size = sum(file.stat().st_size for file in o.output.iterdir()) / 1e6
     print(f'{o.output}: {o.frames} frames of {o.width}x{o.height}, {o.frames / o.hz:.1f} s, '
           f'JPEG quality {quality}, {size:.1f} MB')
     if size > LIMIT_MB:
-        print(f'Expected at most {LIMIT_MB:g} MB: render fewer frames.', file=sys.stderr)
-        return 1
-    return 0
+        raise ValueError(f'Expected at most {LIMIT_MB:g} MB: render fewer frames.')
+
+
+def main(args: list[str] | None = None) -> int:
+    options = _arguments(args)
+    return run_command('make_sample_bag', lambda: _make(options),
+                       install='install it with: pip install rosbags')
 
 
 if __name__ == '__main__':

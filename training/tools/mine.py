@@ -24,11 +24,12 @@ if __package__ in (None, ''):  # run as a script from a checkout that is not ins
 
 import cv2
 from eunet_ros.model.checkpoint import load_checkpoint
+from eunet_ros.model.common.command import add_size, check_new_file, run_command
 from eunet_ros.model.common.files import written_beside
 from eunet_ros.model.common.metrics.false_cones import find_false_cones
 from eunet_ros.model.segmenter import Segmenter
 from eunet_ros.training.data.parallel import parallel_map
-from eunet_ros.training.data.rendered import VALIDATION_SEED
+from eunet_ros.training.data.readers.rendered import VALIDATION_SEED
 from eunet_ros.training.renderer import render_scene
 from eunet_ros.training.renderer.profiles import HARD, TRAIN
 import numpy as np
@@ -38,11 +39,7 @@ _Task = tuple[str, str, int, tuple[int, int], tuple[int, int]]
 
 
 def largest_false_cone(truth: np.ndarray, predicted: np.ndarray) -> tuple[int, int] | None:
-    """
-    Return the middle (v, u) [px] of the largest false cone, None where there is none.
-
-    truth, predicted: class ids, (h, w) uint8.
-    """
+    """Return the middle (v, u) [px] of the largest false cone in masks (h, w), or None."""
     found = find_false_cones(truth, predicted)
     if not len(found.pixels):
         return None
@@ -70,12 +67,7 @@ def _mine(task: _Task) -> np.ndarray | None:
 
 def mine(weights: str, first_seed: int, count: int, size: tuple[int, int],
          crop: tuple[int, int], output: Path, engine: str = 'auto') -> int:
-    """
-    Write the hard parts of `count` scenes as (N, h, w, 4) uint8 BGR and ids; returns N.
-
-    size: (height, width) of every other scene; the others are 1.5 times as large. Raises
-    ValueError for unusable weights, and where nothing is found.
-    """
+    """Write the hard parts of scenes as (N, h, w, 4) uint8; returns N; raises ValueError."""
     load_checkpoint(weights)
     sizes = size, tuple(round(1.5 * side) for side in size)
     tasks = [(weights, engine, seed, sizes[seed % 2], crop)
@@ -90,7 +82,6 @@ def mine(weights: str, first_seed: int, count: int, size: tuple[int, int],
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Mine from the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
         description='Find rendered scenes in which weights see a cone where none is.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
@@ -98,15 +89,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--engine', default='auto', help='that runs them')
     parser.add_argument('--images', type=int, default=6000, help='scenes to look at')
     parser.add_argument('--first-image', type=int, default=600_000, help='seed of the first')
-    parser.add_argument('--size', type=int, nargs=2, default=(384, 640), metavar=('H', 'W'),
-                        help='of every other scene; the others are 1.5 times as large [px]')
-    parser.add_argument('--crop', type=int, nargs=2, default=(320, 480), metavar=('H', 'W'),
-                        help='what is kept around a false cone [px]')
+    add_size(parser, '--size', 'of every other scene; the others are 1.5 times as large [px]',
+             (384, 640))
+    add_size(parser, '--crop', 'what is kept around a false cone [px]', (320, 480))
     parser.add_argument('--output', type=Path, required=True, help='file to write: .npy')
     o = parser.parse_args(arguments)
-    try:
-        if o.output.exists():
-            raise ValueError(f'{o.output} exists: choose another --output, or remove it first.')
+
+    def work() -> None:
         if o.images < 1 or min(o.crop) < 32 or o.crop[0] > o.size[0] or o.crop[1] > o.size[1]:
             raise ValueError('Expected one image or more and a --crop of 32 px or more that fits '
                              f'into --size, found {o.images} images, crop {o.crop}, size '
@@ -116,13 +105,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f'--first-image must be from 0 to {VALIDATION_SEED - o.images:,}, found '
                 f'{o.first_image}: beyond are the scenes to validate on.')
         o.output.parent.mkdir(parents=True, exist_ok=True)
+        check_new_file(o.output)
         count = mine(o.weights, o.first_image, o.images, tuple(o.size), tuple(o.crop), o.output,
                      o.engine)
-    except (ValueError, OSError) as error:
-        print(f'mine: {error}', file=sys.stderr)
-        return 1
-    print(f'{o.output}: a false cone in {count} of {o.images} scenes')
-    return 0
+        print(f'{o.output}: a false cone in {count} of {o.images} scenes')
+    return run_command('mine', work)
 
 
 if __name__ == '__main__':

@@ -13,7 +13,8 @@ frames that follow each other, those that are found in one of them only.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 import sys
 from typing import Any
@@ -22,6 +23,7 @@ if __package__ in (None, ''):  # run as a script from a checkout that is not ins
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from eunet_ros.model.common.classes import cone_classes
+from eunet_ros.model.common.command import add_size, check_new_file, check_positive, run_command
 from eunet_ros.model.common.files import write_json
 from eunet_ros.model.common.metrics.cones import (
     cone_outcomes,
@@ -33,7 +35,7 @@ from eunet_ros.model.common.metrics.cones import (
 from eunet_ros.model.common.metrics.flicker import FlickerCounts
 from eunet_ros.model.common.metrics.pixels import ratio_or_none
 from eunet_ros.model.common.supervisely import DataError
-from eunet_ros.model.engines import AUTO, EngineError, ENGINES
+from eunet_ros.model.engines import AUTO, ENGINES
 import numpy as np
 
 SEED = 500  # of the first drive; no bundled one has it
@@ -48,15 +50,10 @@ class Steadiness:
         self._before: list[dict[int, tuple[int, int]]] = []
 
     def start(self) -> None:
-        """Begin another drive: what comes next does not follow what came before."""
         self._before = []
 
     def add(self, cones: dict[int, tuple[int, int]]) -> None:
-        """
-        Count a frame: of each cone that is in view, by its number, its predicted class and height.
-
-        The class is an id, or MISSED; the height is in pixels.
-        """
+        """Count a frame: by cone number, its predicted class or MISSED and its height [px]."""
         first, last = ([{}, {}] + self._before)[-2:]
         for number, (found, height) in cones.items():
             if number not in last:
@@ -71,7 +68,6 @@ class Steadiness:
         self._before = [*self._before[-1:], cones]
 
     def to_report(self) -> dict[str, Any]:
-        """Return what `FlickerCounts` reports, by height also detection changes."""
         report = self._flicker.to_report()
         for row, (twice, changes) in zip(report['by_height'].values(), self._detection):
             row.update({'in_view_twice': int(twice), 'detection_changes': int(changes),
@@ -81,11 +77,7 @@ class Steadiness:
 
 def seen_cones(mask: np.ndarray, scene: Any, min_visible: float = 0.5,
                ) -> dict[int, tuple[int, int]]:
-    """
-    Return what each cone of a scene is taken for, and its height: see `Steadiness.add`.
-
-    mask: (h, w) uint8 class ids. Cones of which less than `min_visible` shows are left out.
-    """
+    """Return what `Steadiness.add` takes: of cones of which at least `min_visible` shows."""
     outcomes = cone_outcomes(scene.mask, mask, numbered_cones(scene.mask, scene.instances))
     taken = dict(zip(outcomes.cone.tolist(), outcomes.taken_for.tolist()))
     return {cone.index: (taken[number], cone.height_px)
@@ -94,40 +86,31 @@ def seen_cones(mask: np.ndarray, scene: Any, min_visible: float = 0.5,
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """
-    Segment drives frame by frame; returns the report.
-
-    Raises ValueError or EngineError, in a sentence, for what cannot be used.
-    """
+    """Segment drives frame by frame; returns the report. Raises ValueError or EngineError."""
     from eunet_ros.model import Segmenter
     from eunet_ros.training.renderer import Drive
     from rich.progress import track
-    for name in ('drives', 'frames'):
-        if getattr(options, name) < 1:
-            raise ValueError(f'--{name} must be at least 1, found {getattr(options, name)}.')
+    check_positive(options, 'drives', 'frames')
     if not 0 < options.hz < float('inf'):
         raise ValueError(f'--hz must be above 0, found {options.hz}.')
-    segmenter = Segmenter(options.weights, options.engine,
-                          tuple(options.input_size) if options.input_size else None)
     steadiness = Steadiness()
-    try:
+    with closing(Segmenter(options.weights, options.engine, options.input_size)) as segmenter:
         if segmenter.classes.names != cone_classes().names:
             raise DataError('The weights do not know the classes of rendered drives, '
                             f'{", ".join(cone_classes().names)}: take other weights.')
         for drive in range(options.drives):
             steadiness.start()
-            frames: Iterable[Any] = Drive(SEED + drive, *options.size).frames(
-                options.frames, options.hz)
+            frames = Drive(SEED + drive, *options.size).frames(options.frames, options.hz)
             for scene in track(frames, f'Drive {drive + 1}', total=options.frames):
                 steadiness.add(seen_cones(segmenter(scene.image), scene))
         return {'weights': Path(options.weights).stem,
                 'weights_sha256': segmenter.checkpoint.sha256, 'engine': segmenter.engine.name,
                 'precision': segmenter.engine.precision,
-                'input_size': list(segmenter.input_size), 'drives': options.drives,
-                'frames': options.frames, 'hz': options.hz, 'size': list(options.size),
+                'input_size': list(segmenter.input_size),
+                'strip_size': segmenter.strip_size and list(segmenter.strip_size),
+                'drives': options.drives, 'frames': options.frames, 'hz': options.hz,
+                'size': list(options.size),
                 'steadiness': steadiness.to_report()}
-    finally:
-        segmenter.close()
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -138,17 +121,15 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--drives', type=int, default=3, help='tracks, each another one')
     parser.add_argument('--frames', type=int, default=150, help='of each drive')
     parser.add_argument('--hz', type=float, default=30.0, help='frames a second, at 8 m/s')
-    parser.add_argument('--size', type=int, nargs=2, default=(720, 1280), metavar=('H', 'W'),
-                        help='of the images [px]')
+    add_size(parser, '--size', 'of the images [px]', (720, 1280))
     parser.add_argument('--engine', default=AUTO, choices=(AUTO, *ENGINES))
-    parser.add_argument('--input-size', type=int, nargs=2, metavar=('H', 'W'),
-                        help="the network's input; without: the weights' own")
+    add_size(parser, '--input-size', "the network's input, without a strip; without this option "
+             "the weights' own, with their strip")
     parser.add_argument('--json', type=Path, help='file to write the report to')
     return parser.parse_args(arguments)
 
 
 def table_lines(report: dict[str, Any]) -> list[str]:
-    """Return what `Steadiness` reports as the lines of a table."""
     lines = [f'{"height px":>9}{"cones":>9}{"flicker":>10}{"class change":>14}'
              f'{"detection change":>18}']
     for name, row in report['by_height'].items():
@@ -161,31 +142,19 @@ def table_lines(report: dict[str, Any]) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure from the command line; returns the exit code."""
     options = _arguments(arguments)
-    try:
+
+    def work() -> None:
         if min(options.size) < 16:
             raise ValueError(f'--size must be at least 16 each way, found {options.size[0]} and '
                              f'{options.size[1]}.')
-        if options.json and options.json.exists():
-            raise ValueError(f'{options.json} exists: choose another --json, or remove it first.')
-        if options.json and not options.json.absolute().parent.is_dir():
-            raise ValueError(f'The folder of {options.json} does not exist, make it first.')
+        if options.json:
+            check_new_file(options.json, '--json')
         report = measure(options)
         if options.json:
             write_json(options.json, report)
-    except (ValueError, OSError, EngineError) as error:
-        print(f'steadiness: {error}', file=sys.stderr)
-        return 1
-    except ImportError as error:
-        print(f'steadiness: A Python package is missing ({error}): docs/training.md says what to '
-              'install.', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print('steadiness: interrupted, nothing was written.', file=sys.stderr)
-        return 130
-    print('\n'.join(table_lines(report['steadiness'])))
-    return 0
+        print('\n'.join(table_lines(report['steadiness'])))
+    return run_command('steadiness', work)
 
 
 if __name__ == '__main__':

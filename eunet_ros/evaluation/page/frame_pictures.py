@@ -53,7 +53,7 @@ def draw_sheet(image: np.ndarray, mask: np.ndarray, truth: np.ndarray | None,
     Return the demo's picture, BGR: image and mask, a legend, and below it mask against truth.
 
     image: (h, w, 3) uint8 BGR; mask, truth: (h, w) class ids; truth may be None. table_bgr: see
-    `color_table`. title and note stand left and right above. located: cones whose boxes and
+    `ClassTable`. title and note stand left and right above. located: cones whose boxes and
     distances are drawn, None for none.
     """
     size = (_WIDTH, max(1, round(image.shape[0] * _WIDTH / image.shape[1])))

@@ -79,6 +79,10 @@ class Places:
             except ValueError as error:
                 self._info, self._unread = None, str(error)
 
+    def horizon(self, size: tuple[int, int]) -> float | None:
+        """Return the row of the horizon of a frame of that (h, w), see `ConeLocator`."""
+        return self._truth.horizon(size, self._info, self._pose, self.parameters)
+
     def find(self, k: int, mask: np.ndarray, stamp: int) -> Seen:
         """Return the cones of a mask of weights k as the node finds and places them."""
         p = self.parameters

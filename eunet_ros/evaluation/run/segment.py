@@ -15,19 +15,18 @@ from pathlib import Path
 import sys
 import time
 from types import SimpleNamespace
-from typing import Any, NamedTuple, TYPE_CHECKING
+from typing import NamedTuple, TYPE_CHECKING
 
 from eunet_ros.bags.frame_source import BagSource, Frame, prefetch
 from eunet_ros.bags.mask_store import MaskWriter
 from eunet_ros.bags.messages import deserialise
 from eunet_ros.bags.reader import BagError
 from eunet_ros.evaluation.run.journal import Journal, Row
-from eunet_ros.evaluation.run.plan import bag_files, BagFiles, BagPlan, Plan, WeightsPlan
-from eunet_ros.evaluation.run.positions import InfoNotes
+from eunet_ros.evaluation.run.plan import bag_files, BagFiles, Plan, WeightsPlan
+from eunet_ros.evaluation.run.positions import InfoNotes, Places
 from eunet_ros.evaluation.run.process import run_worker, Say
 from eunet_ros.images.conversions import compressed_to_bgr, image_to_bgr
 from eunet_ros.model.common.files import write_json
-from eunet_ros.parameters import NodeParameters
 import numpy as np
 
 if TYPE_CHECKING:
@@ -66,12 +65,11 @@ def as_message(image: np.ndarray) -> SimpleNamespace:
                            step=3 * width, data=np.ascontiguousarray(image).reshape(-1))
 
 
-def make_pipeline(weights: WeightsPlan, node: dict[str, Any], threads: int,
-                  say: Say) -> FramePipeline:
+def make_pipeline(weights: WeightsPlan, places: Places, threads: int, say: Say) -> FramePipeline:
     """Return the pipeline as the node makes it; raises ValueError or EngineError."""
     from eunet_ros.model.segmenter import Segmenter
     from eunet_ros.node.pipeline import FramePipeline, parse_classes
-    p = NodeParameters(**node)
+    p = places.parameters
     segmenter = Segmenter(
         weights.given, p.engine, p.input_size, p.variant, p.num_threads or threads, p.precision,
         lambda text: say('says', text=text), strip_size=p.strip_size)
@@ -79,7 +77,8 @@ def make_pipeline(weights: WeightsPlan, node: dict[str, Any], threads: int,
         raise ValueError(f'The weights {weights.given} were changed meanwhile: begin again with '
                          '--restart.')
     keep = parse_classes(p.classes, segmenter.classes)
-    return FramePipeline(segmenter, p.overlay_opacity, keep, p.region)
+    return FramePipeline(segmenter, p.overlay_opacity, keep, p.region,
+                         lambda size, msg: places.horizon(size), p.strip_center)
 
 
 class Recording:
@@ -141,13 +140,14 @@ def run_frame(decoded: Decoded, pipelines: list[FramePipeline],
     return row, masks
 
 
-def segment_bag(plan: Plan, bag: BagPlan, files: BagFiles, say: Say) -> None:
+def segment_bag(plan: Plan, number: int, files: BagFiles, say: Say) -> None:
     """Segment a bag's frames that are not done yet; see the module. Raises ValueError, OSError."""
+    bag, places = plan.bags[number], Places(plan, number)
     recording = Recording(files, len(plan.weights))
     pipelines: list[FramePipeline] = []
     end: Row = {'complete': True, 'error': ''}
     try:
-        pipelines = [make_pipeline(w, plan.node, plan.threads, say) for w in plan.weights]
+        pipelines = [make_pipeline(w, places, plan.threads, say) for w in plan.weights]
         write_json(files.folder / 'engine.json', [
             {'engine': p.segmenter.engine.name, 'precision': p.segmenter.engine.precision,
              'input_size': list(p.segmenter.input_size)} for p in pipelines])
@@ -158,6 +158,8 @@ def segment_bag(plan: Plan, bag: BagPlan, files: BagFiles, say: Say) -> None:
         told, warm, infos = time.monotonic(), False, InfoNotes()
         with closing(todo if plan.alone else prefetch(todo, _AHEAD)) as frames:
             for decoded in frames:
+                noted = infos.note({}, decoded.frame)
+                places.follow(noted)
                 if not warm and decoded.image is not None:
                     for pipeline in pipelines:
                         for _ in range(WARM_UP):
@@ -165,7 +167,7 @@ def segment_bag(plan: Plan, bag: BagPlan, files: BagFiles, say: Say) -> None:
                     warm, began = True, time.monotonic()
                     say('warm', at=began, done=recording.done)
                 row, masks = run_frame(decoded, pipelines)
-                recording.add(infos.note(row, decoded.frame), masks)
+                recording.add({**row, **noted}, masks)
                 if time.monotonic() - told > _TELL_S:
                     told = time.monotonic()
                     say('progress', done=recording.done)
@@ -184,7 +186,7 @@ def main() -> int:
     def work(say: Say) -> None:
         journal, number = Path(sys.argv[1]), int(sys.argv[2])
         plan = Plan.load(journal)
-        segment_bag(plan, plan.bags[number], bag_files(journal, number), say)
+        segment_bag(plan, number, bag_files(journal, number), say)
     return run_worker('segment', work)
 
 

@@ -3,7 +3,8 @@
 """
 The metrics of a report by name: what the terminal, the page and the gates show and compare.
 
-To add one, add its row here and its definition to model/common/metrics/, which training uses, too.
+To add one: compute it in model/common/metrics/, which training uses, too; put its value into the
+report in `summary` (and in `score`, where it needs new data of each frame); add its row here.
 """
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import cv2
 from eunet_ros.model.common.classes import IGNORE_ID
-from eunet_ros.model.common.metrics.components import label_parts
 from eunet_ros.model.common.metrics.pixels import ratio_or_none
 import numpy as np
 
@@ -17,23 +17,14 @@ MISSED = 0  # what a cone is taken for that is not found
 
 
 class ConePixels(NamedTuple):
-    """
-    The pixels of true cones, one row each.
-
-    place: (m,) flat, ascending within each cone. cone: (m,) the number of the cone.
-    """
+    """Pixels of true cones: flat indices (m,), ascending within a cone, and cone numbers (m,)."""
 
     place: np.ndarray
     cone: np.ndarray
 
 
 class ConeOutcomes(NamedTuple):
-    """
-    What became of the true cones of an image, one row each, (n,) arrays of whole numbers.
-
-    cone: as in `ConePixels`, ascending. height: rows from top to bottom [px]. true_class: the
-    class that most of its pixels have. taken_for: the predicted class, or MISSED.
-    """
+    """Per true cone, (n,): its number, height [px], true class, predicted class or MISSED."""
 
     cone: np.ndarray
     height: np.ndarray
@@ -47,11 +38,7 @@ def height_bin(height: int | np.ndarray) -> np.ndarray:
 
 
 def numbered_cones(truth: np.ndarray, numbers: np.ndarray) -> ConePixels:
-    """
-    Return the pixels of cones from a map, (h, w) integers, of one number per cone, 0 for none.
-
-    Pixels that are background in the truth belong to no cone. Raises ValueError for other arrays.
-    """
+    """Return the pixels of cones from their numbers (h, w), 0 for none; raises ValueError."""
     if numbers.shape != truth.shape or not np.issubdtype(numbers.dtype, np.integer):
         raise ValueError(f'Expected instances as a map of {truth.shape} whole numbers, found '
                          f'{numbers.shape} {numbers.dtype}.')
@@ -64,11 +51,7 @@ def numbered_cones(truth: np.ndarray, numbers: np.ndarray) -> ConePixels:
 
 
 def boxed_cones(truth: np.ndarray, boxes: np.ndarray) -> ConePixels:
-    """
-    Return the pixels of cones from (n, 5) rows of class, u0, v0, u1, v1; cones count from 0.
-
-    Of a box, pixels of that class belong to its cone; u1 and v1 are exclusive [px].
-    """
+    """Return the pixels of a class in boxes (n, 5): class, u0, v0, u1, v1 (exclusive) [px]."""
     places, cones = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for k, (class_id, u0, v0, u1, v1) in enumerate(np.asarray(boxes, np.int64).reshape(-1, 5)):
         rows, columns = np.nonzero(truth[v0:v1, u0:u1] == class_id)
@@ -77,12 +60,25 @@ def boxed_cones(truth: np.ndarray, boxes: np.ndarray) -> ConePixels:
     return ConePixels(np.concatenate(places), np.concatenate(cones))
 
 
-def connected_cones(truth: np.ndarray) -> ConePixels:
-    """
-    Take the 8-connected parts of each class of a true mask for cones; they count from 0.
+def label_parts(part: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the labels, from 0, of a mask's pixels at flat `places`, and their number."""
+    if not len(places):
+        return np.zeros(0, np.int64), 0
+    rows, columns = np.divmod(places, part.shape[1])
+    top, left = rows[0], columns.min()
+    window = part[top:rows[-1] + 1, left:columns.max() + 1]
+    count, labels = cv2.connectedComponents(window.view(np.uint8), connectivity=8)
+    return labels[rows - top, columns - left].astype(np.int64) - 1, count - 1
 
-    Two cones of a class that touch are one then, and a cone that a pole cuts is two.
-    """
+
+def part_boxes(mask: np.ndarray) -> np.ndarray:
+    """Return the boxes u0, v0, u1, v1 of the 8-connected parts of a mask, any class, (n, 4)."""
+    stats = cv2.connectedComponentsWithStats((mask != 0).view(np.uint8), connectivity=8)[2][1:, :4]
+    return np.hstack([stats[:, :2], stats[:, :2] + stats[:, 2:]])
+
+
+def connected_cones(truth: np.ndarray) -> ConePixels:
+    """Take the 8-connected parts of each class of a true mask for cones, numbered from 0."""
     places, cones, count = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
     for class_id in np.unique(truth):
         if class_id not in (0, IGNORE_ID):
@@ -96,12 +92,10 @@ def connected_cones(truth: np.ndarray) -> ConePixels:
 
 def cone_outcomes(truth: np.ndarray, predicted: np.ndarray, pixels: ConePixels) -> ConeOutcomes:
     """
-    Return which cones are found, and as what. Cones without a pixel that counts are left out.
+    Return which cones are found, and as what, from masks (h, w) of class ids.
 
-    A cone is found where at least half of its pixels are predicted as any cone. It is taken for
-    the most frequent cone class on it; where its own class is level with another, for the other.
-
-    truth, predicted: class ids, (h, w) uint8.
+    A cone is found if at least half of its pixels are predicted as any cone. It is taken for the
+    most frequent cone class on it; a draw does not count for its own class.
     """
     cones, ids = np.unique(pixels.cone, return_inverse=True)
     rows = pixels.place // truth.shape[1]
@@ -128,10 +122,10 @@ def cone_outcomes(truth: np.ndarray, predicted: np.ndarray, pixels: ConePixels) 
 def count_cones(height: np.ndarray, true_class: np.ndarray, taken_for: np.ndarray,
                 num_classes: int) -> np.ndarray:
     """
-    Return counts of cones [height bin, true class, taken for], (bins, n + 1, n + 1) int64.
+    Return counts [height bin, true class, taken for], (bins, n + 1, n + 1) int64.
 
-    height, true_class, taken_for: (k,), see `ConeOutcomes`. In column MISSED are those not found;
-    the last row and column count ids that are no class. With two classes every cone is the second.
+    Column MISSED: not found; last row and column: ids of no class. With two classes every cone is
+    the second.
     """
     most = 1 if num_classes == 2 else num_classes
     counts = np.zeros((len(HEIGHT_BINS), num_classes + 1, num_classes + 1), np.int64)
@@ -147,10 +141,8 @@ def recall_row(cones: int, found: int, right: int) -> dict[str, Any]:
 
 
 def recall(counts: np.ndarray) -> dict[str, Any]:
-    """Return `recall_row` of counts of cones [true class, taken for]."""
     return recall_row(counts.sum(), counts[:, 1:].sum(), np.trace(counts[:-1, :-1]))
 
 
 def recall_by_height(counts: np.ndarray) -> dict[str, dict[str, Any]]:
-    """Return `recall_row` of each of the HEIGHT_BINS; counts: see `count_cones`."""
     return {name: recall(table) for name, table in zip(HEIGHT_BINS, counts)}

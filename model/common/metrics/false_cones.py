@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from eunet_ros.model.common.classes import IGNORE_ID
-from eunet_ros.model.common.metrics.components import label_parts
+from eunet_ros.model.common.metrics.cones import label_parts
 import numpy as np
 
 MIN_FALSE_PIXELS = 12   # of a part of the mask that counts
@@ -14,12 +14,7 @@ FALSE_CONE_ONE_IN = 10  # it is false where less than one in so many of them is 
 
 
 class FalseCones(NamedTuple):
-    """
-    The false cones of an image, one row each.
-
-    class_id: (n,), the class that most of its pixels have. pixels: (n,), how many count. middle:
-    (n, 2) float, mean v and u [px].
-    """
+    """False cones: most frequent class (n,), counted pixels (n,), mean v and u (n, 2) [px]."""
 
     class_id: np.ndarray
     pixels: np.ndarray
@@ -28,11 +23,10 @@ class FalseCones(NamedTuple):
 
 def find_false_cones(truth: np.ndarray, predicted: np.ndarray) -> FalseCones:
     """
-    Return the false cones: 8-connected parts of the prediction, of any cone class, beside cones.
+    Return the 8-connected parts of the prediction that are no cones.
 
-    Such a part is a false cone where it has MIN_FALSE_PIXELS pixels or more of which less than one
-    in FALSE_CONE_ONE_IN lies on a true cone. Ignored pixels hold a part together, but count
-    neither for nor against it. truth, predicted: class ids, (h, w) uint8.
+    A part is a false cone if it has MIN_FALSE_PIXELS pixels, of which less than one in
+    FALSE_CONE_ONE_IN is on a true cone. Ignored pixels connect, but do not count.
     """
     part = predicted != 0
     places = np.flatnonzero(part)

@@ -14,9 +14,8 @@ class FlickerCounts:
     """
     Counts of cones by height that flicker, and that change their class.
 
-    A cone that is found in the frame before and in the frame after flickers where it is not found
-    between. Of a cone that is found in two frames that follow each other, the class changes where
-    it is not the same in both.
+    A cone flickers if it is missed in a frame and found in those before and after it. It changes
+    its class if two consecutive frames find it with different classes.
     """
 
     def __init__(self) -> None:

@@ -26,13 +26,7 @@ def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, num_classes: int)
     """
     Count the pixels [true, predicted] of two masks; returns (n + 1, n + 1) int64.
 
-    The last row and column count ids that are no class: they are wrong, not an error. Raises
-    ValueError where the masks are not class ids, (h, w) uint8, of the same size.
-
-    >>> masks = np.array([[[0, 1, 2]], [[0, 1, 1]]], np.uint8)
-    >>> counts = confusion_matrix(*masks, 3)
-    >>> float(dice(counts)), iou(counts, 3).tolist(), float(miou(counts, 3))
-    (1.0, [1.0, 0.5, 0.0], 0.25)
+    The last row and column count ids that are no class. Raises ValueError for other arrays.
     """
     check_masks(truth, predicted)
     # Most pixels are background in both: only the others are counted one by one.
@@ -47,12 +41,7 @@ def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, num_classes: int)
 
 
 def dice(counts: np.ndarray) -> np.ndarray:
-    """
-    Return Dice, 2·TP / (2·TP + FP + FN), of cone or not, whatever the cone's class.
-
-    counts: (..., m, m) pixels [true, predicted], background first. The result has the shape of the
-    leading axes, and is NaN where neither truth nor prediction has a cone.
-    """
+    """Return Dice of cone or not of counts (..., m, m) [true, predicted]; NaN without cones."""
     hits, wrong = _cone_or_not(counts)
     return ratio(2 * hits, 2 * hits + wrong)
 
@@ -64,33 +53,21 @@ def binary_iou(counts: np.ndarray) -> np.ndarray:
 
 
 def iou(counts: np.ndarray, num_classes: int) -> np.ndarray:
-    """
-    Return TP / (TP + FP + FN) of each class, (..., num_classes); NaN for one not in the truth.
-
-    counts: see `dice`; rows and columns from num_classes on are of no class.
-    """
+    """Return TP / (TP + FP + FN) of each class, (..., num_classes); NaN if not in the truth."""
     hits, true = np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(-1)
     values = ratio(hits, counts.sum(-2) + true - hits)
     return np.where(true > 0, values, np.nan)[..., :num_classes]
 
 
 def miou(counts: np.ndarray, num_classes: int) -> np.ndarray:
-    """
-    Return the mean IoU of the cone classes that the truth has; NaN where it has no cone.
-
-    A class that is only predicted lowers the IoU of those it took pixels from. counts: see `iou`.
-    """
+    """Return the mean IoU of the cone classes that the truth has; NaN where it has no cone."""
     present = counts.sum(-1)[..., 1:num_classes] > 0
     values = np.where(present, iou(counts, num_classes)[..., 1:], 0)
     return ratio(values.sum(-1), present.sum(-1))
 
 
 def pixel_scores(counts: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
-    """
-    Return dice, miou and iou by the name of the cone classes; None where nothing was counted.
-
-    counts: (m, m), see `iou`. names: of the classes, background first.
-    """
+    """Return dice, miou, and iou by class name, of counts (m, m); None where undefined."""
     values = iou(counts, len(names))
     return {'dice': plain(dice(counts)), 'miou': plain(miou(counts, len(names))),
             'iou': {name: plain(v) for name, v in zip(names[1:], values[1:])}}
@@ -103,16 +80,13 @@ def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 def plain(value: np.ndarray | float) -> float | None:
-    """Return a ratio as a plain number, None for NaN."""
     return None if np.isnan(value) else float(value)
 
 
 def ratio_or_none(part: float, whole: float) -> float | None:
-    """Return part / whole as a plain number, None where the whole is 0."""
     return plain(ratio(part, whole))
 
 
 def _cone_or_not(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pixels that are and are taken for a cone, and those that are only one of both."""
     wrong = counts[..., 0, 1:].sum(-1) + counts[..., 1:, 0].sum(-1)
     return counts[..., 1:, 1:].sum((-2, -1)), wrong

@@ -1,40 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-The formats of data sets by name, one module each; the registry is FORMATS.
+"""The formats of data sets, one module each; `registry` has their names."""
+from eunet_ros.training.data.formats.registry import format_module, FORMATS, open_sets, RENDERED
 
-A module has two functions: `open_sets(config)` returns what a run trains on
-(`data.sets.TrainingSets`), and `labelled_images(options, classes, report)` what evaluate.py scores
-(`data.sets.LabelledImages`). Both raise DataError, in a sentence, where data is missing or
-unusable.
-"""
-from __future__ import annotations
-
-import difflib
-import importlib
-from types import ModuleType
-
-from eunet_ros.model.common.supervisely import DataError
-from eunet_ros.training.config import TrainConfig
-from eunet_ros.training.data.sets import TrainingSets
-
-RENDERED = 'rendered'                    # needs no folder
-FORMATS = ('fsoco', 'coco', RENDERED)    # by the names of the modules beside this file
-
-
-def format_module(name: str) -> ModuleType:
-    """Return the module of a format, imported when it is needed; raises DataError."""
-    if name not in FORMATS:
-        near = difflib.get_close_matches(name, FORMATS, 1)
-        hint = f'; did you mean {near[0]}?' if near else '.'
-        raise DataError(f'data_format must be one of {", ".join(FORMATS)}, found {name!r}{hint}')
-    return importlib.import_module(f'{__name__}.{name}')
-
-
-def open_sets(config: TrainConfig) -> TrainingSets:
-    """
-    Open what `config` names, decoding or rendering it on first use.
-
-    Raises DataError, in a sentence, where data is missing or unusable.
-    """
-    return format_module(config.data_format if config.data else RENDERED).open_sets(config)
+__all__ = ['FORMATS', 'RENDERED', 'format_module', 'open_sets']

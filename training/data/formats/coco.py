@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""COCO 2017 as a data set, for pre-training."""
+"""COCO 2017 as a data set, for pre-training; cones as boxes in its format, to score."""
 from __future__ import annotations
 
 import argparse
@@ -8,13 +8,17 @@ import argparse
 from eunet_ros.model.common.classes import ClassTable
 from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.training.config import TrainConfig
-from eunet_ros.training.data.coco import CocoImages
-from eunet_ros.training.data.fsoco import LoadReport
+from eunet_ros.training.data.readers.boxes import load_each
+from eunet_ros.training.data.readers.coco import CocoImages
+from eunet_ros.training.data.readers.coco_boxes import CocoBoxes
+from eunet_ros.training.data.readers.fsoco import LoadReport
 from eunet_ros.training.data.sets import LabelledImages, TrainingSets
 
 
 def open_sets(config: TrainConfig) -> TrainingSets:
-    """Return the parts train2017 and val2017; see `formats`."""
+    if config.on_error == 'skip':
+        raise DataError('on_error: skip is for FSOCO; a broken image of COCO stops the run: '
+                        'download it again.')
     train, validation = (
         CocoImages(config.data, part, (config.height, config.width), config.binary, limit,
                    config.coco_annotations)
@@ -30,6 +34,8 @@ def open_sets(config: TrainConfig) -> TrainingSets:
 
 def labelled_images(options: argparse.Namespace, classes: ClassTable,
                     report: LoadReport) -> LabelledImages:
-    """Raise DataError: COCO shows no cones to score."""
-    raise DataError('COCO 2017 is for pre-training: it has no cones to score, name a project '
-                    'with cones as --data.')
+    """Return the images of an annotation file with their boxes; see `formats`."""
+    file = CocoBoxes(options.data, classes)
+    return LabelledImages(
+        load_each(file.images, file.load, options.on_error, report), len(file.images),
+        {'data': str(options.data), 'split': 'all'}, boxes=True)

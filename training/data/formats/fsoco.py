@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from eunet_ros.model.common.classes import BINARY_CLASSES, ClassTable, cone_classes
@@ -12,27 +11,20 @@ from eunet_ros.model.common.cone_annotations import paint_instances, read_annota
 from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.data.decoded import decoded_set
-from eunet_ros.training.data.fsoco import (
+from eunet_ros.training.data.readers.fsoco import (
     detect_border,
     FsocoProject,
     load_samples,
     LoadReport,
-    Sample,
 )
 from eunet_ros.training.data.sets import Labelled, LabelledImages, TrainingSets
 from eunet_ros.training.data.splits import load_split, make_split
 
-# Of a random split as the original EUnet project made it, 80/20; a tenth of all is taken from
-# the 80 to choose by, so that nothing is chosen on the test images.
-_RANDOM = (0.7, 0.1, 0.2)
-
 
 def open_sets(config: TrainConfig) -> TrainingSets:
-    """Return the project's parts train and val; see `formats`."""
     project = FsocoProject(config.data)
     split = (load_split(config.split, project.samples) if config.split
-             else make_split(project.samples, _RANDOM if config.split_by == 'random' else None,
-                             by=config.split_by))
+             else make_split(project.samples, by=config.split_by))
     parts = split.select(project.samples)
     for name in ('train', 'val'):
         if not parts[name]:
@@ -60,7 +52,6 @@ def open_sets(config: TrainConfig) -> TrainingSets:
 
 def labelled_images(options: argparse.Namespace, classes: ClassTable,
                     report: LoadReport) -> LabelledImages:
-    """Return the images of a part of the project; see `formats`."""
     project = FsocoProject(options.data)
     if options.split == 'all':
         samples, how = project.samples, 'none'
@@ -73,14 +64,9 @@ def labelled_images(options: argparse.Namespace, classes: ClassTable,
                             '--split, or "all".')
     border = (detect_border(project.samples, on_error=options.on_error) if options.border < 0
               else options.border)
-    items = _images(samples, classes, border, options.on_error, report)
+    items = (Labelled(sample.name, image, mask,
+                      paint_instances(read_annotation(sample.annotation, classes), border))
+             for sample, image, mask in load_samples(samples, classes, border, options.on_error,
+                                                     report))
     return LabelledImages(items, len(samples), {
         'data': str(options.data), 'border': border, 'split by': how})
-
-
-def _images(samples: Iterable[Sample], classes: ClassTable, border: int, on_error: str,
-            report: LoadReport) -> Iterator[Labelled]:
-    """Yield a project's images at their own size; see `fsoco.load_samples` for the options."""
-    for sample, image, mask in load_samples(samples, classes, border, on_error, report):
-        annotation = read_annotation(sample.annotation, classes)
-        yield Labelled(sample.name, image, mask, paint_instances(annotation, border))

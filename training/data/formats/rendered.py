@@ -11,9 +11,8 @@ from typing import Any
 from eunet_ros.model.common.classes import BINARY_CLASSES, ClassTable, cone_classes
 from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.training.config import TrainConfig
-from eunet_ros.training.data.crops import Joined
-from eunet_ros.training.data.fsoco import LoadReport
-from eunet_ros.training.data.rendered import (
+from eunet_ros.training.data.readers.fsoco import LoadReport
+from eunet_ros.training.data.readers.rendered import (
     hard_images,
     rendered_set,
     RenderedScenes,
@@ -25,6 +24,7 @@ from eunet_ros.training.data.sets import Labelled, LabelledImages, TrainingSets
 from eunet_ros.training.renderer import render_scene
 from eunet_ros.training.renderer.profiles import get_profile
 import numpy as np
+from torch.utils.data import ConcatDataset
 
 SEEDS = {'val': VALIDATION_SEED, 'test': TEST_SEED}  # the first ones
 
@@ -37,7 +37,6 @@ def _training_scenes(config: TrainConfig, first_seed: int, count: int,
 
 
 def open_sets(config: TrainConfig) -> TrainingSets:
-    """Return scenes to train on and others to validate on; see `formats`."""
     size, cache = (config.height, config.width), Path(config.cache)
     classes = BINARY_CLASSES if config.binary else cone_classes()
     if config.first_image + config.images + config.large_images > VALIDATION_SEED:
@@ -46,10 +45,10 @@ def open_sets(config: TrainConfig) -> TrainingSets:
     train = _training_scenes(config, config.first_image, config.images, size)
     if config.large_images:
         large = tuple(round(1.5 * side) for side in size)
-        train = Joined(train, _training_scenes(
-            config, config.first_image + config.images, config.large_images, large))
+        train = ConcatDataset([train, _training_scenes(
+            config, config.first_image + config.images, config.large_images, large)])
     if config.hard_images:
-        train = Joined(train, hard_images(Path(config.hard_images)))
+        train = ConcatDataset([train, hard_images(Path(config.hard_images))])
     return TrainingSets(
         train,
         rendered_set(cache, VALIDATION_SEED, config.validation_images, *size), classes,
@@ -58,7 +57,6 @@ def open_sets(config: TrainConfig) -> TrainingSets:
 
 def labelled_images(options: argparse.Namespace, classes: ClassTable,
                     report: LoadReport) -> LabelledImages:
-    """Return scenes that nothing was trained on; see `formats`."""
     if options.split not in SEEDS:
         raise DataError(f'Rendered scenes have the parts {" and ".join(SEEDS)}, found '
                         f'{options.split}: what was trained on is no test.')

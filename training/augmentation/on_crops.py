@@ -1,6 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Zoom, flip and colour of single crops, as data/crops.py applies them; NumPy and OpenCV only."""
+"""
+Zoom, flip and colour of single crops, as data/crops.py applies them; NumPy and OpenCV only.
+
+What moves pixels, and so the mask too, belongs here; what leaves the mask alone, in `on_batches`.
+"""
 from __future__ import annotations
 
 import cv2
@@ -19,11 +23,7 @@ def maybe_flipped(image: np.ndarray, mask: np.ndarray,
 
 
 def photometric(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """
-    Vary brightness, contrast, gamma and white balance of an (h, w, 3) uint8 image.
-
-    One look-up table for each channel.
-    """
+    """Vary brightness, contrast, gamma and white balance of an (h, w, 3) uint8 image."""
     if rng.random() < 0.2:
         return image
     x = np.linspace(0, 1, 256)

@@ -32,7 +32,7 @@ def _fingerprint(profile: Profile) -> str:
 
 @lru_cache(maxsize=1)
 def renderer_fingerprint() -> str:
-    """Hash of a few rendered scenes: equal for two versions that draw the same pictures."""
+    """Return a hash that is equal for two versions that draw the same pictures."""
     return _fingerprint(TRAIN)
 
 
@@ -60,11 +60,7 @@ def _render_into(path: Path, first_seed: int, shape: tuple[int, int, int, int],
 
 def rendered_set(folder: Path, first_seed: int, count: int, height: int, width: int,
                  profile: Profile = TRAIN) -> np.ndarray:
-    """
-    Return `count` scenes as a read-only (count, H, W, 4) uint8 memory map: BGR and class ids.
-
-    They are rendered on first use, on all cores, and kept in `folder`; written beside and renamed.
-    """
+    """Return scenes as a read-only (n, H, W, 4) uint8 memory map, cached in `folder`."""
     drawn = renderer_fingerprint() if profile is TRAIN else _fingerprint(profile)
     path = folder / f'{drawn}_{first_seed}_{count}_{height}x{width}.npy'
     if not path.exists():
@@ -75,11 +71,7 @@ def rendered_set(folder: Path, first_seed: int, count: int, height: int, width: 
 
 
 def hard_images(path: Path) -> np.ndarray:
-    """
-    Return what training/tools/mine.py wrote: (count, H, W, 4) uint8, read-only, BGR and class ids.
-
-    Raises ValueError, in a sentence, where the file is missing or something else.
-    """
+    """Return what training/tools/mine.py wrote, (count, H, W, 4) uint8; raises ValueError."""
     try:
         images = np.load(path, mmap_mode='r', allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -93,12 +85,7 @@ def hard_images(path: Path) -> np.ndarray:
 
 
 class RenderedScenes:
-    """
-    Scenes that are rendered when they are asked for: item i is (H, W, 4) uint8, BGR and class ids.
-
-    Indexed like what `rendered_set` returns, and equal to it; needs no disk, but a core for every
-    30 scenes of 384x640 a second. The latest are kept.
-    """
+    """What `rendered_set` returns, but rendered on access, without a disk; the latest are kept."""
 
     def __init__(self, first_seed: int, count: int, height: int, width: int) -> None:
         self.first_seed, self.shape = first_seed, (count, height, width, 4)

@@ -3,15 +3,13 @@
 """
 COCO 2017 (Lin et al., arXiv:1405.0312), for pre-training.
 
-<root>/<part>2017/<file>.jpg with either <root>/annotations/instances_<part>2017.json, read through
-pycocotools, or <root>/annotations/panoptic_<part>2017.json and the folder panoptic_<part>2017
-beside it (Kirillov et al., Panoptic Segmentation, arXiv:1801.00868): things and stuff.
+<root>/<part>2017/<file>.jpg with <root>/annotations/instances_<part>2017.json, or with
+<root>/annotations/panoptic_<part>2017.json and the folder panoptic_<part>2017 beside it (Kirillov
+et al., Panoptic Segmentation, arXiv:1801.00868): things and stuff.
 """
 from __future__ import annotations
 
 import colorsys
-from contextlib import redirect_stdout
-import io
 import json
 import math
 import os
@@ -22,11 +20,13 @@ import zlib
 import cv2
 from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.common.errors import one_line
+from eunet_ros.model.common.image_header import MAX_SIDE
 from eunet_ros.model.common.supervisely import DataError, read_json
 from eunet_ros.training.data.decoded import scale_pair
-from eunet_ros.training.data.fsoco import read_image
+from eunet_ros.training.data.readers.fsoco import read_image
 import numpy as np
 
+_FARTHEST = 2 * MAX_SIDE   # beyond it pycocotools takes gigabytes, or crashes
 PARTS = {'train': 'train2017', 'val': 'val2017'}
 _HOW = ('get train2017.zip, val2017.zip and annotations_trainval2017.zip from '
         'cocodataset.org, unpack them into one folder and name it with --data')
@@ -34,32 +34,9 @@ _HOW_PANOPTIC = ('get panoptic_annotations_trainval2017.zip from cocodataset.org
                  'the two archives in it, into the folder that --data names')
 
 
-def _open(root: Path, part: str) -> Any:
-    """Return pycocotools' index of a part; raises DataError where it is not there."""
-    path = root / 'annotations' / f'instances_{PARTS[part]}.json'
-    if not path.is_file():
-        raise DataError(f'{path} does not exist: {_HOW}.')
-    if not (root / PARTS[part]).is_dir():
-        raise DataError(f'The folder {root / PARTS[part]} does not exist: {_HOW}.')
-    try:
-        from pycocotools.coco import COCO
-    except ImportError as error:
-        raise DataError(f'COCO is read with pycocotools, which is missing ({error}): '
-                        'pip install pycocotools.') from error
-    try:
-        with redirect_stdout(io.StringIO()):  # it reports its progress
-            return COCO(str(path))
-    except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
-        raise DataError(f'Cannot read {path}: {one_line(error)}; download it again.') from error
-
-
 def _mask(annotations: list[dict[str, Any]], ids: dict[int, int],
           size: tuple[int, int]) -> np.ndarray:
-    """
-    Return the (h, w) uint8 class ids of an image's instances.
-
-    Crowds are ignored (255), and so are pixels that two classes share.
-    """
+    """Return (h, w) uint8 class ids; 255 in crowds and where two classes overlap."""
     from pycocotools import mask as coding
     out = np.zeros(size, np.uint8)
     crowds = np.zeros(size, bool)
@@ -83,12 +60,7 @@ def _mask(annotations: list[dict[str, Any]], ids: dict[int, int],
 
 def _panoptic_mask(png: np.ndarray, segments: list[dict[str, Any]],
                    ids: dict[int, int]) -> np.ndarray:
-    """
-    Return the (h, w) uint8 class ids of an image's segments.
-
-    png: (h, w, 3) uint8 BGR; a segment's id is R + 256 G + 256² B. What no segment covers, which
-    COCO calls void, and crowds are ignored (255).
-    """
+    """Return (h, w) uint8 class ids of a BGR png of segments' ids; 255 in crowds and void."""
     segment = png.astype(np.int32) @ np.array([256 * 256, 256, 1])
     out = np.full(segment.shape, IGNORE_ID, np.uint8)
     for row in segments:
@@ -97,32 +69,40 @@ def _panoptic_mask(png: np.ndarray, segments: list[dict[str, Any]],
     return out
 
 
-def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() and len(text) < 20 else None
+def _text(image_id: Any) -> str:
+    """Return an id as text without leading zeros: tools take it from the file's name."""
+    return str(image_id).lstrip('0')
 
 
-def _instances(root: Path, part: str) -> tuple[list[dict[str, Any]], dict, dict]:
-    """Return the rows of images, their annotations by id, and the categories."""
-    coco = _open(root, part)
-    path = root / 'annotations' / f'instances_{PARTS[part]}.json'
-    _refuse(path, [f'annotation {a.get("id")} is of image {a["image_id"]!r}, a text, where the '
-                   f'image has {image!r}' for a in coco.dataset.get('annotations', ())
-                   if isinstance(a['image_id'], str) and a['image_id'] not in coco.imgs
-                   and (image := _number(a['image_id'])) in coco.imgs])
-    return [coco.imgs[i] for i in sorted(coco.imgs)], coco.imgToAnns, coco.cats
-
-
-def _panoptic(root: Path, part: str) -> tuple[list[dict[str, Any]], dict, dict]:
-    path = root / 'annotations' / f'panoptic_{PARTS[part]}.json'
-    for needed in (path, path.with_suffix('')):
+def _read(root: Path, part: str, kind: str) -> tuple[list[dict[str, Any]], dict, dict]:
+    """Return the rows of images, their annotations by id, and the categories by id."""
+    path = root / 'annotations' / f'{kind}_{PARTS[part]}.json'
+    panoptic = kind == 'panoptic'
+    for needed in (path, path.with_suffix('') if panoptic else root / PARTS[part]):
         if not needed.exists():
-            raise DataError(f'{needed} does not exist: {_HOW_PANOPTIC}.')
+            raise DataError(f'{needed} does not exist: {_HOW_PANOPTIC if panoptic else _HOW}.')
+    content = read_json(path)
     try:
-        content = read_json(path)
-        segments = {row['image_id']: row['segments_info'] for row in content['annotations']}
-        images = sorted((row for row in content['images'] if row['id'] in segments),
-                        key=lambda row: row['id'])
-        return images, segments, {row['id']: row for row in content['categories']}
+        images = {row['id']: row for row in content['images']}
+        rows, faults = content['annotations'], []
+        if panoptic:
+            objects = {row['image_id']: row['segments_info'] for row in rows}
+        else:
+            objects = {image: [] for image in images}
+            listed, strays = {_text(image): image for image in images}, []
+            for row in rows:
+                objects.get(row['image_id'], strays).append(row)
+            faults += [f'annotation {a.get("id")} is of image {a["image_id"]!r}, where the image '
+                       f'has the id {listed[_text(a["image_id"])]!r}' for a in strays
+                       if _text(a['image_id']) in listed]
+            if strays and len(strays) == len(rows):
+                faults.append(f'annotation {strays[0].get("id")} is of image '
+                              f'{strays[0]["image_id"]!r}, and no image that is listed has any')
+            if len({isinstance(image, str) for image in images}) > 1:
+                faults.append('some of its images have a number as id, others a text')
+        _refuse(path, faults)
+        return ([images[i] for i in sorted(images) if i in objects], objects,
+                {row['id']: row for row in content['categories']})
     except (KeyError, TypeError) as error:
         raise DataError(f'Cannot read {path}: {one_line(error)}; download it again.') from error
 
@@ -135,17 +115,33 @@ def _fault(row: dict[str, Any], size: tuple[int, int], ids: dict[int, int]) -> s
     if isinstance(shape, dict):
         if list(shape.get('size') or ()) != list(size):
             return f'has run lengths of size {shape.get("size")}, the image has {list(size)}'
-        return '' if isinstance(shape.get('counts'), (list, str)) else 'has no counts'
+        return _fault_of_lengths(shape.get('counts'), size)
     for polygon in shape if isinstance(shape, list) else [None]:
         try:
             if len(polygon) < 6 or len(polygon) % 2:
                 return (f'has a polygon of {len(polygon)} numbers, expected x and y of three '
                         'points or more')
-            if not math.isfinite(sum(polygon)):
-                return 'has a polygon with numbers that are not finite'
+            if not (math.isfinite(sum(polygon)) and max(map(abs, polygon)) <= _FARTHEST):
+                return (f'has a polygon with numbers beyond {_FARTHEST} pixels, or that are not '
+                        'finite')
         except TypeError:
             return 'has a mask that is neither polygons nor run lengths'
     return ''
+
+
+def _fault_of_lengths(counts: Any, size: tuple[int, int]) -> str:
+    """Return what is wrong with run lengths of a mask, as numbers or packed in text."""
+    if isinstance(counts, list):
+        fits = all(type(n) is int and n >= 0 for n in counts) and sum(counts) == size[0] * size[1]
+    elif isinstance(counts, str):
+        from pycocotools import mask as coding
+        try:
+            fits = coding.decode({'size': list(size), 'counts': counts}) is not None
+        except Exception:  # its own kind
+            fits = False
+    else:
+        return 'has no counts'
+    return '' if fits else f'has run lengths that do not fill {size[0]} x {size[1]} pixels'
 
 
 def _has_mask(row: dict[str, Any]) -> bool:
@@ -155,14 +151,12 @@ def _has_mask(row: dict[str, Any]) -> bool:
 
 
 def _refuse(path: Path, faults: list[str]) -> None:
-    """Raise DataError for the first of the faults, with their number."""
     if faults:
         more = f' ({len(faults) - 1} more are like it)' if len(faults) > 1 else ''
         raise DataError(f'{path} cannot be used: {faults[0]}{more}; correct or remove it.')
 
 
 def _check_files(path: Path, folder: Path, names: list[str]) -> None:
-    """Raise DataError where images that a file lists are not there."""
     there = set(os.listdir(folder))  # one look, not one for each of 118,000
     _refuse(path, [f'it lists the image {name}, which is not in {folder}' for name in names
                    if name not in there and not (folder / name).is_file()])
@@ -170,14 +164,11 @@ def _check_files(path: Path, folder: Path, names: list[str]) -> None:
 
 class CocoImages:
     """
-    Images of a part, decoded when they are asked for: item i is (H, W, 4) uint8, BGR and ids.
+    Images of a part, decoded on access: item i is (H, W, 4) uint8, BGR and ids; raises DataError.
 
-    Indexed like the memory maps of other data. size: (H, W) that the images are fitted into, with
-    their aspect ratio kept; what is padded has the id 255. binary: every thing is class 1, the
-    union of all instances; else the classes are COCO's: 80 of 'instances', 133 of 'panoptic'.
-    limit: how many images, 0 for all, spread over the part. Images without instances stay: they
-    are background. without_mask: how many objects are passed over, as they are boxes only. Raises
-    DataError, naming file and annotation, for what cannot be used.
+    size: (H, W) that they are fitted into; the padding has the id 255. binary: every thing is
+    class 1. limit: number of images, spread over the part; 0 for all. without_mask: number of
+    objects that are boxes only.
     """
 
     def __init__(self, root: str | Path, part: str, size: tuple[int, int], binary: bool = True,
@@ -186,7 +177,12 @@ class CocoImages:
         self.folder, self.size = root / PARTS[part], size
         panoptic = annotations == 'panoptic'
         self.segments = root / 'annotations' / f'panoptic_{PARTS[part]}' if panoptic else None
-        rows, objects, categories = (_panoptic if panoptic else _instances)(root, part)
+        try:
+            import pycocotools  # noqa: F401
+        except ImportError as error:
+            raise DataError(f'COCO is read with pycocotools, which is missing ({error}): '
+                            'pip install pycocotools.') from error
+        rows, objects, categories = _read(root, part, annotations)
         if limit and limit < len(rows):
             rows = [rows[i * len(rows) // limit] for i in range(limit)]
         if not rows:
@@ -230,7 +226,6 @@ class CocoImages:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Return (count, H, W, 4)."""
         return len(self.rows), *self.size, 4
 
     def __len__(self) -> int:

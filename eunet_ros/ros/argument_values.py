@@ -1,6 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How the launch files read their arguments, which are text; imports neither launch nor rclpy."""
+"""
+Reads the values of launch arguments, which are text; imports neither launch nor rclpy.
+
+The arguments are declared in the launch files.
+"""
 from __future__ import annotations
 
 from collections.abc import Collection

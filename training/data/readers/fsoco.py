@@ -3,13 +3,13 @@
 """
 FSOCO's segmentation images, read from a Supervisely export that the user has downloaded.
 
-meta.json stands in the root; images and annotations in <team>/img and <team>/ann, in
-<project>/<dataset>/img and ann or deeper, as nested datasets are, or in img and ann (images and
-segmentation in FSOCO's sample of ten images) of the root itself. An annotation is named
-<image file name>.json or <stem>.json.
+meta.json is in the root; images and annotations in img and ann (images and segmentation in FSOCO's
+sample) of the root, of a team's folder or deeper. An annotation is <image name>.json or
+<stem>.json.
 """
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 import os
@@ -25,7 +25,7 @@ import numpy as np
 
 TAGS = ('truncated', 'knocked_over', 'sticker_band_removed')
 _FOLDERS = (('img', 'ann'), ('images', 'segmentation'))
-_IMAGES = {'.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff'}
+IMAGES = {'.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff'}
 _HOW = ('Download the segmentation part of FSOCO (4 GB, 1,517 images, Supervisely format) from '
         'fsoco-dataset.com, which asks for no contribution, unpack it and name the folder that '
         'holds meta.json and one folder with img and ann per team with --data')
@@ -53,12 +53,7 @@ class LoadReport:
 
 
 def source_of(file_name: str, team: str = '') -> str:
-    """
-    Return whose camera took an image, by its file name: what stands before the first underscore.
-
-    Counters are no source: they are dropped ('00123_skidpad.png' → skidpad, 'frame0007.png' →
-    frame). Where only numbers remain, it is the team's folder.
-    """
+    """Return the camera of an image: what stands before the first underscore, without numbers."""
     stem = re.sub(r'^(\d+[_\-. ]*)+', '', Path(file_name).stem.lower())
     head, underscore, _ = stem.partition('_')
     return (head if underscore else re.sub(r'[\-. ]*\d+$', '', stem)) or team.lower() or 'unnamed'
@@ -75,25 +70,18 @@ def _names(folder: Path, want_folders: bool) -> list[str]:
 
 
 class FsocoProject:
-    """
-    An export on disk, listed but not decoded.
-
-    samples: sorted by name. shapes: the shape of each class title in meta.json. without_image,
-    without_annotation: names that were left out because their other half is missing. Raises
-    DataError, in a sentence, where the folder is not such an export.
-    """
+    """The samples of an export, sorted by name, and names without a pair; raises DataError."""
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
         if not self.root.is_dir():
             found = 'is a file, unpack it' if self.root.exists() else 'does not exist'
             raise DataError(f'The data folder {self.root} {found}. {_HOW}.')
-        self.shapes = _read_meta(self.root)
+        _check_meta(self.root)
         self.without_image: tuple[str, ...] = ()
         self.without_annotation: tuple[str, ...] = ()
-        samples: list[Sample] = []
-        for folder, prefix in self._folders():
-            samples += self._list(folder, prefix)
+        samples = [sample for folder, prefix in self._folders()
+                   for sample in self._list(folder, prefix)]
         if not samples:
             raise DataError(f'No image with an annotation was found under {self.root}, expected '
                             f'<team>/img/<name> with <team>/ann/<name>.json. {_HOW}.')
@@ -118,11 +106,9 @@ class FsocoProject:
                 break
         else:
             return
-        files = [n for n in _names(image_folder, False) if Path(n).suffix.lower() in _IMAGES]
+        files = [n for n in _names(image_folder, False) if Path(n).suffix.lower() in IMAGES]
         left = {n for n in _names(annotation_folder, False) if n.lower().endswith('.json')}
-        stems: dict[str, int] = {}
-        for name in files:
-            stems[Path(name).stem] = stems.get(Path(name).stem, 0) + 1
+        stems = Counter(Path(name).stem for name in files)
         start = f'{prefix}/' if prefix else ''
         for name in files:
             stem = Path(name).stem
@@ -138,7 +124,7 @@ class FsocoProject:
         self.without_image += tuple(start + n for n in sorted(left))
 
 
-def _read_meta(root: Path) -> dict[str, str]:
+def _check_meta(root: Path) -> None:
     path = root / 'meta.json'
     if not path.is_file():
         inner = [n for n in _names(root, True) if (root / n / 'meta.json').is_file()]
@@ -149,19 +135,14 @@ def _read_meta(root: Path) -> dict[str, str]:
     if not isinstance(rows, list) or not all(
             isinstance(r, dict) and isinstance(r.get('title'), str) for r in rows):
         raise DataError(f'Expected a list of classes with titles in {path}; download it again.')
-    shapes = {r['title']: str(r.get('shape', '')) for r in rows}
-    if all(shape == 'rectangle' for shape in shapes.values()):
-        raise DataError(f'{path} lists no class with masks, found {", ".join(shapes) or "none"}: '
+    if all(r.get('shape') == 'rectangle' for r in rows):
+        found = ', '.join(r['title'] for r in rows) or 'none'
+        raise DataError(f'{path} lists no class with masks, found {found}: '
                         'expected seg_blue_cone and the like, which the segmentation export has.')
-    return shapes
 
 
 def read_image(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
-    """
-    Return an image as (h, w, 3) uint8 BGR; raises DataError naming the file.
-
-    size: (h, w) that its annotation says.
-    """
+    """Return (h, w, 3) uint8 BGR, of `size` (h, w) if given; raises DataError naming the file."""
     image = read_picture(path)
     if size and image.shape[:2] != size:
         raise DataError(f'{path} has {image.shape[0]}x{image.shape[1]} pixels (height x width) '
@@ -169,44 +150,24 @@ def read_image(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
     return image
 
 
-def load_with_cuts(sample: Sample, classes: ClassTable,
-                   border: int = BORDER) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return what load_sample does, and how many objects reached outside the image."""
-    annotation = read_annotation(sample.annotation, classes)
-    size = (annotation.height, annotation.width)
-    image = read_image(sample.image, size)
-    if border < 0 or min(size) <= 2 * border:
-        raise DataError(f'{sample.image} with {size[0]}x{size[1]} pixels has no room for a border '
-                        f'of {border} px: use border 0 for images without one.')
-    mask, cut = paint_mask(annotation, border)
-    return image[border:size[0] - border, border:size[1] - border], mask, cut
-
-
 def load_sample(sample: Sample, classes: ClassTable,
-                border: int = BORDER) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Return (h, w, 3) uint8 BGR and (h, w) uint8 class ids, both without the border.
+                border: int = BORDER) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return image, class ids (h, w) uint8 and number of cut objects; raises DataError."""
+    annotation = read_annotation(sample.annotation, classes)
+    height, width = annotation.height, annotation.width
+    image = read_image(sample.image, (height, width))
+    if border < 0 or min(height, width) <= 2 * border:
+        raise DataError(f'{sample.image} with {height}x{width} pixels has no room for a border '
+                        f'of {border} px: use border 0 for images without one.')
+    return image[border:height - border, border:width - border], *paint_mask(annotation, border)
 
-    Raises DataError naming the file that is missing, damaged or of another size.
-    """
-    return load_with_cuts(sample, classes, border)[:2]
 
-
-def load_samples(
-    samples: Iterable[Sample], classes: ClassTable, border: int = BORDER, on_error: str = 'raise',
-    report: LoadReport | None = None,
-) -> Iterator[tuple[Sample, np.ndarray, np.ndarray]]:
-    """
-    Yield (sample, image, mask); counts go into `report`.
-
-    on_error: 'raise' stops at the first broken sample, 'skip' notes its sentence in the report.
-    """
-    if on_error not in ('raise', 'skip'):
-        raise ValueError(f"on_error must be 'raise' or 'skip', found {on_error!r}.")
-    report = LoadReport() if report is None else report
+def load_samples(samples: Iterable[Sample], classes: ClassTable, border: int, on_error: str,
+                 report: LoadReport) -> Iterator[tuple[Sample, np.ndarray, np.ndarray]]:
+    """Yield (sample, image, mask); on_error: see `decoded.decoded_set`."""
     for sample in samples:
         try:
-            image, mask, cut = load_with_cuts(sample, classes, border)
+            image, mask, cut = load_sample(sample, classes, border)
         except DataError as error:
             if on_error == 'raise':
                 raise
@@ -218,12 +179,7 @@ def load_samples(
 
 
 def has_border(image: np.ndarray, border: int = BORDER) -> bool:
-    """
-    Tell whether an image (h, w, 3) uint8 has FSOCO's frame around it.
-
-    It has where at least 60 % of each side is nearly black; the rest may be a logo. A picture of
-    a dark night passes too, so ask several images: see detect_border.
-    """
+    """Return whether an image has FSOCO's frame: at least 60 % of each side is nearly black."""
     if border < 1 or min(image.shape[:2]) <= 2 * border:
         return False
     dark = image.max(axis=2) <= _DARK
@@ -232,12 +188,7 @@ def has_border(image: np.ndarray, border: int = BORDER) -> bool:
 
 
 def detect_border(samples: Iterable[Sample], count: int = 5, on_error: str = 'raise') -> int:
-    """
-    Return BORDER or 0 by looking at `count` images spread over the samples.
-
-    on_error: 'skip' passes over images that cannot be read. Raises DataError where images
-    disagree: cropping by the wrong border would shift no mask but lose image, or keep logos in it.
-    """
+    """Return BORDER or 0 by looking at some of the samples; raises DataError if they differ."""
     chosen = list(samples)
     chosen = [chosen[i * len(chosen) // count] for i in range(count)] if chosen else []
     found = {}

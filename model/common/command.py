@@ -1,0 +1,48 @@
+# Copyright 2026 The eunet_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the command lines share: arguments, and errors that end in a sentence and an exit code."""
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+import sys
+from typing import Any
+
+from eunet_ros.model.common.errors import EngineError, one_line
+
+
+def add_size(parser: argparse.ArgumentParser, option: str, about: str,
+             default: tuple[int, int] | None = None) -> None:
+    parser.add_argument(option, type=int, nargs=2, default=default, metavar=('H', 'W'), help=about)
+
+
+def check_positive(options: argparse.Namespace, *names: str) -> None:
+    for name in names:
+        if getattr(options, name) < 1:
+            raise ValueError(f'--{name} must be at least 1, found {getattr(options, name)}.')
+
+
+def check_new_file(path: Path, option: str = '--output') -> None:
+    if path.exists():
+        raise ValueError(f'{path} exists: choose another {option}, or remove it first.')
+    if not path.absolute().parent.is_dir():
+        raise ValueError(f'The folder of {path} does not exist: create it first.')
+
+
+def run_command(name: str, work: Callable[[], Any], interrupted: str = 'nothing was written',
+                install: str = 'docs/training.md says what to install') -> int:
+    """Run a command; returns its exit code: 0, 1 after a user's error, 130 if interrupted."""
+    try:
+        work()
+    except (ValueError, OSError, EngineError) as error:
+        print(f'{name}: {error}', file=sys.stderr)
+        return 1
+    except ImportError as error:
+        print(f'{name}: A Python package is missing ({one_line(error)}): {install}.',
+              file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f'{name}: interrupted, {interrupted}.', file=sys.stderr)
+        return 130
+    return 0
