@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The documentation as a site: `make docs`, or rosdoc2."""
+"""The documentation as a site: `make docs`."""
 from pathlib import Path
 import xml.etree.ElementTree as ElementTree
 
