@@ -17,3 +17,5 @@ myst_heading_anchors = 4
 autodoc_member_order = 'bysource'
 # Names of NumPy and PyTorch in signatures stay short.
 autodoc_typehints_format = 'short'
+autodoc_preserve_defaults = True
+smartquotes = False  # they would spoil names in quotation marks
