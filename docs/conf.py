@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The documentation as a site: `make docs`, or rosdoc2."""
+"""The documentation as a site: `make docs`."""
 from pathlib import Path
 import xml.etree.ElementTree as ElementTree
 
@@ -17,3 +17,5 @@ myst_heading_anchors = 4
 autodoc_member_order = 'bysource'
 # Names of NumPy and PyTorch in signatures stay short.
 autodoc_typehints_format = 'short'
+autodoc_preserve_defaults = True
+smartquotes = False  # they would spoil names in quotation marks
