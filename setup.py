@@ -14,6 +14,7 @@ EXECUTABLES = {
     'build_engine': 'eunet_ros.model.build_engine',
     'calibrate_mount': 'eunet_ros.calibration.calibrate_mount',
     'cone_bridge': 'eunet_ros.cone_bridge',
+    'cone_score': 'eunet_ros.evaluation.cone_score',
     'evaluate_bag': 'eunet_ros.evaluate_bag',
     'play_bag': 'eunet_ros.play_bag',
 }

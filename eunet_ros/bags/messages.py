@@ -20,6 +20,24 @@ COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 POINT_CLOUD = 'sensor_msgs/msg/PointCloud2'
 MARKERS = 'visualization_msgs/msg/MarkerArray'
+ANNOTATIONS = 'foxglove_msgs/msg/ImageAnnotations'
+# As foxglove_msgs defines them, without what later releases append: rosbags does not have them.
+_FOXGLOVE = {
+    'Color': 'float64 r\nfloat64 g\nfloat64 b\nfloat64 a',
+    'Point2': 'float64 x\nfloat64 y',
+    'CircleAnnotation': 'builtin_interfaces/Time timestamp\nfoxglove_msgs/Point2 position\n'
+                        'float64 diameter\nfloat64 thickness\nfoxglove_msgs/Color fill_color\n'
+                        'foxglove_msgs/Color outline_color',
+    'PointsAnnotation': 'builtin_interfaces/Time timestamp\nuint8 type\n'
+                        'foxglove_msgs/Point2[] points\nfoxglove_msgs/Color outline_color\n'
+                        'foxglove_msgs/Color[] outline_colors\nfoxglove_msgs/Color fill_color\n'
+                        'float64 thickness',
+    'TextAnnotation': 'builtin_interfaces/Time timestamp\nfoxglove_msgs/Point2 position\n'
+                      'string text\nfloat64 font_size\nfoxglove_msgs/Color text_color\n'
+                      'foxglove_msgs/Color background_color',
+    'ImageAnnotations': 'foxglove_msgs/CircleAnnotation[] circles\n'
+                        'foxglove_msgs/PointsAnnotation[] points\n'
+                        'foxglove_msgs/TextAnnotation[] texts'}
 NS = 1_000_000_000
 _STAMP_AT = 4  # bytes: the CDR encapsulation comes first, then sec and nanosec
 
@@ -28,12 +46,15 @@ _STAMP_AT = 4  # bytes: the CDR encapsulation comes first, then sec and nanosec
 def typestore() -> Any:
     """Return the message definitions; raises ImportError where rosbags is not installed."""
     try:
-        from rosbags.typesys import get_typestore, Stores
+        from rosbags.typesys import get_types_from_msg, get_typestore, Stores
     except ImportError as error:
         raise ImportError(
             f'Bags are read with the Python package rosbags, which is missing ({error}): '
             'pip install rosbags.') from error
-    return get_typestore(Stores.ROS2_HUMBLE)
+    store = get_typestore(Stores.ROS2_HUMBLE)
+    for name, text in _FOXGLOVE.items():
+        store.register(get_types_from_msg(text, f'foxglove_msgs/msg/{name}'))
+    return store
 
 
 def serialise(msg: Any) -> bytes:

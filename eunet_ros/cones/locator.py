@@ -45,6 +45,15 @@ class Seen:
     attitude: Attitude | None = None
     ground: Ground | None = None
 
+    @property
+    def distances(self) -> list[float | None]:
+        """Return for each cone how far from base_link it is [m], None where it has no place."""
+        found: list[float | None] = [None] * len(self.cones)
+        if self.located is not None:
+            for row, distance in zip(self.rows.tolist(), self.located.distance.tolist()):
+                found[row] = round(distance, 3)
+        return found
+
 
 class ConeLocator:
     """Finds and places the cones of one camera's masks of these classes, image by image."""

@@ -24,6 +24,8 @@ _FIELDS = (('x', '<f4'), ('y', '<f4'), ('z', '<f4'), ('confidence', '<f4'), ('u'
 POINT = np.dtype(list(_FIELDS))
 _KINDS = {'<f4': _FLOAT32, '<u4': _UINT32, '<u2': _UINT16, 'u1': _UINT8}
 _ARROW, _ADD, _DELETE = 0, 0, 2                  # visualization_msgs/Marker
+_LINE_LOOP = 2                                   # foxglove_msgs/PointsAnnotation
+_LINE_PX, _FONT_PX = 1.5, 12.0                   # of annotations, in pixels of the image
 _NAMESPACE = 'cones'
 
 
@@ -141,6 +143,13 @@ def level_transform(make: Make, header: Any, child: str, found: Attitude, ground
     return make('tf2_msgs/msg/TFMessage')(transforms=[stamped])
 
 
+def _palette(color: Callable[..., Any], classes: ClassTable, cones: Cones) -> dict[int, Any]:
+    """Return a message of the colour of each class id that cones have."""
+    ids = np.unique(cones.class_id)
+    return {k: color(r=r / 255, g=g / 255, b=b / 255, a=1.0)
+            for k, (b, g, r) in zip(ids.tolist(), classes.table_bgr[ids].tolist())}
+
+
 def markers(make: Make, header: Any, located: Located, tracks: Tracks | None,
             classes: ClassTable, lifetime_s: float,
             shown: Collection[int] = ()) -> tuple[Any, set[int]]:
@@ -158,16 +167,14 @@ def markers(make: Make, header: Any, located: Located, tracks: Tracks | None,
            else tracks.number & 0x7FFFFFFF).tolist()
     heights, plates = classes.sizes_of(located.cones.class_id)
     found = []
-    palette = {k: color(r=rgb[0] / 255, g=rgb[1] / 255, b=rgb[2] / 255, a=1.0)
-               for k, rgb in enumerate(classes.colors)}
-    unknown = color(r=1.0, g=1.0, b=1.0, a=1.0)
+    palette = _palette(color, classes, located.cones)
     for number, (x, y, z), height, plate, kind in zip(
             ids, located.xyz.tolist(), heights.tolist(), plates.tolist(),
             located.cones.class_id.tolist()):
         found.append(marker(
             header=header, ns=_NAMESPACE, id=number, type=_ARROW, action=_ADD,
             points=[point(x=x, y=y, z=z), point(x=x, y=y, z=z + height)],
-            scale=vector(x=0.3 * plate, y=plate, z=height), color=palette.get(kind, unknown),
+            scale=vector(x=0.3 * plate, y=plate, z=height), color=palette[kind],
             lifetime=life))
     for number in sorted(set(shown) - set(ids)):
         found.append(marker(header=header, ns=_NAMESPACE, id=number, action=_DELETE))
@@ -188,6 +195,31 @@ def detections(make: Make, header: Any, cones: Cones, tracks: Tracks | None = No
             bbox=box(center=centre, size_x=float(u1 - u0), size_y=float(v1 - v0)),
             results=[posed(hypothesis=hypothesis(class_id=str(kind), score=score))]))
     return make('vision_msgs/msg/Detection2DArray')(header=header, detections=found)
+
+
+def annotations(make: Make, header: Any, cones: Cones, distances: Sequence[float | None],
+                classes: ClassTable) -> Any:
+    """
+    Return a foxglove_msgs/ImageAnnotations: a box with a label for each cone, in its colour.
+
+    distances: of each cone [m], None where it is not known. classes: of the cones.
+    """
+    names = ('PointsAnnotation', 'TextAnnotation', 'Point2', 'Color')
+    outline, text, point, color = (make(f'foxglove_msgs/msg/{name}') for name in names)
+    palette, black = _palette(color, classes, cones), color(r=0.0, g=0.0, b=0.0, a=0.6)
+    boxes, labels = [], []
+    for (u0, v0, u1, v1), kind, distance in zip(
+            cones.box.astype(float).tolist(), cones.class_id.tolist(), distances):
+        boxes.append(outline(
+            timestamp=header.stamp, type=_LINE_LOOP, outline_color=palette[kind],
+            thickness=_LINE_PX,
+            points=[point(x=x, y=y) for x, y in ((u0, v0), (u1, v0), (u1, v1), (u0, v1))]))
+        name = classes.names[kind] if kind < len(classes.names) else f'class {kind}'
+        labels.append(text(
+            timestamp=header.stamp, position=point(x=u0, y=v0 - _LINE_PX), font_size=_FONT_PX,
+            text=name if distance is None else f'{name} {distance:.1f} m',
+            text_color=palette[kind], background_color=black))
+    return make('foxglove_msgs/msg/ImageAnnotations')(points=boxes, texts=labels)
 
 
 def label_info(make: Make, header: Any, names: Sequence[str]) -> Any:

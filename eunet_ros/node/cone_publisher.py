@@ -18,7 +18,9 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 
 TF = '/tf'
-CONE_TOPICS = frozenset({'cones', 'cone_markers', 'detections', 'attitude', TF})
+# Those that need positions, and those in the image.
+_GROUND_TOPICS = frozenset({'cones', 'cone_markers', 'attitude', TF})
+CONE_TOPICS = _GROUND_TOPICS | {'annotations', 'detections'}
 LABELS = 'label_info'
 
 
@@ -132,15 +134,21 @@ class ConePublisher:
 
     def find(self, topics: set[str], header: Any, products: Products, info: Any,
              p: ConeParameters, for_overlay: bool) -> Seen | None:
-        """Find the cones of an image and their positions; returns None where nobody needs them."""
+        """
+        Find the cones of an image and their positions; returns None where nobody needs them.
+
+        Overlay and annotations show positions where they are known; the others report why not.
+        """
         seen = None
         try:
             size = products.mask.shape
-            if topics or (for_overlay and self._ground(size, header, info, p)):
+            positions = topics & _GROUND_TOPICS or (
+                (for_overlay or 'annotations' in topics) and self._ground(size, header, info, p))
+            if topics or positions:
                 seen = self._locator.find(
                     products.mask, products.cone_confidence if topics else None,
                     _nanoseconds(header.stamp), p)
-                if for_overlay or topics != {'detections'}:
+                if positions:
                     seen = self._locator.place(
                         seen, size, info, lambda: self._pose(header, p), p,
                         _nanoseconds(header.stamp), self._rates)
@@ -157,6 +165,9 @@ class ConePublisher:
         """Return the message of one of CONE_TOPICS, None where positions are missing for it."""
         if topic == 'detections':
             return cone_messages.detections(message_class, header, seen.cones, seen.tracks)
+        if topic == 'annotations':
+            return cone_messages.annotations(
+                message_class, header, seen.cones, seen.distances, self._classes)
         if seen.located is None:
             return None
         body = cone_messages.header_of(message_class, header.stamp, p.base_frame)

@@ -96,3 +96,16 @@ def stack_message(make: Make, stack: Stack, header: Any, rows: np.ndarray,
             given[stack.class_field] = stack.number[kind]
         lists[stack.list or stack.lists[kind]].append(cone(**given))
     return make(stack.type)(**({stack.header: header} if stack.header else {}), **lists)
+
+
+def stack_cones(stack: Stack, message: Any) -> tuple[list[str], np.ndarray]:
+    """Return the class of each cone in a stack's message, and its x and y (n, 2) [m]."""
+    if stack.list:
+        names = {number: name for name, number in stack.number.items()}
+        cones = [(names.get(getattr(cone, stack.class_field), 'unknown_cone'), cone)
+                 for cone in getattr(message, stack.list)]
+    else:
+        cones = [(name, cone) for name, field in stack.lists.items()
+                 for cone in getattr(message, field)]
+    points = [getattr(cone, stack.position) for _, cone in cones]
+    return [name for name, _ in cones], np.array([[p.x, p.y] for p in points]).reshape(-1, 2)

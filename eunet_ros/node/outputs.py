@@ -90,13 +90,14 @@ OUTPUTS = {output.name: output for output in (
     # As tf2_ros broadcasts.
     Output(TF, 'tf2_msgs/msg/TFMessage', lambda p: QoSProfile(depth=100)),
     Output('detections', 'vision_msgs/msg/Detection2DArray', qos_from_parameters),
+    Output('annotations', 'foxglove_msgs/msg/ImageAnnotations', qos_from_parameters),
     Output(LABELS, 'vision_msgs/msg/LabelInfo', latched, lazy=False),
     Output('status', 'diagnostic_msgs/msg/DiagnosticStatus', status_qos, lazy=False),
     # As diagnostic_updater publishes.
     Output('/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray',
            lambda p: QoSProfile(depth=10), lazy=False),
 )}
-_OPTIONAL = ('vision_msgs', 'tf2_msgs')      # packages without which the node runs
+_OPTIONAL = ('foxglove_msgs', 'tf2_msgs', 'vision_msgs')     # packages without which the node runs
 _OVERLAYS = {'overlay', 'overlay/compressed'}
 
 

@@ -82,8 +82,9 @@ def test_what_is_left(made, direct):
     with Bag(folder / 'bag') as bag:
         assert {t.name: t.count for t in bag.topics.values()} == dict.fromkeys((
             '/camera/image_raw/compressed', '/camera/camera_info',
-            '/ground_truth/mask/compressed', '/eunet/mask', '/eunet/overlay/compressed',
-            '/eunet_b/mask', '/eunet_b/overlay/compressed'), 8)
+            '/ground_truth/mask/compressed', *(f'/{node}/{topic}' for node in (
+                'eunet', 'eunet_b') for topic in (
+                    'mask', 'overlay/compressed', 'annotations'))), 8)
         for (_, image), (_, msg), mask in zip(
                 bag.messages(bag.topics['/camera/image_raw/compressed']),
                 bag.messages(bag.topics['/eunet/mask']), masks):

@@ -104,7 +104,7 @@ def test_without_a_home(ros, light):
 @pytest.mark.process
 @pytest.mark.parametrize('module', ['segmentation_node', 'cone_bridge', 'play_bag',
                                     'evaluate_bag', 'model.build_engine',
-                                    'calibration.calibrate_mount'])
+                                    'calibration.calibrate_mount', 'evaluation.cone_score'])
 def test_help(module):
     name = module.rpartition('.')[2]
     end = ran('--help', module=module)

@@ -16,11 +16,13 @@ from pathlib import Path
 import shutil
 
 from eunet_ros.bags.messages import (
+    ANNOTATIONS,
     COMPRESSED_IMAGE,
     compressed_image,
     deserialise,
     IMAGE,
     MARKERS,
+    message_class,
     mono_image,
     POINT_CLOUD,
     serialise,
@@ -30,6 +32,7 @@ from eunet_ros.bags.reader import Bag, BagError, find_camera_info, Topic
 from eunet_ros.bags.writer import BagWriter
 from eunet_ros.cones.drawing import draw_cones
 from eunet_ros.cones.locator import Seen
+from eunet_ros.cones.messages import annotations
 from eunet_ros.evaluation.page.frame_pictures import draw_mask
 from eunet_ros.evaluation.run.folder import BAG, VIDEO
 from eunet_ros.evaluation.run.journal import FrameRow, read_rows
@@ -130,8 +133,9 @@ class Renderer:
         plan, image = self._plan, bag.topics[self._bag_plan.image_topic]
         if writer is None:
             return [image.name]
-        own = {name: kind for w in plan.weights
-               for name, kind in node_topics(_NAMESPACES[w.label]).items()}
+        own = {name: kind for space in (_NAMESPACES[w.label] for w in plan.weights)
+               for name, kind in (*node_topics(space).items(),
+                                  (f'{space}/annotations', ANNOTATIONS))}
         ours = {*own, *(name for w in plan.weights for name in cone_topics(_NAMESPACES[w.label]))}
         copied = []
         for topic in topics_to_copy(bag, image, which, plan.truth.get('topic', ''), ours):
@@ -206,6 +210,9 @@ class Renderer:
                 messages = {
                     **node_messages(space, stamp, msg.header.frame_id, mask,
                                     encode_jpeg(drawn[-1], _JPEG_QUALITY)),
+                    f'{space}/annotations': serialise(annotations(
+                        message_class, msg.header, seen.cones, seen.distances,
+                        self._plan.weights[k].table)),
                     **self._cones(k, space, stamp, seen, writer)}
                 for name, data in messages.items():
                     writer.write(name, row.time + delay, data)

@@ -41,7 +41,7 @@ MASK_TOPIC = '/eunet/mask'
 _START_S = 600.0    # for the node, which may build an engine
 # Parameters that a drive into the node sets itself; it waits for diagnostics at their usual rate.
 _OWN = ('image_transport', 'autostart', 'diagnostics_period')
-_RENDERED_HERE = ('mask', 'overlay', 'color_mask', 'confidence')
+_RENDERED_HERE = ('mask', 'overlay', 'color_mask', 'confidence', 'annotations')
 Show = Callable[[str, int, int], None]
 
 

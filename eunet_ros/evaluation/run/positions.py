@@ -131,15 +131,6 @@ class Places:
                 serialise(array))
 
 
-def distances_of(seen: Seen) -> list[float | None]:
-    """Return for each cone how far from base_link it is [m], None where it has no place."""
-    found: list[float | None] = [None] * len(seen.cones)
-    if seen.located is not None:
-        for row, distance in zip(seen.rows.tolist(), seen.located.distance.tolist()):
-            found[row] = round(distance, 3)
-    return found
-
-
 def position_errors(true: Seen, seen: Seen) -> list[list[float]]:
     """
     Return [distance, error] in metres of each true cone that a placed cone has the same box as.

@@ -25,7 +25,7 @@ from eunet_ros.evaluation.run.journal import (
     ScoreRow,
 )
 from eunet_ros.evaluation.run.plan import BagFiles, FrameMasks, Plan
-from eunet_ros.evaluation.run.positions import distances_of, Places, position_errors
+from eunet_ros.evaluation.run.positions import Places, position_errors
 from eunet_ros.evaluation.run.process import ProgressLine, run_worker, say
 from eunet_ros.evaluation.scoring.truth import as_binary, nearest, only_ignored, open_truth, Truth
 from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
@@ -60,7 +60,7 @@ def score_masks(row: ScoreRow, masks: list[np.ndarray | None], truth: np.ndarray
         pixels = boxed_cones(known, _rows(true_cones))
         row.true_cones = np.bincount(true_cones.class_id, minlength=1).tolist()
         true_seen = places.place_true(true_cones, known.shape)
-        row.true_distances = distances_of(true_seen)
+        row.true_distances = true_seen.distances
     for k, (mask, table) in enumerate(zip(masks, tables)):
         if mask is None:
             row.masks.append(None)
