@@ -24,9 +24,9 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # a checkout need 
 from _machine import machine_lines  # noqa: E402
 import cv2  # noqa: E402
 from eunet_ros.model.common.classes import cone_classes  # noqa: E402
+from eunet_ros.model.common.label_writer import write_project  # noqa: E402
 from eunet_ros.training.data.crops import CropDataset  # noqa: E402
 from eunet_ros.training.data.decoded import decoded_set, scale_pair  # noqa: E402
-from eunet_ros.training.data.fsoco_writer import write_project  # noqa: E402
 from eunet_ros.training.data.readers.fsoco import (  # noqa: E402
     BORDER,
     FsocoProject,

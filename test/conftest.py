@@ -156,7 +156,7 @@ def cache(tmp_path_factory):
 @pytest.fixture(scope='session')
 def cone_project(tmp_path_factory):
     """Twelve rendered scenes of four cameras, as an FSOCO project."""
-    from eunet_ros.training.data.fsoco_writer import write_project
+    from eunet_ros.model.common.label_writer import write_project
     from eunet_ros.training.data.render_fsoco import items
     folder = tmp_path_factory.mktemp('data') / 'fsoco'
     write_project(folder, items(12, 5, 72, 108, sources=4), 'team')

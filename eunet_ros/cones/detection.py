@@ -84,11 +84,35 @@ def find_cones(mask: np.ndarray, confidence: np.ndarray | None = None, min_pixel
     return found.select(np.argsort(-found.base[:, 1], kind='stable'))
 
 
+def number_cones(mask: np.ndarray, classes: ClassTable) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Return the cone that each pixel of a mask is of, as `find_cones` divides it, and their classes.
+
+    They are (h, w) int32, 0 none, k + 1 for cone k, and (h, w) uint8 class ids, one in each cone.
+    No pixel is left out, however small its cone.
+    """
+    numbers, ids, runs = np.zeros(mask.shape, np.int32), np.zeros_like(mask), find_runs(mask)
+    if runs is not None:
+        runs = separate(runs, mask.shape, classes)[0]
+        label, kept = _joined(runs)
+        places, size = runs.places(mask.shape[1]), runs.stop - runs.start
+        numbers.reshape(-1)[places] = np.repeat(label + 1, size)
+        class_id = _votes(runs, label, len(kept), size).argmax(1).astype(np.uint8)
+        ids.reshape(-1)[places] = np.repeat(class_id[label], size)
+    return numbers, ids
+
+
 def _none() -> Cones:
     whole, part = np.zeros((0, 4), np.int32), np.zeros((0, 2), np.float32)
     flags = np.zeros(0, bool)
     return Cones(np.zeros(0, np.uint8), np.zeros(0, np.float32), whole, np.zeros(0, np.int32),
                  part, part, flags, flags, flags, flags)
+
+
+def _votes(runs: Runs, label: np.ndarray, count: int, weight: np.ndarray) -> np.ndarray:
+    """Return the weight of each class id in each label, (count, 256)."""
+    return np.bincount(label * 256 + runs.value, weight,
+                       minlength=256 * count).reshape(count, 256)
 
 
 def _middle(runs: Runs, label: np.ndarray, count: int, within: np.ndarray) -> np.ndarray:
@@ -106,14 +130,9 @@ def _describe(runs: Runs, label: np.ndarray, count: int, width: int, rows: tuple
     pixels = np.bincount(label, size, minlength=count)
     trust = size
     if confidence is not None:
-        # The places of all pixels, run by run.
-        last = np.cumsum(size)
-        places = np.arange(last[-1]) + np.repeat(
-            runs.row * width + runs.start - last + size, size)
-        trust = np.add.reduceat(confidence.reshape(-1)[places].astype(np.float64),
-                                last - size) / 255
-    votes = np.bincount(label * 256 + runs.value, trust, minlength=256 * count)
-    votes = votes.reshape(count, 256)
+        of_pixels = confidence.reshape(-1)[runs.places(width)].astype(np.float64)
+        trust = np.add.reduceat(of_pixels, np.cumsum(size) - size) / 255
+    votes = _votes(runs, label, count, trust)
     u0, u1, v0, v1 = bounds(runs, label, count)
     tall = v1 - v0
     band = np.maximum(1, np.rint(_FOOT * tall))
@@ -145,8 +164,7 @@ def _joined(runs: Runs) -> tuple[np.ndarray, np.ndarray]:
     uppers, lowers = np.nonzero(near)
     if not len(uppers):
         return runs.label, np.arange(count)
-    votes = np.bincount(runs.label * 256 + runs.value, runs.stop - runs.start,
-                        minlength=256 * count).reshape(count, 256).argmax(1)
+    votes = _votes(runs, runs.label, count, runs.stop - runs.start).argmax(1)
     target = np.arange(count)
     for k in np.lexsort((gap[uppers, lowers], -v1[uppers])):  # from below: three become one
         upper, lower = uppers[k], lowers[k]

@@ -41,6 +41,12 @@ class Runs:
         return Runs(**{f.name: getattr(self, f.name) if f.name == 'count'
                        else getattr(self, f.name)[which] for f in fields(self)})
 
+    def places(self, width: int) -> np.ndarray:
+        """Return the places of all pixels in a flat image of that width, run by run."""
+        size = self.stop - self.start
+        last = np.cumsum(size)
+        return np.arange(last[-1]) + np.repeat(self.row * width + self.start - last + size, size)
+
 
 def find_runs(mask: np.ndarray) -> Runs | None:
     """Return the runs of (h, w) uint8 class ids, None where all is 0."""

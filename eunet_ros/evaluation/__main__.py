@@ -17,6 +17,7 @@ import sys
 from typing import Any
 
 from eunet_ros.evaluation.finish import finish
+from eunet_ros.evaluation.labels import export_labels
 from eunet_ros.evaluation.options import make_plan, parse, space_needed
 from eunet_ros.evaluation.page.text import result_lines
 from eunet_ros.evaluation.run.folder import OutputFolder
@@ -32,6 +33,7 @@ from eunet_ros.evaluation.scoring.gate import (
     read_baseline,
     table_lines,
 )
+from eunet_ros.model.common.files import refuse_existing
 from eunet_ros.replay.drive import DemoError
 
 INTERRUPTED = 130
@@ -67,8 +69,13 @@ def run(o: argparse.Namespace) -> int:
             progress.say(f'evaluate_bag: left out: {sentence}')
         before = folder.report()
         if o.resume and not folder.unfinished and before:
+            if o.export_labels and not folder.labels.exists():
+                raise ValueError(f'{folder.path} is finished and its masks are removed: run it '
+                                 'without --resume to export labels.')
             progress.say(f'evaluate_bag: {folder.path} is finished, nothing is left to do.')
             return _judge(before, gates, baseline, refused)
+        if o.export_labels:
+            refuse_existing(folder.labels)
         folder.check_space(space_needed(plan, o.bag_topics, o.video))
         resumed = folder.begin(plan, o.resume, o.restart)
         report, interrupted = _evaluate(o, plan, folder, progress, refused, resumed)
@@ -103,6 +110,10 @@ def _evaluate(o: argparse.Namespace, plan: Plan, folder: OutputFolder, progress:
     if runner.errors and not interrupted and not runner.counted():
         folder.discard()
         raise ValueError(runner.errors[0])
+    if o.export_labels and not interrupted and not runner.errors:
+        count = export_labels(plan, folder, o.export_labels, o.export_every, progress.show)
+        progress.say(f'evaluate_bag: {count} images with masks are in {folder.labels}.' if count
+                     else 'evaluate_bag: no labels are written: no image has a mask.')
     report = finish(plan, folder, runner, run, refused, interrupted, progress.show)
     return report, interrupted
 

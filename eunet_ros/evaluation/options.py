@@ -11,6 +11,7 @@ from typing import Any
 
 from eunet_ros.bags.reader import Bag, BagError, find_image_topic
 from eunet_ros.calibration.mounting_file import find_mounting, MOUNTING, read_mounting
+from eunet_ros.evaluation.labels import FORMATS
 from eunet_ros.evaluation.run.plan import (
     BagPlan,
     content_of,
@@ -82,6 +83,11 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument('--bag-topics', choices=('all', 'camera', 'none'), default='all',
                      help='topics of the input that go into the output bag; none: no bag')
     out.add_argument('--no-video', dest='video', action='store_false', help='no overlay.mp4')
+    out.add_argument('--export-labels', choices=FORMATS,
+                     help='also write images and masks, of the first weights, to correct and '
+                          'train on: a Supervisely project, or COCO for CVAT, in DIR_labels')
+    out.add_argument('--export-every', type=int, default=10, metavar='N',
+                     help='every N-th frame of each bag (default: 10)')
     again = out.add_mutually_exclusive_group()
     again.add_argument('--resume', action='store_true', help='go on with an unfinished evaluation')
     again.add_argument('--restart', action='store_true', help='give an unfinished one up')
@@ -108,6 +114,8 @@ def parse(args: list[str] | None) -> argparse.Namespace:
         p.error(f'--weights can be given once or twice, found {len(o.weights)} times')
     if o.processes < 0:
         p.error(f'--processes must be 1 or more, found {o.processes}')
+    if o.export_every < 1:
+        p.error(f'--export-every must be 1 or more, found {o.export_every}')
     if not 0 <= o.truth_tolerance <= 10:
         p.error(f'--truth-tolerance must be from 0 to 10 s, found {o.truth_tolerance:g}')
     if o.truth and o.truth_topic:

@@ -24,6 +24,7 @@ import numpy as np
 
 MAX_MASKS = 2 ** 28  # pixels of all masks of an image together; each lies in memory
 BORDER = 140  # px of black, with a logo, that FSOCO puts on all four sides of an image
+TAGS = ('truncated', 'knocked_over', 'sticker_band_removed')
 CONES = ('blue_cone', 'yellow_cone', 'orange_cone', 'large_orange_cone', 'unknown_cone')
 
 

@@ -9,6 +9,7 @@ import json
 import os
 from pathlib import Path
 import re
+import shutil
 from typing import Any
 
 from eunet_ros.model.common.errors import one_line
@@ -65,6 +66,28 @@ def written_beside(path: Path) -> Iterator[Path]:
         raise
     finally:
         beside.unlink(missing_ok=True)
+
+
+def refuse_existing(folder: Path) -> None:
+    """Raise ValueError where there is a file or folder of that name."""
+    if os.path.lexists(folder):
+        raise ValueError(f'{folder} exists: remove it first, or choose another folder.')
+
+
+@contextmanager
+def folder_beside(folder: Path) -> Iterator[Path]:
+    """As `written_beside`, a new folder; raises ValueError where `folder` exists."""
+    refuse_existing(folder)
+    beside = folder.with_name(f'.{folder.name}.{os.getpid()}.tmp')
+    beside.mkdir(parents=True)
+    try:
+        yield beside
+        beside.rename(folder)
+    except OSError as error:
+        say_where(error, folder)
+        raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
 
 
 def write_json(path: Path, content: Any, indent: int = 2) -> None:

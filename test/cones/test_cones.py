@@ -4,8 +4,9 @@
 from itertools import combinations
 
 import cv2
-from eunet_ros.cones.detection import find_cones
+from eunet_ros.cones.detection import find_cones, number_cones
 from eunet_ros.cones.runs import find_runs
+from eunet_ros.model.common.classes import cone_classes
 from eunet_ros.training.renderer import Drive
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -311,3 +312,27 @@ def test_rendered_drives():
 def touches(instances, a, b):
     first = cv2.dilate((instances == a).astype(np.uint8), np.ones((3, 3), np.uint8))
     return bool((first.astype(bool) & (instances == b)).any())
+
+
+@settings(max_examples=30, deadline=None)
+@given(arrays(np.uint8, (9, 12), elements=st.sampled_from([0, 0, 0, 1, 2, 4])))
+def test_numbers_of_cones_are_those_found(mask):
+    numbers, ids = number_cones(mask, cone_classes())
+    assert np.array_equal(numbers > 0, mask > 0)
+    found = find_cones(mask, min_pixels=1, min_height=1)
+    cones = []
+    for k in range(1, numbers.max() + 1):
+        u, v, wide, high = cv2.boundingRect((numbers == k).view(np.uint8))
+        (class_id,) = np.unique(ids[numbers == k])
+        cones.append((class_id, u, v, u + wide, v + high))
+    assert sorted(cones) == sorted(zip(found.class_id, *found.box.T))
+
+
+def test_touching_cones_have_two_numbers():
+    mask, boxes = scene()
+    draw(mask, 308, 222)
+    draw(mask, 300, 250)
+    mask[230:233, 299:302] = 2  # some pixels of another colour
+    numbers, ids = number_cones(mask, cone_classes())
+    assert numbers.max() == len(boxes) + 2 == len(find_cones(mask))
+    assert numbers[222, 310] != numbers[250, 300] and ids[231, 300] == 1

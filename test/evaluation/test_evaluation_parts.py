@@ -29,7 +29,7 @@ from eunet_ros.evaluation.scoring.truth import (
 )
 from eunet_ros.model.common.classes import BINARY_CLASSES, cone_classes
 from eunet_ros.model.common.files import rounded
-from eunet_ros.training.data.fsoco_writer import Item, write_project
+from eunet_ros.model.common.label_writer import Item, write_project
 import numpy as np
 import pytest
 

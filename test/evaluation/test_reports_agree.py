@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip('torchmetrics', reason='torchmetrics is not installed')
 
-from eunet_ros.training.data.fsoco_writer import Item, write_project  # noqa: E402,I100
+from eunet_ros.model.common.label_writer import Item, write_project  # noqa: E402,I100
 from eunet_ros.training.evaluate import main  # noqa: E402
 from eunet_ros.training.renderer import render_scene  # noqa: E402
 

@@ -5,10 +5,10 @@ import os
 
 import cv2
 from eunet_ros.model.common.classes import cone_classes, IGNORE_ID
+from eunet_ros.model.common.label_writer import write_project
 from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.model.processing import fit, PADDING_BGR, to_network
 from eunet_ros.training.data.decoded import decoded_set, scale_pair
-from eunet_ros.training.data.fsoco_writer import write_project
 from eunet_ros.training.data.readers.fsoco import FsocoProject, load_sample, LoadReport
 from eunet_ros.training.data.render_fsoco import items
 import numpy as np

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip('torchmetrics', reason='torchmetrics is not installed')
 
-from eunet_ros.training.data.fsoco_writer import write_project  # noqa: E402,I100
+from eunet_ros.model.common.label_writer import write_project  # noqa: E402,I100
 from eunet_ros.training.data.readers.fsoco import FsocoProject, load_sample  # noqa: E402
 from eunet_ros.training.data.render_fsoco import items  # noqa: E402
 from eunet_ros.training.data.splits import make_split  # noqa: E402

@@ -16,9 +16,9 @@ pytest.importorskip('lightning', reason='lightning is not installed')
 
 from eunet_ros.model import load_checkpoint  # noqa: E402,I100
 from eunet_ros.model.common.files import written_beside  # noqa: E402
+from eunet_ros.model.common.label_writer import Item, write_project  # noqa: E402
 from eunet_ros.training.callbacks import BesideCheckpointIO  # noqa: E402
 from eunet_ros.training.config import TrainConfig  # noqa: E402
-from eunet_ros.training.data.fsoco_writer import Item, write_project  # noqa: E402
 from eunet_ros.training.data.render_fsoco import items  # noqa: E402
 from eunet_ros.training.loop import world  # noqa: E402
 from eunet_ros.training.losses import segmentation_loss  # noqa: E402

@@ -11,8 +11,8 @@ pytest.importorskip('lightning', reason='lightning is not installed')
 
 from eunet_ros.images.conversions import image_to_mask  # noqa: E402,I100
 from eunet_ros.model import load_checkpoint, Segmenter  # noqa: E402
+from eunet_ros.model.common.label_writer import write_project  # noqa: E402
 from eunet_ros.training import evaluate, export  # noqa: E402
-from eunet_ros.training.data.fsoco_writer import write_project  # noqa: E402
 from eunet_ros.training.data.render_fsoco import items  # noqa: E402
 from eunet_ros.training.train import main  # noqa: E402
 from image_making import fill_image  # noqa: E402

@@ -3,6 +3,6 @@
 """
 Data sets for training: splits, crops of images, decoded caches.
 
-`formats` has the registry of formats, `readers` what reads them; `fsoco_writer` and `render_fsoco`
-write a project of rendered scenes. What varies the crops is in training/augmentation.
+`formats` has the registry of formats, `readers` what reads them; `render_fsoco` writes a
+project of rendered scenes. What varies the crops is in training/augmentation.
 """

@@ -15,9 +15,20 @@ from pathlib import Path
 import sys
 
 from eunet_ros.model.common.command import check_positive, run_command
-from eunet_ros.training.data.fsoco_writer import Item, scene_item, write_project
-from eunet_ros.training.renderer import render_scene
+from eunet_ros.model.common.label_writer import Item, write_project
+from eunet_ros.training.renderer import render_scene, Scene
 from rich.progress import track
+
+
+def scene_item(name: str, scene: Scene) -> Item:
+    """Return a rendered scene as an item; truncated are cones that touch the image's edge."""
+    height, width = scene.mask.shape
+    tags = {}
+    for number, cone in enumerate(scene.cones, start=1):
+        u0, v0, u1, v1 = cone.box
+        at_edge = u0 == 0 or v0 == 0 or u1 == width or v1 == height
+        tags[number] = frozenset(['truncated'] * at_edge + ['knocked_over'] * cone.knocked_over)
+    return Item(name, scene.image, scene.mask, scene.instances, tags)
 
 
 def items(count: int, seed: int, height: int, width: int, sources: int) -> Iterator[Item]:

@@ -37,6 +37,11 @@ class OutputFolder:
         return self.path / JOURNAL
 
     @property
+    def labels(self) -> Path:
+        """Return the folder beside it that --export-labels writes."""
+        return self.path.with_name(f'{self.path.name}_labels')
+
+    @property
     def unfinished(self) -> bool:
         """Return whether an evaluation was begun here and not finished."""
         return (self.journal / PLAN_FILE).is_file()

@@ -21,13 +21,13 @@ import cv2
 from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.common.image_header import MAX_SIDE
+from eunet_ros.model.common.label_writer import PARTS
 from eunet_ros.model.common.supervisely import DataError, read_json
 from eunet_ros.training.data.decoded import scale_pair
 from eunet_ros.training.data.readers.fsoco import read_image
 import numpy as np
 
 _FARTHEST = 2 * MAX_SIDE   # beyond it pycocotools takes gigabytes, or crashes
-PARTS = {'train': 'train2017', 'val': 'val2017'}
 _HOW = ('get train2017.zip, val2017.zip and annotations_trainval2017.zip from '
         'cocodataset.org, unpack them into one folder and name it with --data')
 _HOW_PANOPTIC = ('get panoptic_annotations_trainval2017.zip from cocodataset.org, unpack it, and '

@@ -23,7 +23,6 @@ from eunet_ros.model.common.pictures import read_picture
 from eunet_ros.model.common.supervisely import DataError, read_json
 import numpy as np
 
-TAGS = ('truncated', 'knocked_over', 'sticker_band_removed')
 _FOLDERS = (('img', 'ann'), ('images', 'segmentation'))
 IMAGES = {'.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff'}
 _HOW = ('Download the segmentation part of FSOCO (4 GB, 1,517 images, Supervisely format) from '

@@ -1,44 +1,37 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Images and masks written as FSOCO has them, so that one reader serves both."""
+"""Images and masks as a project that our readers and labelling tools load: FSOCO's, or COCO."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 import json
-import os
 from pathlib import Path
-import shutil
 from typing import Any
 
 import cv2
 from eunet_ros.model.common.classes import ClassTable, cone_classes
+from eunet_ros.model.common.cone_annotations import BORDER, TAGS
+from eunet_ros.model.common.files import folder_beside
 from eunet_ros.model.common.supervisely import encode_bitmap
-from eunet_ros.training.data.readers.fsoco import BORDER, TAGS
-from eunet_ros.training.renderer import Scene
 import numpy as np
+
+PARTS = {'train': 'train2017', 'val': 'val2017'}  # of COCO
 
 
 @dataclass(frozen=True)
 class Item:
-    """An image to write: file name, BGR, class ids, cone numbers (or None), tags by number."""
+    """
+    An image to write: file name, picture, class ids, cone numbers (or None), tags by number.
+
+    image: (h, w, 3) uint8 BGR, or the bytes of a file, which are written as they are.
+    """
 
     name: str
-    image: np.ndarray
+    image: np.ndarray | bytes
     mask: np.ndarray
     instances: np.ndarray | None = None
     tags: Mapping[int, frozenset[str]] = field(default_factory=dict)
-
-
-def scene_item(name: str, scene: Scene) -> Item:
-    """Return a rendered scene as an item; truncated are cones that touch the image's edge."""
-    height, width = scene.mask.shape
-    tags = {}
-    for number, cone in enumerate(scene.cones, start=1):
-        u0, v0, u1, v1 = cone.box
-        at_edge = u0 == 0 or v0 == 0 or u1 == width or v1 == height
-        tags[number] = frozenset(['truncated'] * at_edge + ['knocked_over'] * cone.knocked_over)
-    return Item(name, scene.image, scene.mask, scene.instances, tags)
 
 
 def _cones(item: Item) -> Iterator[tuple[int, tuple[int, int], np.ndarray, frozenset[str]]]:
@@ -84,24 +77,57 @@ def meta_of(classes: ClassTable) -> dict[str, Any]:
 def write_project(folder: str | Path, items: Iterable[Item], team: str = 'synthetic',
                   classes: ClassTable | None = None, border: int = BORDER) -> int:
     """Write a project of one team, beside and renamed; returns its images. Raises ValueError."""
-    folder, classes = Path(folder), cone_classes() if classes is None else classes
-    if os.path.lexists(folder):
-        raise ValueError(f'{folder} exists: remove it first, or choose another folder.')
-    beside = folder.with_name(f'.{folder.name}.{os.getpid()}.tmp')
-    count = 0
-    try:
+    classes, count = classes or cone_classes(), 0
+    with folder_beside(Path(folder)) as beside:
         for part in ('img', 'ann'):
             (beside / team / part).mkdir(parents=True)
         (beside / 'meta.json').write_text(json.dumps(meta_of(classes), indent=1))
         for item in items:
             count += 1
-            framed = cv2.copyMakeBorder(item.image, border, border, border, border,
-                                        cv2.BORDER_CONSTANT, value=(0, 0, 0))
-            coded = cv2.imencode(Path(item.name).suffix, framed)[1]
-            (beside / team / 'img' / item.name).write_bytes(coded.tobytes())
+            _write_image(beside / team / 'img', item, border)
             (beside / team / 'ann' / f'{item.name}.json').write_text(
                 json.dumps(annotation_of(item, classes, border)))
-        beside.rename(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+    return count
+
+
+def _write_image(folder: Path, item: Item, border: int = 0) -> None:
+    data = item.image
+    if not isinstance(data, bytes):
+        framed = cv2.copyMakeBorder(data, border, border, border, border, cv2.BORDER_CONSTANT,
+                                    value=(0, 0, 0))
+        data = cv2.imencode(Path(item.name).suffix, framed)[1].tobytes()
+    (folder / item.name).write_bytes(data)
+
+
+def _run_lengths(mask: np.ndarray, origin: tuple[int, int], size: tuple[int, int]) -> list[int]:
+    """Return COCO's run lengths of a cone in an image of `size` (h, w): by column, 0 first."""
+    columns, (x, y) = np.zeros(size[::-1], bool), origin
+    columns[x:x + mask.shape[1], y:y + mask.shape[0]] = mask.T
+    ends = np.append(np.flatnonzero(np.diff(columns.reshape(-1))) + 1, columns.size)
+    return [0] * int(columns[0, 0]) + np.diff(ends, prepend=0).tolist()
+
+
+def write_coco(folder: str | Path, items: Iterable[tuple[str, Item]],
+               classes: ClassTable | None = None) -> int:
+    """Write COCO instances of (part, item), part: of PARTS; as `write_project`, no border."""
+    classes, count = classes or cone_classes(), 0
+    categories = [{'id': i, 'name': name, 'supercategory': 'cone'}
+                  for i, name in enumerate(classes.names) if i]
+    files = {part: {'images': [], 'annotations': [], 'categories': categories} for part in PARTS}
+    with folder_beside(Path(folder)) as beside:
+        for name in ('annotations', *PARTS.values()):
+            (beside / name).mkdir()
+        for count, (part, item) in enumerate(items, 1):
+            _write_image(beside / PARTS[part], item)
+            size, rows = item.mask.shape, files[part]['annotations']
+            files[part]['images'].append({'id': count, 'file_name': item.name,
+                                          'height': size[0], 'width': size[1]})
+            for class_id, (x, y), mask, _ in _cones(item):
+                rows.append({'id': len(rows) + 1, 'image_id': count, 'category_id': class_id,
+                             'bbox': [x, y, *mask.shape[::-1]], 'area': int(mask.sum()),
+                             'iscrowd': 0, 'segmentation': {
+                                 'size': size, 'counts': _run_lengths(mask, (x, y), size)}})
+        for part, content in files.items():
+            (beside / 'annotations' / f'instances_{PARTS[part]}.json').write_text(
+                json.dumps(content))
     return count

@@ -5,14 +5,15 @@ import json
 
 import cv2
 from eunet_ros.model.common.classes import cone_classes
-from eunet_ros.training.data import fsoco_writer, render_fsoco
-from eunet_ros.training.data.fsoco_writer import Item, scene_item, write_project
+from eunet_ros.model.common.label_writer import annotation_of, Item, write_project
+from eunet_ros.training.data import render_fsoco
 from eunet_ros.training.data.readers.fsoco import (
     BORDER,
     FsocoProject,
     load_sample,
     read_annotation,
 )
+from eunet_ros.training.data.render_fsoco import scene_item
 from eunet_ros.training.renderer import render_scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,14 +60,14 @@ def test_any_mask_comes_back(tmp_path_factory, mask):
 
 def test_patches_are_cones_where_no_instances_are_given():
     mask = [[1, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 2]]
-    rows = fsoco_writer.annotation_of(item(mask), cone_classes(), 0)['objects']
+    rows = annotation_of(item(mask), cone_classes(), 0)['objects']
     # The blue pixels touch at corners: one cone.
     assert [(r['classTitle'], r['bitmap']['origin']) for r in rows] == [
         ('seg_blue_cone', [0, 0]), ('seg_yellow_cone', [3, 2])]
 
 
 def test_instances_divide_what_touches_and_carry_tags():
-    rows = fsoco_writer.annotation_of(
+    rows = annotation_of(
         item([[3, 3]], instances=np.array([[2, 1]]), tags={2: frozenset(['truncated'])}),
         cone_classes())['objects']
     assert [(r['bitmap']['origin'], [t['name'] for t in r['tags']]) for r in rows] == [
