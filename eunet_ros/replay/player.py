@@ -82,7 +82,7 @@ class Player(Node):
         while not self._images.get_subscription_count():
             seen = advice_to_subscribers(self, ImageTopic(self.topic, self._msgtype))
             if seen and not advice:
-                process.process.complain(f'play_bag: {seen}.')
+                process.complain(f'play_bag: {seen}.')
             advice = seen
             if time.monotonic() > end:
                 advice = advice or ('start the node first, with its image topic and '
@@ -291,11 +291,11 @@ def main(args: list[str] | None = None) -> int:
             controls = Controls(player, Pacer(o.rate), o.clock, o.paused)
             frames = part_of(source, o.start, o.duration, o.loop)
             sent = play(player, frames, controls, o.restamp, log)
-        process.process.complain(f'play_bag: sent {sent} images on {player.topic}')
+        process.complain(f'play_bag: sent {sent} images on {player.topic}')
     except KeyboardInterrupt:
         pass
     except (ValueError, OSError, NameValidationException) as error:
-        process.process.complain(f'play_bag: {sentence(error)}')
+        process.complain(f'play_bag: {sentence(error)}')
         return 1
     finally:
         process.only_note_signals()
