@@ -73,8 +73,10 @@ class CameraModel:
         """Invert `_distorted`; NaN where the lens sees nothing."""
         if not len(xy):
             return xy
-        found = cv2.undistortPointsIter(xy[:, None], np.eye(3), np.array(self.distortion), None,
-                                        None, _PRECISELY)[:, 0]
+        # OpenCV 5 takes the criteria in undistortPoints.
+        undistort = getattr(cv2, 'undistortPointsIter', cv2.undistortPoints)
+        found = undistort(xy[:, None], np.eye(3), np.array(self.distortion), R=None, P=None,
+                          criteria=_PRECISELY)[:, 0]
         with np.errstate(invalid='ignore'):
             good = ((np.abs(self._distorted(found) - xy).sum(1) < _CLOSE)
                     & (np.hypot(*found.T) <= self._profile[0][-1]))
