@@ -1,6 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Why an image was dropped: a row for each reason, from which all counts and words come."""
+"""
+Why an image was dropped: a row for each reason, from which all counts and words come.
+
+`frame_worker` and `segmentation_node` drop, `stream_statistics` counts, `health` judges.
+"""
 from __future__ import annotations
 
 from enum import Enum

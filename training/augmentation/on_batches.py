@@ -1,6 +1,11 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Light, blur and weather on whole batches through Kornia; the geometry stays as it is."""
+"""
+Light, blur and weather on whole batches through Kornia, on the GPU where there is one.
+
+The geometry stays as it is: what moves pixels belongs to `on_crops`, and so does a plain change of
+colours that needs no Kornia. Shares: config.py; used by task.py.
+"""
 from __future__ import annotations
 
 from kornia import augmentation as kornia

@@ -3,7 +3,8 @@
 """
 Zoom, flip and colour of single crops, as data/crops.py applies them; NumPy and OpenCV only.
 
-What moves pixels, and so the mask too, belongs here; what leaves the mask alone, in `on_batches`.
+What moves pixels, and so the mask too, belongs here, and colours; light, blur and weather are in
+`on_batches`.
 """
 from __future__ import annotations
 
