@@ -99,10 +99,15 @@ def compared(drive: Path, topic: str, camera: CameraModel, m: Mounting,
     """
     Return a sentence about the pitch of a drive against a mounting, from the cones in its images.
 
-    Raises BagError.
+    Raises BagError, and ValueError for images of another size than the camera's.
     """
     ground = Ground(camera, mounted(m.height, m.pitch, m.roll, m.yaw, m.x, m.y))
     images, _ = read_bag(drive, topic, _DRIVE_FRAMES)
+    for height, width in {image.shape[:2] for image in images}:
+        if (width, height) != (camera.width, camera.height):
+            raise ValueError(f'Expected images of {camera.width}x{camera.height} in {drive}, as '
+                             f'in the calibration, found {width}x{height}: give a drive of the '
+                             'same camera.')
     found = [attitude_of_frame(find_cones(segment(image)), ground) for image in images]
     pitches = np.degrees([a.pitch for a in found if a.cones >= FEW])
     if not len(pitches):
@@ -170,15 +175,15 @@ def calibrate(o: argparse.Namespace) -> None:
         guess = Mounting(o.height, 0.0, o.roll, o.yaw, o.x, o.y)
         fit = fit_mounting(camera, found, spots, guess, free)
         print(report(fit, free, names))
-        if o.drive:
-            print(compared(o.drive, o.image_topic, camera, fit.mounting, segmenter))
+        text = as_yaml(fit, o.base_frame)
+        print(f'\n{text}', end='')
+        if o.output:
+            with written_beside(o.output) as beside:
+                beside.write_text(text, encoding='utf-8')
+        if o.drive:  # last: a drive that cannot be read must not cost the mounting
+            print('\n' + compared(o.drive, o.image_topic, camera, fit.mounting, segmenter))
     finally:
         segmenter.close()
-    text = as_yaml(fit, o.base_frame)
-    print(f'\n{text}', end='')
-    if o.output:
-        with written_beside(o.output) as beside:
-            beside.write_text(text, encoding='utf-8')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -190,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--image', type=user_path, help='a picture of the cones')
     parser.add_argument('--bag', type=user_path, help='or a bag; the car stands still')
     parser.add_argument('--drive', type=user_path, metavar='BAG',
-                        help='a drive, whose mean pitch is compared with the mounting')
+                        help='a drive, whose mean pitch is compared with the result')
     parser.add_argument('--image-topic', default='', help='where the bag has several cameras')
     parser.add_argument('--camera-info', type=user_path, metavar='YAML',
                         help="of the calibration; without: the bag's camera_info")

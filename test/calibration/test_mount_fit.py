@@ -139,3 +139,6 @@ def test_the_mean_pitch_of_a_drive_is_compared(scene, monkeypatch):
     masks[:] = [np.zeros_like(masks[0])]
     said = calibrate_mount.compared(Path('a_drive'), '', camera, own, lambda image: image)
     assert 'no image shows 4 cones' in said
+    masks[:] = [masks[0][::2, ::2]]
+    with pytest.raises(ValueError, match=r'a_drive.* found 640x360'):
+        calibrate_mount.compared(Path('a_drive'), '', camera, own, lambda image: image)
