@@ -204,6 +204,10 @@ class Rig:
                                for _, stamp, shape in self.masks), f'a mask {size}', within)
         return time.monotonic() - began
 
+    def logged(self, text, within=5.0):
+        """Wait until the node's log holds a text: its line may come after the status."""
+        self.until(lambda: text in self.log.read_text(), f'{text!r} in the log', within)
+
     def wait(self, seconds):
         """Take what comes for so long: a load that must last."""
         end = time.monotonic() + seconds
