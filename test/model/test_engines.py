@@ -55,18 +55,24 @@ def made(checkpoint, engine, size, precision):
         pytest.skip(str(error))
 
 
-@pytest.mark.parametrize('size', SIZES)
-@pytest.mark.parametrize('variant', VARIANTS)
+@pytest.fixture(scope='module')
+def references(checkpoints):
+    """Return who makes the reference of a variant and a size, once."""
+    return cache(lambda variant, size: made(checkpoints[variant], 'torch', size, 'float32'))
+
+
+@pytest.mark.parametrize(('variant', 'size'), [
+    *((name, SIZES[0]) for name in VARIANTS), ('eunet_n', SIZES[1])])
 @pytest.mark.parametrize('precision', [
     pytest.param(p, marks=pytest.mark.slow) if p == 'int8' else p  # calibrating takes seconds
     for p in PRECISIONS if p != 'auto'])
 @pytest.mark.parametrize('engine', OTHERS)
-def test_masks_equal_the_references(engine, precision, variant, size, checkpoints, capsys):
+def test_masks_equal_the_references(engine, precision, variant, size, checkpoints, references,
+                                    capsys):
     if precision == 'int8' and size != SIZES[0]:
         pytest.skip('one size of int8 is enough')
-    checkpoint = checkpoints[variant]
-    reference = made(checkpoint, 'torch', size, 'float32')
-    segmenter = made(checkpoint, engine, size, precision)
+    reference = references(variant, size)
+    segmenter = made(checkpoints[variant], engine, size, precision)
     if segmenter.engine.precision != precision:
         pytest.skip(f'{engine} computes in {segmenter.engine.precision} on this processor')
     equal = total = 0

@@ -4,6 +4,7 @@
 import csv
 from dataclasses import replace
 import pickle
+from types import SimpleNamespace
 
 from eunet_ros.model.common.classes import cone_classes
 from eunet_ros.model.common.resources import share_file
@@ -196,9 +197,13 @@ def test_large_images_are_of_one_and_a_half_times_the_size(tmp_path):
 
 
 def test_scenes_on_the_fly_are_rendered_once_for_all_their_crops(monkeypatch):
-    rendered_now, render = [], rendered.render_scene
-    monkeypatch.setattr(rendered, 'render_scene', lambda seed, *rest: (
-        rendered_now.append(seed), render(seed, *rest))[1])
+    rendered_now = []
+
+    def render(seed, height, width, *rest):
+        rendered_now.append(seed)
+        noise = np.random.default_rng(seed).integers(0, 6, (height, width, 4), np.uint8)
+        return SimpleNamespace(image=noise[..., :3], mask=noise[..., 3])
+    monkeypatch.setattr(rendered, 'render_scene', render)
     flying = rendered.RenderedScenes(5000, 200, 32, 64)
     crops = CropDataset(flying, (32, 32), 400, 0.0, 0, augment=False, per_scene=2)
     images = [crops[k][0] for k in range(256)]

@@ -309,7 +309,7 @@ def test_odd_sizes(size):
 @pytest.mark.parametrize('profile', ['train', 'benchmark'])
 def test_mask_instances_and_list_agree(profile):
     empty = 0
-    for seed in range(100, 106):
+    for seed in range(100, 104):
         scene = render_scene(seed, 96, 160, profile)
         assert scene.mask.max() <= 5
         assert np.array_equal(scene.mask > 0, scene.instances > 0)
@@ -323,12 +323,12 @@ def test_mask_instances_and_list_agree(profile):
             assert 0 < cone.visible_fraction <= 1
             assert cone.x > 0
         empty += not scene.cones
-    assert empty < 5
+    assert empty < 4
 
 
 def test_some_scenes_have_no_cone():
-    bare = [seed for seed in range(30) if not render_scene(seed, 24, 40).mask.any()]
-    assert 1 <= len(bare) <= 10
+    bare = [seed for seed in range(12) if not render_scene(seed, 24, 40).mask.any()]
+    assert 1 <= len(bare) <= 6
 
 
 def test_profiles_share_no_texture_track_or_backdrop():
