@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from eunet_ros.cones.runs import bounds, find_runs, Runs
+from eunet_ros.cones.runs import bounds, find_runs, largest, MOST_CONES, Runs, votes_of
 from eunet_ros.cones.separation import separate
 from eunet_ros.model.common.classes import ClassTable, cone_classes
 import numpy as np
@@ -61,7 +61,8 @@ def find_cones(mask: np.ndarray, confidence: np.ndarray | None = None, min_pixel
     mask: (h, w) uint8 class ids, 0 is background. confidence: (h, w) uint8, 255 = certain.
     min_pixels, min_height: what is smaller is left out [px]. region: the rows that were segmented,
     where not all were. classes: of the mask, by default those of config/classes.yaml; the sizes of
-    their cones tell touching ones apart. Raises ValueError for other arrays.
+    their cones tell touching ones apart. Of more cones the `MOST_CONES` largest are returned.
+    Raises ValueError for other arrays.
     """
     if mask.ndim != 2 or mask.dtype != np.uint8:
         raise ValueError('Expected a mask of class ids, (h, w) uint8, found '
@@ -81,6 +82,8 @@ def find_cones(mask: np.ndarray, confidence: np.ndarray | None = None, min_pixel
     box = found.box
     keep = (found.pixels >= min_pixels) & (found.cut | (box[:, 3] - box[:, 1] >= min_height))
     found = found.select(keep)
+    if len(found) > MOST_CONES:  # noise
+        found = found.select(largest(found.pixels, MOST_CONES))
     return found.select(np.argsort(-found.base[:, 1], kind='stable'))
 
 
@@ -97,7 +100,7 @@ def number_cones(mask: np.ndarray, classes: ClassTable) -> tuple[np.ndarray, np.
         label, kept = _joined(runs)
         places, size = runs.places(mask.shape[1]), runs.stop - runs.start
         numbers.reshape(-1)[places] = np.repeat(label + 1, size)
-        class_id = _votes(runs, label, len(kept), size).argmax(1).astype(np.uint8)
+        class_id = votes_of(runs, label, len(kept), size).argmax(1).astype(np.uint8)
         ids.reshape(-1)[places] = np.repeat(class_id[label], size)
     return numbers, ids
 
@@ -107,12 +110,6 @@ def _none() -> Cones:
     flags = np.zeros(0, bool)
     return Cones(np.zeros(0, np.uint8), np.zeros(0, np.float32), whole, np.zeros(0, np.int32),
                  part, part, flags, flags, flags, flags)
-
-
-def _votes(runs: Runs, label: np.ndarray, count: int, weight: np.ndarray) -> np.ndarray:
-    """Return the weight of each class id in each label, (count, 256)."""
-    return np.bincount(label * 256 + runs.value, weight,
-                       minlength=256 * count).reshape(count, 256)
 
 
 def _middle(runs: Runs, label: np.ndarray, count: int, within: np.ndarray) -> np.ndarray:
@@ -132,7 +129,7 @@ def _describe(runs: Runs, label: np.ndarray, count: int, width: int, rows: tuple
     if confidence is not None:
         of_pixels = confidence.reshape(-1)[runs.places(width)].astype(np.float64)
         trust = np.add.reduceat(of_pixels, np.cumsum(size) - size) / 255
-    votes = _votes(runs, label, count, trust)
+    votes = votes_of(runs, label, count, trust)
     u0, u1, v0, v1 = bounds(runs, label, count)
     tall = v1 - v0
     band = np.maximum(1, np.rint(_FOOT * tall))
@@ -151,27 +148,36 @@ def _describe(runs: Runs, label: np.ndarray, count: int, width: int, rows: tuple
 
 
 def _joined(runs: Runs) -> tuple[np.ndarray, np.ndarray]:
-    """Join pieces that a missed stripe parts; returns new labels, and the lowest old ones."""
-    count = runs.count
-    u0, u1, v0, v1 = bounds(runs, runs.label, count)
-    if count < 2:
+    """
+    Join pieces that a missed stripe parts; returns new labels, and the lowest old ones.
+
+    Where there are more than `MOST_CONES`, the smaller ones are left as they are.
+    """
+    count, size = runs.count, runs.stop - runs.start
+    which = largest(np.bincount(runs.label, size, minlength=count), MOST_CONES)
+    if len(which) < 2:
         return runs.label, np.arange(count)
     # First by place alone: few pieces are one above the other.
+    u0, u1, v0, v1 = bounds(runs, runs.label, count)
     tall, middle = v1 - v0, 0.5 * (u0 + u1)
-    gap = v0[None] - v1[:, None]      # [upper, lower]
-    near = ((gap >= 0) & (gap <= np.maximum(2, _GAP * tall[:, None]))
-            & (np.abs(middle[:, None] - middle) <= 0.25 * (u1 - u0)[:, None] + 1))
-    uppers, lowers = np.nonzero(near)
-    if not len(uppers):
+    gap = v0[which] - v1[which, None]      # [upper, lower]
+    near = ((gap >= 0) & (gap <= np.maximum(2, _GAP * tall[which, None]))
+            & (np.abs(middle[which, None] - middle[which])
+               <= 0.25 * (u1 - u0)[which, None] + 1))
+    i, j = np.nonzero(near)
+    if not len(i):
         return runs.label, np.arange(count)
-    votes = _votes(runs, runs.label, count, runs.stop - runs.start).argmax(1)
+    votes = votes_of(runs, runs.label, count, size).argmax(1)
+    order = np.argsort(runs.label, kind='stable')
+    ends = np.searchsorted(runs.label[order], np.arange(count + 1))
     target = np.arange(count)
-    for k in np.lexsort((gap[uppers, lowers], -v1[uppers])):  # from below: three become one
-        upper, lower = uppers[k], lowers[k]
+    from_below = np.lexsort((gap[i, j], -v1[which[i]]))  # three become one
+    for upper, lower in zip(which[i[from_below]], which[j[from_below]]):
         if target[upper] != upper or votes[upper] != votes[lower]:
             continue
-        foot = _extent(runs, runs.label == upper, runs.row >= v1[upper] - max(1, tall[upper] // 5))
-        top = _extent(runs, runs.label == lower, runs.row < v0[lower] + max(1, tall[lower] // 5))
+        foot, top = (_extent(runs, order[ends[piece]:ends[piece + 1]], rows) for piece, rows in (
+            (upper, (v1[upper] - max(1, tall[upper] // 5), v1[upper])),
+            (lower, (v0[lower], v0[lower] + max(1, tall[lower] // 5)))))
         # Where a stripe is missing, the cone goes on as wide as it broke off; another cone's tip
         # is much narrower than the plate above it.
         if foot <= 1.2 * top + 1 and top <= 2.2 * foot + 1:
@@ -180,6 +186,7 @@ def _joined(runs: Runs) -> tuple[np.ndarray, np.ndarray]:
     return place[runs.label], kept
 
 
-def _extent(runs: Runs, own: np.ndarray, rows: np.ndarray) -> int:
-    both = own & rows
-    return int(runs.stop[both].max() - runs.start[both].min())
+def _extent(runs: Runs, own: np.ndarray, rows: tuple[int, int]) -> int:
+    """Return the width of some runs within rows [begin, end)."""
+    within = own[(runs.row[own] >= rows[0]) & (runs.row[own] < rows[1])]
+    return int(runs.stop[within].max() - runs.start[within].min())

@@ -13,6 +13,8 @@ from dataclasses import dataclass, fields
 import cv2
 import numpy as np
 
+MOST_CONES = 1000  # in an image; a mask with more of them is noise
+
 
 @dataclass(frozen=True)
 class Runs:
@@ -84,6 +86,20 @@ def find_runs(mask: np.ndarray) -> Runs | None:
     origin = left - row * width
     return Runs(row + top, begin + origin, end + origin, value, label, count, is_tip, is_foot,
                 *inset)
+
+
+def votes_of(runs: Runs, label: np.ndarray, count: int, weight: np.ndarray) -> np.ndarray:
+    """Return the weight of each class id in each label, (count, ids)."""
+    ids = int(runs.value.max()) + 1
+    return np.bincount(label * ids + runs.value, weight,
+                       minlength=ids * count).reshape(count, ids)
+
+
+def largest(size: np.ndarray, count: int) -> np.ndarray:
+    """Return the places of the `count` largest sizes, in the order of places."""
+    if len(size) <= count:
+        return np.arange(len(size))
+    return np.sort(np.argpartition(size, -count)[-count:])
 
 
 def bounds(runs: Runs, label: np.ndarray, count: int) -> tuple[np.ndarray, ...]:

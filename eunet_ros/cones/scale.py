@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from eunet_ros.cones.runs import bounds, Runs
+from eunet_ros.cones.runs import bounds, largest, MOST_CONES, Runs, votes_of
 from eunet_ros.model.common.classes import ClassTable, SMALL_CONE
 import numpy as np
 
@@ -117,9 +117,7 @@ def describe(runs: Runs, order: np.ndarray) -> Pieces:
     of_run = np.cumsum(is_first) - 1
     shared = np.minimum(stop, (centre + half)[of_run]) - np.maximum(
         start, (centre - half)[of_run])
-    size = stop - start
-    votes = np.bincount(label * 256 + runs.value[order], size, minlength=256 * count)
-    votes = votes.reshape(count, 256)
+    votes = votes_of(runs, runs.label, count, runs.stop - runs.start)
     pixels = votes.sum(1)
     unexplained = (pixels + _MIXED * (pixels - votes.max(1)) + total(2 * half)
                    - 2 * np.bincount(label, np.maximum(shared, 0), minlength=count))
@@ -134,6 +132,7 @@ def fit_scale(pieces: Pieces, shape: tuple[int, int], classes: ClassTable) -> Sc
         & (pieces.width > 0.4 * high) & (pieces.width < 1.2 * high))
     if len(good) < 3:
         return None
+    good = good[largest(high[good], MOST_CONES)]
     high = high[good]
     h = high / size_of(pieces.kind[good], classes)
     v, u = pieces.bottom[good] - 1.0, 0.5 * (pieces.left + pieces.right)[good]

@@ -13,7 +13,7 @@ below the horizon.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from eunet_ros.cones.runs import Runs
 from eunet_ros.cones.scale import (
@@ -37,6 +37,7 @@ _LEAN = 0.2           # sideways distance of tip and foot, as a share of the hei
 _LEDGE = 0.12         # of a cone's height that its outline jumps inwards below its plate
 _MOST = 32            # outlines that are compared in a piece
 _SAMPLES = 50         # rows of an outline that its area is summed over
+_PAIRS = 1 << 20      # of outlines and runs that are compared in an image: about 0.1 s
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,23 @@ class _Outlines:
     base: np.ndarray      # row of the lower edge
     height: np.ndarray
     surprise: np.ndarray  # see `Scale.surprise`
+
+    def select(self, which: np.ndarray) -> _Outlines:
+        return _Outlines(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
+
+
+def _affordable(label: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """
+    Return which things, by the piece that each is of, can be compared with its piece's runs.
+
+    The pieces with the fewest pairs come first, up to `_PAIRS` in all: what has more is noise.
+    """
+    count = np.diff(ends)
+    pairs = count * np.bincount(label, minlength=len(count))
+    order = np.argsort(pairs, kind='stable')
+    found = np.empty(len(count), bool)
+    found[order] = np.cumsum(pairs[order]) <= _PAIRS
+    return found[label]
 
 
 def separate(runs: Runs, shape: tuple[int, int], classes: ClassTable,
@@ -77,6 +95,7 @@ def separate(runs: Runs, shape: tuple[int, int], classes: ClassTable,
     part = runs.select(own)
     ends = np.searchsorted(part.label, np.arange(count + 1))
     outlines = _suggested(part, ends, pieces, scale, classes)
+    outlines = outlines.select(_affordable(outlines.label, ends))
     aspect = _ASPECT if scale is None else scale.aspect
     of = np.searchsorted(outlines.label, np.arange(count + 1))
     explained, area, values = _explain(part, ends, outlines, aspect, shape, classes)
@@ -150,7 +169,8 @@ def _suggested(runs: Runs, ends: np.ndarray, pieces: Pieces, scale: Scale | None
                 else size * scale.height(middle, runs.row))
     jump = np.maximum(_LEDGE * expected, 2)
     ledge = ~runs.is_foot & (np.maximum(runs.left, runs.right) >= jump)
-    feet, tips = np.flatnonzero(runs.is_foot | ledge), np.flatnonzero(runs.is_tip)
+    feet, tips = (found[_affordable(runs.label[found], ends)] for found in map(
+        np.flatnonzero, (runs.is_foot | ledge, runs.is_tip)))
     h = expected[feet]
     # Where it jumps at one side only, the plate's middle is half a plate from there; a plate that
     # stands on a corner has its middle in that of its rows.
@@ -168,18 +188,19 @@ def _suggested(runs: Runs, ends: np.ndarray, pieces: Pieces, scale: Scale | None
                                np.where(ledge[feet], middle[feet], column)))
     base = runs.row[feet] + 1.0
     # Pairs of a tip and a foot.
-    high = base - runs.row[tips, None]
-    fits = ((runs.label[tips, None] == runs.label[feet])
-            & (runs.value[tips, None] == runs.value[feet]) & (high >= 4)
-            & (np.abs(middle[tips, None] - column - lean * high) <= _LEAN * high))
+    i, j, _ = _pairs(runs.label[tips], np.searchsorted(runs.label[feet], np.arange(len(ends))))
+    which, high, expected = tips[i], base[j] - runs.row[tips[i]], h[j]
+    fits = ((runs.value[which] == runs.value[feet[j]]) & (high >= 4)
+            & (np.abs(middle[which] - column[j] - lean * high) <= _LEAN * high))
     if scale is None:
-        fits &= (high > 0.6 * h) & (high < 1.6 * h)
+        fits &= (high > 0.6 * expected) & (high < 1.6 * expected)
     else:
-        fits &= scale.surprise(np.maximum(high, h), np.maximum(np.minimum(high, h), 1)) < UNLIKELY
-    i, j = np.nonzero(fits)
-    tip = middle[tips[i]]
-    found = [(tips[i], tip, np.where(ledge[feet[j]], tip - lean * high[i, j], column[j]),
-              base[j], high[i, j], h[j])]
+        fits &= scale.surprise(np.maximum(high, expected), np.maximum(
+            np.minimum(high, expected), 1)) < UNLIKELY
+    which, j, high = which[fits], j[fits], high[fits]
+    tip = middle[which]
+    found = [(which, tip, np.where(ledge[feet[j]], tip - lean * high, column[j]),
+              base[j], high, h[j])]
     # A foot alone, and a tip alone.
     found.append((feet, column + lean * h, column, base, h, h))
     if scale is not None:

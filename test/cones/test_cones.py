@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cones found in masks: drawn ones, touching ones, broken ones, and those of rendered drives."""
 from itertools import combinations
+import tracemalloc
 
 import cv2
 from eunet_ros.cones.detection import find_cones, number_cones
-from eunet_ros.cones.runs import find_runs
+from eunet_ros.cones.runs import find_runs, MOST_CONES
 from eunet_ros.model.common.classes import cone_classes
 from eunet_ros.training.renderer import Drive
 from hypothesis import given, settings
@@ -282,6 +283,20 @@ def test_any_mask_gives_cones_within_it(mask):
     assert (cones.box[:, :2] >= 0).all() and (cones.box[:, 2:] <= mask.shape[::-1]).all()
     assert (cones.box[:, :2] < cones.box[:, 2:]).all() and np.isfinite(cones.base).all()
     assert ((cones.confidence >= 0) & (cones.confidence <= 1 + 1e-6)).all()
+
+
+@pytest.mark.parametrize('background', [0.0, 0.7])
+def test_a_mask_of_noise_takes_little_memory_and_gives_the_largest(background):
+    rng = np.random.default_rng(0)
+    mask = rng.integers(1, 6, (384, 640), np.uint8) * (rng.random((384, 640)) >= background)
+    tracemalloc.start()
+    try:
+        cones = find_cones(mask.astype(np.uint8))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 300e6
+    assert len(cones) == (MOST_CONES if background else 1)
 
 
 def test_rendered_drives():
