@@ -25,7 +25,6 @@ class Light:
     clouds: float  # 0 clear to 1 overcast
     haze: float  # extinction per metre
     softness: float  # of cast shadows, 0 sharp to 1 blurred
-    shade: Colour = (1.0, 1.0, 1.0)  # how much a shadow takes of each channel
 
     @property
     def direction(self) -> np.ndarray:
@@ -61,13 +60,8 @@ def sample_light(rng: np.random.Generator, profile: Profile) -> Light:
     veiled = clouds if overcast else 0.5 * clouds ** 2
     zenith = (grey * 0.85 * veiled + blue * (1 - veiled)) * tint
     horizon = (grey * veiled + np.array([240, 226, 208]) * (1 - veiled)) * tint
-    shade = (1.0, 1.0, 1.0)
-    if profile.blue_shade and not overcast:  # the sky lights what the sun does not
-        blue = profile.blue_shade * rng.random() ** 2
-        shade = (1 - blue, 1 - 0.35 * blue, 1.0)
     return Light(
         azimuth=rng.uniform(-math.pi, math.pi), elevation=elevation, ambient=tuple(ambient),
         sun=tuple(sun), zenith=tuple(np.clip(zenith, 0, 255)),
         horizon=tuple(np.clip(horizon, 0, 255)), clouds=clouds,
-        haze=rng.uniform(*profile.haze_per_m) * rng.random(), softness=1 - strength,
-        shade=shade)
+        haze=rng.uniform(*profile.haze_per_m) * rng.random(), softness=1 - strength)

@@ -75,7 +75,6 @@ def _round_tyre(rng: np.random.Generator, x: float, y: float, wide: float,
     c, s = (np.sign(f(angle)) * np.abs(f(angle)) ** rng.uniform(0.5, 0.9)
             for f in (np.cos, np.sin))
     dark, lit, shift = rng.uniform((14, 45, -0.14 * wide), (34, 120, 0.14 * wide))
-    blue = rng.uniform(-0.05, 0.35)  # of the sky
     y += tall / 2
 
     def outline(u: float, grow_x: float, grow_y: float) -> np.ndarray:
@@ -85,7 +84,7 @@ def _round_tyre(rng: np.random.Generator, x: float, y: float, wide: float,
     for share in np.linspace(0, 1, 6):
         tone = dark + (lit - dark) * share
         parts.append((outline(share * shift, 1 - 0.6 * share, 1 - 0.25 * share),
-                      (tone * (1 + blue), tone * (1 + 0.3 * blue), tone)))
+                      (tone + 2, tone, tone)))
     flank = side * wide * rng.uniform(0.25, 0.45)
     for grow, colour in ((1.0, (dark, dark, dark)), (0.6, tuple(0.4 * np.array(rim) + 15))):
         parts.append((outline(flank, rng.uniform(0.2, 0.6) * grow, 0.9 * grow), colour))
@@ -139,13 +138,12 @@ def _sample_cockpit(rng: np.random.Generator, centre: float, top: float, wide: f
         x, y = centre + rng.normal(0, 0.3) * high, rng.uniform(top + 0.04, dash + 0.08)
         turn, along = rng.uniform(-1.2, 1.2), rng.uniform(0.01, 0.07)
         parts.append((_disc(x, y, along, rng.uniform(0.004, 0.02), turn), paint(rng, 0.7)))
-    for _ in range(rng.integers(0, 5)):  # antennas, tubes, mirrors, the ends of wings
-        x, tall = centre + rng.normal(0, 0.6) * high, rng.uniform(0.02, 0.13)
-        thin = 0.001 * np.exp(rng.uniform(0, 2.6))
-        tip, lean = thin * rng.uniform(0.2, 1), rng.normal(0, 0.3) * tall
-        parts.append(([(x - thin, top + 0.06), (x - tip + lean, top - tall),
-                       (x + tip + lean, top - tall), (x + thin, top + 0.06)],
-                      (rng.uniform(18, 45),) * 3 if rng.random() < 0.7 else paint(rng, 0.5)))
+    for _ in range(rng.integers(0, 4)):  # antennas, tubes
+        x, tall = centre + rng.normal(0, 0.4) * high, rng.uniform(0.02, 0.13)
+        thin = rng.uniform(0.001, 0.004)
+        parts.append(([(x - thin, top + 0.06), (x - thin, top - tall), (x + thin, top - tall),
+                       (x + thin, top + 0.06)],
+                      (35, 35, 35) if rng.random() < 0.6 else paint(rng, 0.5)))
     return parts
 
 

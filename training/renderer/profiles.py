@@ -85,7 +85,6 @@ class Profile:
     strong_tint: float = 0.08
     wet: float = 0.12
     shaded: float = 0.25  # scenes with shadows of what stands outside the image
-    blue_shade: float = 0.0  # most that shadows are bluer than what is lit
     indoor: float = 0.07
 
     # Ground
@@ -96,7 +95,6 @@ class Profile:
     second_surface: float = 0.6
     marks: Range = (0, 8)
     yellow_lines: float = 0.0  # share of painted lines
-    stains: float = 0.0  # share of scenes with small dark spots on the ground
 
     # Surroundings
     backdrops: tuple[int, ...] = (*range(8), *range(30, 46))
@@ -106,7 +104,6 @@ class Profile:
     swapped_colours: float = 0.2  # of props
     own_car: float = 0.38
     oddments: float = 0.0  # share of scenes with reflector posts, weeds and the like
-    verge: float = 0.0  # share of scenes with a strip of dry tufts
 
     # Camera pipeline
     exposure_stops: Range = (-0.75, 0.65)
@@ -138,8 +135,7 @@ class Profile:
 _PLAIN = Profile('plain', 0)
 
 TRAIN = replace(_PLAIN, name='train', salt=11, canted=0.12, lettered=0.45, glint=1.0,
-                oddments=0.35, verge=0.15, stains=0.2, blue_shade=0.5,
-                glare=0.12, onboard=0.2, fisheye=0.6, colour_decides=True,
+                oddments=0.35, glare=0.12, onboard=0.2, fisheye=0.6, colour_decides=True,
                 orange_hue_deg=(-28.0, 8.0), plain_band=0.3, sticker_missing=0.12, unlit=0.35,
                 unlit_tone=(0.12, 0.85), grey_unknown=0.4, stray_unknown=0.05, yellow_lines=0.15,
                 overexposed=0.1, video=0.55, video_colour=(0.35, 1.1), video_coarse=(1.0, 8.0),

@@ -134,7 +134,7 @@ def render_world(world: World, camera: Camera, pose: Pose, effects: Effects,
     sunlit = share_of_sun(shade, camera, poses, light)
     views, hulls = view_cones(camera, looks, poses, light, yaw, sunlit)
     add_cone_shadows(shade, camera, hulls, [look.height for look in looks], light, yaw)
-    apply_shade(image, shade, view.top, light)
+    apply_shade(image, shade, view.top)
     stands += [(float(np.hypot(*xy[i])), -world.cones.xyz[i, 2], 'cone', k)
                for k, i in enumerate(indices) if views[k] is not None]
     stands.sort(key=lambda stand: (-stand[0], -stand[1]))

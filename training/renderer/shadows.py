@@ -172,7 +172,7 @@ def share_of_sun(shade: np.ndarray, camera: Camera, poses: list[ConePose],
     return 1 - np.minimum(dark / (255 * _SHADE * light.sun_share), 1)
 
 
-def apply_shade(image: np.ndarray, shade: np.ndarray, top: int, light: Light) -> None:
+def apply_shade(image: np.ndarray, shade: np.ndarray, top: int) -> None:
     if top < image.shape[0]:
-        keep = [cv2.convertScaleAbs(shade[top:], alpha=-share, beta=255) for share in light.shade]
-        cv2.multiply(image[top:], cv2.merge(keep), image[top:], scale=1 / 255)
+        keep = cv2.bitwise_not(shade[top:])
+        cv2.multiply(image[top:], cv2.merge([keep] * 3), image[top:], scale=1 / 255)

@@ -100,13 +100,6 @@ def _sample_marks(rng: np.random.Generator, profile: Profile, layout: Layout) ->
                                         [-math.sin(angle), math.cos(angle)]])
             marks.append(Mark((place(distance + turned[:, 0], side + turned[:, 1]),), 0.0,
                               paint(rng, 0.7), rng.uniform(0.3, 0.95), rng.uniform(0, 0.8)))
-    if profile.stains and rng.random() < profile.stains:
-        for distance in np.exp(rng.uniform(0.8, 3.2, rng.integers(1, 14))).tolist():
-            angle = np.linspace(0, 2 * math.pi, 9, endpoint=False)
-            size = rng.uniform(0.02, 0.2) * np.exp(rng.normal(0, 0.3, 9))
-            marks.append(Mark((place(distance + size * np.cos(angle), rng.uniform(-0.8, 0.8)
-                                     * distance + size * np.sin(angle)),), 0.0,
-                              (rng.uniform(20, 70),) * 3, rng.uniform(0.4, 0.95)))
     if layout.track is not None:
         track = layout.track
         normal = np.stack([-np.sin(track.headings), np.cos(track.headings)], 1)[::4]
@@ -194,23 +187,7 @@ def _sample_props(rng: np.random.Generator, profile: Profile, layout: Layout) ->
         props.append(prop)
     if profile.oddments and rng.random() < profile.oddments:
         props += _sample_oddments(rng, profile, layout)
-    if profile.verge and rng.random() < profile.verge:
-        props += _sample_verge(rng, profile, layout)
     return tuple(props)
-
-
-def _sample_verge(rng: np.random.Generator, profile: Profile, layout: Layout) -> list[Prop]:
-    """Draw a strip of tufts, as along the edge of a road."""
-    x0, y0, yaw = layout.pose
-    angle, count = rng.uniform(-0.9, 0.9), int(rng.integers(10, 50))
-    along = rng.uniform(0, 40, count)
-    width = rng.uniform(0.1, 0.9)
-    across = rng.choice([-1, 1]) * rng.uniform(1.5, 8) + rng.normal(0, width, count)
-    ahead = 1.5 + along * math.cos(angle) - across * math.sin(angle)
-    left = along * math.sin(angle) + across * math.cos(angle)
-    c, s = math.cos(yaw), math.sin(yaw)
-    return [_sample_prop(rng, profile, {'weed': 1.0}, x0 + c * a - s * b, y0 + s * a + c * b)
-            for a, b in zip(ahead.tolist(), left.tolist()) if a > 1]
 
 
 def _sample_oddments(rng: np.random.Generator, profile: Profile, layout: Layout) -> list[Prop]:

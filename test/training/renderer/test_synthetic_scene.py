@@ -26,8 +26,8 @@ PLAIN = replace(
     get_profile('train'), far_props=(0, 0), near_props=(0, 0), sticker_missing=0.0,
     surfaces={'asphalt': 1.0}, textures=(0,), second_surface=0.0, marks=(0, 1), wet=0.0,
     backdrops=(0,), dented=0.0, lettered=0.0, shaded=0.0, indoor=0.0, canted=0.0, glint=0.0,
-    oddments=0.0, verge=0.0, stains=0.0, blue_shade=0.0, glare=0.0, orange_hue_deg=(0.0, 0.0),
-    plain_band=0.0, unlit=0.0, overexposed=0.0, video=0.0)
+    oddments=0.0, glare=0.0, orange_hue_deg=(0.0, 0.0), plain_band=0.0, unlit=0.0,
+    overexposed=0.0, video=0.0)
 
 
 def digest(scene) -> str:
@@ -256,25 +256,6 @@ def test_posts_and_weeds_stand_only_where_a_profile_has_them():
             layout = sample_layout(rng, profile)
             kinds[share] |= {p.kind for p in sample_world(rng, profile, layout, seed).props}
     assert kinds == {0.0: set(), 1.0: {'post', 'weed'}}
-
-
-def test_dry_tufts_and_stains_lie_only_where_a_profile_has_them():
-    for name, share in (('verge', 0.0), ('verge', 1.0), ('stains', 0.0), ('stains', 1.0)):
-        rng = np.random.default_rng(4)
-        profile = replace(PLAIN, **{name: share})
-        world = sample_world(rng, profile, sample_layout(rng, profile), 4)
-        found = len(world.props) if name == 'verge' else sum(
-            mark.width == 0 and max(mark.colour) < 71 for mark in world.ground.marks)
-        assert (found > 0) == bool(share)
-
-
-def test_shadows_may_be_bluer_than_what_is_lit():
-    sunny = replace(PLAIN, overcast=0.0, sun_strength=(0.9, 0.9), sun_elevation_deg=(60, 60))
-    around = np.array([(1.0, -2.0), (6.0, -2.0), (6.0, 2.0), (1.0, 2.0)])
-    grey, blue = (show([(1, 9.0, 5.0)], profile=sunny, shades=(around,), light=replace(
-        sample_light(np.random.default_rng(0), sunny), shade=shade)).image[150, 160].astype(int)
-        for shade in ((1.0, 1.0, 1.0), (0.5, 0.9, 1.0)))
-    assert blue[0] - blue[2] > grey[0] - grey[2] + 10
 
 
 def test_a_dented_cone_has_another_outline_and_a_mask_that_fits_it():
