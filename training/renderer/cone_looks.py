@@ -97,8 +97,6 @@ def sample_look(rng: np.random.Generator, class_id: int, profile: Profile) -> Co
     if class_id == UNKNOWN:
         bodies = _OF_NO_CLASS if profile.colour_decides else _UNKNOWN_BODY
         body = bodies[int(d[7] * len(bodies))]
-        if profile.grey_unknown and rng.random() < profile.grey_unknown:
-            body = tuple(rng.uniform(25, 110) + rng.uniform(-12, 12, 3))
         # A known colour is unknown only for want of its sticker, or with a wrong one.
         banded = body not in _BODY.values() and d[8] < 0.5
         if d[9] > 0.7:
@@ -115,7 +113,7 @@ def sample_look(rng: np.random.Generator, class_id: int, profile: Profile) -> Co
             height, radius = rng.uniform(0.45, 0.8), rng.uniform(0.7, 1)
         else:
             low = rng.uniform(0.25, 0.55)
-            rims = (low, low + rng.uniform(0.18, 0.55 if class_id == YELLOW else 0.4), 1.0, 1.0)
+            rims = (low, low + rng.uniform(0.18, 0.4), 1.0, 1.0)
         if class_id != YELLOW:
             band = (rng.uniform(90, 200),) * 3
     peeled = None
@@ -134,9 +132,8 @@ def sample_look(rng: np.random.Generator, class_id: int, profile: Profile) -> Co
     glint = rng.uniform(0, profile.glint) if profile.glint else 0.0
     body = _aged(d[17:20], body, profile, _between(d[20], profile.fade) * d[21], hue)
     if profile.unlit and rng.random() < profile.unlit:
-        dark = rng.uniform(*profile.unlit_tone)
-        body = tuple(dark * channel for channel in body)
-        tone *= 1 if rng.random() < 0.4 else math.sqrt(max(dark, 0.3))  # a white band stays bright
+        dark = rng.uniform(0.45, 0.85)
+        body, tone = tuple(dark * channel for channel in body), tone * math.sqrt(dark)
     return ConeLook(
         class_id, height, base, plate, radius * base * _between(d[15], (0.36, 0.42)),
         radius * base * _between(d[16], (0.085, 0.125)),

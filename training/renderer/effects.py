@@ -84,9 +84,8 @@ def sample_effects(rng: np.random.Generator, profile: Profile, width: int) -> Ef
                    for _ in range(rng.integers(1, 9))]
     video, quality = None, profile.jpeg_quality
     if profile.video and rng.random() < profile.video:
-        video = (rng.uniform(*profile.video_coarse) * scale, rng.uniform(*profile.video_step),
-                 rng.uniform(0, 1.4), rng.uniform(0.8, 2.2) * math.sqrt(scale))
-        vivid *= rng.uniform(*profile.video_colour)
+        video = (rng.uniform(1, 5.5) * scale, rng.uniform(1, 12), rng.uniform(0, 1.4),
+                 rng.uniform(0.8, 2.2) * math.sqrt(scale))
         quality = (22, 80)
     return Effects(
         table, vivid * rng.uniform(*profile.saturation),

@@ -72,8 +72,6 @@ class Profile:
     orange_hue_deg: Range = (0.0, 0.0)  # added to the hue of orange cones
     plain_band: float = 0.0  # share of grey bands, other places of bands and tall slim large cones
     unlit: float = 0.0  # share of cones that are darker than the light on them says
-    unlit_tone: Range = (0.45, 0.85)  # brightness that those keep
-    grey_unknown: float = 0.0  # share of cones of no known class that are dark grey
 
     # Light and weather
     sun_elevation_deg: Range = (6.0, 65.0)
@@ -120,9 +118,6 @@ class Profile:
     glare: float = 0.0  # share of images into the light: dark and veiled, with little colour
     overexposed: float = 0.0  # share of clipped and washed out images
     video: float = 0.0  # share of frames of videos: coarse colour, halos, few details
-    video_colour: Range = (1.0, 1.0)  # saturation that those keep
-    video_coarse: Range = (1.0, 5.5)  # pixels per sample of their colour
-    video_step: Range = (1.0, 12.0)  # levels between their colours
     smudges: float = 0.06  # scenes seen through a dirty lens
     bayer: float = 0.2
     rescale: float = 0.1
@@ -136,10 +131,8 @@ _PLAIN = Profile('plain', 0)
 
 TRAIN = replace(_PLAIN, name='train', salt=11, canted=0.12, lettered=0.45, glint=1.0,
                 oddments=0.35, glare=0.12, onboard=0.2, fisheye=0.6, colour_decides=True,
-                orange_hue_deg=(-28.0, 8.0), plain_band=0.3, sticker_missing=0.12, unlit=0.35,
-                unlit_tone=(0.12, 0.85), grey_unknown=0.4, stray_unknown=0.05, yellow_lines=0.15,
-                overexposed=0.1, video=0.55, video_colour=(0.35, 1.1), video_coarse=(1.0, 8.0),
-                video_step=(1.0, 22.0), motion_blur=0.24)
+                orange_hue_deg=(-28.0, 8.0), plain_band=0.25, sticker_missing=0.12, unlit=0.2,
+                yellow_lines=0.15, overexposed=0.08, video=0.45, motion_blur=0.22)
 
 # Settings that training does not use: other textures, backdrops and props, and another camera.
 BENCHMARK = replace(
