@@ -137,4 +137,5 @@ def message_class(name: str) -> Callable[..., Any]:
             if field not in values:
                 values[field] = defaults.get(field, _zero(*description))
         return made(**values)
+    make.__msgtype__ = name   # marks a message of rosbags, see `cones.messages.point_cloud`
     return make

@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""From the journals to the files of the folder; also when only some of it is there."""
+"""Writes the files of the output folder from the journals, also from incomplete ones."""
 from __future__ import annotations
 
 from datetime import datetime, timezone
@@ -62,7 +62,7 @@ def _truth(plan: Plan, number: int) -> dict[str, Any] | None:
 
 
 def _truth_of_none(plan: Plan, bags: list[dict[str, Any]]) -> list[str]:
-    """Return a sentence where there should be ground truth, and no image can be scored by it."""
+    """Return a sentence if there should be ground truth but no image can be scored with it."""
     truths = [bag['truth'] for bag in bags if bag['truth'] and bag['frames_masked']]
     asked = plan.truth.get('folder') or plan.truth.get('topic')
     unusable = asked or any(t['errors'] or t['error'] for t in truths)
@@ -76,7 +76,7 @@ def _truth_of_none(plan: Plan, bags: list[dict[str, Any]]) -> list[str]:
 
 def _missing(plan: Plan, bags: list[dict[str, Any]], ends: list[BagEnd], errors: list[str],
              refused: list[str], interrupted: bool) -> tuple[list[str], bool]:
-    """Return sentences of what is missing, and whether going on can bring it."""
+    """Return sentences about missing results, and whether --resume can add them."""
     told = [f'Left out: {sentence}' for sentence in refused]
     again = interrupted or bool(errors)
     if interrupted:

@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The command line of evaluate_bag, and the plan that it means."""
+"""The command line of evaluate_bag, and the plan made from it."""
 from __future__ import annotations
 
 import argparse
@@ -25,6 +25,7 @@ from eunet_ros.evaluation.run.plan import (
 )
 from eunet_ros.evaluation.scoring.metric_table import metrics_of
 from eunet_ros.evaluation.scoring.truth import find_truth_topic, open_truth
+from eunet_ros.model.common.command import check_ranges
 from eunet_ros.model.common.files import user_path, visible
 from eunet_ros.model.engines import AUTO, ENGINES, PRECISIONS
 from eunet_ros.parameters import check_names, NODE_NAME, NodeParameters
@@ -107,21 +108,19 @@ def parser() -> argparse.ArgumentParser:
 
 
 def parse(args: list[str] | None) -> argparse.Namespace:
-    """Parse the command line; ends the process where it makes no sense."""
+    """Parse the command line; ends the process for options that do not fit."""
     p = parser()
     o = p.parse_args(args)
     if o.weights and len(o.weights) > 2:
         p.error(f'--weights can be given once or twice, found {len(o.weights)} times')
-    if o.processes < 0:
-        p.error(f'--processes must be 1 or more, found {o.processes}')
-    if o.export_every < 1:
-        p.error(f'--export-every must be 1 or more, found {o.export_every}')
+    for name, value, least in (('processes', o.processes, 0), ('export-every', o.export_every, 1)):
+        if value < least:
+            p.error(f'--{name} must be 1 or more, found {value}')
     if not 0 <= o.truth_tolerance <= 10:
         p.error(f'--truth-tolerance must be from 0 to 10 s, found {o.truth_tolerance:g}')
     if o.truth and o.truth_topic:
         p.error('--truth and --truth-topic exclude each other')
-    if not 0.01 <= o.rate <= 100:
-        p.error(f'--rate must be from 0.01 to 100, found {o.rate:g}')
+    check_ranges(p, o, rate=(0.01, 100))
     if o.live and o.recording:
         p.error('--live and --recording exclude each other')
     if o.recording and (len(o.bags) > 1 or len(o.weights or ()) > 1):
@@ -130,7 +129,7 @@ def parse(args: list[str] | None) -> argparse.Namespace:
 
 
 def find_bags(paths: list[Path]) -> list[Path]:
-    """Return the bags that paths mean: a folder without metadata.yaml stands for those in it."""
+    """Return the bags of paths; a folder without metadata.yaml is replaced by the bags in it."""
     found: list[Path] = []
     for path in paths:
         inside = []
@@ -147,17 +146,14 @@ def node_parameters(o: argparse.Namespace) -> dict[str, Any]:
         values = read_values(o.params_file, NODE_NAME,
                              lambda told: print(f'evaluate_bag: {told}', file=sys.stderr))
         check_names(values)
-    for name in ('engine', 'precision'):
-        if getattr(o, name):
-            values[name] = getattr(o, name)
+    values |= {name: getattr(o, name) for name in ('engine', 'precision') if getattr(o, name)}
     if o.input_size:
         values['input_height'], values['input_width'] = o.input_size
-    parameters = NodeParameters(**values)
-    return asdict(parameters)
+    return asdict(NodeParameters(**values))
 
 
 def space_needed(plan: Plan, topics: str, video: bool) -> int:
-    """Return about how many bytes an evaluation takes on the disk, at most."""
+    """Return an upper estimate of an evaluation's size on disk in bytes."""
     frames = sum(bag.frames for bag in plan.bags)
     files = [p for bag in plan.bags for p in (
         Path(bag.path).iterdir() if Path(bag.path).is_dir() else [Path(bag.path)])]
@@ -166,7 +162,7 @@ def space_needed(plan: Plan, topics: str, video: bool) -> int:
 
 
 def make_plan(o: argparse.Namespace, cores: int) -> tuple[Plan, list[str]]:
-    """Return the plan, and a sentence of each bag that cannot be used; raises ValueError."""
+    """Return the plan, and a sentence for each bag that cannot be used; raises ValueError."""
     mode = LIVE if o.live else RECORDED if o.recording else OFFLINE
     node = node_parameters(o)
     bags, refused = _bag_plans(o, find_bags(o.bags))
@@ -196,7 +192,7 @@ def _bag_plans(o: argparse.Namespace, paths: list[Path]) -> tuple[list[BagPlan],
                 topic = find_image_topic(others, o.image_topic, bag.encoding)
                 warning = bag.warning
             mounting = read_mounting(o.mounting) if o.mounting else find_mounting(path)
-            if mounting:  # of this very bag, whatever the parameter file says
+            if mounting:  # of this bag; overrides the parameter file
                 mounting = {'mounting': 'parameters', **mounting}
             plans.append(BagPlan('', str(path.absolute()), topic.name, topic.msgtype, topic.count,
                                  content_of(path), mounting=mounting, warning=warning))
@@ -208,8 +204,7 @@ def _bag_plans(o: argparse.Namespace, paths: list[Path]) -> tuple[list[BagPlan],
     if not plans:
         raise BagError(f'None of {len(paths)} bags can be used: {refused[0]}')
     names = [p.name if p.is_dir() else p.stem for p in (Path(p.path) for p in plans)]
-    for number, plan in enumerate(plans):
-        name = names[number]
+    for number, (plan, name) in enumerate(zip(plans, names)):
         plan.label = name if names.count(name) == 1 else f'{name}_{number + 1}'
         if o.recording:
             plan.recording = str(o.recording.absolute())

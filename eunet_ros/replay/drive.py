@@ -75,7 +75,7 @@ class Child:
     """A Python module as a process; its JSON lines on stdout, and its end, go to `events`."""
 
     def __init__(self, name: str, module: str, args: Sequence[str], env: Mapping[str, str],
-                 events: queue.Queue[tuple[str, dict[str, Any]]], label: str = '') -> None:
+                 events: queue.Queue[tuple[Any, dict[str, Any]]], label: Any = None) -> None:
         self.name, self._events = name, events
         self._label = label or name
         self._errors: deque[str] = deque(maxlen=200)
