@@ -69,11 +69,10 @@ class BagSource:
 
 class FolderSource:
     """
-    The images of a folder in the order of their names, sent as CompressedImage.
+    The visible images of a folder in natural order of names, sent as CompressedImage at a rate.
 
-    frame2 precedes frame10; hidden files are skipped. JPEG, PNG and WebP files are sent unchanged
-    unless their EXIF orientation rotates them; others are converted to JPEG. hz: image rate.
-    Raises SourceError.
+    JPEG, PNG and WebP files are sent unchanged unless their EXIF orientation rotates them; others
+    are converted to JPEG. Raises SourceError.
     """
 
     topic, msgtype, has_camera_info, warning = FOLDER_TOPIC, COMPRESSED_IMAGE, False, ''
@@ -122,8 +121,7 @@ class Pacer:
     """
     When frames are due: at the recording's times, counted from the first frame sent.
 
-    rate: 2 plays twice as fast. Deadlines are absolute, so delays do not accumulate. clock:
-    monotonic time [ns]. While it is on hold, time stands still.
+    rate: 2 plays twice as fast. Delays do not accumulate. clock: monotonic time [ns].
     """
 
     def __init__(self, rate: float, clock: Callable[[], int] = time.monotonic_ns) -> None:

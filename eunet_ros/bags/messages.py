@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Messages of recorded drives as serialised bytes (CDR) and as objects; no ROS imports.
-
-Image, CompressedImage and CameraInfo start with a std_msgs/Header and are the same from ROS 2
-Foxy to Kilted, so one set of definitions reads the bags of all distributions.
-"""
+"""Messages of recorded drives as serialised bytes (CDR) and as objects; no ROS imports."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -51,7 +46,7 @@ def typestore() -> Any:
         raise ImportError(
             f'Bags are read with the Python package rosbags, which is missing ({error}): '
             'pip install rosbags.') from error
-    store = get_typestore(Stores.ROS2_HUMBLE)
+    store = get_typestore(Stores.ROS2_HUMBLE)   # messages used here equal those of Foxy to Kilted
     for name, text in _FOXGLOVE.items():
         store.register(get_types_from_msg(text, f'foxglove_msgs/msg/{name}'))
     return store

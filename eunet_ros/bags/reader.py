@@ -1,10 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Recorded drives (rosbag2, sqlite3 or mcap) of any distribution; needs rosbags, not ROS.
-
-Every error is a BagError of one sentence.
-"""
+"""Recorded drives (rosbag2, sqlite3 or mcap) of any distribution; needs rosbags, not ROS."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -39,16 +35,16 @@ class Topic(NamedTuple):
 
 class Bag:
     """
-    An open rosbag2: a folder, or a single .mcap or .db3 file.
+    An open rosbag2, a folder or a single .mcap or .db3 file; raises BagError, of one sentence.
 
-    warning: a sentence if metadata.yaml differs from the files, which are used; else ''.
-    Raises BagError. Use it in a `with` block; one iteration at a time.
+    Use it in a `with` block; one iteration at a time.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).expanduser()
-        self._storage: Storage | None = Storage(self.path)
-        self.warning = self._storage.warning
+        self._storage = Storage(self.path)
+        self.close = self._storage.close
+        self.warning = self._storage.warning   # how metadata.yaml differs from the files, or ''
         topics: dict[str, Topic] = {}
         for connection in self._storage.connections:
             # rosbags does not check what it reads.
@@ -70,11 +66,6 @@ class Bag:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def close(self) -> None:
-        storage, self._storage = self._storage, None
-        if storage:
-            storage.close()
-
     def raw(self, topic: Topic, start: int | None = None,
             stop: int | None = None) -> Iterator[tuple[int, bytes]]:
         """Yield (time of recording [ns], CDR bytes) from start to before stop [ns], in order."""
@@ -84,13 +75,12 @@ class Bag:
     def raw_of(self, names: Collection[str], start: int | None = None,
                stop: int | None = None) -> Iterator[tuple[str, int, bytes]]:
         """Yield (topic, time of recording in ns, CDR bytes) of several topics, in order."""
-        storage = self._storage
         try:
-            yield from storage.messages(names, start, stop)
+            yield from self._storage.messages(names, start, stop)
         except Exception as error:  # rosbags raises many types for a damaged file
             topic = f'topic {", ".join(names)}' if len(names) == 1 else 'some topic'
             raise BagError(f'{self.path} is damaged on {topic} ({words_of(error)}): '
-                           f'{storage.cure(error)}.') from error
+                           f'{self._storage.cure(error)}.') from error
 
     def definition(self, name: str) -> tuple[str, str]:
         """Return the definition of a topic's type and its hash, '' if unknown."""

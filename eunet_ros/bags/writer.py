@@ -16,12 +16,7 @@ _FOREVER = 9_223_372_036, 854_775_807  # rmw's infinite duration
 
 
 class BagWriter:
-    """
-    Writes messages, in any order within a horizon, as a rosbag2 in order of time.
-
-    folder: must not exist. Messages are compressed in chunks (zstd). Raises OSError. Use it in a
-    `with` block.
-    """
+    """Writes messages sorted by time to a new rosbag2, in a `with` block. Raises OSError."""
 
     def __init__(self, folder: Path) -> None:
         from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer

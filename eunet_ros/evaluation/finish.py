@@ -19,6 +19,7 @@ from eunet_ros.evaluation.run.plan import BagEnd, OFFLINE, Plan
 from eunet_ros.evaluation.run.runner import Runner, Show
 from eunet_ros.evaluation.scoring.summary import summarise
 from eunet_ros.evaluation.scoring.truth import open_truth
+from eunet_ros.model.common.errors import sentence
 from eunet_ros.model.common.files import write_json
 from eunet_ros.replay.figures import machine
 
@@ -70,14 +71,14 @@ def _truth_of_none(plan: Plan, bags: list[dict[str, Any]]) -> list[str]:
             t['frames_with_truth'] and not t['only_ignored'] for t in truths):
         return []
     why = next((note for t in truths for note in reversed(truth_notes(t))), 'no stamp is equal')
-    return [f'No image is scored by ground truth{", which was asked for" if asked else ""}: {why}'
-            + ('' if why.endswith('.') else '.')]
+    return [f'No image is scored by ground truth{", which was asked for" if asked else ""}: '
+            f'{sentence(why)}']
 
 
 def _missing(plan: Plan, bags: list[dict[str, Any]], ends: list[BagEnd], errors: list[str],
              refused: list[str], interrupted: bool) -> tuple[list[str], bool]:
     """Return sentences about missing results, and whether --resume can add them."""
-    told = [f'Left out: {sentence}' for sentence in refused]
+    told = [f'Left out: {text}' for text in refused]
     again = interrupted or bool(errors)
     if interrupted:
         told.append('It was interrupted.')

@@ -50,15 +50,6 @@ def stored_picture(msg: object) -> tuple[np.ndarray | bytes, str]:
     return image, '.png'
 
 
-def _item(raw: bytes, msgtype: str, mask: np.ndarray, name: str, classes: ClassTable,
-          binary: bool) -> Item:
-    if binary:  # their colour is not known
-        mask = (mask > 0) * np.uint8(classes.id_of('unknown_cone'))
-    image, suffix = stored_picture(deserialise(raw, msgtype))
-    numbers, ids = number_cones(mask, classes)
-    return Item(name + suffix, image, ids, numbers)
-
-
 def _is_chosen(row: FrameRow, every: int) -> bool:
     return row.index % every == 0 and row.masks[0] is not None
 
@@ -80,8 +71,13 @@ def _items(plan: Plan, folder: OutputFolder, every: int, classes: ClassTable,
                 name = name if name not in names else f'{source}_{number}-{row.index}'
                 names.add(name)
                 held_out = number == last if last else row.index >= _KEPT * bag_plan.frames
-                yield 'val' if held_out else 'train', _item(
-                    raw, bag_plan.msgtype, masks.of(row)[0], name, classes, binary)
+                mask = masks.of(row)[0]
+                if binary:  # the colours of cones are not known
+                    mask = (mask > 0) * np.uint8(classes.id_of('unknown_cone'))
+                image, suffix = stored_picture(deserialise(raw, bag_plan.msgtype))
+                numbers, ids = number_cones(mask, classes)
+                yield ('val' if held_out else 'train',
+                       Item(name + suffix, image, ids, numbers))
 
 
 def export_labels(plan: Plan, folder: OutputFolder, kind: str, every: int, show: Show) -> int:

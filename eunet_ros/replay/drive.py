@@ -36,18 +36,12 @@ class DemoError(ValueError):
 
 @dataclass
 class DriveRecord:
-    """
-    The events of a drive.
+    """The events of a drive; lists have an entry for each frame sent."""
 
-    sent: (index, stamp in the recording, stamp sent) of each frame [ns]. sent_at, late_ms: when
-    each was sent [ns since the epoch], and its delay. masked: number of masks returned.
-    diagnostics: the node's last table.
-    """
-
-    sent: list[tuple[int, int, int]] = field(default_factory=list)
-    masked: int = 0
-    diagnostics: dict[str, str] = field(default_factory=dict)
-    sent_at: list[int] = field(default_factory=list)
+    sent: list[tuple[int, int, int]] = field(default_factory=list)  # index, stamp, stamp sent [ns]
+    masked: int = 0   # number of masks returned
+    diagnostics: dict[str, str] = field(default_factory=dict)       # the node's last table
+    sent_at: list[int] = field(default_factory=list)                # ns since the epoch
     late_ms: list[float] = field(default_factory=list)
 
 

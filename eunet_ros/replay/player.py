@@ -18,7 +18,7 @@ import json
 import sys
 import threading
 import time
-from typing import Any, TextIO
+from typing import TextIO
 
 from eunet_ros.bags import frame_source
 from eunet_ros.bags.frame_source import Frame, Pacer
@@ -128,15 +128,14 @@ class Controls:
         self.offset = 0  # from a frame's time to its due time [ns]; grows with each round
         if paused:
             pacer.hold()
-        self._kept: list[Any] = [player.create_service(
-            SetBool, '~/set_paused', self._on_set_paused)]
+        player.create_service(SetBool, '~/set_paused', self._on_set_paused)
         self._clock = None
         if clock_hz:
             from rosgraph_msgs.msg import Clock
             self._message = Clock()
             self._clock = player.create_publisher(Clock, '/clock', 10)
-            self._kept.append(player.create_timer(
-                1 / clock_hz, self.tick, clock=RosClock(clock_type=ClockType.STEADY_TIME)))
+            player.create_timer(1 / clock_hz, self.tick,
+                                clock=RosClock(clock_type=ClockType.STEADY_TIME))
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(player)
         self._thread = threading.Thread(target=self._spin, name='controls', daemon=True)

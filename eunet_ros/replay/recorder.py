@@ -6,7 +6,7 @@ Record the masks of the node, when each arrived, and its last diagnostics.
     python -m eunet_ros.replay.recorder FOLDER --log -
 
 Writes FOLDER/masks.bin (see `mask_store`). With --log, it prints a JSON line for each event:
-ready, matched (the node's publisher was found), mask, diagnostics.
+ready, mask, diagnostics.
 """
 from __future__ import annotations
 
@@ -47,7 +47,6 @@ class Published:
         self._done = {mask_topic, *(self._space + name for name in _PICTURES)}
         self._writer = BagWriter(folder / PUBLISHED)
         self._writer.__enter__()
-        self._kept: list[Any] = []
         self._looked = 0.0
 
     def look(self) -> None:
@@ -66,8 +65,8 @@ class Published:
                 self._node.get_logger().warning(f'{name} is not recorded: {kinds[0]} is unknown.')
                 continue
             qos = QoSProfile(depth=_DEPTH, reliability=ReliabilityPolicy.RELIABLE)
-            self._kept.append(self._node.create_subscription(
-                message, name, partial(self._on_message, name), qos, raw=True))
+            self._node.create_subscription(
+                message, name, partial(self._on_message, name), qos, raw=True)
 
     def _on_message(self, name: str, raw: bytes) -> None:
         now = time.time_ns()
@@ -86,23 +85,16 @@ class Recorder(Node):
                  log: TextIO | None) -> None:
         super().__init__('eunet_recorder')
         self.count, self.last = 0, time.monotonic()
-        self._masks, self._log, self._matched = masks, log, False
+        self._masks, self._log = masks, log
         qos = QoSProfile(depth=_DEPTH, reliability=ReliabilityPolicy.RELIABLE)
         # raw: as bytes, to avoid a copy into a message.
-        self._subscriptions_kept = [
-            self.create_subscription(Image, mask_topic, self._on_mask, qos, raw=True),
-            self.create_subscription(DiagnosticArray, diagnostics_topic, self._on_diagnostics, 10)]
+        self.create_subscription(Image, mask_topic, self._on_mask, qos, raw=True)
+        self.create_subscription(DiagnosticArray, diagnostics_topic, self._on_diagnostics, 10)
         self.event('ready')
 
     def event(self, kind: str, /, **values: Any) -> None:
         if self._log:
             print(json.dumps({'event': kind, **values}), file=self._log, flush=True)
-
-    def look_for_publisher(self) -> None:
-        """Report once that the node's mask publisher was found."""
-        if not self._matched and self.count_publishers(self._subscriptions_kept[0].topic_name):
-            self._matched = True
-            self.event('matched')
 
     def _on_mask(self, raw: bytes) -> None:
         arrival = time.time_ns()
@@ -159,7 +151,6 @@ def main(args: list[str] | None = None) -> int:
             if o.idle and time.monotonic() - recorder.last > o.idle:
                 break
             executor.spin_once(timeout_sec=_SPIN_S)
-            recorder.look_for_publisher()
             if published:
                 published.look()
     except KeyboardInterrupt:

@@ -33,22 +33,18 @@ def _ticks(reach: tuple[float, float],
 
 @dataclass
 class Chart:
-    """
-    Axes with their ranges of values, and shapes in pixels.
-
-    lines: (colour, path of SVG). bars: (x, y, width, height, colour). marks on the horizontal
-    axis: (x, colour). rules, vertical lines: (x, label).
-    """
+    """Axes with their ranges of values, and shapes in pixels."""
 
     title: str
     x_name: str
     y_name: str
     x: tuple[float, float]
     y: tuple[float, float]
-    lines: list[tuple[str, str]] = field(default_factory=list)
+    lines: list[tuple[str, str]] = field(default_factory=list)      # colour, path of SVG
+    # x, y, width, height, colour
     bars: list[tuple[float, float, float, float, str]] = field(default_factory=list)
-    marks: list[tuple[float, str]] = field(default_factory=list)
-    rules: list[tuple[float, str]] = field(default_factory=list)
+    marks: list[tuple[float, str]] = field(default_factory=list)    # x on the x axis, colour
+    rules: list[tuple[float, str]] = field(default_factory=list)    # x of a vertical line, label
     left, right, top, bottom = _LEFT, WIDTH - _RIGHT, _TOP, HEIGHT - _BOTTOM
     width, height = WIDTH, HEIGHT
 

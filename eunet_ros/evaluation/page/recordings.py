@@ -97,7 +97,6 @@ class Renderer:
         self._bag_plan = plan.bags[number]
         self._tables = [w.table.table_bgr for w in plan.weights]
         self._masks, self._places = FrameMasks(files), Places.of(plan, number)
-        self._published: list[tuple[int, str, bytes]] = []  # in reversed order
         self._with_cones: set[str] = set()                  # names of nodes whose topics are added
 
     def run(self, which: str, bag_path: Path | None, video_path: Path | None) -> None:
@@ -126,7 +125,7 @@ class Renderer:
         return copied
 
     def _add_published(self, writer: BagWriter, taken: set[str]) -> None:
-        """Add the topics of a live node; the node of B was named as that of A."""
+        """Write the other messages of a live node; the node of B was named as that of A."""
         if self._plan.mode != LIVE:
             return
         first = next((row.time for row in read_rows(self._files.frames, FrameRow)), 0)
@@ -137,8 +136,8 @@ class Renderer:
                 if names[name] not in taken:
                     writer.add_topic(names[name], kind)
                     taken.add(names[name])
-                    self._published += [(at, names[n], raw) for at, n, raw in rows if n == name]
-        self._published.sort(key=lambda row: row[0], reverse=True)
+                    for at, _, raw in (row for row in rows if row[1] == name):
+                        writer.write(names[name], at, raw)
 
     def _walk(self, bag: Bag, which: str, writer: BagWriter | None, video: Video | None) -> None:
         names = self._announce(bag, which, writer)
@@ -146,9 +145,6 @@ class Renderer:
         with suppress(BagError):  # the report has the error of a damaged bag
             for name, at, raw in bag.raw_of(names):
                 if writer is not None:
-                    while self._published and self._published[-1][0] <= at:
-                        then, topic, data = self._published.pop()
-                        writer.write(topic, then, data)
                     writer.flush(before=at)
                     writer.write(name, at, raw)
                 if name != self._bag_plan.image_topic:
@@ -159,8 +155,6 @@ class Renderer:
                 self._frame(row, raw, writer, video)
                 done += 1
                 progress.show(done)
-        for then, topic, data in self._published:
-            writer.write(topic, then, data)
         say('progress', done=done)
 
     def _frame(self, row: FrameRow, raw: bytes, writer: BagWriter | None,

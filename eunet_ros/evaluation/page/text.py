@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eunet_ros.evaluation.scoring.metric_table import entry_of, metrics_of
+from eunet_ros.model.common.errors import sentence
 
 
 def number(value: Any, digits: int = 3, percent: bool = False) -> str:
@@ -54,7 +55,7 @@ def result_lines(report: dict[str, Any], folder: Path) -> list[str]:
     of = f'{report["frames_done"]} of {report["frames"]} frames'
     lines.append(f'{of}, {report["frames_with_truth"]} with ground truth'
                  + ('' if report['complete'] else ' (partial)'))
-    lines += [sentence for bag in report['bags'] for sentence in bag_notes(bag)]
+    lines += [note for bag in report['bags'] for note in bag_notes(bag)]
     lines.append(f'Written to {folder}: {", ".join(sorted(n for n in os.listdir(folder)))}')
     return lines
 
@@ -69,15 +70,11 @@ def bag_notes(bag: dict[str, Any]) -> list[str]:
         ('images_without_stamp', 'images have no stamp, and so no ground truth')) if bag[key]]
     if len(bag['sizes']) > 1:
         notes.append(f'{label}: the image size changes ({", ".join(bag["sizes"])}).')
-    notes += [f'{label}: {e["frames"]} images could not be used: {_ended(e["sentence"])}'
+    notes += [f'{label}: {e["frames"]} images could not be used: {sentence(e["sentence"])}'
               for e in bag['errors']]
-    notes += [f'{label}: cones of {e["frames"]} images have no position: {_ended(e["sentence"])}'
+    notes += [f'{label}: cones of {e["frames"]} images have no position: {sentence(e["sentence"])}'
               for e in bag['positions_withheld']]
-    return notes + [f'{label}: {_ended(text)}' for text in truth_notes(bag['truth'])]
-
-
-def _ended(text: str) -> str:
-    return text if text.endswith(('.', '?')) else f'{text}.'
+    return notes + [f'{label}: {sentence(text)}' for text in truth_notes(bag['truth'])]
 
 
 def truth_notes(truth: dict[str, Any] | None) -> list[str]:

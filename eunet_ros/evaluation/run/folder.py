@@ -19,27 +19,14 @@ class FolderError(ValueError):
 
 
 class OutputFolder:
-    """
-    The folder of an evaluation, locked while this object lives. Raises FolderError, OSError.
-
-    A new evaluation renames a finished one to <name>.old; it resumes or discards an unfinished
-    one.
-    """
+    """The folder of an evaluation, locked while this object lives. Raises FolderError, OSError."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser()
+        self.journal = self.path / JOURNAL   # until `finish`
+        self.labels = self.path.with_name(f'{self.path.name}_labels')   # of --export-labels
         self._lock: TextIO | None = None
-        self._old: Path | None = None
-
-    @property
-    def journal(self) -> Path:
-        """Return the folder of journals, which `finish` removes."""
-        return self.path / JOURNAL
-
-    @property
-    def labels(self) -> Path:
-        """Return the folder of --export-labels."""
-        return self.path.with_name(f'{self.path.name}_labels')
+        self._old: Path | None = None   # a former evaluation, renamed
 
     @property
     def unfinished(self) -> bool:

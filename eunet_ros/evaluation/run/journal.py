@@ -96,11 +96,10 @@ def _rows(path: Path, end: int = 0) -> Iterator[tuple[dict[str, Any], int]]:
 
 class Journal:
     """
-    A journal to append to; one process at a time.
+    A journal to append to; one process at a time. Raises OSError.
 
     valid: whether a row can be kept; the first that cannot is dropped with all that follow. last,
-    count: the last row and the number of rows when it was opened. Raises OSError, BlockingIOError
-    if another process keeps the lock.
+    count: the last row and the number of rows when it was opened.
     """
 
     def __init__(self, path: Path,

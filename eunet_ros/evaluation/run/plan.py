@@ -133,26 +133,17 @@ class BagEnd:
     again: bool = False
 
 
-@dataclass(frozen=True)
 class BagFiles:
-    """Paths of the files of a bag's evaluation, in the journal's folder."""
+    """Paths of the files of a bag's evaluation, in the journal's folder; end: of a BagEnd."""
 
-    folder: Path
-
-    @property
-    def frames(self) -> Path:
-        return self.folder / 'frames.jsonl'
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.frames, self.end = folder, folder / 'frames.jsonl', folder / 'end.json'
 
     def masks(self, weights: int) -> Path:
         return self.folder / f'masks_{"ab"[weights]}.bin'
 
     def scores(self, shard: int) -> Path:
         return self.folder / f'scores_{shard}.jsonl'
-
-    @property
-    def end(self) -> Path:
-        """Return the file of a BagEnd."""
-        return self.folder / 'end.json'
 
 
 class FrameMasks:

@@ -130,9 +130,8 @@ def position_errors(true: Seen, seen: Seen) -> list[list[float]]:
     """
     Return [distance, error] in metres of each true cone that has a located cone of the same box.
 
-    The error is the distance between the cones of the mask and the true mask: it does not include
-    errors of calibration and mounting, which both share. Boxes are the same if their intersection
-    over union is the largest for both and at least 0.3.
+    The error excludes errors of calibration and mounting, which both share. Boxes are the same if
+    their intersection over union is the largest for both and at least 0.3.
     """
     a, b = true.located, seen.located
     if a is None or b is None or not len(a.cones) or not len(b.cones):

@@ -37,12 +37,7 @@ class ProgressLine:
 
 
 def run_worker(role: str, work: Callable[..., None], beside: bool = True) -> None:
-    """
-    Run a process's work; an error ends it with one sentence on stderr.
-
-    work: called with the plan, the bag's number, its files, and the other arguments of the
-    command line. beside: it runs beside an engine, with lower priority.
-    """
+    """Run work(plan, bag's number, its files, *other arguments); beside: at a low priority."""
     from eunet_ros.model.engines import EngineError
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if beside:

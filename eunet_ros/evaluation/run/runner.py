@@ -39,12 +39,11 @@ class BagState:
 
 class Runner:
     """
-    Runs the remaining work of a plan; `states` have the progress of each bag.
+    Runs the remaining work of a plan; an error of a bag goes to `errors`, other bags continue.
 
     With an engine on the CPU, scoring and writing start after segmentation, as they slow it down
     even at low priority; with one on a GPU, scoring starts at once. render: arguments of the
     process that writes a bag's recordings, or None. show(what, done, total): called repeatedly.
-    An error of a bag goes to its end file and to `errors`; other bags continue.
     """
 
     def __init__(self, plan: Plan, journal: Path, render: list[str] | None, cores: int,

@@ -137,7 +137,8 @@ def table_lines(rows: Sequence[Verdict]) -> list[str]:
         bound = '-' if limit is None else f'{sign} {_short(limit)}'
         lines.append(f'{metric.name:<24}{_short(found):>10}{bound:>12}{_short(before):>10}')
         if found is None:
-            lines[-1] += '   not measured' + (': no ground truth' if metric.needs_truth else '')
+            lines[-1] += '   not measured'
+            lines[-1] += ': no ground truth' if metric.path[0] == 'scores' else ''
     lines.append(f'{len(failed)} of {len(rows)} figures fail.' if failed
                  else f'All {len(rows)} figures hold.')
     return lines

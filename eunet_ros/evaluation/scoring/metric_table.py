@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-The metrics of a report by name, for the terminal, the page and the gates.
-
-To add one: compute it in model/common/metrics/, which training also uses; put its value into the
-report in `summary` (and in `score` if it needs new data of each frame); add its row here.
-"""
+"""The metrics of a report by name; CONTRIBUTING.md explains how to add one."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -25,11 +20,6 @@ class Metric(NamedTuple):
     less_is_better: bool = False
     in_terminal: bool = True
     as_tile: bool = True    # at the top of the page
-
-    @property
-    def needs_truth(self) -> bool:
-        """Return whether it is measured on frames with ground truth only."""
-        return self.path[0] == 'scores'
 
     def value(self, entry: Mapping[str, Any]) -> float | None:
         """Return its value in a result of `entry_of`, None if it was not measured."""

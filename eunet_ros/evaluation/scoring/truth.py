@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Ground truth of a drive, matched to images by stamp.
-
-It is a topic of masks in the bag, a folder of masks named by stamps, or a Supervisely project
-(FSOCO's format) whose images are named by stamps.
-"""
+"""Ground truth matched to images by stamp: a topic, a folder of masks, a Supervisely project."""
 from __future__ import annotations
 
 from bisect import bisect_left
