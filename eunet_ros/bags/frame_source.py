@@ -72,17 +72,14 @@ class FolderSource:
     The visible images of a folder in natural order of names, sent as CompressedImage at a rate.
 
     JPEG, PNG and WebP files are sent unchanged unless their EXIF orientation rotates them; others
-    are converted to JPEG. Raises SourceError.
+    are converted to JPEG. Raises SourceError, ImportError.
     """
 
     topic, msgtype, has_camera_info, warning = FOLDER_TOPIC, COMPRESSED_IMAGE, False, ''
 
     def __init__(self, folder: str | Path, hz: float = DEFAULT_HZ) -> None:
         self.path, self.hz = Path(folder).expanduser(), hz
-        try:
-            messages.typestore()
-        except ImportError as error:
-            raise SourceError(str(error)) from error
+        messages.typestore()   # raises ImportError without rosbags
         if not self.path.is_dir():
             raise SourceError(f'There is no folder {self.path}: give a folder of images.')
         known = (*_STORED, *_ENCODED)
@@ -118,11 +115,7 @@ def open_source(bag: str | Path | None, images: str | Path | None, image_topic: 
 
 
 class Pacer:
-    """
-    When frames are due: at the recording's times, counted from the first frame sent.
-
-    rate: 2 plays twice as fast. Delays do not accumulate. clock: monotonic time [ns].
-    """
+    """When frames are due after the first one was sent; rate: 2 plays twice as fast. clock: ns."""
 
     def __init__(self, rate: float, clock: Callable[[], int] = time.monotonic_ns) -> None:
         if not 0.01 <= rate <= 100.0:

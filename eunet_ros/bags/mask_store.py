@@ -31,6 +31,7 @@ class MaskWriter:
 
     def __init__(self, path: Path, after: int = 0) -> None:
         self._file = open(path, 'r+b' if after else 'wb')
+        self.close = self._file.close
         self._file.truncate(after)
         self._end = self._file.seek(after)
 
@@ -55,9 +56,6 @@ class MaskWriter:
         self._file.flush()
         if to_disk:
             os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        self._file.close()
 
 
 class MaskReader:

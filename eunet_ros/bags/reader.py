@@ -113,9 +113,8 @@ def find_image_topic(topics: Iterable[Topic], wanted: str = '',
     """
     Return the camera's topic: the one named, or the only one that is not ground truth.
 
-    wanted: '' or a name, with or without /compressed. Raw images precede compressed ones of the
-    same camera. encoding_of: rules out topics of numbers, such as depths, where several are left.
-    Raises BagError naming the topics found.
+    wanted: '' or a name, with or without /compressed. Raw images are preferred. encoding_of: rules
+    out topics of numbers, such as depths. Raises BagError naming the topics found.
     """
     topics = {topic.name: topic for topic in topics}
     cameras = [t for t in topics.values() if _may_be_camera(t)]
@@ -123,20 +122,25 @@ def find_image_topic(topics: Iterable[Topic], wanted: str = '',
         cameras = [c for c in cameras if not no_picture(encoding_of(c))]
     choice = ', '.join(t.name for t in cameras) or 'none'
     if wanted:
-        found = next((topics[name] for name in (wanted, wanted + _COMPRESSED)
-                      if name in topics and topics[name].count), None)
-        if found is None:
-            raise BagError(f'The bag has no images on {wanted}; image topics in it: {choice}.')
-        if found.msgtype not in _IMAGES:
-            raise BagError(f'Topic {found.name} has type {found.msgtype}, expected Image or '
-                           f'CompressedImage of sensor_msgs; image topics in the bag: {choice}.')
-        return found
+        return named_topic(topics, wanted, 'The bag has no images', choice)
     if not cameras:
         raise BagError('The bag has no image topic, expected sensor_msgs Image or '
                        f'CompressedImage; topics in it: {", ".join(topics) or "none"}.')
     if len({camera.base for camera in cameras}) > 1:
         raise BagError(f'The bag has several image topics, name one of them: {choice}.')
     return min(cameras, key=lambda t: t.msgtype != IMAGE)
+
+
+def named_topic(topics: Mapping[str, Topic], wanted: str, missing: str, choice: str) -> Topic:
+    """Return a topic of images by name, with or without /compressed; raises BagError."""
+    found = next((topics[name] for name in (wanted, wanted + _COMPRESSED)
+                  if name in topics and topics[name].count), None)
+    if found is None:
+        raise BagError(f'{missing} on {wanted}; image topics in it: {choice}.')
+    if found.msgtype not in _IMAGES:
+        raise BagError(f'Topic {found.name} has type {found.msgtype}, expected Image or '
+                       f'CompressedImage of sensor_msgs; image topics in the bag: {choice}.')
+    return found
 
 
 def find_camera_info(topics: Iterable[Topic], image: Topic) -> Topic | None:

@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-The files of a rosbag2 and their contents; metadata.yaml only lists the files.
-
-rosbags' own reader takes the topics from metadata.yaml and finds no messages where the files
-differ from it, for example because a tool edited one of them only.
-"""
+"""The files of a rosbag2; topics are read from them, as metadata.yaml may have other topics."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
@@ -150,6 +145,7 @@ def _files_of(path: Path) -> tuple[list[Path], Any, str]:
         hint = (f'give {there[0]}, or run ros2 bag reindex' if there
                 else 'give the folder that ros2 bag record made')
         raise BagError(f'{path} is not a rosbag2, it has no {_METADATA}: {hint}.')
+    cannot = f'{path} cannot be read as a rosbag2'
     try:
         from ruamel.yaml import YAML  # that of rosbags is fast enough for hundreds of topics
         text = (path / _METADATA).read_text()
@@ -159,19 +155,17 @@ def _files_of(path: Path) -> tuple[list[Path], Any, str]:
     except Exception as error:  # also of the YAML library
         cure = f'{alone}, or write {_METADATA} again with ros2 bag reindex' if there else (
             'copy it again')
-        raise BagError(f'{path} cannot be read as a rosbag2 ({_METADATA}: {words_of(error)}): '
-                       f'{cure}.') from error
+        raise BagError(f'{cannot} ({_METADATA}: {words_of(error)}): {cure}.') from error
     if packed[0].lower() not in ('', 'none') and packed[1] not in ('zstd', ''):
-        raise BagError(f'{path} cannot be read as a rosbag2 (Compression format {packed[1]!r} is '
-                       'not supported): write it again with zstd or without compression, with '
-                       'ros2 bag convert.')
+        raise BagError(f'{cannot} (Compression format {packed[1]!r} is not supported): write it '
+                       'again with zstd or without compression, with ros2 bag convert.')
     missing = [p.name for p in listed if not p.is_file()]
     if missing and len(missing) == len(listed) and there:
         return there, told, f'it lists {missing[0]}'
     if missing or not listed:
-        raise BagError(f'{path} cannot be read as a rosbag2 ({_METADATA} lists '
-                       f'{", ".join(missing) or "no file"}, the folder holds '
-                       f'{", ".join(p.name for p in there) or "none"}): copy it again.')
+        found = ', '.join(p.name for p in there) or 'none'
+        raise BagError(f'{cannot} ({_METADATA} lists {", ".join(missing) or "no file"}, the '
+                       f'folder holds {found}): copy it again.')
     return listed, told, ''
 
 
@@ -187,10 +181,9 @@ def _described(told: Any) -> dict[str, _Described]:
             digest = str(meta.get('type_description_hash') or '')
         except (TypeError, KeyError, AttributeError):
             continue
-        try:
+        profiles = []
+        with suppress(Exception):  # nested YAML of any tool
             profiles = parse_qos(meta.get('offered_qos_profiles') or [])
-        except Exception:  # nested YAML of any tool
-            profiles = []
         before = topics.get(name, _Described())
         topics[name] = _Described(
             before.msgtypes | {msgtype}, before.count + (count if type(count) is int else 0),

@@ -24,7 +24,7 @@ class BagWriter:
         self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         # Without custom data rosbags writes null where rosbag2 expects a map.
         self._writer.set_custom_data('made_by', 'eunet_ros')
-        self._connections: dict[str, Any] = {}
+        self.topics: dict[str, Any] = {}   # connections of rosbags by name
         self._waiting: list[tuple[int, int, str, bytes]] = []
         self._count = 0
 
@@ -46,7 +46,7 @@ class BagWriter:
             known = {'msgdef': text, 'rihs01': digest or _NO_HASH}
         else:
             raise KeyError(msgtype)
-        self._connections[name] = self._writer.add_connection(
+        self.topics[name] = self._writer.add_connection(
             name, msgtype, **known, offered_qos_profiles=[_reliable_qos()])
 
     def write(self, name: str, time: int, raw: bytes) -> None:
@@ -58,7 +58,7 @@ class BagWriter:
         """Write the queue, or only messages older than `before` [ns] if no older ones follow."""
         while self._waiting and (before is None or self._waiting[0][0] < before):
             time, _, name, raw = heapq.heappop(self._waiting)
-            self._writer.write(self._connections[name], time, raw)
+            self._writer.write(self.topics[name], time, raw)
 
 
 def _reliable_qos() -> Any:

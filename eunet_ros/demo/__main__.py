@@ -90,7 +90,9 @@ def _drive(o: argparse.Namespace, source: Source, work: Path, made: Path,
         mounting = read_mounting(o.mounting)
     else:
         mounting = None if o.images else find_mounting(source.path) or None
-    parameters = {'weights': _weights(o.weights), 'variant': o.variant, 'engine': o.engine,
+    path = Path(o.weights).expanduser()   # absolute, as the node may run in another folder
+    weights = str(path.absolute()) if path.suffix or os.sep in o.weights else o.weights
+    parameters = {'weights': weights, 'variant': o.variant, 'engine': o.engine,
                   **(mounting or {})}
     compressed = source.msgtype == COMPRESSED_IMAGE
     # Each picture of a folder waits for the mask of the one before.
@@ -142,21 +144,11 @@ def _sample_bag() -> Path:
                               'the demo in a clone of the repository.') from error
 
 
-def _weights(name_or_path: str) -> str:
-    """Make a path absolute, as the node may run in another folder."""
-    path = Path(name_or_path).expanduser()
-    return str(path.absolute()) if path.suffix or os.sep in name_or_path else name_or_path
-
-
 def _note(report: Mapping[str, Any]) -> str:
-    latency, parts = report['latency_ms'], []
-    if latency['p50'] is not None:
-        parts.append(f'p50 {latency["p50"]:.0f} ms, p99 {latency["p99"]:.0f} ms')
-    if report['dice'] is not None:
-        parts.append(f'Dice {report["dice"]:.3f}')
-    if report['miou'] is not None:
-        parts.append(f'mIoU {report["miou"]:.3f}')
-    return ', '.join(parts)
+    values = [(name, report['latency_ms'][name], '.0f', ' ms') for name in ('p50', 'p99')]
+    values += [('Dice', report['dice'], '.3f', ''), ('mIoU', report['miou'], '.3f', '')]
+    return ', '.join(f'{name} {value:{digits}}{unit}'
+                     for name, value, digits, unit in values if value is not None)
 
 
 def _arguments(args: list[str] | None) -> argparse.Namespace:
@@ -169,8 +161,8 @@ def _arguments(args: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--hz', type=float, default=DEFAULT_HZ,
                         help="a folder's images per second, at most (default: %(default)g)")
     parser.add_argument('--mounting', type=user_path, metavar='YAML',
-                        help='how the camera is mounted, as calibrate_mount writes it (default: '
-                             f"{MOUNTING} in the bag's folder, where there is one)")
+                        help='mounting of the camera, written by calibrate_mount (default: '
+                             f"{MOUNTING} in the bag's folder, if it exists)")
     parser.add_argument('--rate', type=float, default=1.0, help='speed (default: 1, real time)')
     parser.add_argument('--output', type=user_path, default=Path('demo_output'))
     parser.add_argument('--weights', default=DEFAULT_WEIGHTS, metavar='NAME|PATH')

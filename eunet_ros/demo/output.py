@@ -206,7 +206,7 @@ def write_picture(path: Path, drive: RecordedDrive, title: str, note: str) -> bo
 
 def check_output(folder: Path) -> None:
     """Raise DemoError if the folder exists and was not made by the demo."""
-    for place in (folder, _old(folder)):
+    for place in (folder, folder.with_name(f'{folder.name}.old')):
         if place.exists() and not _made_by_demo(place):
             raise DemoError(f'{place} exists and was not made by the demo: choose another '
                             '--output, or move it away.')
@@ -217,16 +217,12 @@ def put_in_place(made: Path, folder: Path) -> Path | None:
     check_output(folder)
     kept = None
     if folder.exists():
-        kept = _old(folder)
+        kept = folder.with_name(f'{folder.name}.old')
         if kept.exists():
             shutil.rmtree(kept)
         folder.rename(kept)
     made.rename(folder)
     return kept
-
-
-def _old(folder: Path) -> Path:
-    return folder.with_name(f'{folder.name}.old')
 
 
 def _made_by_demo(folder: Path) -> bool:

@@ -20,7 +20,7 @@ from eunet_ros.evaluation.finish import finish
 from eunet_ros.evaluation.labels import export_labels
 from eunet_ros.evaluation.options import make_plan, parse, space_needed
 from eunet_ros.evaluation.page.text import result_lines
-from eunet_ros.evaluation.run.folder import OutputFolder
+from eunet_ros.evaluation.run.folder import OutputFolder, read_report, REPORT
 from eunet_ros.evaluation.run.live import play_all
 from eunet_ros.evaluation.run.plan import OFFLINE, Plan
 from eunet_ros.evaluation.run.progress import Progress
@@ -59,7 +59,7 @@ def run(o: argparse.Namespace) -> int:
     with Progress('evaluate_bag') as progress:
         for sentence in refused:
             progress.say(f'evaluate_bag: left out: {sentence}')
-        before = folder.report()
+        before = read_report(folder.path / REPORT)
         if o.resume and not folder.unfinished and before:
             if o.export_labels and not folder.labels.exists():
                 raise ValueError(f'{folder.path} is finished and its masks are removed: run it '

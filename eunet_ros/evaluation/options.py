@@ -48,20 +48,21 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         'ros2 run eunet_ros evaluate_bag', epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description='Run weights over every frame of recorded drives: how good, how fast, and the '
-                    'frames where they fail.')
+        description='Run weights over every frame of recorded drives: quality, speed, and the '
+                    'worst frames.')
     p.add_argument('bags', nargs='+', type=user_path, metavar='BAG',
                    help='a rosbag2 folder, an .mcap or .db3 file, or a folder of bags')
     p.add_argument('--weights', action='append', default=None, metavar='NAME|PATH',
                    help='given twice, the second is compared with the first')
     p.add_argument('--output', type=user_path, default=Path('evaluation'), metavar='DIR',
-                   help='folder to leave (default: evaluation)')
+                   help='output folder (default: evaluation)')
     p.add_argument('--image-topic', default='', metavar='TOPIC',
                    help='where a bag has several cameras')
     truth = p.add_argument_group(
         'ground truth (default: /ground_truth/mask, where the bag has it)')
-    truth.add_argument('--truth-topic', default='', metavar='TOPIC', help='of masks in the bag')
-    truth.add_argument('--truth', type=user_path, metavar='FOLDER',
+    place = truth.add_mutually_exclusive_group()
+    place.add_argument('--truth-topic', default='', metavar='TOPIC', help='of masks in the bag')
+    place.add_argument('--truth', type=user_path, metavar='FOLDER',
                        help='masks named by stamp, or a Supervisely (FSOCO) project')
     truth.add_argument('--truth-tolerance', type=float, default=0.0, metavar='S',
                        help='how far stamps may differ (default: 0)')
@@ -74,15 +75,13 @@ def parser() -> argparse.ArgumentParser:
     node.add_argument('--processes', type=int, default=0, metavar='N',
                       help='bags at once (default: as many as there are cores)')
     node.add_argument('--one-at-a-time', action='store_true',
-                      help='decode and score nothing beside the engine: slower, with the '
-                           'latencies of an idle machine')
+                      help='nothing runs beside the engine: slower, latencies of an idle machine')
     node.add_argument('--mounting', type=user_path, metavar='YAML',
-                      help='how the camera is mounted, as calibrate_mount writes it, which gives '
-                           'cones their places and the strip its rows (default: '
+                      help='mounting of the camera, written by calibrate_mount (default: '
                            f"{MOUNTING} in each bag's folder, else the parameter file)")
-    out = p.add_argument_group('what is left')
+    out = p.add_argument_group('output')
     out.add_argument('--bag-topics', choices=('all', 'camera', 'none'), default='all',
-                     help='topics of the input that go into the output bag; none: no bag')
+                     help='topics of the input to copy to the output bag; none: no bag')
     out.add_argument('--no-video', dest='video', action='store_false', help='no overlay.mp4')
     out.add_argument('--export-labels', choices=FORMATS,
                      help='also write images and masks, of the first weights, to correct and '
@@ -90,20 +89,21 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument('--export-every', type=int, default=10, metavar='N',
                      help='every N-th frame of each bag (default: 10)')
     again = out.add_mutually_exclusive_group()
-    again.add_argument('--resume', action='store_true', help='go on with an unfinished evaluation')
-    again.add_argument('--restart', action='store_true', help='give an unfinished one up')
+    again.add_argument('--resume', action='store_true', help='continue an unfinished evaluation')
+    again.add_argument('--restart', action='store_true', help='discard an unfinished one')
     most = [metric.name for metric in metrics_of() if metric.less_is_better]
     gate = p.add_argument_group('gate (exit code 1 where it fails)')
     gate.add_argument('--fail-under', action='append', default=[], metavar='NAME=VALUE',
-                      help=f'such as dice=0.9; the most it may be for {", ".join(most)}')
+                      help=f'such as dice=0.9; for {", ".join(most)} it is the maximum')
     gate.add_argument('--baseline', type=user_path, metavar='REPORT',
-                      help='report.json to hold up to')
+                      help='report.json that this evaluation must not be worse than')
     live = p.add_argument_group('live, through the running node')
-    live.add_argument('--live', action='store_true',
-                      help='play the bags into a node over DDS, in real time (needs ROS)')
+    how = live.add_mutually_exclusive_group()
+    how.add_argument('--live', action='store_true',
+                     help='play the bags into a node over DDS, in real time (needs ROS)')
     live.add_argument('--rate', type=float, default=1.0, help='speed of --live (default: 1)')
-    live.add_argument('--recording', type=user_path, metavar='BAG',
-                      help="score a bag that holds the node's masks, recorded while BAG played")
+    how.add_argument('--recording', type=user_path, metavar='BAG',
+                     help="score a bag with the node's masks, recorded while BAG was played")
     return p
 
 
@@ -118,11 +118,7 @@ def parse(args: list[str] | None) -> argparse.Namespace:
             p.error(f'--{name} must be 1 or more, found {value}')
     if not 0 <= o.truth_tolerance <= 10:
         p.error(f'--truth-tolerance must be from 0 to 10 s, found {o.truth_tolerance:g}')
-    if o.truth and o.truth_topic:
-        p.error('--truth and --truth-topic exclude each other')
     check_ranges(p, o, rate=(0.01, 100))
-    if o.live and o.recording:
-        p.error('--live and --recording exclude each other')
     if o.recording and (len(o.bags) > 1 or len(o.weights or ()) > 1):
         p.error('--recording goes with one bag and one set of weights')
     return o

@@ -47,17 +47,15 @@ class DriveRecord:
 
 def drive_environment(dds_profile: bool, base: Mapping[str, str]) -> dict[str, str]:
     """Return the processes' environment: a domain of their own, on this machine alone."""
-    env = dict(base)
     domains = {str(i) for i in range(1, _MAX_DOMAIN + 1)} - {base.get('ROS_DOMAIN_ID')}
-    env['ROS_DOMAIN_ID'] = random.choice(sorted(domains))
+    env = {'RMW_IMPLEMENTATION': 'rmw_fastrtps_cpp', **base, 'PYTHONUNBUFFERED': '1',
+           'ROS_DOMAIN_ID': random.choice(sorted(domains)),
+           'RCUTILS_CONSOLE_OUTPUT_FORMAT': '[{severity}] {message}'}
     if base.get('ROS_DISTRO') in ('foxy', 'galactic', 'humble'):
         env['ROS_LOCALHOST_ONLY'] = '1'
     else:
         env.pop('ROS_LOCALHOST_ONLY', None)
         env['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-    env.setdefault('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp')
-    env['RCUTILS_CONSOLE_OUTPUT_FORMAT'] = '[{severity}] {message}'
-    env['PYTHONUNBUFFERED'] = '1'
     if dds_profile:
         env.update(profile_settings(env))
     else:

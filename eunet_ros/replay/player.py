@@ -281,7 +281,7 @@ def main(args: list[str] | None = None) -> int:
         process.complain(f'play_bag: sent {sent} images on {player.topic}')
     except KeyboardInterrupt:
         pass
-    except (ValueError, OSError, NameValidationException) as error:
+    except (ValueError, OSError, ImportError, NameValidationException) as error:
         process.complain(f'play_bag: {sentence(error)}')
         return 1
     finally:

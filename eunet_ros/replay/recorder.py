@@ -1,12 +1,9 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Record the masks of the node, when each arrived, and its last diagnostics.
+Record the node's masks to FOLDER/masks.bin, and log events as JSON: ready, mask, diagnostics.
 
     python -m eunet_ros.replay.recorder FOLDER --log -
-
-Writes FOLDER/masks.bin (see `mask_store`). With --log, it prints a JSON line for each event:
-ready, mask, diagnostics.
 """
 from __future__ import annotations
 

@@ -48,8 +48,7 @@ def draw_sheet(image: np.ndarray, mask: np.ndarray, truth: np.ndarray | None,
     """
     Return the demo's picture, BGR: image and mask, a legend, and a comparison to the truth.
 
-    image: (h, w, 3) uint8 BGR; mask, truth: (h, w) class ids. table_bgr: see `ClassTable`. title,
-    note: at the top left and right. located: cones to draw with boxes and distances.
+    image: (h, w, 3) uint8 BGR; mask, truth: (h, w) class ids. located: cones to draw, too.
     """
     size = (_WIDTH, max(1, round(image.shape[0] * _WIDTH / image.shape[1])))
     classes = [(name.replace('_', ' '), tuple(table_bgr[i].tolist()))
@@ -57,7 +56,8 @@ def draw_sheet(image: np.ndarray, mask: np.ndarray, truth: np.ndarray | None,
     overlay = draw_mask(image, mask, table_bgr)
     if located is not None:
         draw_cones(overlay, located, table_bgr)
-    rows = [_text_strip(title, note), _panel(overlay, size), _legend(classes)]
+    head = [(title, 0, _INK), (note, _WIDTH - _text_width(note, 0.55) - 1, _FAINT)]
+    rows = [_strip(head), _panel(overlay, size), _legend(classes)]
     if truth is not None:
         rows += [_panel(draw_comparison(image, mask, truth, table_bgr), size),
                  _legend([('class colour: mask and ground truth agree', None),
@@ -91,10 +91,6 @@ def _strip(draw: Sequence[tuple[str, float, tuple[int, int, int]]],
 
 def _text_width(text: str, scale: float) -> float:
     return cv2.getTextSize(text, _FONT, scale * _SHARPER, _SHARPER)[0][0] / _SHARPER
-
-
-def _text_strip(title: str, note: str) -> np.ndarray:
-    return _strip([(title, 0, _INK), (note, _WIDTH - _text_width(note, 0.55) - 1, _FAINT)])
 
 
 def _legend(entries: Sequence[tuple[str, tuple[int, int, int] | None]]) -> np.ndarray:

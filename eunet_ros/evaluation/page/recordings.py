@@ -1,15 +1,8 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-The process that writes a bag's recordings: the output bag and the video.
-
-    python -m eunet_ros.evaluation.page.recordings JOURNAL NUMBER all|camera|none video|no-video
-
-Both are written to the journal and then moved, so a kill does not damage existing ones.
-"""
+"""Process: writes output bag and video. Arguments: JOURNAL NUMBER TOPICS video|no-video."""
 from __future__ import annotations
 
-from collections.abc import Collection
 from contextlib import closing, nullcontext, suppress
 import os
 from pathlib import Path
@@ -17,7 +10,7 @@ import shutil
 
 from eunet_ros.bags import messages
 from eunet_ros.bags.messages import deserialise, serialise
-from eunet_ros.bags.reader import Bag, BagError, find_camera_info, Topic
+from eunet_ros.bags.reader import Bag, BagError, find_camera_info
 from eunet_ros.bags.writer import BagWriter
 from eunet_ros.cones.drawing import draw_cones
 from eunet_ros.cones.locator import Seen
@@ -26,7 +19,7 @@ from eunet_ros.evaluation.page.frame_pictures import draw_mask
 from eunet_ros.evaluation.run.folder import BAG, VIDEO
 from eunet_ros.evaluation.run.journal import FrameRow, read_rows
 from eunet_ros.evaluation.run.live import published_messages
-from eunet_ros.evaluation.run.plan import BagFiles, FrameMasks, LIVE, OFFLINE, Plan
+from eunet_ros.evaluation.run.plan import BagFiles, FrameMasks, OFFLINE, Plan
 from eunet_ros.evaluation.run.positions import Places
 from eunet_ros.evaluation.run.process import ProgressLine, run_worker, say
 from eunet_ros.evaluation.scoring.truth import find_truth_topic
@@ -73,15 +66,6 @@ def draw_overlay(image: np.ndarray, mask: np.ndarray, seen: Seen | None,
     return overlay
 
 
-def topics_to_copy(bag: Bag, image: Topic, which: str, truth_topic: str,
-                   own: Collection[str]) -> list[Topic]:
-    """Return the input's topics to copy to the output; own: names of the output's own topics."""
-    camera = (image, find_camera_info(bag.topics.values(), image),
-              find_truth_topic(bag, truth_topic))
-    found = camera if which == 'camera' else bag.topics.values()
-    return [t for t in found if t is not None and t.count and t.name not in own]
-
-
 def frame_hz(files: BagFiles) -> float:
     """Return the median rate of a bag's frames."""
     steps = np.diff([row.time for row in read_rows(files.frames, FrameRow)])
@@ -97,14 +81,28 @@ class Renderer:
         self._bag_plan = plan.bags[number]
         self._tables = [w.table.table_bgr for w in plan.weights]
         self._masks, self._places = FrameMasks(files), Places.of(plan, number)
-        self._with_cones: set[str] = set()                  # names of nodes whose topics are added
 
     def run(self, which: str, bag_path: Path | None, video_path: Path | None) -> None:
         """Write them; which: topics of the input. Raises OSError, BagError."""
         video = closing(Video(video_path, frame_hz(self._files))) if video_path else nullcontext()
         with closing(self._masks), video as video, Bag(self._bag_plan.path) as bag, (
                 BagWriter(bag_path) if bag_path else nullcontext()) as writer:
-            self._walk(bag, which, writer, video)
+            names = self._announce(bag, which, writer)
+            rows, progress, done = read_rows(self._files.frames, FrameRow), ProgressLine(), 0
+            with suppress(BagError):  # the report has the error of a damaged bag
+                for name, at, raw in bag.raw_of(names):
+                    if writer is not None:
+                        writer.flush(before=at)
+                        writer.write(name, at, raw)
+                    if name != self._bag_plan.image_topic:
+                        continue
+                    row = next(rows, None)
+                    if row is None:  # the last evaluated frame was before
+                        break
+                    self._frame(row, raw, writer, video)
+                    done += 1
+                    progress.show(done)
+            say('progress', done=done)
 
     def _announce(self, bag: Bag, which: str, writer: BagWriter | None) -> list[str]:
         plan, image = self._plan, bag.topics[self._bag_plan.image_topic]
@@ -114,48 +112,32 @@ class Renderer:
         for space in (_NAMESPACES[w.label] for w in plan.weights):
             own |= {**node_topics(space), f'{space}/annotations': messages.ANNOTATIONS}
             cones |= cone_topics(space)
-        for topic in topics_to_copy(bag, image, which, plan.truth.get('topic', ''),
-                                    {*own, *cones}):
-            with suppress(KeyError):  # the bag does not define its type
-                writer.add_topic(topic.name, topic.msgtype, bag.definition(topic.name))
-                copied.append(topic.name)
+        topics = bag.topics.values() if which == 'all' else (
+            image, find_camera_info(bag.topics.values(), image),
+            find_truth_topic(bag, plan.truth.get('topic', '')))
+        for topic in topics:
+            if topic and topic.count and topic.name not in {*own, *cones}:
+                with suppress(KeyError):  # the bag does not define its type
+                    writer.add_topic(topic.name, topic.msgtype, bag.definition(topic.name))
+                    copied.append(topic.name)
         for name, kind in own.items():
             writer.add_topic(name, kind)
-        self._add_published(writer, set(copied) | set(own))
+        if plan.is_live:
+            self._add_published(writer)
         return copied
 
-    def _add_published(self, writer: BagWriter, taken: set[str]) -> None:
+    def _add_published(self, writer: BagWriter) -> None:
         """Write the other messages of a live node; the node of B was named as that of A."""
-        if self._plan.mode != LIVE:
-            return
         first = next((row.time for row in read_rows(self._files.frames, FrameRow)), 0)
         for k, weights in enumerate(self._plan.weights):
             kinds, rows = published_messages(self._files, k, first)
             names = {n: n.replace(_NAMESPACES['A'], _NAMESPACES[weights.label], 1) for n in kinds}
-            for name, kind in kinds.items():
-                if names[name] not in taken:
-                    writer.add_topic(names[name], kind)
-                    taken.add(names[name])
-                    for at, _, raw in (row for row in rows if row[1] == name):
-                        writer.write(names[name], at, raw)
-
-    def _walk(self, bag: Bag, which: str, writer: BagWriter | None, video: Video | None) -> None:
-        names = self._announce(bag, which, writer)
-        rows, progress, done = read_rows(self._files.frames, FrameRow), ProgressLine(), 0
-        with suppress(BagError):  # the report has the error of a damaged bag
-            for name, at, raw in bag.raw_of(names):
-                if writer is not None:
-                    writer.flush(before=at)
-                    writer.write(name, at, raw)
-                if name != self._bag_plan.image_topic:
-                    continue
-                row = next(rows, None)
-                if row is None:  # the last evaluated frame was before
-                    break
-                self._frame(row, raw, writer, video)
-                done += 1
-                progress.show(done)
-        say('progress', done=done)
+            added = {n: new for n, new in names.items() if new not in writer.topics}
+            for name, new in added.items():
+                writer.add_topic(new, kinds[name])
+            for at, name, raw in rows:
+                if name in added:
+                    writer.write(added[name], at, raw)
 
     def _frame(self, row: FrameRow, raw: bytes, writer: BagWriter | None,
                video: Video | None) -> None:
@@ -194,20 +176,20 @@ class Renderer:
     def _cones(self, k: int, space: str, stamp: int, seen: Seen,
                writer: BagWriter) -> dict[str, bytes]:
         """Return the messages of located cones; none in live mode, which has the node's own."""
-        if seen.located is None or self._plan.mode == LIVE:
+        if seen.located is None or self._plan.is_live:
             return {}
         topics = cone_topics(space)
-        if space not in self._with_cones:
-            self._with_cones.add(space)
-            for name, kind in topics.items():
+        for name, kind in topics.items():
+            if name not in writer.topics:
                 writer.add_topic(name, kind)
         return dict(zip(topics, self._places.messages(k, stamp, seen)))
 
 
 def render_bag(plan: Plan, number: int, files: BagFiles, which: str, video: str) -> None:
-    """Write a bag's recordings into the folder of the evaluation; raises OSError, BagError."""
+    """Write a bag's recordings; which: all, camera or none. Raises OSError, BagError."""
     out = files.folder.parent.parent
     bag_name, video_name = recordings_of(plan, number)
+    # Written to the journal and then moved: a kill does not damage former ones.
     bag_beside, video_beside = files.folder / 'output_bag', files.folder / 'output.mp4'
     shutil.rmtree(bag_beside, ignore_errors=True)
     video_beside.unlink(missing_ok=True)

@@ -33,9 +33,6 @@ class OutputFolder:
         """Return whether the folder has an unfinished evaluation."""
         return (self.journal / PLAN_FILE).is_file()
 
-    def report(self) -> dict[str, Any] | None:
-        return read_report(self.path / REPORT)
-
     def begin(self, plan: Plan, resume: bool, restart: bool) -> bool:
         """Prepare the folder; returns whether an unfinished evaluation is resumed."""
         if self.path.exists() and not self.path.is_dir():

@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Journals of frames and scores that survive a kill: one JSON object a line, written at once.
-
-When a journal is opened again, an incomplete line and everything after it is dropped. Increase
-JOURNAL_FORMAT of plan.py when rows change.
-"""
+"""Rows of frames and scores, a JSON line each; only an incomplete one is lost after a kill."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
@@ -41,22 +36,18 @@ class FrameRow:
 
 @dataclass
 class MaskScores:
-    """
-    Cones and scores of a mask.
-
-    outcomes: [height in px, true class, predicted class] of each true cone. far_moved: median
-    share of their distance by which the estimated attitude moves cones beyond 10 m.
-    """
+    """Cones and scores of a mask."""
 
     cones: list[list[int]]      # [class, u0, v0, u1, v1]
     placed: int | None = None   # cones with a position, None if all positions are rejected
     withheld: str = ''          # why positions are rejected
     confusion: list[list[int]] = field(default_factory=list)    # [true, predicted, pixels]
+    # of each true cone: [height in px, true class, predicted class]
     outcomes: list[list[int]] = field(default_factory=list)
     false: list[int] = field(default_factory=list)              # classes of false cones
     position_errors: list[list[float]] = field(default_factory=list)    # see `position_errors`
     pitch_deg: float | None = None  # against the mounting, if enough cones show the attitude
-    far_moved: float | None = None
+    far_moved: float | None = None  # effect on cones beyond 10 m: median share of distance
 
 
 @dataclass

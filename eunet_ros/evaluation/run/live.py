@@ -17,16 +17,7 @@ from eunet_ros.bags.mask_store import MaskReader, MASKS_FILE, MaskWriter
 from eunet_ros.bags.messages import COMPRESSED_IMAGE, IMAGE, stamp_of
 from eunet_ros.bags.reader import Bag, BagError
 from eunet_ros.evaluation.run.journal import FrameRow, Journal
-from eunet_ros.evaluation.run.plan import (
-    bag_files,
-    BagEnd,
-    BagFiles,
-    BagPlan,
-    FrameMasks,
-    LIVE,
-    Plan,
-    read_json,
-)
+from eunet_ros.evaluation.run.plan import bag_files, BagEnd, BagFiles, FrameMasks, Plan, read_json
 from eunet_ros.evaluation.run.positions import InfoNotes
 from eunet_ros.images.conversions import image_to_mask
 from eunet_ros.model.common.files import write_json
@@ -52,7 +43,7 @@ class _Drive(NamedTuple):
 
 def play_all(plan: Plan, journal: Path, show: Show) -> None:
     """Play every bag into a node with each set of weights; raises ValueError, OSError."""
-    if plan.mode == LIVE:
+    if plan.is_live:
         check_ros()
     for number, bag in enumerate(plan.bags):
         files = bag_files(journal, number)
@@ -68,22 +59,23 @@ def play_all(plan: Plan, journal: Path, show: Show) -> None:
             raise BagError(f'{bag.path}: images of {bag.image_topic} share their stamps, which '
                            'identify their masks: evaluate it without --live, or set the camera '
                            'driver to stamp its images.')
-        made = [_drive(plan, k, bag, source, files, show) if plan.mode == LIVE
-                else _recorded(bag, files) for k in range(len(plan.weights))]
+        made = [_drive(plan, k, bag.mounting, source, files, show) if plan.is_live
+                else _recorded(bag.recording, bag.image_topic, files)
+                for k in range(len(plan.weights))]
         _write_rows(files, frames, made)
         write_json(files.folder / 'live.json', [drive.figures for drive in made])
         write_json(files.folder / 'engine.json', [drive.engine for drive in made])
         write_json(files.end, vars(BagEnd(complete=True)))
 
 
-def _drive(plan: Plan, k: int, bag: BagPlan, source: BagSource, files: BagFiles,
+def _drive(plan: Plan, k: int, mounting: dict[str, Any], source: BagSource, files: BagFiles,
            show: Show) -> _Drive:
     work = files.folder / f'live_{"ab"[k]}'
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
     rate = plan.live.get('rate', 1.0)
     parameters = {**{n: v for n, v in plan.node.items() if n not in _OWN},
-                  **bag.mounting, 'weights': plan.weights[k].given}
+                  **mounting, 'weights': plan.weights[k].given}
 
     def tell(text: str, sent: int, masked: int) -> None:
         show(f'Playing into the node, {masked} masks' if sent else text or 'Starting the node',
@@ -104,20 +96,20 @@ def _drive(plan: Plan, k: int, bag: BagPlan, source: BagSource, files: BagFiles,
     return _made(files, k, sent, late, record.diagnostics)
 
 
-def _recorded(bag: BagPlan, files: BagFiles) -> _Drive:
-    """Read masks from a bag that was recorded while the bag of `bag` was played."""
+def _recorded(path: str, image_topic: str, files: BagFiles) -> _Drive:
+    """Read masks from a bag that was recorded while the evaluated one was played."""
     sent: dict[int, int] = {}
-    with closing(MaskWriter(files.masks(0))) as writer, Bag(bag.recording) as recording:
+    with closing(MaskWriter(files.masks(0))) as writer, Bag(path) as recording:
         topic = recording.topics.get(MASK_TOPIC) or next(
             (t for t in recording.topics.values()
              if t.name.endswith('/mask') and 'ground_truth' not in t.name), None)
         if topic is None or topic.msgtype != IMAGE or not topic.count:
-            raise BagError(f'{bag.recording} holds no masks on {MASK_TOPIC}; topics in it: '
+            raise BagError(f'{path} holds no masks on {MASK_TOPIC}; topics in it: '
                            f'{", ".join(recording.topics) or "none"}.')
         # The time an image was sent: from the image if it was recorded, else its camera_info.
-        base = bag.image_topic.removesuffix('/compressed')
+        base = image_topic.removesuffix('/compressed')
         info = f'{base.rpartition("/")[0]}/camera_info'
-        for name in (bag.image_topic, base, info):
+        for name in (image_topic, base, info):
             if name in recording.topics and recording.topics[name].count:
                 for at, raw in recording.raw(recording.topics[name]):
                     sent.setdefault(stamp_of(raw), at)

@@ -19,7 +19,7 @@ import numpy as np
 
 PLAN_FILE = 'plan.json'
 FORMAT = 2  # of report.json; increased when the definition of a metric changes
-JOURNAL_FORMAT = 2
+JOURNAL_FORMAT = 2   # increased when rows of journals change
 OFFLINE, LIVE, RECORDED = 'offline', 'live', 'recorded'
 
 
@@ -75,6 +75,10 @@ class Plan:
     def truth_classes(self) -> ClassTable:
         """Return the classes for masks made from a project's annotations."""
         return next((w.table for w in self.weights if len(w.classes) > 2), cone_classes())
+
+    @property
+    def is_live(self) -> bool:
+        return self.mode == LIVE
 
     def key(self) -> dict[str, Any]:
         return {'format': (self.report_format, self.journal_format), 'mode': self.mode,

@@ -89,11 +89,11 @@ class Runner:
     def _score(self, number: int, at_once: bool) -> None:
         if number not in self._scoring:
             self._scoring.add(number)
-            for shard in range(self.plan.shards):
+            for job in ((SCORE, number, shard) for shard in range(self.plan.shards)):
                 if at_once:
-                    self._start(SCORE, number, shard)
+                    self._start(*job)
                 else:
-                    self._jobs.append((SCORE, number, shard))
+                    self._jobs.append(job)
 
     def _after_frames(self, number: int) -> None:
         self._score(number, at_once=False)

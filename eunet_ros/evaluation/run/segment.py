@@ -1,12 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-The process that runs every frame of a bag through the node's pipeline and stores the masks.
-
-    python -m eunet_ros.evaluation.run.segment JOURNAL BAG_NUMBER
-
-A thread reads and decodes images ahead, so that the engine does not wait.
-"""
+"""Process: runs a bag's frames through the node's pipeline. Arguments: JOURNAL BAG_NUMBER."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
@@ -31,7 +25,7 @@ import numpy as np
 if TYPE_CHECKING:
     from eunet_ros.node.pipeline import FramePipeline
 
-_AHEAD = 6         # decoded images: 17 MB of 720p
+_AHEAD = 6         # images decoded ahead in a thread: 17 MB of 720p
 WARM_UP = 5        # runs of each engine before the first frame
 
 

@@ -16,7 +16,6 @@ from eunet_ros.evaluation.scoring.metric_table import entry_of, Metric, metrics_
 # share for times.
 SCORE_SLACK, TIME_SLACK = 0.002, 0.25
 
-
 Gate = tuple[str, float]   # the name of a metric and its limit
 
 
@@ -117,12 +116,10 @@ def _is_worse(metric: Metric, found: float, limit: float) -> bool:
 
 
 def _held_up(metric: Metric, found: float | None, before: float) -> Verdict:
-    if metric.unit == 'ms':
-        limit = before * (1 + TIME_SLACK)
-    else:
-        limit = before + (SCORE_SLACK if metric.less_is_better else -SCORE_SLACK)
     if found is None:
         return Verdict(metric, None, None, before, True)
+    slack = before * TIME_SLACK if metric.unit == 'ms' else SCORE_SLACK
+    limit = before + slack if metric.less_is_better else before - slack
     # The maximum never fails, as it depends on a single frame.
     failed = _is_worse(metric, found, limit) and metric.name != 'max_ms'
     return Verdict(metric, found, limit, before, failed)

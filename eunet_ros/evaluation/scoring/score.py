@@ -1,15 +1,9 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-The process that scores masks against the truth, and finds their cones.
-
-    python -m eunet_ros.evaluation.scoring.score JOURNAL BAG_NUMBER SHARD
-
-It scores every n-th frame of a bag (n = number of shards), during or after segmentation.
-"""
+"""Process: scores masks and finds their cones. Arguments: JOURNAL BAG_NUMBER SHARD."""
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, nullcontext
 import math
 from pathlib import Path
 import time
@@ -18,7 +12,7 @@ from eunet_ros.cones.attitude import attitude_of_frame, FEW
 from eunet_ros.cones.detection import Cones, find_cones
 from eunet_ros.cones.ground import Located
 from eunet_ros.cones.locator import Seen
-from eunet_ros.evaluation.run.journal import Follower, FrameRow, Journal, MaskScores, ScoreRow
+from eunet_ros.evaluation.run.journal import Follower, Journal, MaskScores, ScoreRow
 from eunet_ros.evaluation.run.plan import BagFiles, FrameMasks, Plan
 from eunet_ros.evaluation.run.positions import Places, position_errors
 from eunet_ros.evaluation.run.process import ProgressLine, run_worker, say
@@ -104,42 +98,26 @@ def find_truth(row: ScoreRow, truth: Truth | None, stamp: int, size: tuple[int, 
         return None
 
 
-class Scorer:
-    """Scores the frames of one shard of a bag."""
-
-    def __init__(self, plan: Plan, number: int, files: BagFiles) -> None:
-        self._plan = plan
-        self._tables = [w.table for w in plan.weights]
-        self._truth = open_truth(plan.truth, Path(plan.bags[number].path), plan.truth_classes)
-        self._masks, self.places = FrameMasks(files), Places.of(plan, number)
-
-    def close(self) -> None:
-        if self._truth:
-            self._truth.close()
-        self._masks.close()
-
-    def row(self, frame: FrameRow) -> ScoreRow:
-        row, masks = ScoreRow(frame.index), self._masks.of(frame)
-        size = next((m.shape for m in masks if m is not None), None)
-        truth = find_truth(row, self._truth, frame.stamp, size, self._plan.truth['tolerance_ns'])
-        score_masks(row, masks, truth, self._tables, self.places)
-        return row
-
-
 def score_bag(plan: Plan, number: int, files: BagFiles, shard: str) -> None:
-    """Score a shard's frames until the bag has ended; raises ValueError, OSError."""
+    """Score every n-th frame (n = number of shards), also new ones, until the bag has ended."""
     follower, progress = Follower(files.frames), ProgressLine()
+    tables, places = [w.table for w in plan.weights], Places.of(plan, number)
+    truth = open_truth(plan.truth, Path(plan.bags[number].path), plan.truth_classes)
     with closing(Journal(files.scores(int(shard)))) as journal, (
-            closing(Scorer(plan, number, files))) as scorer:
+            closing(truth) if truth else nullcontext()), closing(FrameMasks(files)) as stored:
         while True:
             last = files.end.exists()
             rows = follower.new_rows()
             for frame in rows:
-                scorer.places.follow(frame)
+                places.follow(frame)
                 turn, whose = divmod(frame.index, plan.shards)
                 if whose != int(shard) or turn < journal.count:
                     continue
-                journal.append(scorer.row(frame))
+                row, masks = ScoreRow(frame.index), stored.of(frame)
+                size = next((m.shape for m in masks if m is not None), None)
+                true = find_truth(row, truth, frame.stamp, size, plan.truth['tolerance_ns'])
+                score_masks(row, masks, true, tables, places)
+                journal.append(row)
                 journal.count += 1
                 progress.show(journal.count)
             if last and not rows:

@@ -74,8 +74,7 @@ class Steadiness:
     """
     Counts flickering cones over consecutive frames, without ground truth.
 
-    A cone flickers if it is matched between the first and third of three frames, and neither of
-    both is matched to a cone of the second.
+    A cone flickers if it is matched from the first to the third of three frames, not the second.
     """
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import cv2
 from eunet_ros.bags.messages import COMPRESSED_IMAGE, deserialise, IMAGE, stamp_of
-from eunet_ros.bags.reader import Bag, BagError, find_ground_truth, Topic
+from eunet_ros.bags.reader import Bag, find_ground_truth, named_topic, Topic
 from eunet_ros.images.conversions import to_mask
 from eunet_ros.images.id_images import as_stored
 from eunet_ros.model.common.classes import ClassTable, cone_classes, IGNORE_ID
@@ -82,6 +82,7 @@ class TopicTruth:
         self.source = f'topic {topic.name}'
         self._topic, self._classes = topic, classes
         self._bag = Bag(path)
+        self.close = self._bag.close
         self._times: dict[int, int] = {}
         self.broken = ''
         try:
@@ -90,9 +91,6 @@ class TopicTruth:
         except ValueError as error:  # masks before the error are used
             self.broken = str(error)
         self.stamps = sorted(self._times)
-
-    def close(self) -> None:
-        self._bag.close()
 
     def mask(self, stamp: int, size: tuple[int, int] = (0, 0)) -> np.ndarray:
         time = self._times[stamp]
@@ -172,15 +170,9 @@ def find_truth_topic(bag: Bag, name: str = '') -> Topic | None:
     """Return the topic of true masks, None if there is none; raises BagError."""
     if not name:
         return find_ground_truth(bag.topics.values())
-    topic = bag.topics.get(name) or bag.topics.get(f'{name}/compressed')
     images = ', '.join(t.name for t in bag.topics.values()
                        if t.msgtype in (IMAGE, COMPRESSED_IMAGE)) or 'none'
-    if topic is None or not topic.count:
-        raise BagError(f'{bag.path} has no masks on {name}; image topics in it: {images}.')
-    if topic.msgtype not in (IMAGE, COMPRESSED_IMAGE):
-        raise BagError(f'Topic {topic.name} has type {topic.msgtype}, expected Image or '
-                       f'CompressedImage of sensor_msgs for masks; image topics: {images}.')
-    return topic
+    return named_topic(bag.topics, name, f'{bag.path} has no masks', images)
 
 
 def open_truth(spec: dict[str, Any], bag_path: Path, classes: ClassTable) -> Truth | None:
