@@ -17,7 +17,7 @@ from eunet_ros.model.common.files import visible
 
 _SUFFIXES = ('.mcap', '.db3')
 _ZSTD = b'\x28\xb5\x2f\xfd'      # CDR starts with a 0 byte
-_MOST_TOLD = 3
+_MOST_NAMED = 3
 _METADATA = 'metadata.yaml'
 _MAX_CHUNK = 2 ** 30         # bytes of an mcap's unpacked chunk; recorders write some MB
 
@@ -44,13 +44,13 @@ class Storage:
         self._files: list[Any] = []
         self.connections: list[Any] = []
         self.warning = ''
-        files, told, renamed = _files_of(path)
+        files, info, renamed = _files_of(path)
         try:
             for file in files:
                 self._files.append(self._opened(file))
             self.connections = [c for f in self._files for c in f.connections if _is_ros(c)]
-            if told is not None:
-                self._compare(_described(told), [renamed] if renamed else [])
+            if info is not None:
+                self._compare(_described(info), [renamed] if renamed else [])
         except BaseException:
             self.close()
             raise
@@ -98,11 +98,11 @@ class Storage:
         """Return what to do about an error in a file."""
         return cure_of(self._files[0].path if self._files else self._path, error)
 
-    def _compare(self, told: dict[str, _Described], differences: list[str]) -> None:
+    def _compare(self, info: dict[str, _Described], differences: list[str]) -> None:
         """Set the warning, and take hashes of types from metadata.yaml where files have none."""
-        for name in sorted({*told, *(c.topic for c in self.connections)}, key=str):
+        for name in sorted({*info, *(c.topic for c in self.connections)}, key=str):
             mine = [c for c in self.connections if c.topic == name]
-            its = told.get(name, _Described())
+            its = info.get(name, _Described())
             foreign = any(c.topic == name for f in self._files for c in f.connections)
             if not mine and (not its.count or foreign):
                 continue
@@ -115,13 +115,13 @@ class Storage:
                 ('QoS', first and sorted(map(repr, its.profiles)) != profiles)) if differs]
             differences += [f'{", ".join(wrong)} of {name}'] if wrong else []
         # rosbags returns no hash for an mcap.
-        self.connections = [c._replace(digest=told[c.topic].digest)
-                            if not c.digest and c.topic in told else c for c in self.connections]
+        self.connections = [c._replace(digest=info[c.topic].digest)
+                            if not c.digest and c.topic in info else c for c in self.connections]
         if differences:
-            more = len(differences) - _MOST_TOLD
+            more = len(differences) - _MOST_NAMED
             self.warning = (
                 f'{self._path / _METADATA} and the files differ '
-                f'({"; ".join(differences[:_MOST_TOLD])}{f"; {more} more" if more > 0 else ""}): '
+                f'({"; ".join(differences[:_MOST_NAMED])}{f"; {more} more" if more > 0 else ""}): '
                 'the files are used.')
 
 
@@ -149,9 +149,9 @@ def _files_of(path: Path) -> tuple[list[Path], Any, str]:
     try:
         from ruamel.yaml import YAML  # that of rosbags is fast enough for hundreds of topics
         text = (path / _METADATA).read_text()
-        told = YAML(typ='safe').load(text)['rosbag2_bagfile_information']
-        listed = [path / PurePath(name).name for name in told['relative_file_paths']]
-        packed = [str(told.get(f'compression_{k}') or '') for k in ('mode', 'format')]
+        info = YAML(typ='safe').load(text)['rosbag2_bagfile_information']
+        listed = [path / PurePath(name).name for name in info['relative_file_paths']]
+        packed = [str(info.get(f'compression_{k}') or '') for k in ('mode', 'format')]
     except Exception as error:  # also of the YAML library
         cure = f'{alone}, or write {_METADATA} again with ros2 bag reindex' if there else (
             'copy it again')
@@ -161,19 +161,19 @@ def _files_of(path: Path) -> tuple[list[Path], Any, str]:
                        'again with zstd or without compression, with ros2 bag convert.')
     missing = [p.name for p in listed if not p.is_file()]
     if missing and len(missing) == len(listed) and there:
-        return there, told, f'it lists {missing[0]}'
+        return there, info, f'it lists {missing[0]}'
     if missing or not listed:
         found = ', '.join(p.name for p in there) or 'none'
         raise BagError(f'{cannot} ({_METADATA} lists {", ".join(missing) or "no file"}, the '
                        f'folder holds {found}): copy it again.')
-    return listed, told, ''
+    return listed, info, ''
 
 
-def _described(told: Any) -> dict[str, _Described]:
+def _described(info: Any) -> dict[str, _Described]:
     """Return the topics in metadata.yaml; rows that cannot be read are left out."""
     from rosbags.rosbag2.metadata import parse_qos
     topics: dict[str, _Described] = {}
-    rows = told.get('topics_with_message_count')
+    rows = info.get('topics_with_message_count')
     for row in rows if isinstance(rows, list) else []:
         try:
             meta, count = row['topic_metadata'], row['message_count']

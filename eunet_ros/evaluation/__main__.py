@@ -40,8 +40,8 @@ def main(args: list[str] | None = None) -> int:
     except (ValueError, ImportError) as error:
         print(f'evaluate_bag: {error}', file=sys.stderr)
     except OSError as error:
-        told = f'{error.filename}: {error.strerror}.' if error.filename else str(error)
-        print(f'evaluate_bag: {told}', file=sys.stderr)
+        text = f'{error.filename}: {error.strerror}.' if error.filename else str(error)
+        print(f'evaluate_bag: {text}', file=sys.stderr)
     except KeyboardInterrupt:
         print('evaluate_bag: interrupted.', file=sys.stderr)
         return INTERRUPTED

@@ -78,20 +78,20 @@ def _truth_of_none(plan: Plan, bags: list[dict[str, Any]]) -> list[str]:
 def _missing(plan: Plan, bags: list[dict[str, Any]], ends: list[BagEnd], errors: list[str],
              refused: list[str], interrupted: bool) -> tuple[list[str], bool]:
     """Return sentences about missing results, and whether --resume can add them."""
-    told = [f'Left out: {text}' for text in refused]
+    reasons = [f'Left out: {text}' for text in refused]
     again = interrupted or bool(errors)
     if interrupted:
-        told.append('It was interrupted.')
-    told += errors
-    told += _truth_of_none(plan, bags)
+        reasons.append('It was interrupted.')
+    reasons += errors
+    reasons += _truth_of_none(plan, bags)
     for bag, end in zip(bags, ends):
         if bag['error'] and bag['error'] not in errors:
-            told.append(f'{bag["label"]}: {bag["error"]}')
+            reasons.append(f'{bag["label"]}: {bag["error"]}')
         if bag['frames_done'] and not bag['frames_masked']:
             why = bag['errors'][0]['sentence'] if bag['errors'] else 'the node returned no mask'
-            told.append(f'No image of {bag["label"]} has a mask: {why}')
+            reasons.append(f'No image of {bag["label"]} has a mask: {why}')
         if bag['frames_done'] < bag['frames']:
-            told.append(f'{bag["frames_done"]} of {bag["frames"]} frames of {bag["label"]} are '
-                        'evaluated.')
+            reasons.append(f'{bag["frames_done"]} of {bag["frames"]} frames of {bag["label"]} are '
+                           'evaluated.')
             again = again or end.complete or end.again
-    return told, again
+    return reasons, again

@@ -140,7 +140,7 @@ def node_parameters(o: argparse.Namespace) -> dict[str, Any]:
     values: dict[str, Any] = {}
     if o.params_file:
         values = read_values(o.params_file, NODE_NAME,
-                             lambda told: print(f'evaluate_bag: {told}', file=sys.stderr))
+                             lambda text: print(f'evaluate_bag: {text}', file=sys.stderr))
         check_names(values)
     values |= {name: getattr(o, name) for name in ('engine', 'precision') if getattr(o, name)}
     if o.input_size:
@@ -195,8 +195,8 @@ def _bag_plans(o: argparse.Namespace, paths: list[Path]) -> tuple[list[BagPlan],
         except BagError as error:
             if len(paths) == 1:
                 raise
-            told = str(error)
-            refused.append(told if str(path) in told else f'{path}: {told}')
+            text = str(error)
+            refused.append(text if str(path) in text else f'{path}: {text}')
     if not plans:
         raise BagError(f'None of {len(paths)} bags can be used: {refused[0]}')
     names = [p.name if p.is_dir() else p.stem for p in (Path(p.path) for p in plans)]

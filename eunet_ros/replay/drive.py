@@ -97,10 +97,10 @@ class Child:
     @property
     def sentence(self) -> str:
         lines = [line for line in self._errors if line.strip()]
-        told = [line for line in lines if line.startswith(('[ERROR]', '[FATAL]', f'{self.name}:'))]
-        if told:
-            return _message(told[-1]).removeprefix(f'{self.name}: ')
-        return (f'{self.name} ended with exit code {self.exit_code}; the last it said: '
+        bad = [line for line in lines if line.startswith(('[ERROR]', '[FATAL]', f'{self.name}:'))]
+        if bad:
+            return _message(bad[-1]).removeprefix(f'{self.name}: ')
+        return (f'{self.name} ended with exit code {self.exit_code}; its last output: '
                 f'{_message(lines[-1]) if lines else "nothing"}')
 
     def stop(self) -> None:
@@ -173,7 +173,7 @@ class LiveDrive:
     def _start(self, name: str, module: str, args: Sequence[str]) -> None:
         self._children[name] = Child(name, module, args, self._env, self._events)
 
-    def _until(self, done: Callable[[], Any], timeout: float | None, complaint: str) -> None:
+    def _until(self, done: Callable[[], Any], timeout: float | None, problem: str) -> None:
         end = None if timeout is None else time.monotonic() + timeout
         while not done():
             self._take(0.2)
@@ -183,7 +183,7 @@ class LiveDrive:
                     raise DemoError(child.sentence)
             if end and time.monotonic() > end:
                 last = list(self._children.values())[-1]
-                raise DemoError(f'{complaint} within {timeout:g} s; the last it said: '
+                raise DemoError(f'{problem} within {timeout:g} s; its last output: '
                                 f'{last.last_line or "nothing"}')
 
     def _finish(self) -> None:

@@ -183,9 +183,9 @@ def _one(plan: Plan, shown: Shown) -> WorstFrame:
         if true is not None:
             own = as_binary(true) if len(table.names) == 2 else true
             wrong |= (own != IGNORE_ID) & (own != mask)
-    told = [f'{f"{w.label} " if len(plan.weights) > 1 else ""}{d:.3f}'
-            for w, d in zip(plan.weights, frame.dice) if d is not None]
-    why = (f'Dice {", ".join(told)}' if told
+    scores = [f'{f"{w.label} " if len(plan.weights) > 1 else ""}{d:.3f}'
+              for w, d in zip(plan.weights, frame.dice) if d is not None]
+    why = (f'Dice {", ".join(scores)}' if scores
            else f'{max(n for n in frame.flickering if n)} flickering cones')
     return WorstFrame(plan.bags[frame.bag].label, frame.index, frame.stamp, why, draw_frame(
         image, panels, crop_of(wrong) if wrong.any() else None))

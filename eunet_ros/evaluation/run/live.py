@@ -169,8 +169,8 @@ def _write_rows(files: BagFiles, frames: Sequence[Frame], made: list[_Drive]) ->
 
 def live_figures(plan: Plan, journal: Path, summary_frames: Sequence[Any]) -> dict[str, Any]:
     """Return the report's section `live`: figures that only live replay measures."""
-    told = [read_json(bag_files(journal, number).folder / 'live.json')
-            or [{}] * len(plan.weights) for number in range(len(plan.bags))]
+    saved = [read_json(bag_files(journal, number).folder / 'live.json')
+             or [{}] * len(plan.weights) for number in range(len(plan.bags))]
     live = {}
     for k, weights in enumerate(plan.weights):
         there = [f.cones[k] is not None for f in summary_frames]
@@ -182,7 +182,7 @@ def live_figures(plan: Plan, journal: Path, summary_frames: Sequence[Any]) -> di
             'latency_ms': percentiles(
                 f.stage_ms[k]['total'] for f in summary_frames
                 if f.stage_ms[k] and 'total' in f.stage_ms[k]),
-            'bags': {bag.label: rows[k] for bag, rows in zip(plan.bags, told)}}
+            'bags': {bag.label: rows[k] for bag, rows in zip(plan.bags, saved)}}
     return live
 
 

@@ -46,8 +46,8 @@ class Progress:
         now = time.monotonic()
         if self._bar.disable and now - self._printed > _PLAIN_S:
             self._printed, left = now, task.time_remaining
-            told = '' if left is None else f', {timedelta(seconds=round(left))} left'
-            print(f'{self._name}: {text}, {done} of {total}{told}', file=sys.stderr, flush=True)
+            rest = '' if left is None else f', {timedelta(seconds=round(left))} left'
+            print(f'{self._name}: {text}, {done} of {total}{rest}', file=sys.stderr, flush=True)
 
     def advance(self) -> None:
         self._bar.advance(self._task)

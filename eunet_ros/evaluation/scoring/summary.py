@@ -231,10 +231,10 @@ def summarise(plan: Plan, journal: Path, ends: list[BagEnd],
         bag, start = BagSummary(bag_plan), len(frames)
         for frame, row in merged_rows(bag_files(journal, number), plan.shards):
             lost = bag.add(frame, row)
-            told = [w.add(row, k) for k, w in enumerate(weights)]
+            added = [w.add(row, k) for k, w in enumerate(weights)]
             frames.append(FrameFigures(
                 **vars(frame), bag=number, has_truth=row.true_cones is not None, lost_before=lost,
-                **dict(zip(('dice', 'wrong', 'cones', 'placed', 'pitch'), map(list, zip(*told)))),
+                **dict(zip(('dice', 'wrong', 'cones', 'placed', 'pitch'), map(list, zip(*added)))),
                 flickering=[None] * len(weights)))
             if row.true_cones is not None:
                 stamps.append((number, frame.stamp))

@@ -20,7 +20,7 @@ from eunet_ros.model.common.files import visible
 from eunet_ros.model.common.supervisely import DataError
 import numpy as np
 
-_MOST_TOLD = 6
+_MOST_IDS = 6
 _MASKS = ('.png', '.bmp', '.tif', '.tiff', '.pgm')
 _ANNOTATIONS = ('ann', 'segmentation')
 _NAMES = ('expected names that are stamps, in nanoseconds (1700000000123456789.png) or as seconds '
@@ -59,7 +59,7 @@ def check_ids(mask: np.ndarray, classes: ClassTable) -> np.ndarray:
         found = [i for i in np.unique(mask).tolist() if i >= names and i != IGNORE_ID]
         raise TruthError(
             f'expected class ids, 0 to {names - 1} and {IGNORE_ID} for pixels to ignore, found '
-            f'{", ".join(map(str, found[:_MOST_TOLD]))}{" …" if len(found) > _MOST_TOLD else ""}: '
+            f'{", ".join(map(str, found[:_MOST_IDS]))}{" …" if len(found) > _MOST_IDS else ""}: '
             "write the ids of the weights' classes")
     return mask
 
