@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Where a replayed drive's images come from, a bag or a folder, and when each is due; no ROS."""
+"""Image sources of a replay, a bag or a folder, and when each image is due; no ROS imports."""
 from __future__ import annotations
 
 from bisect import bisect_right
@@ -12,14 +12,8 @@ import time
 from typing import NamedTuple, TypeVar
 
 import cv2
-from eunet_ros.bags.messages import (
-    COMPRESSED_IMAGE,
-    compressed_image,
-    NS,
-    serialise,
-    stamp_of,
-    typestore,
-)
+from eunet_ros.bags import messages
+from eunet_ros.bags.messages import COMPRESSED_IMAGE, NS
 from eunet_ros.bags.reader import Bag, BagError, find_camera_info, find_image_topic
 from eunet_ros.model.common.files import visible
 from eunet_ros.model.common.image_header import read_header
@@ -33,10 +27,7 @@ _STORED = {'.jpg': 'jpeg', '.jpeg': 'jpeg', '.png': 'png', '.webp': 'webp'}  # s
 _ENCODED = ('.bmp', '.tif', '.tiff', '.ppm', '.pgm')                         # sent as JPEG
 _JPEG_QUALITY = 95
 _T = TypeVar('_T')
-
-
-class SourceError(ValueError):
-    """A folder of images that cannot be played."""
+SourceError = DataError   # a folder that cannot be played, or a part without frames
 
 
 class Frame(NamedTuple):
@@ -66,7 +57,7 @@ class BagSource:
     def frames(self) -> Iterator[Frame]:
         """Read the images from the start; raises BagError where the bag is damaged."""
         with Bag(self.path) as bag:
-            # First all of these, they are small: an image's own may come after it in the bag.
+            # Read all of them first, they are small: an image may precede its camera_info.
             infos = [] if self._info is None else sorted(
                 (_stamp(bag, raw), raw) for _, raw in bag.raw(self._info))
             stamps = [stamp for stamp, _ in infos]
@@ -78,21 +69,17 @@ class BagSource:
 
 class FolderSource:
     """
-    The images of a folder in the order of their names, sent as CompressedImage.
+    The visible images of a folder in natural order of names, sent as CompressedImage at a rate.
 
-    frame2 comes before frame10; hidden files are passed over. JPEG, PNG and WebP files are sent as
-    they are, unless their EXIF orientation turns them; others are made JPEG. hz: their rate.
-    Raises SourceError.
+    JPEG, PNG and WebP files are sent unchanged unless their EXIF orientation rotates them; others
+    are converted to JPEG. Raises SourceError, ImportError.
     """
 
     topic, msgtype, has_camera_info, warning = FOLDER_TOPIC, COMPRESSED_IMAGE, False, ''
 
     def __init__(self, folder: str | Path, hz: float = DEFAULT_HZ) -> None:
         self.path, self.hz = Path(folder).expanduser(), hz
-        try:
-            typestore()
-        except ImportError as error:
-            raise SourceError(str(error)) from error
+        messages.typestore()   # raises ImportError without rosbags
         if not self.path.is_dir():
             raise SourceError(f'There is no folder {self.path}: give a folder of images.')
         known = (*_STORED, *_ENCODED)
@@ -103,25 +90,22 @@ class FolderSource:
         for file in self.files:
             if not file.stat().st_size:
                 raise SourceError(f'{file} is empty: remove it.')
-            if file.suffix.lower() in _STORED:  # now, not when half of them are played
-                try:
-                    if read_header(read_file(file)) is None:
-                        raise SourceError(f'{file} is not an image that can be read: remove it.')
-                except DataError as error:
-                    raise SourceError(str(error)) from error
+            # Check them before the first one is played.
+            if file.suffix.lower() in _STORED and read_header(read_file(file)) is None:
+                raise SourceError(f'{file} is not an image that can be read: remove it.')
         self.count = len(self.files)
 
     def frames(self) -> Iterator[Frame]:
-        """Read the images from the start; raises SourceError for a file that is no image."""
+        """Read the images from the start; raises SourceError for a file that is not an image."""
         for index, file in enumerate(self.files):
             stamp = round(index * NS / self.hz)
             name, data = _encoded(file)
-            msg = compressed_image(stamp, _FOLDER_FRAME_ID,
-                                   f'bgr8; {name} compressed bgr8', data)
-            yield Frame(index, stamp, stamp, serialise(msg), None)
+            msg = messages.compressed_image(stamp, _FOLDER_FRAME_ID,
+                                            f'bgr8; {name} compressed bgr8', data)
+            yield Frame(index, stamp, stamp, messages.serialise(msg), None)
 
 
-Source = BagSource | FolderSource   # topic: the base topic; warning: what is odd about the bag
+Source = BagSource | FolderSource   # topic: the base topic; warning: see `Bag`
 
 
 def open_source(bag: str | Path | None, images: str | Path | None, image_topic: str = '',
@@ -131,12 +115,7 @@ def open_source(bag: str | Path | None, images: str | Path | None, image_topic: 
 
 
 class Pacer:
-    """
-    When frames are due: the recording's times, from the moment the first one is sent.
-
-    rate: 2 plays twice as fast. Deadlines are absolute, so that delays do not add up. clock: the
-    monotonic time in ns. It can be held: what is due then is due later by as long.
-    """
+    """When frames are due after the first one was sent; rate: 2 plays twice as fast. clock: ns."""
 
     def __init__(self, rate: float, clock: Callable[[], int] = time.monotonic_ns) -> None:
         if not 0.01 <= rate <= 100.0:
@@ -147,26 +126,26 @@ class Pacer:
 
     def remaining(self, recorded: int) -> float:
         """Return the seconds until the frame recorded at that time is due; negative if late."""
-        now = self._clock() if self._held is None else self._held
-        if self._zero is None:
-            self._zero = (recorded, now)
-        first, began = self._zero
+        now = self._now()
+        self._zero = first, began = self._zero or (recorded, now)
         return (began + (recorded - first) / self._rate - now) / NS
 
     def reached(self) -> int | None:
-        """Return the recording's time now, ns; None before the first frame."""
+        """Return the current time of the recording [ns]; None before the first frame."""
         if self._zero is None:
             return None
-        now = self._clock() if self._held is None else self._held
         first, began = self._zero
-        return first + round((now - began) * self._rate)
+        return first + round((self._now() - began) * self._rate)
+
+    def _now(self) -> int:
+        return self._clock() if self._held is None else self._held
 
     def hold(self) -> None:
-        """Let time stand still."""
-        self._held = self._clock() if self._held is None else self._held
+        """Stop the time."""
+        self._held = self._now()
 
     def go_on(self) -> None:
-        """Let time go on from where it was held."""
+        """Continue from the time at which it was stopped."""
         if self._held is not None and self._zero is not None:
             first, began = self._zero
             self._zero = first, began + self._clock() - self._held
@@ -176,11 +155,10 @@ class Pacer:
 def part_of(source: Source, start: float = 0.0, duration: float | None = None,
             loop: bool = False) -> Iterator[tuple[int, Frame]]:
     """
-    Yield (when it is due in ns, frame) of a part of a source, again and again if so asked.
+    Yield (due time [ns], frame) of a part of a source, repeatedly with `loop`.
 
-    start, duration: of the part, in seconds of the recording from its first frame. A frame is due
-    at its time; of every round but the first that goes on from the round before, by the usual
-    step. Raises SourceError where the part has no frame.
+    start, duration: the part in seconds from the first frame. A frame is due at its time; each
+    further round follows the one before after the usual step. Raises SourceError without frames.
     """
     offset, last, step = 0, None, round(NS / DEFAULT_HZ)
     while True:
@@ -206,7 +184,7 @@ def part_of(source: Source, start: float = 0.0, duration: float | None = None,
 
 
 def prefetch(items: Iterator[_T], depth: int) -> Iterator[_T]:
-    """Read ahead in a thread, at most `depth` items; what it raises is raised here in turn."""
+    """Read up to `depth` items ahead in a thread; its errors are raised here in order."""
     pool, end = ThreadPoolExecutor(1, 'prefetch'), object()
     try:
         ahead = deque(pool.submit(next, items, end) for _ in range(depth))
@@ -219,20 +197,17 @@ def prefetch(items: Iterator[_T], depth: int) -> Iterator[_T]:
 
 def _stamp(bag: Bag, raw: bytes) -> int:
     try:
-        return stamp_of(raw)
+        return messages.stamp_of(raw)
     except ValueError as error:
         raise BagError(f'{bag.path}: {error}') from error
 
 
 def _encoded(file: Path) -> tuple[str, bytes]:
     """Return (codec, bytes) of an image file, turned as its EXIF orientation says."""
-    try:
-        data, name = read_file(file), _STORED.get(file.suffix.lower())
-        if name and not is_turned(file, data):
-            return name, data.tobytes()
-        image = read_picture(file)
-    except DataError as error:
-        raise SourceError(str(error)) from error
+    data, name = read_file(file), _STORED.get(file.suffix.lower())
+    if name and not is_turned(file, data):
+        return name, data.tobytes()
+    image = read_picture(file)
     if name == 'png':
         return 'png', cv2.imencode('.png', image)[1].tobytes()
     return 'jpeg', cv2.imencode(

@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Masks on disk while a drive is recorded: lossless, small and quick to write; no ROS imports.
-
-A 720p mask is 0.9 MB; as runs of equal class ids it is about 10 kB, made in 0.3 ms, so that long
-drives fit and the recorder takes no time from the node that it watches.
-"""
+"""A lossless file of masks, about 10 kB for 720p, written during a drive; no ROS imports."""
 from __future__ import annotations
 
 import os
@@ -32,15 +27,16 @@ class StoredMask(NamedTuple):
 
 
 class MaskWriter:
-    """Appends masks to a file, behind `after` bytes of an older one; raises OSError."""
+    """Appends masks to a file after its first `after` bytes; raises OSError."""
 
     def __init__(self, path: Path, after: int = 0) -> None:
         self._file = open(path, 'r+b' if after else 'wb')
+        self.close = self._file.close
         self._file.truncate(after)
         self._end = self._file.seek(after)
 
     def append(self, stamp: int, arrival: int, mask: np.ndarray) -> int:
-        """Store a mask, (h, w) uint8; stamp and arrival in ns. Returns where it ends, bytes."""
+        """Store a mask, (h, w) uint8; stamp and arrival in ns. Returns the file's size [bytes]."""
         flat = np.ascontiguousarray(mask).reshape(-1)
         changes = flat[1:] != flat[:-1]
         runs = int(np.count_nonzero(changes)) + 1 if flat.size else 0
@@ -56,21 +52,20 @@ class MaskWriter:
         return self._end
 
     def flush(self, to_disk: bool = False) -> None:
-        """Let other processes see what was stored; to_disk: a power cut must not lose it."""
+        """Make stored masks visible to other processes; to_disk: also safe from a power cut."""
         self._file.flush()
         if to_disk:
             os.fsync(self._file.fileno())
 
-    def close(self) -> None:
-        self._file.close()
-
 
 class MaskReader:
-    """Reads a file of MaskWriter in any order; a last entry that was cut short is left out."""
+    """Reads a file of MaskWriter in any order; an incomplete last entry is left out."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._entries: list[tuple[int, int, int]] = []  # stamp, arrival, offset
+        self._starts: list[int] = []
+        self.arrivals: dict[int, int] = {}   # [ns] by stamp
+        self.offsets: dict[int, int] = {}    # for `read_mask`, by stamp
         size, offset = path.stat().st_size, 0
         with open(path, 'rb') as file:
             while len(head := file.read(_ENTRY.size)) == _ENTRY.size:
@@ -78,55 +73,34 @@ class MaskReader:
                 end = offset + _ENTRY.size + length
                 if end > size:
                     break
-                self._entries.append((stamp, arrival, offset))
-                offset = end
-                file.seek(offset)
+                self._starts.append(offset)
+                self.arrivals[stamp], self.offsets[stamp] = arrival, offset
+                offset = file.seek(end)
 
     def __len__(self) -> int:
-        return len(self._entries)
-
-    @property
-    def arrivals(self) -> dict[int, int]:
-        """Return the arrival of each mask by its stamp, in order of arrival, ns."""
-        return {stamp: arrival for stamp, arrival, _ in self._entries}
-
-    @property
-    def offsets(self) -> dict[int, int]:
-        """Return where the mask of each stamp begins in the file, for `read_mask`."""
-        return {stamp: offset for stamp, _, offset in self._entries}
+        return len(self._starts)
 
     def read(self, index: int) -> StoredMask:
         """Return the mask at a position, in order of arrival; raises ValueError if damaged."""
         with open(self._path, 'rb') as file:
-            return read_mask(file, self._entries[index][2])
+            return read_mask(file, self._starts[index])
 
 
 def read_mask(file: BinaryIO, offset: int) -> StoredMask:
     """Return the mask at an offset of MaskWriter's file; raises ValueError if it is damaged."""
     file.seek(offset)
     stamp, arrival, height, width, runs, length = _ENTRY.unpack(file.read(_ENTRY.size))
-    data = file.read(length)
-    flat, size = None, height * width
-    if size <= _MAX_PIXELS:
-        flat = _from_runs(data, runs, size) if runs else _inflated(data, size)
-    if flat is None:
-        raise ValueError(f'The mask at byte {offset} of {file.name} is damaged: record it again.')
-    return StoredMask(stamp, arrival, flat.reshape(height, width))
-
-
-def _from_runs(data: bytes, runs: int, size: int) -> np.ndarray | None:
-    if len(data) != 5 * runs or runs > size:
-        return None
-    starts = np.frombuffer(data, np.uint32, runs).astype(np.int64)
-    lengths = np.diff(starts, append=size)
-    if starts[0] or lengths.min() < 0:
-        return None
-    return np.repeat(np.frombuffer(data, np.uint8, runs, 4 * runs), lengths)
-
-
-def _inflated(data: bytes, size: int) -> np.ndarray | None:
+    data, size = file.read(length), height * width
     try:
-        content = zlib.decompressobj().decompress(data, size + 1)
-    except zlib.error:
-        return None
-    return np.frombuffer(content, np.uint8) if len(content) == size else None
+        if size > _MAX_PIXELS or runs > size or (runs and len(data) != 5 * runs):
+            raise ValueError('sizes that do not fit')
+        if runs:
+            starts = np.frombuffer(data, np.uint32, runs).astype(np.int64)
+            flat = np.repeat(np.frombuffer(data, np.uint8, runs, 4 * runs),
+                             np.diff(starts, append=size))  # raises for negative lengths
+        else:
+            flat = np.frombuffer(zlib.decompressobj().decompress(data, size + 1), np.uint8)
+        return StoredMask(stamp, arrival, flat.reshape(height, width))
+    except (ValueError, zlib.error) as error:
+        raise ValueError(f'The mask at byte {offset} of {file.name} is damaged: record it again.'
+                         ) from error

@@ -1,15 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-The messages of recorded drives as serialised bytes (CDR) and as objects; no ROS imports.
-
-Image, CompressedImage and CameraInfo start with a std_msgs/Header and have been the same from
-ROS 2 Foxy to Kilted, so one set of definitions reads the bags of all of them.
-"""
+"""Messages of recorded drives as serialised bytes (CDR) and as objects; no ROS imports."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache
 import struct
 from typing import Any
 
@@ -21,7 +16,7 @@ CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 POINT_CLOUD = 'sensor_msgs/msg/PointCloud2'
 MARKERS = 'visualization_msgs/msg/MarkerArray'
 ANNOTATIONS = 'foxglove_msgs/msg/ImageAnnotations'
-# As foxglove_msgs defines them, without what later releases append: rosbags does not have them.
+# From foxglove_msgs, without fields that later releases append; rosbags does not have them.
 _FOXGLOVE = {
     'Color': 'float64 r\nfloat64 g\nfloat64 b\nfloat64 a',
     'Point2': 'float64 x\nfloat64 y',
@@ -39,10 +34,10 @@ _FOXGLOVE = {
                         'foxglove_msgs/PointsAnnotation[] points\n'
                         'foxglove_msgs/TextAnnotation[] texts'}
 NS = 1_000_000_000
-_STAMP_AT = 4  # bytes: the CDR encapsulation comes first, then sec and nanosec
+_STAMP_AT = 4  # bytes: sec and nanosec follow the CDR encapsulation
 
 
-@lru_cache(maxsize=1)
+@cache
 def typestore() -> Any:
     """Return the message definitions; raises ImportError where rosbags is not installed."""
     try:
@@ -51,7 +46,7 @@ def typestore() -> Any:
         raise ImportError(
             f'Bags are read with the Python package rosbags, which is missing ({error}): '
             'pip install rosbags.') from error
-    store = get_typestore(Stores.ROS2_HUMBLE)
+    store = get_typestore(Stores.ROS2_HUMBLE)   # messages used here equal those of Foxy to Kilted
     for name, text in _FOXGLOVE.items():
         store.register(get_types_from_msg(text, f'foxglove_msgs/msg/{name}'))
     return store
@@ -66,7 +61,7 @@ def deserialise(raw: bytes, msgtype: str) -> Any:
     """Return the message of CDR bytes; its arrays are views. Raises ValueError if damaged."""
     try:
         return typestore().deserialize_cdr(raw, msgtype)
-    except Exception as error:  # rosbags lets struct's, NumPy's and its own errors through
+    except Exception as error:  # rosbags raises its own errors and those of struct and NumPy
         raise ValueError(f'Expected a {msgtype}, found {len(raw)} bytes that are none ({error}): '
                          'the recording is damaged.') from error
 
@@ -112,26 +107,8 @@ def mono_image(stamp: int, frame_id: str, mask: np.ndarray) -> Any:
         np.ascontiguousarray(mask).reshape(-1))
 
 
-class _Maker:
-    """Makes messages of one type."""
-
-    def __init__(self, name: str) -> None:
-        self.__msgtype__ = name
-        self._class = typestore().types[name]
-        self._fields = typestore().fielddefs[name][1]
-
-    def __call__(self, **values: Any) -> Any:
-        for name, description in self._fields:
-            if name not in values:
-                values[name] = _UNLIKE_ZERO.get((self.__msgtype__, name), _zero(*description))
-        return self._class(**values)
-
-
-_UNLIKE_ZERO = {('geometry_msgs/msg/Quaternion', 'w'): 1.0}
-
-
 def _zero(kind: Any, description: Any) -> Any:
-    """Return the value of a field that was not set, by rosbags' description of it."""
+    """Return the default of a field from its description by rosbags."""
     if kind.name == 'NAME':
         return message_class(description)()
     if kind.name == 'BASE':
@@ -146,5 +123,14 @@ def _zero(kind: Any, description: Any) -> Any:
 
 @cache
 def message_class(name: str) -> Callable[..., Any]:
-    """Return what makes messages of a type: fields by keyword, others as rclpy has them."""
-    return _Maker(name)
+    """Return a function that makes messages of a type: fields by keyword, defaults of rclpy."""
+    made, (_, fields) = typestore().types[name], typestore().fielddefs[name]
+    defaults = {'w': 1.0} if name == 'geometry_msgs/msg/Quaternion' else {}
+
+    def make(**values: Any) -> Any:
+        for field, description in fields:
+            if field not in values:
+                values[field] = defaults.get(field, _zero(*description))
+        return made(**values)
+    make.__msgtype__ = name   # marks a message of rosbags, see `cones.messages.point_cloud`
+    return make

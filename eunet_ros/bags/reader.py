@@ -1,10 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Recorded drives (rosbag2, sqlite3 or mcap) of any distribution; needs rosbags, not ROS.
-
-Every error is a BagError of one sentence.
-"""
+"""Recorded drives (rosbag2, sqlite3 or mcap) of any distribution; needs rosbags, not ROS."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -17,7 +13,7 @@ from eunet_ros.images.image_encodings import no_picture
 
 GROUND_TRUTH = '/ground_truth/mask'
 _COMPRESSED = '/compressed'
-# Not a camera: what the node itself publishes, in any namespace, ground truth, and maps.
+# Topics of no camera: outputs of the node in any namespace, ground truth, depth maps.
 _OUTPUTS = ('mask', 'overlay', 'color_mask', 'confidence')
 _FOLDERS = ('ground_truth', 'eunet', 'eunet_b')
 _MAPS = ('depth', 'confidence', 'disparity')
@@ -39,19 +35,19 @@ class Topic(NamedTuple):
 
 class Bag:
     """
-    An open rosbag2: a folder, or a single .mcap or .db3 file.
+    An open rosbag2, a folder or a single .mcap or .db3 file; raises BagError, of one sentence.
 
-    warning: a sentence where metadata.yaml says something else than the files, which count; ''.
-    Raises BagError. Use it in a `with` block; one iteration at a time.
+    Use it in a `with` block; one iteration at a time.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).expanduser()
-        self._storage: Storage | None = Storage(self.path)
-        self.warning = self._storage.warning
+        self._storage = Storage(self.path)
+        self.close = self._storage.close
+        self.warning = self._storage.warning   # how metadata.yaml differs from the files, or ''
         topics: dict[str, Topic] = {}
         for connection in self._storage.connections:
-            # rosbags hands on what stands in the file, whatever it is.
+            # rosbags does not check what it reads.
             if not (isinstance(connection.topic, str) and isinstance(connection.msgtype, str)
                     and isinstance(connection.msgcount, int)):
                 self.close()
@@ -70,11 +66,6 @@ class Bag:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def close(self) -> None:
-        storage, self._storage = self._storage, None
-        if storage:
-            storage.close()
-
     def raw(self, topic: Topic, start: int | None = None,
             stop: int | None = None) -> Iterator[tuple[int, bytes]]:
         """Yield (time of recording [ns], CDR bytes) from start to before stop [ns], in order."""
@@ -84,23 +75,20 @@ class Bag:
     def raw_of(self, names: Collection[str], start: int | None = None,
                stop: int | None = None) -> Iterator[tuple[str, int, bytes]]:
         """Yield (topic, time of recording in ns, CDR bytes) of several topics, in order."""
-        storage = self._storage
         try:
-            yield from storage.messages(names, start, stop)
-        except GeneratorExit:
-            raise
-        except Exception as error:  # whatever rosbags meets in a damaged file
+            yield from self._storage.messages(names, start, stop)
+        except Exception as error:  # rosbags raises many types for a damaged file
             topic = f'topic {", ".join(names)}' if len(names) == 1 else 'some topic'
             raise BagError(f'{self.path} is damaged on {topic} ({words_of(error)}): '
-                           f'{storage.cure(error)}.') from error
+                           f'{self._storage.cure(error)}.') from error
 
     def definition(self, name: str) -> tuple[str, str]:
-        """Return the text that defines a topic's type and the type's hash, '' for unknown ones."""
+        """Return the definition of a topic's type and its hash, '' if unknown."""
         found = next(c for c in self._storage.connections if c.topic == name)
         return found.msgdef.data, found.digest
 
     def encoding(self, topic: Topic) -> str:
-        """Return the encoding that the first message of an image topic names."""
+        """Return the encoding in the first message of an image topic."""
         for _, message in self.messages(topic):
             return getattr(message, 'encoding', '') or message.format.partition(';')[0]
         return ''
@@ -123,11 +111,10 @@ def _may_be_camera(topic: Topic) -> bool:
 def find_image_topic(topics: Iterable[Topic], wanted: str = '',
                      encoding_of: Callable[[Topic], str] | None = None) -> Topic:
     """
-    Return the camera's topic: the one named, or the only one that is no ground truth.
+    Return the camera's topic: the one named, or the only one that is not ground truth.
 
-    wanted: '' or a name; of a camera that was recorded compressed the plain name does too. Of
-    one camera recorded both ways the raw images are taken. encoding_of: asked where several are
-    left: one of numbers such as depths is no camera. Raises BagError naming what is there.
+    wanted: '' or a name, with or without /compressed. Raw images are preferred. encoding_of: rules
+    out topics of numbers, such as depths. Raises BagError naming the topics found.
     """
     topics = {topic.name: topic for topic in topics}
     cameras = [t for t in topics.values() if _may_be_camera(t)]
@@ -135,21 +122,25 @@ def find_image_topic(topics: Iterable[Topic], wanted: str = '',
         cameras = [c for c in cameras if not no_picture(encoding_of(c))]
     choice = ', '.join(t.name for t in cameras) or 'none'
     if wanted:
-        found = topics.get(wanted)
-        if found is None or not found.count:
-            found = topics.get(wanted + _COMPRESSED)
-        if found is None or not found.count:
-            raise BagError(f'The bag has no images on {wanted}; image topics in it: {choice}.')
-        if found.msgtype not in _IMAGES:
-            raise BagError(f'Topic {found.name} has type {found.msgtype}, expected Image or '
-                           f'CompressedImage of sensor_msgs; image topics in the bag: {choice}.')
-        return found
+        return named_topic(topics, wanted, 'The bag has no images', choice)
     if not cameras:
         raise BagError('The bag has no image topic, expected sensor_msgs Image or '
                        f'CompressedImage; topics in it: {", ".join(topics) or "none"}.')
     if len({camera.base for camera in cameras}) > 1:
         raise BagError(f'The bag has several image topics, name one of them: {choice}.')
     return min(cameras, key=lambda t: t.msgtype != IMAGE)
+
+
+def named_topic(topics: Mapping[str, Topic], wanted: str, missing: str, choice: str) -> Topic:
+    """Return a topic of images by name, with or without /compressed; raises BagError."""
+    found = next((topics[name] for name in (wanted, wanted + _COMPRESSED)
+                  if name in topics and topics[name].count), None)
+    if found is None:
+        raise BagError(f'{missing} on {wanted}; image topics in it: {choice}.')
+    if found.msgtype not in _IMAGES:
+        raise BagError(f'Topic {found.name} has type {found.msgtype}, expected Image or '
+                       f'CompressedImage of sensor_msgs; image topics in the bag: {choice}.')
+    return found
 
 
 def find_camera_info(topics: Iterable[Topic], image: Topic) -> Topic | None:
@@ -160,12 +151,10 @@ def find_camera_info(topics: Iterable[Topic], image: Topic) -> Topic | None:
 
 
 def find_ground_truth(topics: Iterable[Topic]) -> Topic | None:
-    """Return the topic of true masks, raw or compressed as PNG; raises BagError for others."""
+    """Return the topic of true masks, raw or as PNG; raises BagError for another type."""
     names = {GROUND_TRUTH: IMAGE, GROUND_TRUTH + _COMPRESSED: COMPRESSED_IMAGE}
-    for topic in topics:
-        if topic.name in names and topic.count:
-            if topic.msgtype != names[topic.name]:
-                raise BagError(f'Topic {topic.name} has type {topic.msgtype}, expected '
-                               f'{names[topic.name]}: record the ground truth as that.')
-            return topic
-    return None
+    found = next((topic for topic in topics if topic.name in names and topic.count), None)
+    if found and found.msgtype != names[found.name]:
+        raise BagError(f'Topic {found.name} has type {found.msgtype}, expected '
+                       f'{names[found.name]}: record the ground truth as that.')
+    return found

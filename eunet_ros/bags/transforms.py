@@ -13,7 +13,7 @@ _KIND = 'tf2_msgs/msg/TFMessage'
 
 
 class BagTransforms:
-    """The fixed frames of a bag and how each stands to its parent (REP 105); raises BagError."""
+    """The fixed frames of a bag, each with its pose in its parent (REP 105); raises BagError."""
 
     def __init__(self, bag: Bag) -> None:
         self._parents: dict[str, tuple[str, Pose]] = {}
@@ -33,7 +33,7 @@ class BagTransforms:
                 self._parents[child] = parent, pose
 
     def pose(self, frame: str, base_frame: str) -> Pose:
-        """Return the pose of a frame in another one; raises Withheld where they do not meet."""
+        """Return the pose of a frame in another one; raises Withheld if they are not connected."""
         there, here = self._chain(frame.lstrip('/')), self._chain(base_frame.lstrip('/'))
         meeting = next((name for name in there if name in here), None)
         if meeting is None:
@@ -49,7 +49,7 @@ class BagTransforms:
         pose = found[frame]
         while frame in self._parents:
             frame, step = self._parents[frame]
-            if frame in found:  # a loop, which tf2 would refuse
+            if frame in found:  # a loop; tf2 rejects it
                 break
             pose = Pose(step.rotation @ pose.rotation, step.rotation @ pose.origin + step.origin)
             found[frame] = pose

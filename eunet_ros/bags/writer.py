@@ -9,28 +9,22 @@ from typing import Any
 
 from eunet_ros.bags.messages import typestore
 
-# The newest format that all of Humble to Kilted read: they ignore what they do not know, but
-# version 9 writes QoS in a way that Humble cannot parse.
+# The newest format that Humble to Kilted read: Humble cannot parse the QoS of version 9.
 _VERSION = 8
 _NO_HASH = f'RIHS01_{"0" * 64}'  # bags from before Iron have none
 _FOREVER = 9_223_372_036, 854_775_807  # rmw's infinite duration
 
 
 class BagWriter:
-    """
-    Writes messages, in any order within a horizon, as a rosbag2 in order of time.
-
-    folder: made here, must not exist. Message data are compressed in chunks (zstd), as every mcap
-    reader understands. Raises OSError where it cannot be written. Use it in a `with` block.
-    """
+    """Writes messages sorted by time to a new rosbag2, in a `with` block. Raises OSError."""
 
     def __init__(self, folder: Path) -> None:
         from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
         self._writer = Writer(folder, version=_VERSION, storage_plugin=StoragePlugin.MCAP)
         self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-        # Without any, rosbags writes null where rosbag2 expects a map.
+        # Without custom data rosbags writes null where rosbag2 expects a map.
         self._writer.set_custom_data('made_by', 'eunet_ros')
-        self._connections: dict[str, Any] = {}
+        self.topics: dict[str, Any] = {}   # connections of rosbags by name
         self._waiting: list[tuple[int, int, str, bytes]] = []
         self._count = 0
 
@@ -44,38 +38,33 @@ class BagWriter:
         self._writer.__exit__(exc_type, *rest)
 
     def add_topic(self, name: str, msgtype: str, definition: tuple[str, str] = ('', '')) -> None:
-        """Announce a topic; definition: text and hash of its type. KeyError if it is unknown."""
+        """Add a topic; definition: text and hash of its type. Raises KeyError if it is unknown."""
         text, digest = definition
-        if msgtype in typestore().types or not text:
-            if msgtype not in typestore().types:
-                raise KeyError(msgtype)
+        if msgtype in typestore().types:
             known = {'typestore': typestore()}
-        else:
+        elif text:
             known = {'msgdef': text, 'rihs01': digest or _NO_HASH}
-        self._connections[name] = self._writer.add_connection(
+        else:
+            raise KeyError(msgtype)
+        self.topics[name] = self._writer.add_connection(
             name, msgtype, **known, offered_qos_profiles=[_reliable_qos()])
 
     def write(self, name: str, time: int, raw: bytes) -> None:
-        """Keep a serialised message of an announced topic; time: of its arrival, ns."""
+        """Queue a serialised message of an added topic; time: of its arrival [ns]."""
         heapq.heappush(self._waiting, (time, self._count, name, raw))
         self._count += 1
 
     def flush(self, before: int | None = None) -> None:
-        """Write what was kept, or only what is older than `before` (ns): nothing older follows."""
+        """Write the queue, or only messages older than `before` [ns] if no older ones follow."""
         while self._waiting and (before is None or self._waiting[0][0] < before):
             time, _, name, raw = heapq.heappop(self._waiting)
-            self._writer.write(self._connections[name], time, raw)
+            self._writer.write(self.topics[name], time, raw)
 
 
 def _reliable_qos() -> Any:
-    from rosbags.interfaces import (
-        Qos,
-        QosDurability,
-        QosHistory,
-        QosLiveliness,
-        QosReliability,
-        QosTime,
-    )
-    forever = QosTime(*_FOREVER)
-    return Qos(QosHistory.KEEP_LAST, 10, QosReliability.RELIABLE, QosDurability.VOLATILE,
-               forever, forever, QosLiveliness.AUTOMATIC, forever, False)
+    from rosbags import interfaces
+    forever = interfaces.QosTime(*_FOREVER)
+    return interfaces.Qos(
+        interfaces.QosHistory.KEEP_LAST, 10, interfaces.QosReliability.RELIABLE,
+        interfaces.QosDurability.VOLATILE, forever, forever, interfaces.QosLiveliness.AUTOMATIC,
+        forever, False)

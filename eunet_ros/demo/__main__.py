@@ -1,12 +1,12 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-The whole job on a recorded drive: play it, segment it, record and score the masks.
+All steps on a recorded drive: play and segment it, record and score the masks.
 
     python -m eunet_ros.demo --bag my_drive --image-topic /camera/image_raw
 
-Player, node and recorder are processes of their own that talk over DDS, as in the car, so latency
-is measured from outside the node. Leaves a bag, a video, a picture and report.json.
+Player, node and recorder are separate processes that communicate over DDS, as in the car, so
+latency is measured outside the node. Writes a bag, a video, a picture and report.json.
 """
 from __future__ import annotations
 
@@ -21,25 +21,19 @@ import sys
 import tempfile
 from typing import Any
 
-from eunet_ros.bags.frame_source import BagSource, DEFAULT_HZ, open_source, Source
+from eunet_ros.bags.frame_source import DEFAULT_HZ, open_source, Source
 from eunet_ros.bags.mask_store import MaskReader, MASKS_FILE
 from eunet_ros.bags.messages import COMPRESSED_IMAGE
-from eunet_ros.bags.reader import Bag, BagError, find_ground_truth
 from eunet_ros.calibration.mounting_file import find_mounting, MOUNTING, read_mounting
 from eunet_ros.demo import output
 from eunet_ros.evaluation.run.positions import Places
 from eunet_ros.evaluation.run.progress import Progress
+from eunet_ros.model.common.command import check_ranges
 from eunet_ros.model.common.files import user_path, write_json
 from eunet_ros.model.common.resources import DEFAULT_WEIGHTS, share_file
 from eunet_ros.model.engines import AUTO, ENGINES
 from eunet_ros.parameters import ConeParameters
-from eunet_ros.replay.drive import (
-    check_ros,
-    DemoError,
-    drive_environment,
-    LiveDrive,
-    node_arguments,
-)
+from eunet_ros.replay import drive
 from eunet_ros.replay.figures import make_report, rate_hz
 
 SAMPLE_BAG = 'test/data/sample_drive'
@@ -54,7 +48,7 @@ def main(args: list[str] | None = None) -> int:
     try:
         with Progress('demo') as progress:
             report, kept = run(options, progress)
-    except (ValueError, OSError, ImportError, DemoError) as error:
+    except (ValueError, OSError, ImportError) as error:
         print(f'demo: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -69,15 +63,15 @@ def main(args: list[str] | None = None) -> int:
 
 
 def run(o: argparse.Namespace, progress: Progress) -> tuple[dict[str, Any], Path | None]:
-    """Do the whole job; returns the report and where a former output went, None for nowhere."""
-    check_ros()
+    """Run all steps; returns the report, and the new path of a former output or None."""
+    drive.check_ros()
     source = open_source(None if o.images else o.bag or _sample_bag(), o.images, o.image_topic,
                          o.hz)
     if source.warning:
         progress.say(f'demo: {source.warning}')
     output.check_output(o.output)
     o.output.parent.mkdir(parents=True, exist_ok=True)
-    # Beside its place, so that what is there stays until all is written.
+    # Written beside it, so that a former output is kept until the new one is complete.
     with tempfile.TemporaryDirectory(prefix=f'.{o.output.name}.', dir=o.output.parent) as work:
         made = Path(work) / 'output'
         made.mkdir()
@@ -92,60 +86,52 @@ def _drive(o: argparse.Namespace, source: Source, work: Path, made: Path,
         progress.show(words, sent, source.count)
 
     started = datetime.now().astimezone()
-    mounting = _mounting(o, source)
-    parameters = {'weights': _weights(o.weights), 'variant': o.variant, 'engine': o.engine,
+    if o.mounting is not None:
+        mounting = read_mounting(o.mounting)
+    else:
+        mounting = None if o.images else find_mounting(source.path) or None
+    path = Path(o.weights).expanduser()   # absolute, as the node may run in another folder
+    weights = str(path.absolute()) if path.suffix or os.sep in o.weights else o.weights
+    parameters = {'weights': weights, 'variant': o.variant, 'engine': o.engine,
                   **(mounting or {})}
     compressed = source.msgtype == COMPRESSED_IMAGE
-    # Pictures are no camera: each waits for the mask of the one before, however long it takes.
+    # Each picture of a folder waits for the mask of the one before.
     played = ['--images', str(source.path), '--hz', str(o.hz), '--wait-for-mask', _MASK_TOPIC,
               '--delay', '0.5'] if o.images else [
         str(source.path), '--image-topic', source.bag_topic]
-    record = LiveDrive(
-        work, node_arguments(source.topic, compressed, parameters, work),
+    record = drive.LiveDrive(
+        work, drive.node_arguments(source.topic, compressed, parameters, work),
         [*played, '--publish-as', source.topic, '--rate', str(o.rate), '--restamp'],
-        drive_environment(o.dds_profile, os.environ), o.start_timeout, show).run()
+        drive.drive_environment(o.dds_profile, os.environ), o.start_timeout, show).run()
     masks = MaskReader(work / MASKS_FILE)
     if not len(masks):
-        raise DemoError(f'The node returned no mask for {len(record.sent)} images; its last error:'
-                        f' {record.diagnostics.get("last error") or "none"}')
-    # Here, not before: importing torch would take time from the start of the node.
+        raise drive.DemoError(f'The node returned no mask for {len(record.sent)} images; its last '
+                              f'error: {record.diagnostics.get("last error") or "none"}')
+    # Imported here: importing torch earlier would slow down the start of the node.
     from eunet_ros.model.checkpoint import load_checkpoint
     classes = load_checkpoint(o.weights, o.variant).classes
     places = None if mounting is None else Places(ConeParameters(**mounting), [classes], classes)
-    drive = output.RecordedDrive(source, record, masks, classes, places)
+    recorded = output.RecordedDrive(source, record, masks, classes, places)
     progress.show('Writing bag and video', 0, len(record.sent))
     camera_hz = rate_hz([stamp for *_, stamp in record.sent]) or o.hz
-    cones = output.write_recordings(made, drive, camera_hz / o.rate, progress.advance)
+    cones = output.write_recordings(made, recorded, camera_hz / o.rate, progress.advance)
     progress.show('Scoring', len(record.sent), len(record.sent))
-    report = make_report(record, masks.arrivals, _scores(drive, source, progress),
+    report = make_report(record, masks.arrivals, _scores(recorded, progress),
                          str(source.path), getattr(source, 'bag_topic', source.topic), started)
     report['cones'] = cones
-    output.write_picture(made / output.PICTURE, drive,
+    output.write_picture(made / output.PICTURE, recorded,
                          f'{report["variant"]} on {report["engine"]}', _note(report))
     return report
 
 
-def _scores(drive: output.RecordedDrive, source: Source, progress: Progress) -> dict[str, Any]:
-    """Score where there is truth; a truth that cannot be used is no reason to lose the rest."""
+def _scores(recorded: output.RecordedDrive, progress: Progress) -> dict[str, Any]:
+    """Return the scores, all None if the ground truth cannot be used; progress reports why."""
     try:
-        scores = output.score(drive)
-        if isinstance(source, BagSource):
-            with Bag(source.path) as bag:
-                truth = find_ground_truth(bag.topics.values())
-            if truth and not any(True for _ in drive.truths()):
-                raise BagError(f'no message of {truth.name} has the stamp of an image')
-        return scores
+        return output.score(recorded)
     except ValueError as error:
         progress.say(f'demo: not scored: {error}')
-        names = drive.classes.names[1:]
+        names = recorded.classes.names[1:]
         return {'dice': None, 'iou': dict.fromkeys(names), 'miou': None}
-
-
-def _mounting(o: argparse.Namespace, source: Source) -> dict[str, Any] | None:
-    """Return how the camera was mounted, as told or as the bag says; None for neither."""
-    if o.mounting is not None:
-        return read_mounting(o.mounting)
-    return None if o.images else find_mounting(Path(source.path)) or None
 
 
 def _sample_bag() -> Path:
@@ -154,25 +140,15 @@ def _sample_bag() -> Path:
     try:
         return share_file(f'{SAMPLE_BAG}/metadata.yaml').parent
     except FileNotFoundError as error:
-        raise DemoError('The sample drive is not installed: name a bag with --bag, or run the '
-                        'demo in a clone of the repository.') from error
-
-
-def _weights(name_or_path: str) -> str:
-    """Make a path absolute: the node need not run here."""
-    path = Path(name_or_path).expanduser()
-    return str(path.absolute()) if path.suffix or os.sep in name_or_path else name_or_path
+        raise drive.DemoError('The sample drive is not installed: name a bag with --bag, or run '
+                              'the demo in a clone of the repository.') from error
 
 
 def _note(report: Mapping[str, Any]) -> str:
-    latency, parts = report['latency_ms'], []
-    if latency['p50'] is not None:
-        parts.append(f'p50 {latency["p50"]:.0f} ms, p99 {latency["p99"]:.0f} ms')
-    if report['dice'] is not None:
-        parts.append(f'Dice {report["dice"]:.3f}')
-    if report['miou'] is not None:
-        parts.append(f'mIoU {report["miou"]:.3f}')
-    return ', '.join(parts)
+    values = [(name, report['latency_ms'][name], '.0f', ' ms') for name in ('p50', 'p99')]
+    values += [('Dice', report['dice'], '.3f', ''), ('mIoU', report['miou'], '.3f', '')]
+    return ', '.join(f'{name} {value:{digits}}{unit}'
+                     for name, value, digits, unit in values if value is not None)
 
 
 def _arguments(args: list[str] | None) -> argparse.Namespace:
@@ -183,10 +159,10 @@ def _arguments(args: list[str] | None) -> argparse.Namespace:
     what.add_argument('--images', type=user_path, metavar='FOLDER', help='a folder of images')
     parser.add_argument('--image-topic', default='', help='where the bag has several cameras')
     parser.add_argument('--hz', type=float, default=DEFAULT_HZ,
-                        help=f"a folder's images a second, at most (default: {DEFAULT_HZ:g})")
+                        help="a folder's images per second, at most (default: %(default)g)")
     parser.add_argument('--mounting', type=user_path, metavar='YAML',
-                        help='how the camera is mounted, as calibrate_mount writes it (default: '
-                             f"{MOUNTING} in the bag's folder, where there is one)")
+                        help='mounting of the camera, written by calibrate_mount (default: '
+                             f"{MOUNTING} in the bag's folder, if it exists)")
     parser.add_argument('--rate', type=float, default=1.0, help='speed (default: 1, real time)')
     parser.add_argument('--output', type=user_path, default=Path('demo_output'))
     parser.add_argument('--weights', default=DEFAULT_WEIGHTS, metavar='NAME|PATH')
@@ -195,12 +171,9 @@ def _arguments(args: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--start-timeout', type=float, default=600.0, metavar='S',
                         help='for the node, which may build an engine (default: 600)')
     parser.add_argument('--no-dds-profile', dest='dds_profile', action='store_false',
-                        help='run Fast DDS as it comes, without memory for large images')
+                        help='run Fast DDS with default settings, which drop large images')
     options = parser.parse_args(args)
-    if not 0.1 <= options.hz <= 1000:
-        parser.error(f'--hz must be from 0.1 to 1000, found {options.hz:g}')
-    if not 0.01 <= options.rate <= 100:
-        parser.error(f'--rate must be from 0.01 to 100, found {options.rate:g}')
+    check_ranges(parser, options, hz=(0.1, 1000), rate=(0.01, 100))
     return options
 
 

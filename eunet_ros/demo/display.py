@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's result in the terminal; needs rich."""
+"""Output of the demo in the terminal; needs rich."""
 from __future__ import annotations
 
 from collections.abc import Mapping

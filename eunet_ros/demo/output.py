@@ -1,10 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the demo leaves behind: a bag, a video, a picture and scores; no ROS imports."""
+"""Output of the demo: a bag, a video, a picture and scores; no ROS imports."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 import json
 from pathlib import Path
@@ -14,24 +14,13 @@ from typing import Any
 import cv2
 from eunet_ros.bags.frame_source import BagSource, FolderSource, Frame, Source
 from eunet_ros.bags.mask_store import MaskReader
-from eunet_ros.bags.messages import (
-    CAMERA_INFO,
-    COMPRESSED_IMAGE,
-    deserialise,
-    POINT_CLOUD,
-    with_stamp,
-)
+from eunet_ros.bags.messages import CAMERA_INFO, COMPRESSED_IMAGE, deserialise, with_stamp
 from eunet_ros.bags.reader import BagError
 from eunet_ros.bags.writer import BagWriter
 from eunet_ros.cones.drawing import draw_from_above
 from eunet_ros.cones.locator import Seen
+from eunet_ros.evaluation.page import recordings
 from eunet_ros.evaluation.page.frame_pictures import draw_sheet
-from eunet_ros.evaluation.page.recordings import (
-    cone_topics,
-    draw_overlay,
-    node_messages,
-    node_topics,
-)
 from eunet_ros.evaluation.run.positions import Places
 from eunet_ros.evaluation.scoring.truth import as_binary, open_truth
 from eunet_ros.images.conversions import encode_jpeg, to_bgr
@@ -43,8 +32,8 @@ from eunet_ros.replay.drive import DemoError, DriveRecord
 import numpy as np
 
 REPORT, BAG, VIDEO, PICTURE = 'report.json', 'bag', 'overlay.mp4', 'overlay.png'
-CONES = 'cones.png'  # the same image and the ground from above
-OVERLAYS = 'overlays'  # of a folder's pictures, each under its name
+CONES = 'cones.png'  # PICTURE's image beside a view of the ground from above
+OVERLAYS = 'overlays'  # of a folder's pictures
 _CONTENT = {REPORT, BAG, VIDEO, PICTURE, CONES, OVERLAYS}
 _SPACE = '/eunet'
 _JPEG_QUALITY = 85
@@ -52,7 +41,7 @@ _JPEG_QUALITY = 85
 
 @dataclass
 class RecordedDrive:
-    """A drive that happened; places: None where the camera's mounting is not known."""
+    """A finished drive; places: None if the mounting of the camera is not known."""
 
     source: Source
     record: DriveRecord
@@ -66,22 +55,21 @@ class RecordedDrive:
         self._place = {stamp: i for i, stamp in enumerate(self.masks.arrivals)}
 
     def frames(self) -> Iterator[tuple[Frame, int]]:
-        """Yield the frames that were sent, with the stamp they carried, ns."""
+        """Yield the frames that were sent, each with the stamp it was sent with [ns]."""
         for frame in self.source.frames():
             if frame.index in self._sent:
                 yield frame, self._sent[frame.index]
 
     def mask(self, sent: int) -> np.ndarray | None:
-        """Return the mask of the frame sent with that stamp, None where there is none."""
+        """Return the mask of the frame sent with that stamp, None if it has none."""
         place = self._place.get(sent)
         return None if place is None else self.masks.read(place).mask
 
     def image(self, frame: Frame) -> np.ndarray | None:
-        """Return a frame's picture as BGR, None where it cannot be decoded."""
-        try:
+        """Return a frame's picture as BGR, None if it cannot be decoded."""
+        with suppress(ValueError):
             return to_bgr(deserialise(frame.image, self.source.msgtype))
-        except ValueError:
-            return None
+        return None
 
     def cones(self, frame: Frame, sent: int, mask: np.ndarray) -> Seen | None:
         """Return the cones of a frame's mask; sent: the stamp it was sent with, ns."""
@@ -92,14 +80,17 @@ class RecordedDrive:
         return self.places.find(0, mask, sent)
 
     def truths(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield (stamp that the frame was sent with, true class ids) where there is truth."""
+        """Yield (stamp sent [ns], true class ids) of frames with ground truth; raises BagError."""
         binary = len(self.classes.names) == 2
         truth = isinstance(self.source, BagSource) and open_truth(
             {}, self.source.path, cone_classes() if binary else self.classes)
         if not truth:
             return
         with closing(truth):
-            for stamp in (stamp for stamp in truth.stamps if stamp in self.sent_of):
+            stamps = [stamp for stamp in truth.stamps if stamp in self.sent_of]
+            if not stamps:
+                raise BagError(f'no message of {truth.source} has the stamp of an image')
+            for stamp in stamps:
                 try:
                     mask = truth.mask(stamp)
                 except ValueError as error:  # ConversionError, TruthError
@@ -123,23 +114,22 @@ def write_recordings(folder: Path, drive: RecordedDrive, hz: float,
     """
     Write the bag and the video; done() is called after each frame. Raises OSError, BagError.
 
-    The bag holds images as sent, masks without loss, overlays as JPEG. hz: of the video. Of a
-    folder of pictures each overlay is also a file of its own. Returns what report.json says of
-    cones, None where they are not looked for.
+    The bag has images as sent, lossless masks, overlays as JPEG. hz: of the video. A folder of
+    pictures also gets each overlay as a file. Returns `cones` of report.json, None without places.
     """
     source, table = drive.source, drive.classes.table_bgr
     topic = f'{source.topic}/compressed' if source.msgtype == COMPRESSED_IMAGE else source.topic
     info_topic = f'{source.topic.rpartition("/")[0]}/camera_info'
-    [cones_topic, _] = cone_topics(_SPACE)
+    cones_topic, cones_kind = next(iter(recordings.cone_topics(_SPACE).items()))
+    topics = {topic: source.msgtype, **recordings.node_topics(_SPACE)}
+    if source.has_camera_info:
+        topics[info_topic] = CAMERA_INFO
+    if drive.places:
+        topics[cones_topic] = cones_kind
     video, found = Video(folder / VIDEO, hz), []
     with closing(video), BagWriter(folder / BAG) as bag:
-        bag.add_topic(topic, source.msgtype)
-        if source.has_camera_info:
-            bag.add_topic(info_topic, CAMERA_INFO)
-        for name, kind in node_topics(_SPACE).items():
+        for name, kind in topics.items():
             bag.add_topic(name, kind)
-        if drive.places:
-            bag.add_topic(cones_topic, POINT_CLOUD)
         arrivals = drive.masks.arrivals
         for frame, sent in drive.frames():
             bag.flush(before=sent)
@@ -150,9 +140,9 @@ def write_recordings(folder: Path, drive: RecordedDrive, hz: float,
             if image is not None and mask is not None:
                 frame_id = deserialise(frame.image, source.msgtype).header.frame_id
                 seen = drive.cones(frame, sent, mask)
-                image = draw_overlay(image, mask, seen, table)
+                image = recordings.draw_overlay(image, mask, seen, table)
                 jpeg = encode_jpeg(image, _JPEG_QUALITY)
-                messages = node_messages(_SPACE, sent, frame_id, mask, jpeg)
+                messages = recordings.node_messages(_SPACE, sent, frame_id, mask, jpeg)
                 found.append(seen)
                 if seen and seen.located:
                     messages[cones_topic] = drive.places.messages(0, sent, seen)[0]
@@ -167,7 +157,7 @@ def write_recordings(folder: Path, drive: RecordedDrive, hz: float,
 
 
 def _cones_report(found: list[Seen]) -> dict[str, Any]:
-    """Return what report.json says of the cones of images, None for none."""
+    """Return `cones` of report.json; means are None without images."""
     def mean(counts: Iterable[int]) -> float | None:
         return round(sum(counts) / len(found), 2) if found else None
     return {'per_image': mean(len(seen.cones) for seen in found),
@@ -176,7 +166,7 @@ def _cones_report(found: list[Seen]) -> dict[str, Any]:
 
 
 def _write_overlay(folder: Path, files: list[Path], index: int, jpeg: bytes) -> None:
-    """Write a picture's overlay: a.jpg of a.png, or a.png.jpg where there is an a.jpg, too."""
+    """Write a picture's overlay: a.jpg for a.png, or a.png.jpg if the folder also has a.jpg."""
     file = files[index]
     alone = sum(other.stem == file.stem for other in files) == 1
     folder.mkdir(exist_ok=True)
@@ -184,12 +174,10 @@ def _write_overlay(folder: Path, files: list[Path], index: int, jpeg: bytes) -> 
 
 
 def write_picture(path: Path, drive: RecordedDrive, title: str, note: str) -> bool:
-    """Write the middle third's frame with most cones, and CONES; returns whether there is one."""
+    """Write the frame with most cones of the middle third, and CONES; returns whether it did."""
     stamps = list(drive.masks.arrivals)
-    third = len(stamps) // 3
-    middle = stamps[third:len(stamps) - third]
-    sent_stamps = set(drive.sent_of.values())
-    middle = [stamp for stamp in middle if stamp in sent_stamps]
+    third, sent_stamps = len(stamps) // 3, set(drive.sent_of.values())
+    middle = [stamp for stamp in stamps[third:len(stamps) - third] if stamp in sent_stamps]
     if not middle:
         return False
     best = max(middle, key=lambda stamp: np.count_nonzero(drive.mask(stamp)))
@@ -199,12 +187,14 @@ def write_picture(path: Path, drive: RecordedDrive, title: str, note: str) -> bo
         return False
     seen = drive.cones(frame, best, mask)
     located = seen.located if seen else None
-    truth = next((truth for sent, truth in drive.truths() if sent == best), None)
+    truth = None
+    with suppress(ValueError):  # `score` reports it
+        truth = next((truth for sent, truth in drive.truths() if sent == best), None)
     table = drive.classes.table_bgr
     pictures = {path: draw_sheet(image, mask, truth, drive.classes.names, table, title, note,
                                  located)}
     if located:
-        overlay = draw_overlay(image, mask, seen, table)
+        overlay = recordings.draw_overlay(image, mask, seen, table)
         height = image.shape[0]
         pictures[path.with_name(CONES)] = np.hstack([
             overlay, draw_from_above(located, table, (height, height * 3 // 4))])
@@ -215,19 +205,19 @@ def write_picture(path: Path, drive: RecordedDrive, title: str, note: str) -> bo
 
 
 def check_output(folder: Path) -> None:
-    """Raise DemoError where the folder is something that the demo did not make."""
-    for place in (folder, _old(folder)):
+    """Raise DemoError if the folder exists and was not made by the demo."""
+    for place in (folder, folder.with_name(f'{folder.name}.old')):
         if place.exists() and not _made_by_demo(place):
             raise DemoError(f'{place} exists and was not made by the demo: choose another '
                             '--output, or move it away.')
 
 
 def put_in_place(made: Path, folder: Path) -> Path | None:
-    """Rename the finished folder to its place; returns where the former one is kept, or None."""
+    """Rename the finished folder to `folder`; returns the new path of a former one, or None."""
     check_output(folder)
     kept = None
     if folder.exists():
-        kept = _old(folder)
+        kept = folder.with_name(f'{folder.name}.old')
         if kept.exists():
             shutil.rmtree(kept)
         folder.rename(kept)
@@ -235,16 +225,12 @@ def put_in_place(made: Path, folder: Path) -> Path | None:
     return kept
 
 
-def _old(folder: Path) -> Path:
-    return folder.with_name(f'{folder.name}.old')
-
-
 def _made_by_demo(folder: Path) -> bool:
-    """Return whether a folder is empty, or holds the demo's report and nothing of others."""
+    """Return whether a folder is empty, or has the demo's report and no files of others."""
     if not folder.is_dir():
         return False
     names = {entry.name for entry in folder.iterdir() if not entry.name.startswith('._')}
-    names -= {'.DS_Store', 'Thumbs.db'}  # of those who looked at it
+    names -= {'.DS_Store', 'Thumbs.db'}  # made by file managers
     if not names:
         return True
     try:

@@ -1,3 +1,3 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Recorded drives evaluated frame by frame: how good and how fast weights are, and where not."""
+"""Evaluation of weights on all frames of recorded drives: quality, speed, and failures."""

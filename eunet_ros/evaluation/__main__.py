@@ -1,11 +1,11 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Run weights over every frame of recorded drives: how good, how fast, and where they fail.
+Run weights over every frame of recorded drives: quality, speed, and the worst frames.
 
     python -m eunet_ros.evaluate_bag my_drive --weights eunet_n
 
-No ROS is needed, except with --live. docs/evaluation.md tells the rest.
+ROS is needed only with --live. See docs/evaluation.md.
 """
 from __future__ import annotations
 
@@ -20,36 +20,28 @@ from eunet_ros.evaluation.finish import finish
 from eunet_ros.evaluation.labels import export_labels
 from eunet_ros.evaluation.options import make_plan, parse, space_needed
 from eunet_ros.evaluation.page.text import result_lines
-from eunet_ros.evaluation.run.folder import OutputFolder
+from eunet_ros.evaluation.run.folder import OutputFolder, read_report, REPORT
 from eunet_ros.evaluation.run.live import play_all
-from eunet_ros.evaluation.run.plan import bag_files, OFFLINE, Plan
+from eunet_ros.evaluation.run.plan import OFFLINE, Plan
 from eunet_ros.evaluation.run.progress import Progress
 from eunet_ros.evaluation.run.runner import Runner
-from eunet_ros.evaluation.scoring.gate import (
-    check,
-    check_frames,
-    check_names,
-    parse_gates,
-    read_baseline,
-    table_lines,
-)
+from eunet_ros.evaluation.scoring import gate
 from eunet_ros.model.common.files import refuse_existing
-from eunet_ros.replay.drive import DemoError
 
 INTERRUPTED = 130
 
 
 def main(args: list[str] | None = None) -> int:
-    """Evaluate; returns the exit code: 1 where something is missing or a gate fails."""
+    """Evaluate; returns the exit code: 1 if something is missing or a gate fails."""
     o = parse(args)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return run(o)
-    except (ValueError, DemoError, ImportError) as error:
+    except (ValueError, ImportError) as error:
         print(f'evaluate_bag: {error}', file=sys.stderr)
     except OSError as error:
-        told = f'{error.filename}: {error.strerror}.' if error.filename else str(error)
-        print(f'evaluate_bag: {told}', file=sys.stderr)
+        text = f'{error.filename}: {error.strerror}.' if error.filename else str(error)
+        print(f'evaluate_bag: {text}', file=sys.stderr)
     except KeyboardInterrupt:
         print('evaluate_bag: interrupted.', file=sys.stderr)
         return INTERRUPTED
@@ -57,17 +49,17 @@ def main(args: list[str] | None = None) -> int:
 
 
 def run(o: argparse.Namespace) -> int:
-    """Evaluate as the options say; returns the exit code. Raises ValueError, OSError."""
-    gates, baseline = parse_gates(o.fail_under), read_baseline(o.baseline)
+    """Evaluate with these options; returns the exit code. Raises ValueError, OSError."""
+    gates, baseline = gate.parse_gates(o.fail_under), gate.read_baseline(o.baseline)
     plan, refused = make_plan(o, cores())
-    check_names(gates, plan.weights[0].table.names)
+    gate.check_names(gates, plan.weights[0].table.names)
     if baseline is not None:
-        check_frames(baseline, plan.bags)
+        gate.check_frames(baseline, plan.bags)
     folder = OutputFolder(o.output)
     with Progress('evaluate_bag') as progress:
         for sentence in refused:
             progress.say(f'evaluate_bag: left out: {sentence}')
-        before = folder.report()
+        before = read_report(folder.path / REPORT)
         if o.resume and not folder.unfinished and before:
             if o.export_labels and not folder.labels.exists():
                 raise ValueError(f'{folder.path} is finished and its masks are removed: run it '
@@ -84,8 +76,8 @@ def run(o: argparse.Namespace) -> int:
     for sentence in report['partial_because']:
         print(f'evaluate_bag: partial: {sentence}', file=sys.stderr)
     if folder.unfinished:
-        print('evaluate_bag: what is done is kept, the same command with --resume goes on.',
-              file=sys.stderr)
+        print('evaluate_bag: results so far are kept; continue with the same command and '
+              '--resume.', file=sys.stderr)
     if interrupted:
         return INTERRUPTED
     return _judge(report, gates, baseline, refused)
@@ -96,17 +88,22 @@ def _evaluate(o: argparse.Namespace, plan: Plan, folder: OutputFolder, progress:
     """Return the report, and whether it was interrupted."""
     run = {'started': datetime.now(timezone.utc).isoformat(timespec='seconds'),
            'resumed': resumed}
-    runner = Runner(plan, folder.journal, _render_arguments(o), cores(), progress.show)
+    render = [o.bag_topics, 'video' if o.video else 'no-video']
+    runner = Runner(plan, folder.journal, None if render == ['none', 'no-video'] else render,
+                    cores(), progress.show)
     interrupted = False
     try:
-        if plan.mode == OFFLINE:
-            runner.run()
-        else:
-            _play(plan, folder, progress)
-            runner.run(segment=False)
+        if plan.mode != OFFLINE:
+            try:
+                play_all(plan, folder.journal, progress.show)
+            except ValueError:
+                if not any(runner.files(n).end.exists() for n in range(len(plan.bags))):
+                    folder.discard()
+                raise
+        runner.run(segment=plan.mode == OFFLINE)
     except KeyboardInterrupt:
         interrupted = True
-        progress.say('evaluate_bag: interrupted; writing what is done …')
+        progress.say('evaluate_bag: interrupted; writing the results so far …')
     if runner.errors and not interrupted and not runner.counted():
         folder.discard()
         raise ValueError(runner.errors[0])
@@ -118,32 +115,17 @@ def _evaluate(o: argparse.Namespace, plan: Plan, folder: OutputFolder, progress:
     return report, interrupted
 
 
-def _play(plan: Plan, folder: OutputFolder, progress: Progress) -> None:
-    try:
-        play_all(plan, folder.journal, progress.show)
-    except (ValueError, DemoError):
-        if not any(bag_files(folder.journal, n).end.exists() for n in range(len(plan.bags))):
-            folder.discard()
-        raise
-
-
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0))
 
 
-def _render_arguments(o: argparse.Namespace) -> list[str] | None:
-    if o.bag_topics == 'none' and not o.video:
-        return None
-    return [o.bag_topics, 'video' if o.video else 'no-video']
-
-
 def _judge(report: dict[str, Any], gates: list[Any], baseline: dict[str, Any] | None,
            refused: list[str]) -> int:
-    """Return the exit code, and print what fails."""
-    rows = check(report, gates, baseline)
+    """Return the exit code, and print which gates fail."""
+    rows = gate.check(report, gates, baseline)
     if rows:
-        print('\n'.join(table_lines(rows)))
+        print('\n'.join(gate.table_lines(rows)))
     failed = any(row.failed for row in rows)
     return 1 if failed or refused or not report['complete'] else 0
 

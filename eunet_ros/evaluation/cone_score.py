@@ -1,12 +1,12 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Score the cones of the node `eunet` against those that a simulator publishes, while both run.
+Score the cones of the node `eunet` against those of a simulator, while both run.
 
     ros2 run eunet_ros cone_score --ros-args -p stack:=eufs_msgs -r truth:=/ground_truth/cones
 
-True cones in a message with a header are where they are from the car at its stamp. Those in one
-without (fs_msgs/Track) stay in the world, and `odometry` tells where the car is.
+True cones in a message with a header are relative to the car at its stamp. Without a header
+(fs_msgs/Track) they are in the world frame, and `odometry` has the pose of the car.
 """
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from sensor_msgs.msg import PointCloud2
 PARAMETERS = {**cone_bridge.PARAMETERS, 'stack': "The simulator's messages. Default: 'fs_msgs'.",
               'reach': 'True cones farther away do not count [m]. Default: 15.0.',
               'view': 'Angle ahead of the car in which they count [deg]. Default: 90.0.'}
-_SAME_M, _SAME_SHARE = 0.5, 0.1   # a cone is the true one within the larger, share of the distance
-_TOGETHER_NS = 30_000_000         # stamps of one moment
+_SAME_M, _SAME_SHARE = 0.5, 0.1   # maximum error of a match: the larger of m, share of distance
+_TOGETHER_NS = 30_000_000         # maximum difference of stamps
 _TELL_S = 10.0
-_ANY_CLASS = 'unknown_cone'       # a simulator's cone without a colour may be found as any
+_ANY_CLASS = 'unknown_cone'       # a simulator's cone without a colour matches any class
 
 
 def from_car(xy: np.ndarray, pose: Any) -> np.ndarray:
-    """Return positions (n, 2) in the world as they are from a car; pose: geometry_msgs/Pose."""
+    """Return positions (n, 2) in the world relative to a car; pose: geometry_msgs/Pose."""
     q, p = pose.orientation, pose.position
     yaw = math.atan2(2 * (q.w * q.z + q.x * q.y), 1 - 2 * (q.y ** 2 + q.z ** 2))
     c, s = math.cos(yaw), math.sin(yaw)
@@ -44,7 +44,7 @@ def from_car(xy: np.ndarray, pose: Any) -> np.ndarray:
 
 
 class ConeScore:
-    """Adds up how right cones on the ground are; reach and view [rad]: see PARAMETERS."""
+    """Accumulates the errors of cones on the ground; reach and view [rad]: see PARAMETERS."""
 
     def __init__(self, reach: float, view: float) -> None:
         self._reach, self._view = reach, view
@@ -56,7 +56,7 @@ class ConeScore:
 
     def add(self, rows: np.ndarray, names: Mapping[int, str], true_names: Sequence[str],
             true_xy: np.ndarray) -> None:
-        """Count an image's cones, POINT rows with the names of their class ids."""
+        """Add an image's cones, POINT rows; names: of their class ids."""
         found = np.stack([rows['x'], rows['y']], axis=1).astype(np.float64)
         distance = np.hypot(*true_xy.T)
         apart = np.linalg.norm(true_xy[:, None] - found, axis=2)
@@ -79,7 +79,7 @@ class ConeScore:
     def __str__(self) -> str:
         report = self.positions.to_report()
         if report is None:
-            return 'No image is scored yet: no cones, or no true cones of the same moment.'
+            return 'No image is scored yet: no cones, or no true cones with the same stamp.'
         lines = [f'{report["frames"]} images, {self.false / report["frames"]:.2f} false cones '
                  'an image']
         for name, row in report['by_distance'].items():
@@ -94,7 +94,7 @@ class ConeScore:
 
 
 class ScoreNode(cone_bridge.StackNode):
-    """Subscribes to eunet/cones, truth and, where the truth has no header, odometry."""
+    """Subscribes to eunet/cones, truth and, if the truth has no header, odometry."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('cone_score', PARAMETERS, **kwargs)
@@ -112,7 +112,7 @@ class ScoreNode(cone_bridge.StackNode):
                           clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def on_cones(self, cloud: PointCloud2) -> None:
-        """Score an image's cones, where the truth of its moment is known."""
+        """Score an image's cones if the truth with its stamp is known."""
         def apart(message: Any) -> int:
             a, b = message.header.stamp, cloud.header.stamp
             return abs((a.sec - b.sec) * 1_000_000_000 + a.nanosec - b.nanosec)
@@ -126,7 +126,7 @@ class ScoreNode(cone_bridge.StackNode):
 
     def destroy_node(self) -> None:
         """Print the score of the whole run, then end."""
-        if hasattr(self, 'score'):  # rclpy also destroys nodes that could not be made
+        if hasattr(self, 'score'):  # rclpy also destroys nodes whose constructor failed
             print(self.score)
         super().destroy_node()
 

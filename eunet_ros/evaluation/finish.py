@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""From the journals to the files of the folder; also when only some of it is there."""
+"""Writes the files of the output folder from the journals, also from incomplete ones."""
 from __future__ import annotations
 
 from datetime import datetime, timezone
@@ -19,6 +19,7 @@ from eunet_ros.evaluation.run.plan import BagEnd, OFFLINE, Plan
 from eunet_ros.evaluation.run.runner import Runner, Show
 from eunet_ros.evaluation.scoring.summary import summarise
 from eunet_ros.evaluation.scoring.truth import open_truth
+from eunet_ros.model.common.errors import sentence
 from eunet_ros.model.common.files import write_json
 from eunet_ros.replay.figures import machine
 
@@ -62,7 +63,7 @@ def _truth(plan: Plan, number: int) -> dict[str, Any] | None:
 
 
 def _truth_of_none(plan: Plan, bags: list[dict[str, Any]]) -> list[str]:
-    """Return a sentence where there should be ground truth, and no image can be scored by it."""
+    """Return a sentence if there should be ground truth but no image can be scored with it."""
     truths = [bag['truth'] for bag in bags if bag['truth'] and bag['frames_masked']]
     asked = plan.truth.get('folder') or plan.truth.get('topic')
     unusable = asked or any(t['errors'] or t['error'] for t in truths)
@@ -70,27 +71,27 @@ def _truth_of_none(plan: Plan, bags: list[dict[str, Any]]) -> list[str]:
             t['frames_with_truth'] and not t['only_ignored'] for t in truths):
         return []
     why = next((note for t in truths for note in reversed(truth_notes(t))), 'no stamp is equal')
-    return [f'No image is scored by ground truth{", which was asked for" if asked else ""}: {why}'
-            + ('' if why.endswith('.') else '.')]
+    return [f'No image is scored by ground truth{", which was asked for" if asked else ""}: '
+            f'{sentence(why)}']
 
 
 def _missing(plan: Plan, bags: list[dict[str, Any]], ends: list[BagEnd], errors: list[str],
              refused: list[str], interrupted: bool) -> tuple[list[str], bool]:
-    """Return sentences of what is missing, and whether going on can bring it."""
-    told = [f'Left out: {sentence}' for sentence in refused]
+    """Return sentences about missing results, and whether --resume can add them."""
+    reasons = [f'Left out: {text}' for text in refused]
     again = interrupted or bool(errors)
     if interrupted:
-        told.append('It was interrupted.')
-    told += errors
-    told += _truth_of_none(plan, bags)
+        reasons.append('It was interrupted.')
+    reasons += errors
+    reasons += _truth_of_none(plan, bags)
     for bag, end in zip(bags, ends):
         if bag['error'] and bag['error'] not in errors:
-            told.append(f'{bag["label"]}: {bag["error"]}')
+            reasons.append(f'{bag["label"]}: {bag["error"]}')
         if bag['frames_done'] and not bag['frames_masked']:
             why = bag['errors'][0]['sentence'] if bag['errors'] else 'the node returned no mask'
-            told.append(f'No image of {bag["label"]} has a mask: {why}')
+            reasons.append(f'No image of {bag["label"]} has a mask: {why}')
         if bag['frames_done'] < bag['frames']:
-            told.append(f'{bag["frames_done"]} of {bag["frames"]} frames of {bag["label"]} are '
-                        'evaluated.')
+            reasons.append(f'{bag["frames_done"]} of {bag["frames"]} frames of {bag["label"]} are '
+                           'evaluated.')
             again = again or end.complete or end.again
-    return told, again
+    return reasons, again

@@ -1,10 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Frames and their masks as a project, to correct by hand and to train on."""
+"""Exports frames and their masks as a project, to correct them by hand and to train on."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 import re
 
 import cv2
@@ -23,7 +23,7 @@ import numpy as np
 
 SUPERVISELY, COCO = FORMATS = ('supervisely', 'coco')
 _DATASET = 'drives'
-_KEPT = 0.8   # of the only bag for COCO's train; what comes after is val
+_KEPT = 0.8   # share of a single bag for COCO's train; the rest is val
 _SUFFIXES = {b'\xff\xd8\xff': '.jpg', PNG: '.png'}
 
 
@@ -39,24 +39,15 @@ def source_name(label: str) -> str:
 
 
 def stored_picture(msg: object) -> tuple[np.ndarray | bytes, str]:
-    """Return a picture to write and its suffix: a file's bytes where they decode to the same."""
+    """Return a picture to write and its suffix: the encoded bytes if they decode to the same."""
     image = to_bgr(msg)
     if hasattr(msg, 'format'):
         suffix = next((s for start, s in _SUFFIXES.items()
                        if msg.data[:len(start)].tobytes() == start), None)
-        # Red and blue may be swapped in it, or EXIF turn it.
+        # Red and blue may be swapped, or EXIF may rotate it.
         if suffix and np.array_equal(cv2.imdecode(msg.data, cv2.IMREAD_COLOR), image):
             return msg.data.tobytes(), suffix
     return image, '.png'
-
-
-def _item(raw: bytes, msgtype: str, mask: np.ndarray, name: str, classes: ClassTable,
-          binary: bool) -> Item:
-    if binary:  # of a cone without a colour
-        mask = (mask > 0) * np.uint8(classes.id_of('unknown_cone'))
-    image, suffix = stored_picture(deserialise(raw, msgtype))
-    numbers, ids = number_cones(mask, classes)
-    return Item(name + suffix, image, ids, numbers)
 
 
 def _is_chosen(row: FrameRow, every: int) -> bool:
@@ -65,26 +56,28 @@ def _is_chosen(row: FrameRow, every: int) -> bool:
 
 def _items(plan: Plan, folder: OutputFolder, every: int, classes: ClassTable,
            show: Show) -> Iterator[tuple[str, Item]]:
-    """Yield COCO's part and the item of each chosen frame; of several bags the last is val."""
+    """Yield COCO's part and the item of each chosen frame; the last of several bags is val."""
     names, binary, last = set(), len(plan.weights[0].classes) == 2, len(plan.bags) - 1
     for number, bag_plan in enumerate(plan.bags):
         files, source = bag_files(folder.journal, number), source_name(bag_plan.label)
-        masks = FrameMasks(files)
-        try:
-            with suppress(BagError), Bag(bag_plan.path) as bag:  # the report tells of its damage
-                images = bag.raw(bag.topics[bag_plan.image_topic])
-                for (_, raw), row in zip(images, read_rows(files.frames, FrameRow)):
-                    show(f'Writing the labels of {bag_plan.label}', row.index, bag_plan.frames)
-                    if not _is_chosen(row, every):
-                        continue
-                    name = f'{source}_{row.stamp:019d}'  # as --truth finds it
-                    name = name if name not in names else f'{source}_{number}-{row.index}'
-                    names.add(name)
-                    held_out = number == last if last else row.index >= _KEPT * bag_plan.frames
-                    yield 'val' if held_out else 'train', _item(
-                        raw, bag_plan.msgtype, masks.of(row)[0], name, classes, binary)
-        finally:
-            masks.close()
+        # The report has the error of a damaged bag.
+        with closing(FrameMasks(files)) as masks, suppress(BagError), Bag(bag_plan.path) as bag:
+            images = bag.raw(bag.topics[bag_plan.image_topic])
+            for (_, raw), row in zip(images, read_rows(files.frames, FrameRow)):
+                show(f'Writing the labels of {bag_plan.label}', row.index, bag_plan.frames)
+                if not _is_chosen(row, every):
+                    continue
+                name = f'{source}_{row.stamp:019d}'  # the format of --truth
+                name = name if name not in names else f'{source}_{number}-{row.index}'
+                names.add(name)
+                held_out = number == last if last else row.index >= _KEPT * bag_plan.frames
+                mask = masks.of(row)[0]
+                if binary:  # the colours of cones are not known
+                    mask = (mask > 0) * np.uint8(classes.id_of('unknown_cone'))
+                image, suffix = stored_picture(deserialise(raw, bag_plan.msgtype))
+                numbers, ids = number_cones(mask, classes)
+                yield ('val' if held_out else 'train',
+                       Item(name + suffix, image, ids, numbers))
 
 
 def export_labels(plan: Plan, folder: OutputFolder, kind: str, every: int, show: Show) -> int:

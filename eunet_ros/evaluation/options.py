@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The command line of evaluate_bag, and the plan that it means."""
+"""The command line of evaluate_bag, and the plan made from it."""
 from __future__ import annotations
 
 import argparse
@@ -25,6 +25,7 @@ from eunet_ros.evaluation.run.plan import (
 )
 from eunet_ros.evaluation.scoring.metric_table import metrics_of
 from eunet_ros.evaluation.scoring.truth import find_truth_topic, open_truth
+from eunet_ros.model.common.command import check_ranges
 from eunet_ros.model.common.files import user_path, visible
 from eunet_ros.model.engines import AUTO, ENGINES, PRECISIONS
 from eunet_ros.parameters import check_names, NODE_NAME, NodeParameters
@@ -47,20 +48,21 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         'ros2 run eunet_ros evaluate_bag', epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description='Run weights over every frame of recorded drives: how good, how fast, and the '
-                    'frames where they fail.')
+        description='Run weights over every frame of recorded drives: quality, speed, and the '
+                    'worst frames.')
     p.add_argument('bags', nargs='+', type=user_path, metavar='BAG',
                    help='a rosbag2 folder, an .mcap or .db3 file, or a folder of bags')
     p.add_argument('--weights', action='append', default=None, metavar='NAME|PATH',
                    help='given twice, the second is compared with the first')
     p.add_argument('--output', type=user_path, default=Path('evaluation'), metavar='DIR',
-                   help='folder to leave (default: evaluation)')
+                   help='output folder (default: evaluation)')
     p.add_argument('--image-topic', default='', metavar='TOPIC',
                    help='where a bag has several cameras')
     truth = p.add_argument_group(
         'ground truth (default: /ground_truth/mask, where the bag has it)')
-    truth.add_argument('--truth-topic', default='', metavar='TOPIC', help='of masks in the bag')
-    truth.add_argument('--truth', type=user_path, metavar='FOLDER',
+    place = truth.add_mutually_exclusive_group()
+    place.add_argument('--truth-topic', default='', metavar='TOPIC', help='of masks in the bag')
+    place.add_argument('--truth', type=user_path, metavar='FOLDER',
                        help='masks named by stamp, or a Supervisely (FSOCO) project')
     truth.add_argument('--truth-tolerance', type=float, default=0.0, metavar='S',
                        help='how far stamps may differ (default: 0)')
@@ -73,15 +75,13 @@ def parser() -> argparse.ArgumentParser:
     node.add_argument('--processes', type=int, default=0, metavar='N',
                       help='bags at once (default: as many as there are cores)')
     node.add_argument('--one-at-a-time', action='store_true',
-                      help='decode and score nothing beside the engine: slower, with the '
-                           'latencies of an idle machine')
+                      help='nothing runs beside the engine: slower, latencies of an idle machine')
     node.add_argument('--mounting', type=user_path, metavar='YAML',
-                      help='how the camera is mounted, as calibrate_mount writes it, which gives '
-                           'cones their places and the strip its rows (default: '
+                      help='mounting of the camera, written by calibrate_mount (default: '
                            f"{MOUNTING} in each bag's folder, else the parameter file)")
-    out = p.add_argument_group('what is left')
+    out = p.add_argument_group('output')
     out.add_argument('--bag-topics', choices=('all', 'camera', 'none'), default='all',
-                     help='topics of the input that go into the output bag; none: no bag')
+                     help='topics of the input to copy to the output bag; none: no bag')
     out.add_argument('--no-video', dest='video', action='store_false', help='no overlay.mp4')
     out.add_argument('--export-labels', choices=FORMATS,
                      help='also write images and masks, of the first weights, to correct and '
@@ -89,48 +89,43 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument('--export-every', type=int, default=10, metavar='N',
                      help='every N-th frame of each bag (default: 10)')
     again = out.add_mutually_exclusive_group()
-    again.add_argument('--resume', action='store_true', help='go on with an unfinished evaluation')
-    again.add_argument('--restart', action='store_true', help='give an unfinished one up')
+    again.add_argument('--resume', action='store_true', help='continue an unfinished evaluation')
+    again.add_argument('--restart', action='store_true', help='discard an unfinished one')
     most = [metric.name for metric in metrics_of() if metric.less_is_better]
     gate = p.add_argument_group('gate (exit code 1 where it fails)')
     gate.add_argument('--fail-under', action='append', default=[], metavar='NAME=VALUE',
-                      help=f'such as dice=0.9; the most it may be for {", ".join(most)}')
+                      help=f'such as dice=0.9; for {", ".join(most)} it is the maximum')
     gate.add_argument('--baseline', type=user_path, metavar='REPORT',
-                      help='report.json to hold up to')
+                      help='report.json that this evaluation must not be worse than')
     live = p.add_argument_group('live, through the running node')
-    live.add_argument('--live', action='store_true',
-                      help='play the bags into a node over DDS, in real time (needs ROS)')
+    how = live.add_mutually_exclusive_group()
+    how.add_argument('--live', action='store_true',
+                     help='play the bags into a node over DDS, in real time (needs ROS)')
     live.add_argument('--rate', type=float, default=1.0, help='speed of --live (default: 1)')
-    live.add_argument('--recording', type=user_path, metavar='BAG',
-                      help="score a bag that holds the node's masks, recorded while BAG played")
+    how.add_argument('--recording', type=user_path, metavar='BAG',
+                     help="score a bag with the node's masks, recorded while BAG was played")
     return p
 
 
 def parse(args: list[str] | None) -> argparse.Namespace:
-    """Parse the command line; ends the process where it makes no sense."""
+    """Parse the command line; ends the process for options that do not fit."""
     p = parser()
     o = p.parse_args(args)
     if o.weights and len(o.weights) > 2:
         p.error(f'--weights can be given once or twice, found {len(o.weights)} times')
-    if o.processes < 0:
-        p.error(f'--processes must be 1 or more, found {o.processes}')
-    if o.export_every < 1:
-        p.error(f'--export-every must be 1 or more, found {o.export_every}')
+    for name, value, least in (('processes', o.processes, 0), ('export-every', o.export_every, 1)):
+        if value < least:
+            p.error(f'--{name} must be 1 or more, found {value}')
     if not 0 <= o.truth_tolerance <= 10:
         p.error(f'--truth-tolerance must be from 0 to 10 s, found {o.truth_tolerance:g}')
-    if o.truth and o.truth_topic:
-        p.error('--truth and --truth-topic exclude each other')
-    if not 0.01 <= o.rate <= 100:
-        p.error(f'--rate must be from 0.01 to 100, found {o.rate:g}')
-    if o.live and o.recording:
-        p.error('--live and --recording exclude each other')
+    check_ranges(p, o, rate=(0.01, 100))
     if o.recording and (len(o.bags) > 1 or len(o.weights or ()) > 1):
         p.error('--recording goes with one bag and one set of weights')
     return o
 
 
 def find_bags(paths: list[Path]) -> list[Path]:
-    """Return the bags that paths mean: a folder without metadata.yaml stands for those in it."""
+    """Return the bags of paths; a folder without metadata.yaml is replaced by the bags in it."""
     found: list[Path] = []
     for path in paths:
         inside = []
@@ -145,19 +140,16 @@ def node_parameters(o: argparse.Namespace) -> dict[str, Any]:
     values: dict[str, Any] = {}
     if o.params_file:
         values = read_values(o.params_file, NODE_NAME,
-                             lambda told: print(f'evaluate_bag: {told}', file=sys.stderr))
+                             lambda text: print(f'evaluate_bag: {text}', file=sys.stderr))
         check_names(values)
-    for name in ('engine', 'precision'):
-        if getattr(o, name):
-            values[name] = getattr(o, name)
+    values |= {name: getattr(o, name) for name in ('engine', 'precision') if getattr(o, name)}
     if o.input_size:
         values['input_height'], values['input_width'] = o.input_size
-    parameters = NodeParameters(**values)
-    return asdict(parameters)
+    return asdict(NodeParameters(**values))
 
 
 def space_needed(plan: Plan, topics: str, video: bool) -> int:
-    """Return about how many bytes an evaluation takes on the disk, at most."""
+    """Return an upper estimate of an evaluation's size on disk in bytes."""
     frames = sum(bag.frames for bag in plan.bags)
     files = [p for bag in plan.bags for p in (
         Path(bag.path).iterdir() if Path(bag.path).is_dir() else [Path(bag.path)])]
@@ -166,7 +158,7 @@ def space_needed(plan: Plan, topics: str, video: bool) -> int:
 
 
 def make_plan(o: argparse.Namespace, cores: int) -> tuple[Plan, list[str]]:
-    """Return the plan, and a sentence of each bag that cannot be used; raises ValueError."""
+    """Return the plan, and a sentence for each bag that cannot be used; raises ValueError."""
     mode = LIVE if o.live else RECORDED if o.recording else OFFLINE
     node = node_parameters(o)
     bags, refused = _bag_plans(o, find_bags(o.bags))
@@ -196,20 +188,19 @@ def _bag_plans(o: argparse.Namespace, paths: list[Path]) -> tuple[list[BagPlan],
                 topic = find_image_topic(others, o.image_topic, bag.encoding)
                 warning = bag.warning
             mounting = read_mounting(o.mounting) if o.mounting else find_mounting(path)
-            if mounting:  # of this very bag, whatever the parameter file says
+            if mounting:  # of this bag; overrides the parameter file
                 mounting = {'mounting': 'parameters', **mounting}
             plans.append(BagPlan('', str(path.absolute()), topic.name, topic.msgtype, topic.count,
                                  content_of(path), mounting=mounting, warning=warning))
         except BagError as error:
             if len(paths) == 1:
                 raise
-            told = str(error)
-            refused.append(told if str(path) in told else f'{path}: {told}')
+            text = str(error)
+            refused.append(text if str(path) in text else f'{path}: {text}')
     if not plans:
         raise BagError(f'None of {len(paths)} bags can be used: {refused[0]}')
     names = [p.name if p.is_dir() else p.stem for p in (Path(p.path) for p in plans)]
-    for number, plan in enumerate(plans):
-        name = names[number]
+    for number, (plan, name) in enumerate(zip(plans, names)):
         plan.label = name if names.count(name) == 1 else f'{name}_{number + 1}'
         if o.recording:
             plan.recording = str(o.recording.absolute())

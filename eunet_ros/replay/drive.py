@@ -1,10 +1,11 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's three processes, recorder, node and player, and the drive they make together."""
+"""A live drive by three processes: recorder, node and player."""
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 import ctypes
 from dataclasses import dataclass, field
 import json
@@ -21,49 +22,40 @@ from typing import Any
 
 from eunet_ros.ros.dds_profile import profile_settings, TRANSPORTS_VARIABLE
 
-_STOP_S = (10.0, 3.0)     # to end after SIGINT, then after SIGTERM
+_STOP_S = (10.0, 3.0)     # timeouts after SIGINT, then after SIGTERM
 _READY_S = 30.0           # for the recorder to start, and for the player to find the node
-_LAST_MASK_S = 3.0        # to wait for masks that are still missing, from the last one on
+_LAST_MASK_S = 3.0        # to wait for missing masks, from the last one on
 _LAST_DIAGNOSTICS_S = 2.5
-_MAX_DOMAIN = 101         # above it, ports meet those that Linux gives to programs
+_MAX_DOMAIN = 101         # ports of higher domains overlap Linux's ephemeral ports
 _PR_SET_PDEATHSIG = 1
 
 
-class DemoError(RuntimeError):
-    """A drive that did not happen, in one sentence."""
+class DemoError(ValueError):
+    """A drive that failed, in one sentence."""
 
 
 @dataclass
 class DriveRecord:
-    """
-    What happened in a drive.
+    """The events of a drive; lists have an entry for each frame sent."""
 
-    sent: (index, stamp in the recording, stamp it was sent with) of each frame, stamps in ns.
-    sent_at, late_ms: when each was sent, ns since the epoch, and by how much that was too late.
-    masked: how many masks came back. diagnostics: the node's last table.
-    """
-
-    sent: list[tuple[int, int, int]] = field(default_factory=list)
-    masked: int = 0
-    diagnostics: dict[str, str] = field(default_factory=dict)
-    sent_at: list[int] = field(default_factory=list)
+    sent: list[tuple[int, int, int]] = field(default_factory=list)  # index, stamp, stamp sent [ns]
+    masked: int = 0   # number of masks returned
+    diagnostics: dict[str, str] = field(default_factory=dict)       # the node's last table
+    sent_at: list[int] = field(default_factory=list)                # ns since the epoch
     late_ms: list[float] = field(default_factory=list)
 
 
 def drive_environment(dds_profile: bool, base: Mapping[str, str]) -> dict[str, str]:
     """Return the processes' environment: a domain of their own, on this machine alone."""
-    env = dict(base)
-    others = {base.get('ROS_DOMAIN_ID', '0')}
-    env['ROS_DOMAIN_ID'] = random.choice(
-        [str(i) for i in range(1, _MAX_DOMAIN + 1) if str(i) not in others])
+    domains = {str(i) for i in range(1, _MAX_DOMAIN + 1)} - {base.get('ROS_DOMAIN_ID')}
+    env = {'RMW_IMPLEMENTATION': 'rmw_fastrtps_cpp', **base, 'PYTHONUNBUFFERED': '1',
+           'ROS_DOMAIN_ID': random.choice(sorted(domains)),
+           'RCUTILS_CONSOLE_OUTPUT_FORMAT': '[{severity}] {message}'}
     if base.get('ROS_DISTRO') in ('foxy', 'galactic', 'humble'):
         env['ROS_LOCALHOST_ONLY'] = '1'
     else:
         env.pop('ROS_LOCALHOST_ONLY', None)
         env['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-    env.setdefault('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp')
-    env['RCUTILS_CONSOLE_OUTPUT_FORMAT'] = '[{severity}] {message}'
-    env['PYTHONUNBUFFERED'] = '1'
     if dds_profile:
         env.update(profile_settings(env))
     else:
@@ -72,14 +64,14 @@ def drive_environment(dds_profile: bool, base: Mapping[str, str]) -> dict[str, s
 
 
 class Child:
-    """A Python module as a process; JSON lines of its stdout go to `events`, and its end."""
+    """A Python module as a process; its JSON lines on stdout, and its end, go to `events`."""
 
     def __init__(self, name: str, module: str, args: Sequence[str], env: Mapping[str, str],
-                 events: queue.Queue[tuple[str, dict[str, Any]]], label: str = '') -> None:
+                 events: queue.Queue[tuple[Any, dict[str, Any]]], label: Any = None) -> None:
         self.name, self._events = name, events
         self._label = label or name
         self._errors: deque[str] = deque(maxlen=200)
-        # Its own session: Ctrl+C reaches the demo alone, which then ends all in order.
+        # In its own session: Ctrl+C reaches only the parent, which ends all children in order.
         self._process = subprocess.Popen(
             [sys.executable, '-m', module, *args], env=dict(env), text=True, errors='replace',
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -99,30 +91,26 @@ class Child:
 
     @property
     def last_line(self) -> str:
-        """Return the last thing that it said, for a progress display."""
+        """Return the last line that it printed, for a progress display."""
         return _message(self._errors[-1]) if self._errors else ''
 
     @property
     def sentence(self) -> str:
         lines = [line for line in self._errors if line.strip()]
-        told = [line for line in lines if line.startswith(('[ERROR]', '[FATAL]', f'{self.name}:'))]
-        if told:
-            return _message(told[-1]).removeprefix(f'{self.name}: ')
-        return (f'{self.name} ended with exit code {self.exit_code}; the last it said: '
+        bad = [line for line in lines if line.startswith(('[ERROR]', '[FATAL]', f'{self.name}:'))]
+        if bad:
+            return _message(bad[-1]).removeprefix(f'{self.name}: ')
+        return (f'{self.name} ended with exit code {self.exit_code}; its last output: '
                 f'{_message(lines[-1]) if lines else "nothing"}')
 
     def stop(self) -> None:
         """End it: SIGINT, then SIGTERM, then SIGKILL."""
-        for sign, seconds in zip((signal.SIGINT, signal.SIGTERM), _STOP_S):
+        for sign, seconds in zip((signal.SIGINT, signal.SIGTERM, signal.SIGKILL),
+                                 (*_STOP_S, None)):
             if self._process.poll() is None:
                 self._process.send_signal(sign)
-                try:
+                with suppress(subprocess.TimeoutExpired):
                     self._process.wait(seconds)
-                except subprocess.TimeoutExpired:
-                    continue
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
         for thread in self._threads:
             thread.join(1.0)
 
@@ -134,7 +122,7 @@ class Child:
             except ValueError:
                 self._errors.append(line.rstrip())
         self._process.wait()
-        self._threads[1].join(1.0)  # so that the sentence is complete when the end is told
+        self._threads[1].join(1.0)  # so that `sentence` is complete when the end is reported
         self._events.put((self._label, {'event': 'exit'}))
 
     def _read_errors(self) -> None:
@@ -159,14 +147,13 @@ class LiveDrive:
         self.record = DriveRecord()
 
     def run(self) -> DriveRecord:
-        """Do it; all processes have ended when this returns or raises."""
+        """Run the drive; all processes have ended when this returns or raises."""
         try:
             self._start('recorder', 'eunet_ros.replay.recorder',
                         [str(self._folder), '--log', '-', *self._recorder_args])
             self._until(lambda: 'ready' in self._seen, _READY_S, 'The recorder did not start')
             self._start('eunet', 'eunet_ros.segmentation_node', self._node_args)
-            # Not merely a node that listens: one that found the recorder, too, else it would
-            # leave the first images alone, as nobody would see their masks.
+            # The node must have found the recorder: without subscribers it skips images.
             self._until(lambda: self.record.diagnostics.get('mask subscribers', '0') != '0',
                         self._start_timeout, 'The node was not ready')
             self._start('play_bag', 'eunet_ros.play_bag', [
@@ -179,13 +166,14 @@ class LiveDrive:
             for name in ('play_bag', 'eunet', 'recorder'):
                 if name in self._children:
                     self._children[name].stop()
-        self._take_all()
+        while not self._events.empty():
+            self._take(0.0)
         return self.record
 
     def _start(self, name: str, module: str, args: Sequence[str]) -> None:
         self._children[name] = Child(name, module, args, self._env, self._events)
 
-    def _until(self, done: Callable[[], Any], timeout: float | None, complaint: str) -> None:
+    def _until(self, done: Callable[[], Any], timeout: float | None, problem: str) -> None:
         end = None if timeout is None else time.monotonic() + timeout
         while not done():
             self._take(0.2)
@@ -194,8 +182,8 @@ class LiveDrive:
                 if name != 'play_bag' or child.exit_code:
                     raise DemoError(child.sentence)
             if end and time.monotonic() > end:
-                last = list(self._children.values())[-1]   # the one that is waited for
-                raise DemoError(f'{complaint} within {timeout:g} s; the last it said: '
+                last = list(self._children.values())[-1]
+                raise DemoError(f'{problem} within {timeout:g} s; its last output: '
                                 f'{last.last_line or "nothing"}')
 
     def _finish(self) -> None:
@@ -211,18 +199,11 @@ class LiveDrive:
                 int(self.record.diagnostics.get('masked', 0)) < self.record.masked):
             self._take(0.1)
 
-    def _take_all(self) -> None:
-        while not self._events.empty():
-            self._take(0.0)
-
     def _take(self, timeout: float) -> None:
-        """Take in one event, if one comes within timeout."""
-        record = self.record
-        try:
-            name, event = self._events.get(timeout=timeout) if timeout else (
-                self._events.get_nowait())
-        except queue.Empty:
-            name, event = '', {}
+        """Process one event, if one comes within timeout."""
+        record, name, event = self.record, '', {}
+        with suppress(queue.Empty):
+            name, event = self._events.get(timeout=timeout)
         kind = event.get('event', '')
         self._seen.add(kind)
         if kind == 'sent':
@@ -240,7 +221,7 @@ class LiveDrive:
 
 
 def _message(line: str) -> str:
-    """Strip what loggers put before a message."""
+    """Return a line without the prefixes of loggers."""
     for mark in ('[INFO] ', '[WARN] ', '[ERROR] ', '[FATAL] ',
                  'eunet: ', 'play_bag: ', 'recorder: '):
         line = line.removeprefix(mark)
@@ -248,8 +229,8 @@ def _message(line: str) -> str:
 
 
 def _prepare_child() -> None:
-    """Let SIGINT end this process, and Linux end it when the demo is killed."""
-    # A shell starts what it runs in the background with SIGINT ignored, and children inherit it.
+    """Let SIGINT end this process, and Linux end it when its parent is killed."""
+    # Background jobs of a shell ignore SIGINT, and children inherit that.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.platform == 'linux':
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
@@ -266,10 +247,10 @@ def check_ros() -> None:
 
 def node_arguments(topic: str, compressed: bool, parameters: Mapping[str, Any],
                    folder: Path) -> list[str]:
-    """Return the node's command line for a base topic; parameters go through a file."""
+    """Return the node's command line for a base topic; parameters are in a file in `folder`."""
     values = {**parameters, 'image_transport': 'compressed' if compressed else 'raw'}
     path = folder / 'node_parameters.yaml'
-    # JSON is YAML; a file, because on a command line a value such as 1e3 changes its type.
+    # JSON is YAML. A command line would change the type of a value such as 1e3.
     path.write_text(json.dumps({'/**': {'ros__parameters': values}}))
     namespace = topic.rpartition('/')[0]
     return ['--ros-args', '-r', f'image:={topic}', '-r', f'camera_info:={namespace}/camera_info',

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 import os
@@ -27,7 +28,7 @@ def rate_hz(times: Sequence[int]) -> float | None:
 
 
 def percentiles(values: Iterable[float]) -> dict[str, float | None]:
-    """Return p50, p90, p99 and max of milliseconds, None for none."""
+    """Return p50, p90, p99 and max of milliseconds; None without values."""
     found = np.fromiter(values, float)
     levels = [*np.percentile(found, (50, 90, 99)), found.max()] if found.size else [None] * 4
     return {name: None if level is None else round(float(level), 3)
@@ -35,7 +36,7 @@ def percentiles(values: Iterable[float]) -> dict[str, float | None]:
 
 
 def stage_ms(diagnostics: Mapping[str, str]) -> dict[str, dict[str, float]]:
-    """Return {stage: {p50, p99}} of rows such as 'decode p50 [ms]', in their order."""
+    """Return {stage: {p50, p99}} from rows such as 'decode p50 [ms]', in their order."""
     stages: dict[str, dict[str, float]] = {}
     for key, value in diagnostics.items():
         match = _STAGE.fullmatch(key)
@@ -45,7 +46,7 @@ def stage_ms(diagnostics: Mapping[str, str]) -> dict[str, dict[str, float]]:
 
 
 def machine() -> dict[str, Any]:
-    """Return what the drive ran on, and the versions of what it ran with (None: not there)."""
+    """Return hardware, operating system and versions of packages (None: not installed)."""
     return {
         'cpu': cpu_name(), 'cores': len(os.sched_getaffinity(0)),
         'memory_gib': round(os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30, 1),
@@ -75,11 +76,10 @@ def make_report(record: DriveRecord, arrivals: Mapping[int, int], scores: Mappin
 
 
 def cpu_name() -> str:
-    """Return the name of the processor, as Linux gives it."""
-    try:
+    """Return the name of the processor, as Linux reports it."""
+    text = ''
+    with suppress(OSError):
         text = Path('/proc/cpuinfo').read_text()
-    except OSError:
-        text = ''
     match = re.search(r'^(?:model name|Model)\s*:\s*(.+)$', text, re.MULTILINE)
     return match[1] if match else platform.processor() or platform.machine()
 

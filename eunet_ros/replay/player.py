@@ -6,8 +6,8 @@ Play the camera of a bag, or a folder of images, as ROS topics, without rosbag2 
     python -m eunet_ros.play_bag my_drive --publish-as /camera/image_raw --restamp
     ros2 run eunet_ros play_bag my_drive --loop --clock --rate 0.5
 
-Messages go out as the bytes that were recorded, each at its own time: they are not decoded, so
-that the player takes little time from the node it feeds.
+Messages are published as recorded bytes, each at its time. They are not decoded, so the player
+takes little CPU time.
 """
 from __future__ import annotations
 
@@ -18,18 +18,12 @@ import json
 import sys
 import threading
 import time
-from typing import Any, TextIO
+from typing import TextIO
 
-from eunet_ros.bags.frame_source import (
-    DEFAULT_HZ,
-    Frame,
-    open_source,
-    Pacer,
-    part_of,
-    prefetch,
-    Source,
-)
+from eunet_ros.bags import frame_source
+from eunet_ros.bags.frame_source import Frame, Pacer
 from eunet_ros.bags.messages import COMPRESSED_IMAGE, NS, stamp_of, with_stamp
+from eunet_ros.model.common.command import check_ranges
 from eunet_ros.model.common.errors import sentence
 from eunet_ros.model.common.files import user_path
 from eunet_ros.ros import process
@@ -48,10 +42,10 @@ from std_srvs.srv import SetBool
 CLOCK_HZ = 100.0     # of /clock
 _AHEAD = 8           # frames read ahead: half a second of 15 Hz, 22 MB of raw 720p
 _POLL_S = 0.01
-_LOOK_S = 0.05       # at who subscribes to what
+_LOOK_S = 0.05       # between two checks for subscribers
 _ACK_TIMEOUT_S = 2.0
 _LINGER_S = 0.5
-_MASK_TIMEOUT_S = 30.0  # of an image that the node cannot use there is none
+_MASK_TIMEOUT_S = 30.0  # the node returns no mask for an image that it cannot use
 
 
 class Player(Node):
@@ -65,19 +59,18 @@ class Player(Node):
         if mask_topic:
             self.create_subscription(Image, mask_topic, self._on_mask,
                                      QoSProfile(depth=10), raw=True)
-        compressed = msgtype == COMPRESSED_IMAGE
-        # Reliable offers fit reliable and best-effort subscribers alike.
+        # A reliable publisher matches reliable and best-effort subscribers.
         qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
         self.topic, self._msgtype = topic, msgtype
         self._images = self.create_publisher(
-            CompressedImage if compressed else Image, self.topic, qos)
+            CompressedImage if msgtype == COMPRESSED_IMAGE else Image, topic, qos)
         namespace = topic.removesuffix('/compressed').rpartition('/')[0]
         self._infos = self.create_publisher(
             CameraInfo, f'{namespace}/camera_info', qos) if with_info else None
 
     def wait_for_subscribers(self, timeout: float, result: str) -> None:
         """Wait for subscribers of the images and of `result`; ValueError after timeout s."""
-        # Polled: rclpy of Humble has no event for a match.
+        # Polling, because rclpy of Humble has no event for a match.
         end, advice = time.monotonic() + timeout, ''
         while not self._images.get_subscription_count():
             seen = advice_to_subscribers(self, ImageTopic(self.topic, self._msgtype))
@@ -113,37 +106,36 @@ class Player(Node):
             self._mask_came.notify_all()
 
     def wait_for_mask(self, stamp: int) -> None:
-        """Wait until the mask of the image with that stamp is there, or long enough."""
+        """Wait for the mask of the image with that stamp, until a timeout."""
         with self._mask_came:
             self._mask_came.wait_for(lambda: stamp in self._returned, _MASK_TIMEOUT_S)
             self._returned.clear()
 
     def finish(self) -> None:
-        """Wait until subscribers have everything: reliable ones tell, others get a moment."""
+        """Wait until reliable subscribers have acknowledged all images, then a moment."""
         self._images.wait_for_all_acked(Duration(seconds=_ACK_TIMEOUT_S))
-        # The last image still lies in this process's shared memory, which goes with it.
+        # The last image is still in shared memory that ends with this process.
         time.sleep(_LINGER_S)
 
 
 class Controls:
-    """The service that pauses, and /clock (clock_hz, 0 for none); spun in a thread."""
+    """The service that pauses, and /clock (clock_hz, 0 for none); they run in a thread."""
 
     def __init__(self, player: Player, pacer: Pacer, clock_hz: float, paused: bool) -> None:
         self._player, self._pacer = player, pacer
         self._changed = threading.Condition()
         self._paused = paused
-        self.offset = 0  # of when a frame is due to its time, ns: grows with every round
+        self.offset = 0  # from a frame's time to its due time [ns]; grows with each round
         if paused:
             pacer.hold()
-        self._kept: list[Any] = [player.create_service(
-            SetBool, '~/set_paused', self._on_set_paused)]
+        player.create_service(SetBool, '~/set_paused', self._on_set_paused)
         self._clock = None
         if clock_hz:
             from rosgraph_msgs.msg import Clock
             self._message = Clock()
             self._clock = player.create_publisher(Clock, '/clock', 10)
-            self._kept.append(player.create_timer(
-                1 / clock_hz, self.tick, clock=RosClock(clock_type=ClockType.STEADY_TIME)))
+            player.create_timer(1 / clock_hz, self.tick,
+                                clock=RosClock(clock_type=ClockType.STEADY_TIME))
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(player)
         self._thread = threading.Thread(target=self._spin, name='controls', daemon=True)
@@ -158,7 +150,7 @@ class Controls:
         self._thread.join(2.0)
 
     def wait_until(self, recorded: int) -> float:
-        """Wait until what was recorded then is due; returns by how many seconds that is late."""
+        """Wait until the frame recorded at that time is due; returns the delay in seconds."""
         with self._changed:
             while True:
                 delay = self._pacer.remaining(recorded)
@@ -186,9 +178,9 @@ class Controls:
 
 def play(player: Player, frames: Iterator[tuple[int, Frame]], controls: Controls,
          restamp: bool, log: TextIO | None) -> int:
-    """Send all frames at their times; returns how many. One JSON line of each goes to log."""
+    """Send all frames at their times; returns how many. Writes a JSON line of each to log."""
     sent = 0
-    with closing(prefetch(frames, _AHEAD)) as ahead:
+    with closing(frame_source.prefetch(frames, _AHEAD)) as ahead:
         for due, frame in ahead:
             late = controls.wait_until(due)
             controls.offset = due - frame.time
@@ -220,8 +212,8 @@ def _arguments(args: list[str] | None) -> argparse.Namespace:
                         help='base topic to publish on, or one that ends in /compressed '
                              '(default: as in the bag)')
     parser.add_argument('--rate', type=float, default=1.0, help='speed (default: 1, real time)')
-    parser.add_argument('--hz', type=float, default=DEFAULT_HZ,
-                        help=f"a folder's images a second (default: {DEFAULT_HZ:g})")
+    parser.add_argument('--hz', type=float, default=frame_source.DEFAULT_HZ,
+                        help="a folder's images per second (default: %(default)g)")
     parser.add_argument('--start', type=float, default=0.0, metavar='S',
                         help='begin so many seconds into the recording (default: 0)')
     parser.add_argument('--duration', type=float, metavar='S', help='play so many seconds of it')
@@ -236,33 +228,28 @@ def _arguments(args: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--wait-for-subscribers', type=float, default=30.0, metavar='S',
                         help='wait this long for a subscriber (default: 30; 0: do not wait)')
     parser.add_argument('--wait-for-recorder-of', default='', metavar='TOPIC',
-                        help='within that time wait for a subscriber of this topic, too: of what '
-                             'the node publishes, which nobody may be there yet to record')
+                        help='within that time also wait for a subscriber of this topic of the '
+                             'node, such as a recorder')
     parser.add_argument('--wait-for-mask', default='', metavar='TOPIC',
-                        help='send an image only when the mask of the one before is back: for '
-                             'pictures, each of which shall be segmented')
+                        help='send each image only after the mask of the one before has '
+                             'arrived, so that all are segmented')
     parser.add_argument('--delay', type=float, default=0.0, metavar='S',
-                        help='then wait so long, for the node to find its recorder')
+                        help='then wait this long, for the node to find its recorder')
     options = parser.parse_args(args)
-    if not 0.1 <= options.hz <= 1000:
-        parser.error(f'--hz must be from 0.1 to 1000, found {options.hz:g}')
-    if not 0.01 <= options.rate <= 100:
-        parser.error(f'--rate must be from 0.01 to 100, found {options.rate:g}')
+    check_ranges(parser, options, hz=(0.1, 1000), rate=(0.01, 100), delay=(0, 3600))
+    if options.clock:
+        check_ranges(parser, options, clock=(1, 1000))
     if not 0 <= options.start < float('inf'):
         parser.error(f'--start must be 0 or more, found {options.start:g}')
     if options.duration is not None and not options.duration > 0:
         parser.error(f'--duration must be above 0, found {options.duration:g}')
-    if not 0 <= options.delay <= 3600:
-        parser.error(f'--delay must be from 0 to 3600, found {options.delay:g}')
-    if options.clock and not 1 <= options.clock <= 1000:
-        parser.error(f'--clock must be from 1 to 1000, found {options.clock:g}')
     if options.clock and options.restamp:
-        parser.error('--clock and --restamp exclude each other: stamps of now are not of the '
-                     "recording's time")
+        parser.error('--clock and --restamp exclude each other: stamps of the current time do '
+                     "not fit the recording's time on /clock")
     return options
 
 
-def _topic(publish_as: str, source: Source) -> str:
+def _topic(publish_as: str, source: frame_source.Source) -> str:
     """Return the topic to publish images on: as given, else as in the bag."""
     if publish_as:
         return compressed_topic(publish_as) if source.msgtype == COMPRESSED_IMAGE else publish_as
@@ -275,10 +262,10 @@ def main(args: list[str] | None = None) -> int:
     o = _arguments(process.own_arguments(given))
     player = controls = None
     try:
-        source = open_source(o.bag, o.images, o.image_topic, o.hz)
+        source = frame_source.open_source(o.bag, o.images, o.image_topic, o.hz)
         if source.warning:
             process.complain(f'play_bag: {source.warning}')
-        # Not rclpy's signals: sleeping ends at once, wherever the player is.
+        # Without the signal handlers of rclpy, a signal also ends time.sleep at once.
         process.initialise(given, signal_handler_options=SignalHandlerOptions.NO)
         player = Player(_topic(o.publish_as, source), source.msgtype, source.has_camera_info,
                         o.wait_for_mask)
@@ -289,12 +276,12 @@ def main(args: list[str] | None = None) -> int:
             open(user_path(o.log), 'w') if o.log else nullcontext())
         with stream as log:
             controls = Controls(player, Pacer(o.rate), o.clock, o.paused)
-            frames = part_of(source, o.start, o.duration, o.loop)
+            frames = frame_source.part_of(source, o.start, o.duration, o.loop)
             sent = play(player, frames, controls, o.restamp, log)
         process.complain(f'play_bag: sent {sent} images on {player.topic}')
     except KeyboardInterrupt:
         pass
-    except (ValueError, OSError, NameValidationException) as error:
+    except (ValueError, OSError, ImportError, NameValidationException) as error:
         process.complain(f'play_bag: {sentence(error)}')
         return 1
     finally:

@@ -1,19 +1,14 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Record the masks of the node, when each arrived, and its last diagnostics.
+Record the node's masks to FOLDER/masks.bin, and log events as JSON: ready, mask, diagnostics.
 
     python -m eunet_ros.replay.recorder FOLDER --log -
-
-Writes FOLDER/masks.bin (see `mask_store`). With --log, a JSON line of each event: ready, matched
-(the node's publisher was found), mask, diagnostics.
 """
 from __future__ import annotations
 
 import argparse
-from contextlib import nullcontext
 from functools import partial
-from importlib import import_module
 import json
 from pathlib import Path
 import sys
@@ -27,6 +22,7 @@ from eunet_ros.bags.writer import BagWriter
 from eunet_ros.images.conversions import ConversionError, image_to_mask
 from eunet_ros.model.common.files import user_path
 from eunet_ros.ros import process
+from eunet_ros.ros.message_classes import message_class
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -41,18 +37,17 @@ PUBLISHED = 'published'
 
 
 class Published:
-    """Records what else a node publishes into FOLDER/published; raw, without its pictures."""
+    """Records a node's other topics, but not its pictures, into FOLDER/published."""
 
     def __init__(self, node: Node, folder: Path, space: str, mask_topic: str) -> None:
         self._node, self._space = node, f'{space.rstrip("/")}/'
         self._done = {mask_topic, *(self._space + name for name in _PICTURES)}
         self._writer = BagWriter(folder / PUBLISHED)
         self._writer.__enter__()
-        self._kept: list[Any] = []
         self._looked = 0.0
 
     def look(self) -> None:
-        """Subscribe to topics that have come; call it now and then."""
+        """Subscribe to new topics; to be called repeatedly."""
         if time.monotonic() - self._looked < _LOOK_S:
             return
         self._looked = time.monotonic()
@@ -60,16 +55,15 @@ class Published:
             if name in self._done or not name.startswith(self._space):
                 continue
             self._done.add(name)
-            package, _, kind = kinds[0].partition('/msg/')
             try:
-                message = getattr(import_module(f'{package}.msg'), kind)
+                message = message_class(kinds[0])
                 self._writer.add_topic(name, kinds[0])
             except (ImportError, AttributeError, KeyError):
                 self._node.get_logger().warning(f'{name} is not recorded: {kinds[0]} is unknown.')
                 continue
             qos = QoSProfile(depth=_DEPTH, reliability=ReliabilityPolicy.RELIABLE)
-            self._kept.append(self._node.create_subscription(
-                message, name, partial(self._on_message, name), qos, raw=True))
+            self._node.create_subscription(
+                message, name, partial(self._on_message, name), qos, raw=True)
 
     def _on_message(self, name: str, raw: bytes) -> None:
         now = time.time_ns()
@@ -77,7 +71,7 @@ class Published:
         self._writer.flush(before=now)
 
     def close(self) -> None:
-        """Finish the bag; of nothing recorded nothing is left."""
+        """Finish the bag; if nothing was recorded, no bag is left."""
         self._writer.__exit__(None, None, None)
 
 
@@ -88,23 +82,16 @@ class Recorder(Node):
                  log: TextIO | None) -> None:
         super().__init__('eunet_recorder')
         self.count, self.last = 0, time.monotonic()
-        self._masks, self._log, self._matched = masks, log, False
+        self._masks, self._log = masks, log
         qos = QoSProfile(depth=_DEPTH, reliability=ReliabilityPolicy.RELIABLE)
-        # raw: bytes, of which a view is made below, instead of a copy into a message.
-        self._subscriptions_kept = [
-            self.create_subscription(Image, mask_topic, self._on_mask, qos, raw=True),
-            self.create_subscription(DiagnosticArray, diagnostics_topic, self._on_diagnostics, 10)]
+        # raw: as bytes, to avoid a copy into a message.
+        self.create_subscription(Image, mask_topic, self._on_mask, qos, raw=True)
+        self.create_subscription(DiagnosticArray, diagnostics_topic, self._on_diagnostics, 10)
         self.event('ready')
 
     def event(self, kind: str, /, **values: Any) -> None:
         if self._log:
             print(json.dumps({'event': kind, **values}), file=self._log, flush=True)
-
-    def look_for_publisher(self) -> None:
-        """Report once that the node's mask publisher was found."""
-        if not self._matched and self.count_publishers(self._subscriptions_kept[0].topic_name):
-            self._matched = True
-            self.event('matched')
 
     def _on_mask(self, raw: bytes) -> None:
         arrival = time.time_ns()
@@ -132,8 +119,8 @@ def _arguments(args: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--mask-topic', default='/eunet/mask')
     parser.add_argument('--diagnostics-topic', default='/diagnostics')
     parser.add_argument('--all-of', metavar='NODE', default='',
-                        help='also record what else this node publishes, such as /eunet, into the '
-                             'bag FOLDER/published')
+                        help='also record the other topics of this node, such as /eunet, into '
+                             'the bag FOLDER/published')
     parser.add_argument('--count', type=int, default=0, help='stop after so many masks')
     parser.add_argument('--idle', type=float, default=0.0, metavar='S',
                         help='stop after so many seconds without a mask')
@@ -149,21 +136,20 @@ def main(args: list[str] | None = None) -> int:
         o.folder.mkdir(parents=True, exist_ok=True)
         masks = MaskWriter(o.folder / MASKS_FILE)
         process.initialise(sys.argv[:1], signal_handler_options=SignalHandlerOptions.NO)
-        with nullcontext(sys.stdout if o.log else None) as log:
-            recorder = Recorder(masks, o.mask_topic, o.diagnostics_topic, log)
-            executor = SingleThreadedExecutor()
-            executor.add_node(recorder)
-            if o.all_of:
-                published = Published(recorder, o.folder, o.all_of, o.mask_topic)
-            process.only_note_signals()
-            # In short turns: a signal is looked at between them.
-            while not process.interrupted() and not (o.count and recorder.count >= o.count):
-                if o.idle and time.monotonic() - recorder.last > o.idle:
-                    break
-                executor.spin_once(timeout_sec=_SPIN_S)
-                recorder.look_for_publisher()
-                if published:
-                    published.look()
+        recorder = Recorder(masks, o.mask_topic, o.diagnostics_topic,
+                            sys.stdout if o.log else None)
+        executor = SingleThreadedExecutor()
+        executor.add_node(recorder)
+        if o.all_of:
+            published = Published(recorder, o.folder, o.all_of, o.mask_topic)
+        process.only_note_signals()
+        # The timeout is short, so that a signal is noticed soon.
+        while not process.interrupted() and not (o.count and recorder.count >= o.count):
+            if o.idle and time.monotonic() - recorder.last > o.idle:
+                break
+            executor.spin_once(timeout_sec=_SPIN_S)
+            if published:
+                published.look()
     except KeyboardInterrupt:
         pass
     except (ImportError, OSError, ValueError) as error:

@@ -23,6 +23,15 @@ def check_positive(options: argparse.Namespace, *names: str) -> None:
             raise ValueError(f'--{name} must be at least 1, found {getattr(options, name)}.')
 
 
+def check_ranges(parser: argparse.ArgumentParser, options: argparse.Namespace,
+                 **ranges: tuple[float, float]) -> None:
+    """End the process where an option's number is not in its range, ends included."""
+    for name, (low, high) in ranges.items():
+        value = getattr(options, name)
+        if not low <= value <= high:
+            parser.error(f'--{name} must be from {low:g} to {high:g}, found {value:g}')
+
+
 def check_new_file(path: Path, option: str = '--output') -> None:
     if path.exists():
         raise ValueError(f'{path} exists: choose another {option}, or remove it first.')

@@ -18,7 +18,7 @@ def one_line(error: BaseException | str) -> str:
     return ' '.join(str(error).split()).rstrip('.') or type(error).__name__
 
 
-def sentence(error: BaseException) -> str:
+def sentence(error: BaseException | str) -> str:
     """Return the error's message on one line, ended by a full stop or its own question mark."""
     text = one_line(error)
     return text if text.endswith('?') else f'{text}.'

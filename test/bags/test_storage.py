@@ -60,7 +60,7 @@ def test_the_files_win_with_a_warning(tmp_path, storage, change, told):
         told = ''
     if told:
         assert told in source.warning and (CAMERA in source.warning or 'lists' in told)
-        assert 'files is read' in source.warning and '\n' not in source.warning
+        assert 'files are used' in source.warning and '\n' not in source.warning
     else:
         assert source.warning == ''
 

@@ -1,9 +1,9 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Charts as what page.html draws, in pixels of the width of a phone, to be read on one."""
+"""Data of the charts that page.html draws, in pixels; as wide as the screen of a phone."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 import math
 
@@ -11,7 +11,7 @@ import numpy as np
 
 WIDTH, HEIGHT = 420, 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 10, 20, 30
-_POINTS = 260   # of a line; more would not be seen
+_POINTS = 260   # of a line; more cannot be distinguished
 _MARKS = 300
 
 
@@ -26,40 +26,35 @@ def nice_ticks(low: float, high: float, count: int = 4) -> list[float]:
     return [k * step for k in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def _labelled(values: Sequence[float], at: Sequence[float]) -> list[tuple[float, str]]:
-    return [(place, f'{v:,.0f}' if abs(v) >= 1000 else f'{v:.3g}') for v, place in zip(values, at)]
+def _ticks(reach: tuple[float, float],
+           at: Callable[[float], float]) -> list[tuple[float, str]]:
+    return [(at(v), f'{v:,.0f}' if abs(v) >= 1000 else f'{v:.3g}') for v in nice_ticks(*reach)]
 
 
 @dataclass
 class Chart:
-    """
-    Axes, from and to which values they reach, and what is drawn in them, in pixels.
-
-    lines: (colour, path of SVG). bars: (x, y, width, height, colour). marks: (x, colour), on the
-    horizontal axis. rules: (x, word beside it), vertical lines.
-    """
+    """Axes with their ranges of values, and shapes in pixels."""
 
     title: str
     x_name: str
     y_name: str
     x: tuple[float, float]
     y: tuple[float, float]
-    lines: list[tuple[str, str]] = field(default_factory=list)
+    lines: list[tuple[str, str]] = field(default_factory=list)      # colour, path of SVG
+    # x, y, width, height, colour
     bars: list[tuple[float, float, float, float, str]] = field(default_factory=list)
-    marks: list[tuple[float, str]] = field(default_factory=list)
-    rules: list[tuple[float, str]] = field(default_factory=list)
+    marks: list[tuple[float, str]] = field(default_factory=list)    # x on the x axis, colour
+    rules: list[tuple[float, str]] = field(default_factory=list)    # x of a vertical line, label
     left, right, top, bottom = _LEFT, WIDTH - _RIGHT, _TOP, HEIGHT - _BOTTOM
     width, height = WIDTH, HEIGHT
 
     @property
     def x_ticks(self) -> list[tuple[float, str]]:
-        ticks = nice_ticks(*self.x)
-        return _labelled(ticks, [self.at_x(tick) for tick in ticks])
+        return _ticks(self.x, self.at_x)
 
     @property
     def y_ticks(self) -> list[tuple[float, str]]:
-        ticks = nice_ticks(*self.y)
-        return _labelled(ticks, [self.at_y(tick) for tick in ticks])
+        return _ticks(self.y, self.at_y)
 
     def at_x(self, value: float) -> float:
         low, high = self.x
@@ -70,7 +65,7 @@ class Chart:
         return self.bottom - (value - low) / max(high - low, 1e-9) * (self.bottom - self.top)
 
     def add_line(self, color: str, xs: Sequence[float], ys: Sequence[float]) -> None:
-        """Add a line; where a value is NaN it is interrupted."""
+        """Add a line, with gaps at values that are NaN."""
         path, pen = [], 'M'
         for x, y in zip(xs, ys):
             if not math.isnan(y):
@@ -91,7 +86,7 @@ def histogram(series: Sequence[tuple[str, str, Sequence[float]]], unit: str,
     everything = np.concatenate([np.asarray(values, float) for *_, values in series] or [[]])
     if not everything.size:
         return None
-    # Values above the 99.5th percentile of all go last.
+    # The last bin includes values above the 99.5th percentile.
     low, high = float(everything.min()), float(np.percentile(everything, 99.5))
     edges = np.linspace(low, max(high, low * 1.01 + 1e-6), 41)
     counted = [np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0]
@@ -112,7 +107,7 @@ def histogram(series: Sequence[tuple[str, str, Sequence[float]]], unit: str,
 
 
 def _thinned(values: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return places and values, at most _POINTS; how: max or mean of those put together."""
+    """Return positions and values, at most _POINTS; how: 'max' or 'mean' of merged values."""
     step = max(1, math.ceil(len(values) / _POINTS))
     padded = np.full(-(-len(values) // step) * step, np.nan)
     padded[:len(values)] = values
@@ -124,10 +119,10 @@ def _thinned(values: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
     return np.arange(len(rows)) * step + (step - 1) / 2, out
 
 
-def timeline(series: Sequence[tuple[str, Sequence[float]]], y_name: str, title: str,
+def timeline(series: Sequence[tuple[str, Sequence[float | None]]], y_name: str, title: str,
              marks: Sequence[int] = (), how: str = 'max',
              starts: Sequence[int] = ()) -> Chart | None:
-    """Return lines over frames: (colour, values, NaN for none); starts: of further bags."""
+    """Return lines over frames: (colour, values or None); starts: of further bags."""
     arrays = [np.asarray(values, float) for _, values in series]
     length = max((len(a) for a in arrays), default=0)
     if not length or all(np.isnan(a).all() for a in arrays):
@@ -144,7 +139,7 @@ def timeline(series: Sequence[tuple[str, Sequence[float]]], y_name: str, title: 
 
 
 def interval(low: float, high: float, middle: float) -> dict[str, float | list[float]]:
-    """Return where a difference and its interval lie on a line around zero."""
+    """Return the positions of a difference and its interval on an axis around zero."""
     reach = 1.15 * max(abs(low), abs(high), abs(middle), 1e-4)
     ticks = nice_ticks(-reach, reach, 3)
     places = [10 + (value + reach) / (2 * reach) * (WIDTH - 20)

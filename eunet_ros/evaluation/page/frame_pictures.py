@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's picture: a camera image with its mask, a legend, and the mask against the truth."""
+"""The demo's picture: a camera image with its mask, a legend, and a comparison to the truth."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -15,22 +15,22 @@ import numpy as np
 _PAPER, _INK, _FAINT = (28, 24, 22), (240, 240, 240), (165, 160, 155)  # BGR
 _MISSED, _INVENTED, _CONFUSED = (60, 60, 255), (255, 80, 235), (255, 255, 255)
 _MARGIN, _STRIP, _WIDTH = 24, 44, 1280  # pixels
-_FONT, _SHARPER = cv2.FONT_HERSHEY_DUPLEX, 3  # text is drawn so much larger and then reduced
+_FONT, _SHARPER = cv2.FONT_HERSHEY_DUPLEX, 3  # text is drawn larger and reduced
 _OPACITY = 0.55
 
 
 def draw_mask(image: np.ndarray, mask: np.ndarray, table_bgr: np.ndarray) -> np.ndarray:
-    """Return (h, w, 3) BGR: the image with the mask's classes tinted and outlined."""
+    """Return (h, w, 3) BGR: the image, tinted and outlined in the colours of the classes."""
     out = blend_overlay(image, mask, table_bgr, _OPACITY)
     cones = (mask > 0).view(np.uint8)
-    # Outlined from outside, so that a far cone of a few pixels keeps its colours.
+    # The outline is outside, so that a far cone of a few pixels keeps its colours.
     edge = (cv2.dilate(mask, np.ones((3, 3), np.uint8)) * (1 - cones)).astype(np.uint8)
     return blend_overlay(out, edge, table_bgr, 0.9)
 
 
 def draw_comparison(image: np.ndarray, mask: np.ndarray, truth: np.ndarray,
                     table_bgr: np.ndarray) -> np.ndarray:
-    """Return (h, w, 3) BGR: agreement in the class's colour, errors marked, 255 left alone."""
+    """Return (h, w, 3) BGR: correct pixels in the colour of the class, errors; not 255."""
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
     out = (grey * 0.45).astype(np.uint8)
     known = truth != IGNORE_ID
@@ -46,11 +46,9 @@ def draw_sheet(image: np.ndarray, mask: np.ndarray, truth: np.ndarray | None,
                names: Sequence[str], table_bgr: np.ndarray, title: str,
                note: str, located: Located | None = None) -> np.ndarray:
     """
-    Return the demo's picture, BGR: image and mask, a legend, and below it mask against truth.
+    Return the demo's picture, BGR: image and mask, a legend, and a comparison to the truth.
 
-    image: (h, w, 3) uint8 BGR; mask, truth: (h, w) class ids; truth may be None. table_bgr: see
-    `ClassTable`. title and note stand left and right above. located: cones whose boxes and
-    distances are drawn, None for none.
+    image: (h, w, 3) uint8 BGR; mask, truth: (h, w) class ids. located: cones to draw, too.
     """
     size = (_WIDTH, max(1, round(image.shape[0] * _WIDTH / image.shape[1])))
     classes = [(name.replace('_', ' '), tuple(table_bgr[i].tolist()))
@@ -58,7 +56,8 @@ def draw_sheet(image: np.ndarray, mask: np.ndarray, truth: np.ndarray | None,
     overlay = draw_mask(image, mask, table_bgr)
     if located is not None:
         draw_cones(overlay, located, table_bgr)
-    rows = [_text_strip(title, note), _panel(overlay, size), _legend(classes)]
+    head = [(title, 0, _INK), (note, _WIDTH - _text_width(note, 0.55) - 1, _FAINT)]
+    rows = [_strip(head), _panel(overlay, size), _legend(classes)]
     if truth is not None:
         rows += [_panel(draw_comparison(image, mask, truth, table_bgr), size),
                  _legend([('class colour: mask and ground truth agree', None),
@@ -77,7 +76,7 @@ def _panel(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _strip(draw: Sequence[tuple[str, float, tuple[int, int, int]]],
            boxes: Sequence[tuple[float, tuple[int, int, int]]] = (), scale: float = 0.55,
            ) -> np.ndarray:
-    """Return (_STRIP, _WIDTH, 3) with texts, and boxes, at their x in pixels."""
+    """Return (_STRIP, _WIDTH, 3) with texts and boxes at their x in pixels."""
     large = np.full((_STRIP * _SHARPER, _WIDTH * _SHARPER, 3), _PAPER, np.uint8)
     middle = _STRIP * _SHARPER // 2
     for text, x, color in draw:
@@ -92,10 +91,6 @@ def _strip(draw: Sequence[tuple[str, float, tuple[int, int, int]]],
 
 def _text_width(text: str, scale: float) -> float:
     return cv2.getTextSize(text, _FONT, scale * _SHARPER, _SHARPER)[0][0] / _SHARPER
-
-
-def _text_strip(title: str, note: str) -> np.ndarray:
-    return _strip([(title, 0, _INK), (note, _WIDTH - _text_width(note, 0.55) - 1, _FAINT)])
 
 
 def _legend(entries: Sequence[tuple[str, tuple[int, int, int] | None]]) -> np.ndarray:

@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The frames by which the page shows cones on the ground: the image, and the same from above."""
+"""Frames of the page with cones on the ground: the image and the view from above."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ import numpy as np
 
 SHOWN = 3
 _WIDE, _HIGH = 960, 540     # pixels of the image; the ground has its height
-_MOST_REACH, _LEAST_REACH = 30.0, 10.0   # m that are shown ahead
-_NEAR = 0.95                # of the cones that must be within what is shown
+_MOST_REACH, _LEAST_REACH = 30.0, 10.0   # m shown ahead
+_NEAR = 0.95                # share of the cones that must be shown
 
 
 @dataclass
@@ -37,19 +37,16 @@ class GroundFrame:
 
 def choose_frames(frames: Sequence[FrameFigures], count: int = SHOWN) -> list[int]:
     """Return the frame with the most cones on the ground in each part of the drive."""
-    chosen = []
-    for part in np.array_split(np.arange(len(frames)), count):
-        most = max(part.tolist(), default=None, key=lambda place: sum(
-            n or 0 for n in frames[place].placed))
-        if most is not None and any(frames[most].placed):
-            chosen.append(most)
-    return chosen
+    placed = np.array([sum(n or 0 for n in frame.placed) for frame in frames])
+    parts = [part for part in np.array_split(np.arange(len(frames)), count) if len(part)]
+    best = [int(part[placed[part].argmax()]) for part in parts]
+    return [place for place in best if placed[place]]
 
 
 def ground_frames(plan: Plan, journal: Path, frames: Sequence[FrameFigures]) -> list[GroundFrame]:
-    """Return the frames with their pictures; what cannot be read again is left out."""
-    return [_one(plan, shown) for _, shown in shown_frames(plan, journal, frames,
-                                                           choose_frames(frames))]
+    """Return the frames with their pictures; images that cannot be read again are left out."""
+    chosen = choose_frames(frames)
+    return [_one(plan, shown) for _, shown in shown_frames(plan, journal, frames, chosen)]
 
 
 def _one(plan: Plan, shown: Shown) -> GroundFrame:
@@ -70,7 +67,7 @@ def _one(plan: Plan, shown: Shown) -> GroundFrame:
         table = plan.weights[k].table.table_bgr
         drawn = cv2.resize(draw_mask(image, mask, table), (_WIDE, round(
             _WIDE * image.shape[0] / image.shape[1])), interpolation=cv2.INTER_AREA)
-        # Drawn after the change of size, so that the distances can be read.
+        # Drawn after resizing, so that the distances are readable.
         draw_cones(drawn, located.scaled(_WIDE / image.shape[1]), table)
         far = np.concatenate([located.distance, [np.hypot(x, y) for x, y, _ in known]])
         reach = float(np.quantile(far, _NEAR)) + 1.0 if far.size else _LEAST_REACH

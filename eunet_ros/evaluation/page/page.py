@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""index.html: its charts and figures; page.html is the template, style.css how it looks."""
+"""index.html: its charts and figures; page.html is the template, style.css the style."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,6 @@ from eunet_ros.model.common.metrics.false_cones import MIN_FALSE_PIXELS
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 import numpy as np
 
-_NAN = float('nan')
 _COLORS = ('var(--a)', 'var(--b)')
 
 
@@ -27,7 +26,7 @@ def write_page(path: Path, plan: Plan, report: dict[str, Any], frames: Sequence[
                worst: Sequence[WorstFrame], ground: Sequence[GroundFrame],
                files: Sequence[str]) -> None:
     """Write the page; files: names in the folder to link to. Raises OSError."""
-    # Weights whose cones have no positions, or a bag that was not played, have no figures.
+    # Undefined: weights without positions and bags that were not played have no figures.
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True,
         undefined=ChainableUndefined, extensions=['jinja2.ext.do'])
@@ -56,12 +55,12 @@ def _pair(row: Mapping[str, Any] | None, first: str, second: str, digits: int) -
 
 
 def _interval(name: str) -> str:
-    """Return the name of a bin of sizes or distances as people write it."""
+    """Return the name of a bin of sizes or distances with typographic signs."""
     return name.replace('>=', '≥ ').replace('<', '< ').replace('-', ' – ')
 
 
 def _counts(counts: Mapping[str, int] | None) -> str:
-    """Return the node's counts that say something."""
+    """Return the node's counts that are not 0, and the images received and masked."""
     return ', '.join(f'{name.replace("_", " ")} {count}' for name, count in (counts or {}).items()
                      if count or name in ('received', 'masked')) or '–'
 
@@ -99,10 +98,10 @@ def _starts(frames: Sequence[FrameFigures]) -> list[int]:
 
 def _latency(plan: Plan, frames: Sequence[FrameFigures]) -> dict[str, Any]:
     """Return the charts of latency, and the frames that are marked in them."""
-    totals = [[(f.stage_ms[k] or {}).get('total', _NAN) for f in frames]
+    totals = [[(f.stage_ms[k] or {}).get('total') for f in frames]
               for k in range(len(plan.weights))]
     labels = [w.label if len(plan.weights) > 1 else '' for w in plan.weights]
-    known = [(color, label, [v for v in values if v == v])
+    known = [(color, label, [v for v in values if v is not None])
              for color, label, values in zip(_COLORS, labels, totals)]
     lost = [i for i, f in enumerate(frames) if f.lost_before or (
         all(c is None for c in f.cones) and not f.error)]
@@ -120,22 +119,20 @@ def _cones(plan: Plan, frames: Sequence[FrameFigures]) -> list[dict[str, Any]]:
     drawn, starts = [], _starts(frames)
     for k, weights in enumerate(plan.weights):
         table = weights.table
-        none = [_NAN] * (len(table.names) - 1)
-        counts = np.array([none if f.cones[k] is None else f.cones[k] for f in frames], float)
+        none = [None] * (len(table.names) - 1)
+        counts = np.array([f.cones[k] or none for f in frames], float)
         seen = [i for i in range(len(none)) if frames and (counts[:, i] > 0).any()]
-        flickering = [_NAN if f.flickering[k] is None else f.flickering[k] for f in frames]
         drawn.append({
             'label': weights.label, 'names': [table.names[i + 1] for i in seen],
             'lines': charts.timeline(
                 [(f'rgb{table.colors[i + 1]}', counts[:, i]) for i in seen], 'cones',
                 'Cones over frames', how='mean', starts=starts),
-            'flicker': charts.timeline([(_COLORS[k], flickering)], 'cones',
+            'flicker': charts.timeline([(_COLORS[k], [f.flickering[k] for f in frames])], 'cones',
                                        'Flickering cones over frames', starts=starts)})
     return drawn
 
 
 def _pitch(plan: Plan, frames: Sequence[FrameFigures]) -> charts.Chart | None:
-    """Return the chart of the pitch of the car, None where it was not estimated."""
-    series = [(color, [_NAN if f.pitch[k] is None else f.pitch[k] for f in frames])
-              for k, color in zip(range(len(plan.weights)), _COLORS)]
+    """Return the chart of the pitch of the car, None if it was not estimated."""
+    series = [(_COLORS[k], [f.pitch[k] for f in frames]) for k in range(len(plan.weights))]
     return charts.timeline(series, '°', 'Pitch over frames', how='mean', starts=_starts(frames))

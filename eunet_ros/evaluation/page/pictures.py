@@ -1,11 +1,11 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The frames that the page shows: which, and their pictures side by side."""
+"""The worst frames, which the page shows, and their pictures side by side."""
 from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -25,14 +25,14 @@ from eunet_ros.model.common.classes import IGNORE_ID
 import numpy as np
 
 WORST = 20
-_APART_NS = 300_000_000      # frames nearer than this show the same
+_APART_NS = 300_000_000      # frames that are closer look alike
 _FULL, _ZOOM = (480, 270), (320, 240)   # pixels of the pictures
 _QUALITY = 80
-_LEAST_CROP = 128            # pixels of the image that a zoomed picture shows, at least
+_LEAST_CROP = 128            # minimum width of the enlarged part of an image in pixels
 
 
 class Picture(NamedTuple):
-    """A picture with its name, and the part of it that is shown enlarged, ''; data URIs."""
+    """A picture with its name and an enlarged part of it, or ''; data URIs."""
 
     name: str
     whole: str
@@ -41,7 +41,7 @@ class Picture(NamedTuple):
 
 @dataclass
 class WorstFrame:
-    """A frame of the page; why: what makes it one of the worst."""
+    """A frame of the page; why: the reason why it is one of the worst."""
 
     bag: str
     index: int
@@ -52,28 +52,26 @@ class WorstFrame:
 
 def choose_worst(frames: Sequence[FrameFigures], count: int = WORST) -> list[int]:
     """
-    Return the places of the worst frames, the worst first.
+    Return the positions of the worst frames in `frames`, the worst first.
 
-    With truth those of the lowest Dice, then of the most wrong pixels; without, those with the
-    most flickering cones. Of frames that follow each other closely one is taken, while there are
-    others.
+    With truth, frames of the lowest Dice, then of the most wrong pixels; without, frames with the
+    most flickering cones. Of frames close to each other only one is taken if there are enough.
     """
-    def key(place: int) -> tuple[float, float] | None:
-        f = frames[place]
+    def key(f: FrameFigures) -> tuple[float, float] | None:
         dice = [d for d in f.dice if d is not None]
         if dice:
-            return min(dice), -max(w for w in f.wrong if w is not None)
+            wrong = max(w for w in f.wrong if w is not None)
+            return (min(dice), -wrong) if min(dice) < 1.0 else None
         flickering = max((n for n in f.flickering if n), default=0)
         return (2.0, -flickering) if flickering else None
-    ranked = sorted((k, place) for place in range(len(frames)) if (k := key(place)) is not None)
-    ranked = [place for k, place in ranked if k[0] < 1.0 or k[0] == 2.0]
+    keys = [key(f) for f in frames]
+    ranked = sorted((place for place, k in enumerate(keys) if k), key=keys.__getitem__)
     chosen: list[int] = []
     for place in ranked:
         if len(chosen) == count:
             return chosen
-        near = (c for c in chosen if frames[c].bag == frames[place].bag
-                and abs(frames[c].stamp - frames[place].stamp) < _APART_NS)
-        if next(near, None) is None:
+        if not any(frames[c].bag == frames[place].bag
+                   and abs(frames[c].stamp - frames[place].stamp) < _APART_NS for c in chosen):
             chosen.append(place)
     chosen += [place for place in ranked if place not in chosen][:count - len(chosen)]
     return sorted(chosen, key=ranked.index)
@@ -85,7 +83,7 @@ def data_uri(image: np.ndarray) -> str:
 
 
 def crop_of(wrong: np.ndarray) -> tuple[int, int, int, int]:
-    """Return u0, v0, u1, v1 of a 4:3 part of the image around its largest wrong spot."""
+    """Return u0, v0, u1, v1 of a 4:3 part of the image around its largest wrong area."""
     height, width = wrong.shape
     near = cv2.dilate(wrong.astype(np.uint8), np.ones((9, 9), np.uint8))
     count, _, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
@@ -108,23 +106,21 @@ def _fitted(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def draw_frame(image: np.ndarray, panels: Sequence[tuple[str, np.ndarray, np.ndarray]],
                crop: tuple[int, int, int, int] | None) -> list[Picture]:
-    """Return pictures of the image and of panels (name, mask, colours) over it; crop: enlarged."""
+    """Return pictures of the image and of each panel (name, mask, colours); crop: to enlarge."""
     pictures = []
     for name, drawn in [('image', image), *((n, draw_mask(image, m, t)) for n, m, t in panels)]:
-        zoomed = ''
-        whole = drawn
+        whole, zoomed = drawn, ''
         if crop:
             u0, v0, u1, v1 = crop
             zoomed = data_uri(_fitted(drawn[v0:v1, u0:u1], _ZOOM))
-            whole = drawn.copy()
-            thick = max(1, image.shape[1] // 400)
-            cv2.rectangle(whole, (u0, v0), (u1 - 1, v1 - 1), (255, 255, 255), thick)
+            whole = cv2.rectangle(drawn.copy(), (u0, v0), (u1 - 1, v1 - 1), (255, 255, 255),
+                                  max(1, image.shape[1] // 400))
         pictures.append(Picture(name, data_uri(_fitted(whole, _FULL)), zoomed))
     return pictures
 
 
 class Shown(NamedTuple):
-    """A frame with what it is drawn of; truth: its true mask, None for none."""
+    """A frame with its image, masks and true mask, or None."""
 
     frame: FrameFigures
     image: np.ndarray
@@ -135,32 +131,29 @@ class Shown(NamedTuple):
 
 def shown_frames(plan: Plan, journal: Path, frames: Sequence[FrameFigures],
                  chosen: Sequence[int]) -> Iterator[tuple[int, Shown]]:
-    """Yield chosen places in `frames` and what is there; what cannot be read again is left out."""
+    """Yield (position in `frames`, frame); images that cannot be read again are left out."""
     for number, bag_plan in enumerate(plan.bags):
         places = [place for place in chosen if frames[place].bag == number]
         if not places:
             continue
-        masks, truth, cones = FrameMasks(bag_files(journal, number)), None, Places.of(plan, number)
-        try:
-            with suppress(ValueError):
-                truth = open_truth(plan.truth, Path(bag_plan.path), plan.truth_classes)
-            with suppress(BagError), Bag(bag_plan.path) as bag:
-                for place in places:
-                    frame = frames[place]
-                    image = _image_of(bag, bag.topics[bag_plan.image_topic], frame)
-                    if image is not None:
-                        cones.follow(frame)
-                        yield place, Shown(frame, image, masks.of(frame), find_truth(
-                            ScoreRow(frame.index), truth, frame.stamp, image.shape[:2],
-                            plan.truth['tolerance_ns']), cones)
-        finally:
-            masks.close()
-            if truth:
-                truth.close()
+        truth, cones = None, Places.of(plan, number)
+        with suppress(ValueError):
+            truth = open_truth(plan.truth, Path(bag_plan.path), plan.truth_classes)
+        with closing(FrameMasks(bag_files(journal, number))) as masks, (
+                closing(truth) if truth else nullcontext()), (
+                suppress(BagError)), Bag(bag_plan.path) as bag:
+            for place in places:
+                frame = frames[place]
+                image = _image_of(bag, bag.topics[bag_plan.image_topic], frame)
+                if image is not None:
+                    cones.follow(frame)
+                    yield place, Shown(frame, image, masks.of(frame), find_truth(
+                        ScoreRow(frame.index), truth, frame.stamp, image.shape[:2],
+                        plan.truth['tolerance_ns']), cones)
 
 
 def _image_of(bag: Bag, topic: Topic, frame: FrameFigures) -> np.ndarray | None:
-    """Return the picture of a frame, None where it cannot be found or decoded."""
+    """Return the picture of a frame, None if it cannot be found or decoded."""
     for _, raw in bag.raw(topic, frame.time, frame.time + 1):
         if stamp_of(raw) == frame.stamp:
             with suppress(ValueError):
@@ -169,7 +162,7 @@ def _image_of(bag: Bag, topic: Topic, frame: FrameFigures) -> np.ndarray | None:
 
 
 def worst_frames(plan: Plan, journal: Path, frames: Sequence[FrameFigures]) -> list[WorstFrame]:
-    """Return the worst frames with their pictures; what cannot be read again is left out."""
+    """Return the worst frames with their pictures; images that cannot be read are left out."""
     chosen = choose_worst(frames)
     found = {place: _one(plan, shown)
              for place, shown in shown_frames(plan, journal, frames, chosen)}
@@ -190,9 +183,9 @@ def _one(plan: Plan, shown: Shown) -> WorstFrame:
         if true is not None:
             own = as_binary(true) if len(table.names) == 2 else true
             wrong |= (own != IGNORE_ID) & (own != mask)
-    told = [f'{f"{w.label} " if len(plan.weights) > 1 else ""}{d:.3f}'
-            for w, d in zip(plan.weights, frame.dice) if d is not None]
-    why = (f'Dice {", ".join(told)}' if told
+    scores = [f'{f"{w.label} " if len(plan.weights) > 1 else ""}{d:.3f}'
+              for w, d in zip(plan.weights, frame.dice) if d is not None]
+    why = (f'Dice {", ".join(scores)}' if scores
            else f'{max(n for n in frame.flickering if n)} flickering cones')
     return WorstFrame(plan.bags[frame.bag].label, frame.index, frame.stamp, why, draw_frame(
         image, panels, crop_of(wrong) if wrong.any() else None))

@@ -1,34 +1,16 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-The process that writes a bag's recordings: the output bag and the video.
-
-    python -m eunet_ros.evaluation.page.recordings JOURNAL NUMBER all|camera|none video|no-video
-
-Both are written beside their place and renamed; a kill leaves what was there.
-"""
+"""Process: writes output bag and video. Arguments: JOURNAL NUMBER TOPICS video|no-video."""
 from __future__ import annotations
 
-from collections.abc import Collection
-from contextlib import nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 import os
 from pathlib import Path
 import shutil
 
-from eunet_ros.bags.messages import (
-    ANNOTATIONS,
-    COMPRESSED_IMAGE,
-    compressed_image,
-    deserialise,
-    IMAGE,
-    MARKERS,
-    message_class,
-    mono_image,
-    POINT_CLOUD,
-    serialise,
-    stamp_of,
-)
-from eunet_ros.bags.reader import Bag, BagError, find_camera_info, Topic
+from eunet_ros.bags import messages
+from eunet_ros.bags.messages import deserialise, serialise
+from eunet_ros.bags.reader import Bag, BagError, find_camera_info
 from eunet_ros.bags.writer import BagWriter
 from eunet_ros.cones.drawing import draw_cones
 from eunet_ros.cones.locator import Seen
@@ -37,13 +19,7 @@ from eunet_ros.evaluation.page.frame_pictures import draw_mask
 from eunet_ros.evaluation.run.folder import BAG, VIDEO
 from eunet_ros.evaluation.run.journal import FrameRow, read_rows
 from eunet_ros.evaluation.run.live import published_messages
-from eunet_ros.evaluation.run.plan import (
-    BagFiles,
-    FrameMasks,
-    LIVE,
-    OFFLINE,
-    Plan,
-)
+from eunet_ros.evaluation.run.plan import BagFiles, FrameMasks, OFFLINE, Plan
 from eunet_ros.evaluation.run.positions import Places
 from eunet_ros.evaluation.run.process import ProgressLine, run_worker, say
 from eunet_ros.evaluation.scoring.truth import find_truth_topic
@@ -63,128 +39,105 @@ def recordings_of(plan: Plan, number: int) -> tuple[str, str]:
 
 
 def node_topics(space: str) -> dict[str, str]:
-    """Return the topics that `node_messages` writes, with their types; space: of their names."""
-    return {f'{space}/mask': IMAGE, f'{space}/overlay/compressed': COMPRESSED_IMAGE}
+    """Return the topics of `node_messages` and their types; space: the node's name."""
+    return {f'{space}/mask': messages.IMAGE,
+            f'{space}/overlay/compressed': messages.COMPRESSED_IMAGE}
 
 
 def cone_topics(space: str) -> dict[str, str]:
-    """Return the topics of cones that have places, with their types."""
-    return {f'{space}/cones': POINT_CLOUD, f'{space}/cone_markers': MARKERS}
+    """Return the topics of cones that have positions, and their types."""
+    return {f'{space}/cones': messages.POINT_CLOUD, f'{space}/cone_markers': messages.MARKERS}
 
 
 def node_messages(space: str, stamp: int, frame_id: str, mask: np.ndarray,
                   jpeg: bytes) -> dict[str, bytes]:
-    """Return what the node would publish of an image, by topic; jpeg: of the overlay."""
+    """Return the node's messages for an image, by topic; jpeg: the overlay."""
+    image = messages.compressed_image(stamp, frame_id, 'bgr8; jpeg compressed bgr8', jpeg)
     return dict(zip(node_topics(space), (
-        serialise(mono_image(stamp, frame_id, mask)),
-        serialise(compressed_image(stamp, frame_id, 'bgr8; jpeg compressed bgr8', jpeg)))))
+        serialise(messages.mono_image(stamp, frame_id, mask)), serialise(image))))
 
 
 def draw_overlay(image: np.ndarray, mask: np.ndarray, seen: Seen | None,
                  table_bgr: np.ndarray) -> np.ndarray:
-    """Return a picture with a mask over it, and the boxes and distances of its cones."""
+    """Return a picture overlaid with a mask and with the boxes and distances of its cones."""
     overlay = draw_mask(image, mask, table_bgr)
     if seen is not None and seen.located is not None:
         draw_cones(overlay, seen.located, table_bgr)
     return overlay
 
 
-def topics_to_copy(bag: Bag, image: Topic, which: str, truth_topic: str,
-                   own: Collection[str]) -> list[Topic]:
-    """Return the input's topics that go into the output; own: those that are written anew."""
-    camera = [image, find_camera_info(bag.topics.values(), image),
-              find_truth_topic(bag, truth_topic)]
-    found = camera if which == 'camera' else list(bag.topics.values())
-    return [t for t in found if t is not None and t.count and t.name not in own]
-
-
 def frame_hz(files: BagFiles) -> float:
     """Return the median rate of a bag's frames."""
-    times = np.array([row.time for row in read_rows(files.frames, FrameRow)], np.int64)
-    steps = np.diff(times)
+    steps = np.diff([row.time for row in read_rows(files.frames, FrameRow)])
     steps = steps[steps > 0]
     return float(np.clip(1e9 / np.median(steps), 1.0, 240.0)) if steps.size else _DEFAULT_HZ
 
 
 class Renderer:
-    """Writes the output bag and the video of one bag; see the module."""
+    """Writes the output bag and the video of one bag."""
 
     def __init__(self, plan: Plan, number: int, files: BagFiles) -> None:
         self._plan, self._files = plan, files
         self._bag_plan = plan.bags[number]
         self._tables = [w.table.table_bgr for w in plan.weights]
         self._masks, self._places = FrameMasks(files), Places.of(plan, number)
-        self._published: list[tuple[int, str, bytes]] = []  # the last first
-        self._with_cones: set[str] = set()                  # names whose topics are announced
 
     def run(self, which: str, bag_path: Path | None, video_path: Path | None) -> None:
         """Write them; which: topics of the input. Raises OSError, BagError."""
-        video = Video(video_path, frame_hz(self._files)) if video_path else None
-        try:
-            with Bag(self._bag_plan.path) as bag, (
-                    BagWriter(bag_path) if bag_path else nullcontext()) as writer:
-                self._walk(bag, which, writer, video)
-        finally:
-            self._masks.close()
-            if video:
-                video.close()
+        video = closing(Video(video_path, frame_hz(self._files))) if video_path else nullcontext()
+        with closing(self._masks), video as video, Bag(self._bag_plan.path) as bag, (
+                BagWriter(bag_path) if bag_path else nullcontext()) as writer:
+            names = self._announce(bag, which, writer)
+            rows, progress, done = read_rows(self._files.frames, FrameRow), ProgressLine(), 0
+            with suppress(BagError):  # the report has the error of a damaged bag
+                for name, at, raw in bag.raw_of(names):
+                    if writer is not None:
+                        writer.flush(before=at)
+                        writer.write(name, at, raw)
+                    if name != self._bag_plan.image_topic:
+                        continue
+                    row = next(rows, None)
+                    if row is None:  # the last evaluated frame was before
+                        break
+                    self._frame(row, raw, writer, video)
+                    done += 1
+                    progress.show(done)
+            say('progress', done=done)
 
     def _announce(self, bag: Bag, which: str, writer: BagWriter | None) -> list[str]:
         plan, image = self._plan, bag.topics[self._bag_plan.image_topic]
         if writer is None:
             return [image.name]
-        own = {name: kind for space in (_NAMESPACES[w.label] for w in plan.weights)
-               for name, kind in (*node_topics(space).items(),
-                                  (f'{space}/annotations', ANNOTATIONS))}
-        ours = {*own, *(name for w in plan.weights for name in cone_topics(_NAMESPACES[w.label]))}
-        copied = []
-        for topic in topics_to_copy(bag, image, which, plan.truth.get('topic', ''), ours):
-            with suppress(KeyError):  # the bag does not define its type
-                writer.add_topic(topic.name, topic.msgtype, bag.definition(topic.name))
-                copied.append(topic.name)
+        own, cones, copied = {}, {}, []
+        for space in (_NAMESPACES[w.label] for w in plan.weights):
+            own |= {**node_topics(space), f'{space}/annotations': messages.ANNOTATIONS}
+            cones |= cone_topics(space)
+        topics = bag.topics.values() if which == 'all' else (
+            image, find_camera_info(bag.topics.values(), image),
+            find_truth_topic(bag, plan.truth.get('topic', '')))
+        for topic in topics:
+            if topic and topic.count and topic.name not in {*own, *cones}:
+                with suppress(KeyError):  # the bag does not define its type
+                    writer.add_topic(topic.name, topic.msgtype, bag.definition(topic.name))
+                    copied.append(topic.name)
         for name, kind in own.items():
             writer.add_topic(name, kind)
-        self._add_published(writer, set(copied) | set(own))
+        if plan.is_live:
+            self._add_published(writer)
         return copied
 
-    def _add_published(self, writer: BagWriter, taken: set[str]) -> None:
-        """Add what a live node published; B's node had A's name, and gets its own."""
-        if self._plan.mode != LIVE:
-            return
+    def _add_published(self, writer: BagWriter) -> None:
+        """Write the other messages of a live node; the node of B was named as that of A."""
         first = next((row.time for row in read_rows(self._files.frames, FrameRow)), 0)
         for k, weights in enumerate(self._plan.weights):
-            kinds, messages = published_messages(self._files, k, first)
+            kinds, rows = published_messages(self._files, k, first)
             names = {n: n.replace(_NAMESPACES['A'], _NAMESPACES[weights.label], 1) for n in kinds}
-            for name, kind in kinds.items():
-                if names[name] not in taken:
-                    writer.add_topic(names[name], kind)
-                    taken.add(names[name])
-                    self._published += [(at, names[n], raw) for at, n, raw in messages
-                                        if n == name]
-        self._published.sort(key=lambda message: message[0], reverse=True)
-
-    def _walk(self, bag: Bag, which: str, writer: BagWriter | None, video: Video | None) -> None:
-        names = self._announce(bag, which, writer)
-        rows, progress, done = read_rows(self._files.frames, FrameRow), ProgressLine(), 0
-        with suppress(BagError):  # the report tells where a bag is damaged
-            for name, at, raw in bag.raw_of(names):
-                if writer is not None:
-                    while self._published and self._published[-1][0] <= at:
-                        then, topic, data = self._published.pop()
-                        writer.write(topic, then, data)
-                    writer.flush(before=at)
-                    writer.write(name, at, raw)
-                if name != self._bag_plan.image_topic:
-                    continue
-                row = next(rows, None)
-                if row is None:  # what was evaluated ends here
-                    break
-                self._frame(row, raw, writer, video)
-                done += 1
-                progress.show(done)
-        for then, topic, data in self._published:
-            writer.write(topic, then, data)
-        say('progress', done=done)
+            added = {n: new for n, new in names.items() if new not in writer.topics}
+            for name, new in added.items():
+                writer.add_topic(new, kinds[name])
+            for at, name, raw in rows:
+                if name in added:
+                    writer.write(added[name], at, raw)
 
     def _frame(self, row: FrameRow, raw: bytes, writer: BagWriter | None,
                video: Video | None) -> None:
@@ -194,7 +147,7 @@ class Renderer:
             image = to_bgr(msg)
         except ValueError:
             return
-        stamp, drawn = stamp_of(raw), []
+        stamp, drawn = messages.stamp_of(raw), []
         for k, mask in enumerate(self._masks.of(row)):
             if mask is None:
                 drawn.append(image)
@@ -202,40 +155,41 @@ class Renderer:
             seen = self._places.find(k, mask, stamp)
             drawn.append(draw_overlay(image, mask, seen, self._tables[k]))
             if writer is not None:
-                # Live, a mask came as much later as it took.
+                # In live mode, a mask was published after its latency.
                 took = (row.stage_ms[k] or {}).get('total', 0.0)
                 delay = 0 if self._plan.mode == OFFLINE else round(
                     1e6 * took * self._plan.live.get('rate', 1.0))
-                space = _NAMESPACES[self._plan.weights[k].label]
-                messages = {
+                weights = self._plan.weights[k]
+                space = _NAMESPACES[weights.label]
+                made = {
                     **node_messages(space, stamp, msg.header.frame_id, mask,
                                     encode_jpeg(drawn[-1], _JPEG_QUALITY)),
                     f'{space}/annotations': serialise(annotations(
-                        message_class, msg.header, seen.cones, seen.distances,
-                        self._plan.weights[k].table)),
+                        messages.message_class, msg.header, seen.cones, seen.distances,
+                        weights.table)),
                     **self._cones(k, space, stamp, seen, writer)}
-                for name, data in messages.items():
+                for name, data in made.items():
                     writer.write(name, row.time + delay, data)
         if video:
             video.write(np.hstack(drawn))
 
     def _cones(self, k: int, space: str, stamp: int, seen: Seen,
                writer: BagWriter) -> dict[str, bytes]:
-        """Return the messages of cones with places; live, the node's own are there instead."""
-        if seen.located is None or self._plan.mode == LIVE:
+        """Return the messages of located cones; none in live mode, which has the node's own."""
+        if seen.located is None or self._plan.is_live:
             return {}
         topics = cone_topics(space)
-        if space not in self._with_cones:
-            self._with_cones.add(space)
-            for name, kind in topics.items():
+        for name, kind in topics.items():
+            if name not in writer.topics:
                 writer.add_topic(name, kind)
         return dict(zip(topics, self._places.messages(k, stamp, seen)))
 
 
 def render_bag(plan: Plan, number: int, files: BagFiles, which: str, video: str) -> None:
-    """Write a bag's recordings into the folder of the evaluation; raises OSError, BagError."""
+    """Write a bag's recordings; which: all, camera or none. Raises OSError, BagError."""
     out = files.folder.parent.parent
     bag_name, video_name = recordings_of(plan, number)
+    # Written to the journal and then moved: a kill does not damage former ones.
     bag_beside, video_beside = files.folder / 'output_bag', files.folder / 'output.mp4'
     shutil.rmtree(bag_beside, ignore_errors=True)
     video_beside.unlink(missing_ok=True)

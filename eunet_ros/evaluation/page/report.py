@@ -14,11 +14,11 @@ from eunet_ros.model.common.files import rounded, written_beside
 from eunet_ros.replay.figures import percentiles
 import numpy as np
 
-MEASURED = ('speed', 'run', 'live')   # what no two runs have in common
+MEASURED = ('speed', 'run', 'live')   # sections that differ from run to run
 
 
 def speed_of(frames: Sequence[FrameFigures], k: int) -> dict[str, Any]:
-    """Return the latencies of weights k by stage, and the images a second they allow."""
+    """Return the latencies of weights k by stage, and the rate [images/s] they allow."""
     stages: dict[str, list[float]] = {}
     for frame in frames:
         for name, ms in (frame.stage_ms[k] or {}).items():
@@ -32,7 +32,7 @@ def speed_of(frames: Sequence[FrameFigures], k: int) -> dict[str, Any]:
 
 def make_report(plan: Plan, summary: Summary, partial: list[str], engines: list[dict[str, Any]],
                 run: dict[str, Any], live: dict[str, Any] | None) -> dict[str, Any]:
-    """Return report.json; all that is measured stands under the keys MEASURED."""
+    """Return report.json; measured values are in the sections MEASURED."""
     report = {
         'format': FORMAT, 'complete': not partial, 'partial_because': partial,
         'mode': plan.mode, 'frames': sum(b['frames'] for b in summary.bags),
@@ -50,12 +50,12 @@ def make_report(plan: Plan, summary: Summary, partial: list[str], engines: list[
 
 
 def comparable(report: dict[str, Any]) -> dict[str, Any]:
-    """Return a report without what is measured: equal for equal frames, weights and engines."""
+    """Return a report without measured values: equal for equal frames, weights and engines."""
     return {name: value for name, value in report.items() if name not in MEASURED}
 
 
 def write_metrics(path: Path, plan: Plan, frames: Sequence[FrameFigures]) -> None:
-    """Write a row of each frame, times in ns, latencies in ms; raises OSError."""
+    """Write a row for each frame, times in ns, latencies in ms; raises OSError."""
     several = len(plan.weights) > 1
     stages = sorted({name for f in frames[:1000] for ms in f.stage_ms for name in ms or ()})
     columns = ['bag', 'frame', 'stamp_ns', 'recorded_ns', 'width', 'height', 'has_truth',
@@ -74,14 +74,8 @@ def write_metrics(path: Path, plan: Plan, frames: Sequence[FrameFigures]) -> Non
                    int(f.has_truth), f.lost_before, f.error]
             for k in range(len(plan.weights)):
                 cones, ms = f.cones[k], f.stage_ms[k] or {}
-                row += [_number(f.dice[k]), _number(f.wrong[k]),
-                        '' if cones is None else sum(cones), _number(f.placed[k]),
-                        _number(f.pitch[k]),
-                        *(cones if cones is not None
-                          else [''] * (len(plan.weights[k].classes) - 1)),
-                        _number(f.flickering[k]), *(ms.get(s, '') for s in stages)]
-            writer.writerow(row)
-
-
-def _number(value: float | None) -> str | float:
-    return '' if value is None else round(value, 6)
+                row += rounded([
+                    f.dice[k], f.wrong[k], None if cones is None else sum(cones), f.placed[k],
+                    f.pitch[k], *(cones or [None] * (len(plan.weights[k].classes) - 1)),
+                    f.flickering[k], *map(ms.get, stages)], 6)
+            writer.writerow(row)   # None as an empty field

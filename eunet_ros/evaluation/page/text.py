@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The result in the terminal."""
+"""The result as text in the terminal."""
 from __future__ import annotations
 
 import os
@@ -8,43 +8,41 @@ from pathlib import Path
 from typing import Any
 
 from eunet_ros.evaluation.scoring.metric_table import entry_of, metrics_of
+from eunet_ros.model.common.errors import sentence
 
 
 def number(value: Any, digits: int = 3, percent: bool = False) -> str:
-    """Return a number for people, – for None and for what a report does not have."""
+    """Return a number as text, – for None and for undefined values."""
     if not isinstance(value, (int, float)):
         return '–'
     return f'{100 * value:.1f} %' if percent else f'{value:.{digits}f}'
 
 
 def result_lines(report: dict[str, Any], folder: Path) -> list[str]:
-    """Return the main figures, one column for each weights, and where the rest is."""
+    """Return the main figures, one column for each weights, and the files of the folder."""
     rows = [['', *(f'{w["label"]}: {Path(w["weights"]).stem}' for w in report['weights'])]]
-
-    def add(name: str, *values: str) -> None:
-        rows.append([name, *values])
     entries = [entry_of(report, k) for k in range(len(report['weights']))]
     # Each class once, in the order of the first weights that have it.
     names = dict.fromkeys(name for entry in entries for name in entry['classes'][1:])
     for metric in metrics_of(['', *names]):
         values = [metric.value(entry) for entry in entries]
         if metric.in_terminal and any(value is not None for value in values):
-            add(metric.title, *map(metric.text, values))
-    if any(entry['positions'] for entry in entries):
-        add('cones with a position, an image', *(
-            number(entry['positions'] and entry['positions']['cones_per_image'], 1)
-            for entry in entries))
-    pitches = [entry['positions'] and entry['positions']['pitch_deg'] for entry in entries]
+            rows.append([metric.title, *map(metric.text, values)])
+    placed = [entry['positions'] or {} for entry in entries]
+    if any(placed):
+        rows.append(['cones with a position, an image', *(
+            number(p.get('cones_per_image'), 1) for p in placed)])
+    pitches = [p.get('pitch_deg') for p in placed]
     if any(pitches):
-        add('pitch against the mounting, mean', *(
-            f'{number(pitch["mean"], 2)}°' if pitch else '-' for pitch in pitches))
+        rows.append(['pitch against the mounting, mean', *(
+            f'{number(pitch["mean"], 2)}°' if pitch else '-' for pitch in pitches)])
     if 'live' in report:
         live = [report['live'][w['label']] for w in report['weights']]
-        add('images dropped', *(str(x['dropped']) for x in live))
+        rows.append(['images dropped', *(str(x['dropped']) for x in live)])
         for label in live[0]['bags']:
             waits = [x['bags'][label].get('queueing_ms') or {} for x in live]
-            add('queueing p50, p99', *(f'{number(q.get("p50"), 1)}, {number(q.get("p99"), 1)} ms'
-                                       for q in waits))
+            rows.append(['queueing p50, p99', *(
+                f'{number(q.get("p50"), 1)}, {number(q.get("p99"), 1)} ms' for q in waits)])
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     lines = ['  '.join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
              for row in rows]
@@ -57,47 +55,40 @@ def result_lines(report: dict[str, Any], folder: Path) -> list[str]:
     of = f'{report["frames_done"]} of {report["frames"]} frames'
     lines.append(f'{of}, {report["frames_with_truth"]} with ground truth'
                  + ('' if report['complete'] else ' (partial)'))
-    lines += [sentence for bag in report['bags'] for sentence in bag_notes(bag)]
+    lines += [note for bag in report['bags'] for note in bag_notes(bag)]
     lines.append(f'Written to {folder}: {", ".join(sorted(n for n in os.listdir(folder)))}')
     return lines
 
 
 def bag_notes(bag: dict[str, Any]) -> list[str]:
-    """Return a sentence of each thing that is amiss in a bag."""
+    """Return a sentence for each problem of a bag."""
     label, notes = bag['label'], [bag['warning']] if bag.get('warning') else []
-    for key, words in (
-            ('images_lost_in_recording', 'images are missing between the stamps'),
-            ('recorded_late', 'images were recorded more than half a second after their stamp'),
-            ('stamps_going_back', 'images have a stamp before that of their predecessor'),
-            ('images_without_stamp', 'images have no stamp, and so no ground truth')):
-        if bag[key]:
-            notes.append(f'{label}: {bag[key]} {words}.')
+    notes += [f'{label}: {bag[key]} {words}.' for key, words in (
+        ('images_lost_in_recording', 'images are missing between the stamps'),
+        ('recorded_late', 'images were recorded more than half a second after their stamp'),
+        ('stamps_going_back', 'images have a stamp before that of their predecessor'),
+        ('images_without_stamp', 'images have no stamp, and so no ground truth')) if bag[key]]
     if len(bag['sizes']) > 1:
         notes.append(f'{label}: the image size changes ({", ".join(bag["sizes"])}).')
-    notes += [f'{label}: {e["frames"]} images could not be used: {_ended(e["sentence"])}'
+    notes += [f'{label}: {e["frames"]} images could not be used: {sentence(e["sentence"])}'
               for e in bag['errors']]
-    notes += [f'{label}: cones of {e["frames"]} images have no position: {_ended(e["sentence"])}'
+    notes += [f'{label}: cones of {e["frames"]} images have no position: {sentence(e["sentence"])}'
               for e in bag['positions_withheld']]
-    return notes + [f'{label}: {_ended(text)}' for text in truth_notes(bag['truth'])]
-
-
-def _ended(text: str) -> str:
-    return text if text.endswith(('.', '?')) else f'{text}.'
+    return notes + [f'{label}: {sentence(text)}' for text in truth_notes(bag['truth'])]
 
 
 def truth_notes(truth: dict[str, Any] | None) -> list[str]:
-    """Return what is amiss in a bag's ground truth."""
+    """Return the problems of a bag's ground truth."""
     if truth is None:
         return []
     notes = []
     if truth['frames_without_truth']:
         notes.append(f'{truth["frames_without_truth"]} images have no ground truth, '
                      f'{truth["frames_with_truth"]} have')
-    if truth['masks_of_no_frame']:
-        notes.append(f'{truth["masks_of_no_frame"]} masks of the ground truth are of no image')
-    if truth['files_without_stamp']:
-        notes.append(f'{truth["files_without_stamp"]} files of the ground truth have no stamp in '
-                     'their name')
+    notes += [f'{truth[key]} {words}' for key, words in (
+        ('masks_of_no_frame', 'masks of the ground truth are of no image'),
+        ('files_without_stamp', 'files of the ground truth have no stamp in their name'))
+        if truth[key]]
     if truth.get('only_ignored'):
         notes.append('the ground truth has no cone, only 0 and 255, which means ignore: if 255 is '
                      'where the cones are, write the id of their class instead')

@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The folder an evaluation leaves: what may be replaced, what is kept, what goes on."""
+"""The output folder of an evaluation: replaced, kept or resumed."""
 from __future__ import annotations
 
 import fcntl
@@ -15,60 +15,43 @@ BAG, VIDEO = 'bag', 'overlay'
 
 
 class FolderError(ValueError):
-    """A folder that cannot be written to as asked, in one sentence."""
+    """An output folder that cannot be used, in one sentence."""
 
 
 class OutputFolder:
-    """
-    The folder of an evaluation, locked while this object lives. Raises FolderError, OSError.
-
-    A finished evaluation that is there before is kept as <name>.old once a new one begins; an
-    unfinished one is gone on with, or given up when that is asked for.
-    """
+    """The folder of an evaluation, locked while this object lives. Raises FolderError, OSError."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser()
+        self.journal = self.path / JOURNAL   # until `finish`
+        self.labels = self.path.with_name(f'{self.path.name}_labels')   # of --export-labels
         self._lock: TextIO | None = None
-        self._old: Path | None = None
-
-    @property
-    def journal(self) -> Path:
-        """Return the folder of journals, which goes when all is done."""
-        return self.path / JOURNAL
-
-    @property
-    def labels(self) -> Path:
-        """Return the folder beside it that --export-labels writes."""
-        return self.path.with_name(f'{self.path.name}_labels')
+        self._old: Path | None = None   # a former evaluation, renamed
 
     @property
     def unfinished(self) -> bool:
-        """Return whether an evaluation was begun here and not finished."""
+        """Return whether the folder has an unfinished evaluation."""
         return (self.journal / PLAN_FILE).is_file()
 
-    def report(self) -> dict[str, Any] | None:
-        return read_report(self.path / REPORT)
-
     def begin(self, plan: Plan, resume: bool, restart: bool) -> bool:
-        """Make the folder ready; returns whether an unfinished evaluation is gone on with."""
+        """Prepare the folder; returns whether an unfinished evaluation is resumed."""
         if self.path.exists() and not self.path.is_dir():
             raise FolderError(f'{self.path} is a file: choose another --output.')
-        if self.unfinished and not restart:
+        if self.unfinished:
             self._take_lock()
+        if self.unfinished and not restart:
             before = Plan.load(self.journal)
             if not resume:
-                raise FolderError(f'{self.path} has an unfinished evaluation: go on with '
-                                  '--resume, begin again with --restart, or choose another '
+                raise FolderError(f'{self.path} has an unfinished evaluation: continue it with '
+                                  '--resume, start again with --restart, or choose another '
                                   '--output.')
             if words := before.difference(plan):
                 raise FolderError(f'The evaluation in {self.path} differs in {words}: repeat the '
-                                  'command it was begun with, begin again with --restart, or '
+                                  'command that started it, start again with --restart, or '
                                   'choose another --output.')
             plan.shards = before.shards
             plan.save(self.journal)
             return True
-        if self.unfinished:
-            self._take_lock()
         self._make_room()
         self.journal.mkdir(parents=True)
         self._take_lock()
@@ -76,14 +59,14 @@ class OutputFolder:
         return False
 
     def check_space(self, needed: int) -> None:
-        """Raise FolderError where the disk has less room than that many bytes."""
+        """Raise FolderError if the disk has less space than that many bytes."""
         place = next(p for p in (self.path.absolute(), *self.path.absolute().parents)
                      if p.exists())
         free = shutil.disk_usage(place).free
         if free < needed:
             raise FolderError(f'About {needed / 1e9:.1f} GB are needed in {self.path}, '
-                              f'{free / 1e9:.1f} GB are free: make room, or leave the output bag '
-                              'out with --bag-topics none.')
+                              f'{free / 1e9:.1f} GB are free: free some space, or write no '
+                              'output bag with --bag-topics none.')
 
     def _make_room(self) -> None:
         if not self.path.exists() or not any(self.path.iterdir()):
@@ -94,14 +77,14 @@ class OutputFolder:
         old = self.path.with_name(f'{self.path.name}.old')
         if old.exists():
             if not self._is_ours(old):
-                raise FolderError(f'{old} is in the way and not of an evaluation: move it away, '
-                                  'or choose another --output.')
+                raise FolderError(f'{old} exists and is not an evaluation: move it away, or '
+                                  'choose another --output.')
             shutil.rmtree(old)
         self.path.rename(old)
         self._old = old
 
     def _is_ours(self, path: Path) -> bool:
-        """Return whether a folder holds an evaluation and nothing of others."""
+        """Return whether a folder holds an evaluation and no other files."""
         if not path.is_dir():
             return False
         known = (REPORT, METRICS, PAGE, JOURNAL)
@@ -121,7 +104,7 @@ class OutputFolder:
                               'choose another --output.') from None
 
     def discard(self) -> None:
-        """Undo the beginning of what came to nothing."""
+        """Undo `begin` after an evaluation without results."""
         shutil.rmtree(self.journal, ignore_errors=True)
         if not any(self.path.iterdir()):
             self.path.rmdir()
@@ -129,8 +112,8 @@ class OutputFolder:
                 self._old.rename(self.path)
 
     def finish(self) -> None:
-        """Remove the journals: all is in the report."""
-        # Renamed first: a kill on the way must not leave half of a journal to go on with.
+        """Remove the journals; the report has all results."""
+        # Renamed first: a kill must not leave an incomplete journal that --resume would use.
         gone = self.path / '.journal.done'
         shutil.rmtree(gone, ignore_errors=True)
         self.journal.rename(gone)

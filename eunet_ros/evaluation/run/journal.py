@@ -1,14 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Rows of frames and of scores that survive a kill: one JSON object a line, appended at once.
-
-A line that was cut short by a kill or a power cut, and what follows it, is dropped when the
-journal is opened again. JOURNAL_FORMAT of plan.py counts up where rows change.
-"""
+"""Rows of frames and scores, a JSON line each; only an incomplete one is lost after a kill."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 import fcntl
 import json
@@ -18,113 +14,83 @@ import time
 from typing import Any, TypeVar
 
 _Row = TypeVar('_Row')
-_LOCK_S = 20.0      # a killed parent's processes need a moment to end
-_SYNC_S = 5.0       # so much may be lost in a power cut
+_LOCK_S = 20.0      # the processes of a killed parent need some time to end
+_SYNC_S = 5.0       # a power cut may lose the rows of this time
 _POLL_S = 0.05
 
 
 @dataclass(kw_only=True)
 class FrameRow:
-    """
-    A frame that was run, and its masks; lists have an entry of each weights, None for no mask.
-
-    time: of recording, stamp: of the image [ns]. size: (h, w). stage_ms: latency by stage. masks:
-    where each begins in the file of masks, ends: where that file ends [bytes]. error: why the
-    image could not be used. camera_info: the message as base64, '' where it is that of the frame
-    before, so that who has the rows need not read the bag.
-    """
+    """A segmented frame; lists have an entry for each set of weights, None without a mask."""
 
     index: int
-    time: int
-    stamp: int
-    size: tuple[int, int] | None = None
+    time: int                               # of recording [ns]
+    stamp: int                              # of the image [ns]
+    size: tuple[int, int] | None = None     # (h, w)
     stage_ms: list[dict[str, float] | None] = field(default_factory=list)
-    masks: list[int | None] = field(default_factory=list)
-    ends: list[int] = field(default_factory=list)
-    error: str = ''
-    camera_info: str = ''
+    masks: list[int | None] = field(default_factory=list)   # where each starts in its file [bytes]
+    ends: list[int] = field(default_factory=list)           # sizes of the files of masks [bytes]
+    error: str = ''         # why the image could not be used
+    camera_info: str = ''   # the message as base64, '' if equal to that of the frame before
 
 
 @dataclass
 class MaskScores:
-    """
-    What is to be known of a mask; without ground truth its cones alone.
+    """Cones and scores of a mask."""
 
-    cones: as [class, u0, v0, u1, v1]. placed: how many have a position, None where positions are
-    withheld, for the reason `withheld`. confusion: as [true, predicted, pixels]. outcomes: of each
-    true cone [height in px, true class, class it is taken for]. false: classes of false cones.
-    position_errors: see `positions.position_errors`. Where enough cones tell the attitude,
-    pitch_deg: against the mounting, far_moved: by which share of their distance it moves cones
-    beyond 10 m, the median.
-    """
-
-    cones: list[list[int]]
-    placed: int | None = None
-    withheld: str = ''
-    confusion: list[list[int]] = field(default_factory=list)
+    cones: list[list[int]]      # [class, u0, v0, u1, v1]
+    placed: int | None = None   # cones with a position, None if all positions are rejected
+    withheld: str = ''          # why positions are rejected
+    confusion: list[list[int]] = field(default_factory=list)    # [true, predicted, pixels]
+    # of each true cone: [height in px, true class, predicted class]
     outcomes: list[list[int]] = field(default_factory=list)
-    false: list[int] = field(default_factory=list)
-    position_errors: list[list[float]] = field(default_factory=list)
-    pitch_deg: float | None = None
-    far_moved: float | None = None
+    false: list[int] = field(default_factory=list)              # classes of false cones
+    position_errors: list[list[float]] = field(default_factory=list)    # see `position_errors`
+    pitch_deg: float | None = None  # against the mounting, if enough cones show the attitude
+    far_moved: float | None = None  # effect on cones beyond 10 m: median share of distance
 
 
 @dataclass
 class ScoreRow:
-    """
-    The scores of a frame; masks: of each weights.
-
-    nearest_ns: how far the nearest true mask is. truth_stamp: of the one that is near enough;
-    truth_error: why it cannot be used; only_ignored: it has pixels to ignore and no cone.
-    true_cones: their number by class, true_distances: how far each is [m].
-    """
+    """The scores of a frame."""
 
     index: int
-    masks: list[MaskScores | None] = field(default_factory=list)
-    nearest_ns: int | None = None
-    truth_stamp: int | None = None
-    truth_error: str = ''
-    only_ignored: bool = False
-    true_cones: list[int] | None = None
-    true_distances: list[float | None] = field(default_factory=list)
+    masks: list[MaskScores | None] = field(default_factory=list)    # of each set of weights
+    nearest_ns: int | None = None           # time to the nearest true mask
+    truth_stamp: int | None = None          # of the true mask, if it is within the tolerance
+    truth_error: str = ''                   # why it cannot be used
+    only_ignored: bool = False              # it has pixels to ignore and no cone
+    true_cones: list[int] | None = None     # number by class
+    true_distances: list[float | None] = field(default_factory=list)    # of each true cone [m]
 
     def __post_init__(self) -> None:
         self.masks = [MaskScores(**m) if isinstance(m, dict) else m for m in self.masks]
 
 
 def read_rows(path: Path, kind: Callable[..., _Row]) -> Iterator[_Row]:
-    """Yield the whole rows of a journal, none where there is no file."""
+    """Yield the complete rows of a journal, none if the file does not exist."""
     for row, _ in _rows(path):
         yield kind(**row)
 
 
-def _rows(path: Path) -> Iterator[tuple[dict[str, Any], int]]:
-    """Yield the whole rows and where each ends, in bytes."""
-    end = 0
-    try:
-        with open(path, 'rb') as file:
-            for line in file:
-                if not line.endswith(b'\n'):
-                    return
-                try:
-                    row = json.loads(line)
-                except ValueError:
-                    return
-                if not isinstance(row, dict):
-                    return
-                end += len(line)
-                yield row, end
-    except FileNotFoundError:
-        return
+def _rows(path: Path, end: int = 0) -> Iterator[tuple[dict[str, Any], int]]:
+    """Yield the complete rows after `end` bytes, and where each ends [bytes]."""
+    with suppress(FileNotFoundError, ValueError), open(path, 'rb') as file:
+        file.seek(end)
+        for line in file:
+            row = json.loads(line)
+            if not line.endswith(b'\n') or not isinstance(row, dict):
+                return
+            end += len(line)
+            yield row, end
 
 
 class Journal:
     """
-    A journal to append to; one process at a time.
+    A journal to append to; one process at a time. Raises OSError.
 
-    valid: whether a row that it has can be kept; the first that cannot ends it. last: the row it
-    ended with when it was opened, count: how many it had. Raises OSError, or BlockingIOError where
-    another process does not let go of it.
+    valid: whether a row can be kept; the first that cannot is dropped with all that follow. last,
+    count: the last row and the number of rows when it was opened.
     """
 
     def __init__(self, path: Path,
@@ -143,7 +109,7 @@ class Journal:
 
     @property
     def sync_is_due(self) -> bool:
-        """Return whether the next row goes to disk, and what it speaks of must go before."""
+        """Return whether the next row is synced to disk; sync what it refers to first."""
         return time.monotonic() - self._synced > _SYNC_S
 
     def append(self, row: Any) -> None:
@@ -156,7 +122,7 @@ class Journal:
             self._synced = time.monotonic()
 
     def close(self) -> None:
-        """Write it to disk and let go of it."""
+        """Write it to disk and release the lock."""
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
@@ -183,13 +149,7 @@ class Follower:
         self._path, self._at = path, 0
 
     def new_rows(self) -> list[FrameRow]:
-        """Return the whole rows that were appended since the last call."""
-        try:
-            with open(self._path, 'rb') as file:
-                file.seek(self._at)
-                data = file.read()
-        except FileNotFoundError:
-            return []
-        whole = data.rfind(b'\n') + 1
-        self._at += whole
-        return [FrameRow(**json.loads(line)) for line in data[:whole].splitlines()]
+        """Return the complete rows that were appended since the last call."""
+        found = list(_rows(self._path, self._at))
+        self._at = found[-1][1] if found else self._at
+        return [FrameRow(**row) for row, _ in found]

@@ -1,13 +1,15 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What is to be evaluated: bags, weights, ground truth; kept as a file that all processes read."""
+"""The plan of an evaluation: bags, weights, ground truth; a file that all processes read."""
 from __future__ import annotations
 
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
+from functools import cache
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from eunet_ros.bags.mask_store import read_mask
 from eunet_ros.evaluation.run.journal import FrameRow
@@ -16,31 +18,24 @@ from eunet_ros.model.common.files import visible, write_json
 import numpy as np
 
 PLAN_FILE = 'plan.json'
-FORMAT = 2  # of report.json; it counts up where a metric is defined differently
-JOURNAL_FORMAT = 2
+FORMAT = 2  # of report.json; increased when the definition of a metric changes
+JOURNAL_FORMAT = 2   # increased when rows of journals change
 OFFLINE, LIVE, RECORDED = 'offline', 'live', 'recorded'
 
 
 @dataclass
 class BagPlan:
-    """
-    A bag to evaluate.
+    """A bag to evaluate."""
 
-    label: unique among the bags. image_topic, msgtype: of the camera. recording: in mode
-    RECORDED, the bag with the node's masks. content: what tells its files from others. mounting:
-    the node's parameters that say how its camera was mounted, where they are known. warning: of
-    the bag, see `Bag`.
-    """
-
-    label: str
+    label: str          # unique among the bags
     path: str
-    image_topic: str
+    image_topic: str    # of the camera
     msgtype: str
     frames: int
-    content: str
-    recording: str = ''
-    mounting: dict[str, Any] = field(default_factory=dict)
-    warning: str = ''
+    content: str        # see `content_of`
+    recording: str = ''     # in mode RECORDED, the bag with the node's masks
+    mounting: dict[str, Any] = field(default_factory=dict)  # parameters of the node, if known
+    warning: str = ''   # see `Bag`
 
 
 @dataclass
@@ -61,33 +56,29 @@ class WeightsPlan:
 
 @dataclass
 class Plan:
-    """
-    The whole plan; what `key` returns must be the same for a resumed run.
-
-    truth: see `open_truth`, with 'tolerance_ns'. node: parameters of the node that the frames
-    are run with. shards: processes that score a bag. workers: bags that are segmented at once;
-    threads: CPU threads of each engine, 0 for all. alone: nothing runs beside the engine.
-    report_format, journal_format: of the version that made the plan.
-    """
+    """The whole plan; `key` must be the same for a resumed run."""
 
     mode: str
     bags: list[BagPlan]
     weights: list[WeightsPlan]
-    truth: dict[str, Any]
-    node: dict[str, Any]
-    shards: int = 1
-    workers: int = 1
-    threads: int = 0
-    alone: bool = False
+    truth: dict[str, Any]   # see `open_truth`, and tolerance_ns
+    node: dict[str, Any]    # parameters of the node
+    shards: int = 1         # processes that score a bag
+    workers: int = 1        # bags that are segmented in parallel
+    threads: int = 0        # CPU threads of each engine, 0 for all
+    alone: bool = False     # nothing runs beside the engine
     live: dict[str, Any] = field(default_factory=dict)
-    report_format: int = 1
+    report_format: int = 1  # of the version that made the plan
     journal_format: int = 1
 
     @property
     def truth_classes(self) -> ClassTable:
-        """Return the classes that a project's annotations are painted with."""
-        tables = [w.table for w in self.weights if len(w.classes) > 2]
-        return tables[0] if tables else cone_classes()
+        """Return the classes for masks made from a project's annotations."""
+        return next((w.table for w in self.weights if len(w.classes) > 2), cone_classes())
+
+    @property
+    def is_live(self) -> bool:
+        return self.mode == LIVE
 
     def key(self) -> dict[str, Any]:
         return {'format': (self.report_format, self.journal_format), 'mode': self.mode,
@@ -98,7 +89,7 @@ class Plan:
                             for w in self.weights]}
 
     def difference(self, other: Plan) -> str:
-        """Return in words where another plan differs, '' where it does not."""
+        """Return in words how another plan differs, '' if it does not."""
         words = {'format': 'the version of the program', 'mode': 'mode',
                  'live': 'the options of live replay', 'node': "the node's parameters",
                  'truth': 'the ground truth', 'bags': 'the bags, their files, topic or mounting',
@@ -112,27 +103,26 @@ class Plan:
 
     @classmethod
     def load(cls, folder: Path) -> Plan:
-        """Read it; raises ValueError where the file is not one."""
+        """Read it; raises ValueError if the file is not a plan."""
         try:
             rows = json.loads((folder / PLAN_FILE).read_text())
             rows['bags'] = [BagPlan(**row) for row in rows['bags']]
             rows['weights'] = [WeightsPlan(**row) for row in rows['weights']]
             return cls(**rows)
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise ValueError(f'{folder / PLAN_FILE} cannot be read ({error}): begin again with '
+            raise ValueError(f'{folder / PLAN_FILE} cannot be read ({error}): start again with '
                              '--restart.') from error
 
 
 def read_json(path: Path) -> Any:
-    """Return what a JSON file holds, None where it cannot be read."""
-    try:
+    """Return the content of a JSON file, None if it cannot be read."""
+    with suppress(OSError, ValueError):
         return json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError):
-        return None
+    return None
 
 
 def content_of(path: Path) -> str:
-    """Return a hash of the names, sizes and times of change of a bag's files."""
+    """Return a hash of the names, sizes and modification times of a bag's files."""
     files = [p for p in visible(path) if p.is_file()] if path.is_dir() else [path]
     told = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
@@ -140,22 +130,18 @@ def content_of(path: Path) -> str:
 
 @dataclass
 class BagEnd:
-    """How the frames of a bag ended; again: a second run may bring what is missing."""
+    """How the frames of a bag ended; again: another run may add missing frames."""
 
     complete: bool = False
     error: str = ''
     again: bool = False
 
 
-@dataclass(frozen=True)
 class BagFiles:
-    """Where the files of a bag's evaluation are, in the journal's folder."""
+    """Paths of the files of a bag's evaluation, in the journal's folder; end: of a BagEnd."""
 
-    folder: Path
-
-    @property
-    def frames(self) -> Path:
-        return self.folder / 'frames.jsonl'
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.frames, self.end = folder, folder / 'frames.jsonl', folder / 'end.json'
 
     def masks(self, weights: int) -> Path:
         return self.folder / f'masks_{"ab"[weights]}.bin'
@@ -163,29 +149,18 @@ class BagFiles:
     def scores(self, shard: int) -> Path:
         return self.folder / f'scores_{shard}.jsonl'
 
-    @property
-    def end(self) -> Path:
-        """Return the file that says that all frames are there, or why not."""
-        return self.folder / 'end.json'
-
 
 class FrameMasks:
     """Reads the masks of a bag's frames."""
 
     def __init__(self, files: BagFiles) -> None:
-        self._files = files
-        self._open: dict[int, BinaryIO] = {}
+        self._stack = ExitStack()
+        self.close = self._stack.close
+        self._file = cache(lambda k: self._stack.enter_context(open(files.masks(k), 'rb')))
 
     def of(self, frame: FrameRow) -> list[np.ndarray | None]:
-        for k, place in enumerate(frame.masks):
-            if place is not None and k not in self._open:
-                self._open[k] = open(self._files.masks(k), 'rb')
-        return [None if place is None else read_mask(self._open[k], place).mask
+        return [None if place is None else read_mask(self._file(k), place).mask
                 for k, place in enumerate(frame.masks)]
-
-    def close(self) -> None:
-        for file in self._open.values():
-            file.close()
 
 
 def bag_files(journal: Path, number: int) -> BagFiles:

@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Cones of masks on the ground: what the node would publish, and how far that is right."""
+"""Cones of masks on the ground as the node publishes them, and their errors."""
 from __future__ import annotations
 
 import base64
@@ -30,13 +30,13 @@ _NO_MOUNTING = ('how the camera is mounted is not known: give --mounting, or put
 
 
 class InfoNotes:
-    """Tells the CameraInfo of frames where it is another than before."""
+    """Finds the frames with a CameraInfo that differs from the one before."""
 
     def __init__(self) -> None:
         self._last: bytes | None = None
 
     def note(self, frame: Frame) -> str:
-        """Return it as base64, '' where it is that of the frame before."""
+        """Return it as base64, '' if it equals that of the frame before."""
         raw = frame.camera_info
         if raw is None or raw[_AFTER_STAMP:] == self._last:
             return ''
@@ -46,23 +46,22 @@ class InfoNotes:
 
 class Places:
     """
-    Places the cones of a drive's frames; `follow` or `calibrate` comes before, in their order.
+    Locates the cones of a drive's frames, in order; call `follow` or `calibrate` first.
 
-    tables: of the classes of each weights' masks, truth: of true ones. bag: whose transforms tell
-    the mounting where it is tf. Cones are found in masks alone: where the node publishes them it
-    weighs pixels by confidence.
+    tables: classes of each weights' masks, truth: of true masks. bag: has the transforms if the
+    mounting is tf. Unlike the node, it does not weight pixels by confidence.
     """
 
     def __init__(self, parameters: ConeParameters, tables: Sequence[ClassTable],
                  truth: ClassTable, bag: Path | None = None) -> None:
         self.parameters, self._tables = parameters, tables
-        self._locators = [ConeLocator(table) for table in self._tables]
+        self._locators = [ConeLocator(table) for table in tables]
         self._truth = ConeLocator(truth)
         self._info: Any = None
         self._unread = ''
         self._transforms: BagTransforms | None = None
         self._shown: list[set[int]] = [set() for _ in tables]
-        if bag and self.parameters.mounting == 'tf':
+        if bag and parameters.mounting == 'tf':
             try:
                 with Bag(bag) as opened:
                     self._transforms = BagTransforms(opened)
@@ -88,17 +87,16 @@ class Places:
             self._info, self._unread = None, str(error)
 
     def horizon(self, size: tuple[int, int]) -> float | None:
-        """Return the row of the horizon of a frame of that (h, w), see `ConeLocator`."""
+        """Return the row of the horizon in a frame of size (h, w), see `ConeLocator`."""
         return self._truth.horizon(size, self._info, self._pose, self.parameters)
 
     def find(self, k: int, mask: np.ndarray, stamp: int) -> Seen:
-        """Return the cones of a mask of weights k as the node finds and places them."""
-        p = self.parameters
-        seen = self._locators[k].find(mask, None, stamp, p)
+        """Return the cones of a mask of weights k as the node finds and locates them."""
+        seen = self._locators[k].find(mask, None, stamp, self.parameters)
         return self._place(self._locators[k], seen, mask.shape, stamp)
 
     def place(self, k: int, cones: Cones, size: tuple[int, int]) -> Seen:
-        """Return cones that were found in a mask of weights k with their places."""
+        """Return cones that were found in a mask of weights k with their positions."""
         return self._place(self._locators[k], Seen(cones), size)
 
     def place_true(self, cones: Cones, size: tuple[int, int]) -> Seen:
@@ -120,24 +118,20 @@ class Places:
         return self._transforms.pose(self._info.header.frame_id, self.parameters.base_frame)
 
     def messages(self, k: int, stamp: int, seen: Seen) -> tuple[bytes, bytes]:
-        """Return the CDR of the PointCloud2 and the MarkerArray of cones that have places."""
-        p, table = self.parameters, self._tables[k]
+        """Return PointCloud2 and MarkerArray, as CDR, of cones that have positions."""
+        p, cones = self.parameters, (seen.located, seen.located_tracks)
         head = header(stamp, p.base_frame)
         array, self._shown[k] = markers(
-            message_class, head, seen.located, seen.located_tracks, table, p.marker_lifetime,
-            self._shown[k])
-        return (serialise(point_cloud(message_class, head,
-                                      points(seen.located, seen.located_tracks))),
-                serialise(array))
+            message_class, head, *cones, self._tables[k], p.marker_lifetime, self._shown[k])
+        return serialise(point_cloud(message_class, head, points(*cones))), serialise(array)
 
 
 def position_errors(true: Seen, seen: Seen) -> list[list[float]]:
     """
-    Return [distance, error] in metres of each true cone that a placed cone has the same box as.
+    Return [distance, error] in metres of each true cone that has a located cone of the same box.
 
-    The error is how far the mask's cone is placed from where the true mask's is: it is the mask's
-    own, without that of calibration and mounting, which both share. Boxes are the same where they
-    cover each other by 30 % of both together, and best.
+    The error excludes errors of calibration and mounting, which both share. Boxes are the same if
+    their intersection over union is the largest for both and at least 0.3.
     """
     a, b = true.located, seen.located
     if a is None or b is None or not len(a.cones) or not len(b.cones):

@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How the evaluation's processes say what they do: JSON lines on stdout, errors on stderr."""
+"""Output of the evaluation's processes: JSON lines on stdout, errors on stderr."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -13,9 +13,9 @@ import time
 from typing import Any
 
 import cv2
-from eunet_ros.evaluation.run.plan import bag_files, BagFiles, Plan
+from eunet_ros.evaluation.run.plan import bag_files, Plan
 
-_NICE = 10      # the engine comes first
+_NICE = 10      # lower priority than the engine
 _TELL_S = 0.25  # between two lines of progress
 
 
@@ -25,7 +25,7 @@ def say(event: str, /, **values: Any) -> None:
 
 
 class ProgressLine:
-    """Says how many frames are done, now and then."""
+    """Reports how many frames are done, at most every _TELL_S seconds."""
 
     def __init__(self) -> None:
         self._said = 0.0
@@ -37,12 +37,7 @@ class ProgressLine:
 
 
 def run_worker(role: str, work: Callable[..., None], beside: bool = True) -> None:
-    """
-    Do a process's work and end it; an error ends in one sentence on stderr.
-
-    work: called with the plan, the bag's number, its files, and what else the command line has.
-    beside: it runs beside an engine, which comes first.
-    """
+    """Run work(plan, bag's number, its files, *other arguments); beside: at a low priority."""
     from eunet_ros.model.engines import EngineError
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if beside:
@@ -50,9 +45,7 @@ def run_worker(role: str, work: Callable[..., None], beside: bool = True) -> Non
         cv2.setNumThreads(1)
     try:
         journal, number, *more = sys.argv[1:]
-        plan: Plan = Plan.load(Path(journal))
-        files: BagFiles = bag_files(Path(journal), int(number))
-        work(plan, int(number), files, *more)
+        work(Plan.load(Path(journal)), int(number), bag_files(Path(journal), int(number)), *more)
     except (ValueError, OSError, ImportError, EngineError) as error:
         sys.exit(f'{role}: {error}')
     except KeyboardInterrupt:

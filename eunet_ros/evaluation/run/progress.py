@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How far a long job is and how long it will take: a bar of rich, or plain lines in a log."""
+"""Progress of a long job and the time left: a bar of rich, or plain lines in a log."""
 from __future__ import annotations
 
 from datetime import timedelta
@@ -38,7 +38,7 @@ class Progress:
         self._bar.stop()
 
     def show(self, text: str, done: int, total: int) -> None:
-        """Show what is done and how far it is; fewer done than before are another job's."""
+        """Show the progress of the job `text`; if `done` decreases, it is another job."""
         [task] = self._bar.tasks
         if done < task.completed:
             self._bar.reset(self._task)
@@ -46,8 +46,8 @@ class Progress:
         now = time.monotonic()
         if self._bar.disable and now - self._printed > _PLAIN_S:
             self._printed, left = now, task.time_remaining
-            told = '' if left is None else f', {timedelta(seconds=round(left))} left'
-            print(f'{self._name}: {text}, {done} of {total}{told}', file=sys.stderr, flush=True)
+            rest = '' if left is None else f', {timedelta(seconds=round(left))} left'
+            print(f'{self._name}: {text}, {done} of {total}{rest}', file=sys.stderr, flush=True)
 
     def advance(self) -> None:
         self._bar.advance(self._task)

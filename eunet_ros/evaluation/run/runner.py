@@ -1,9 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the processes of an evaluation: of each bag one that segments, and some that score."""
+"""Runs the processes of an evaluation: for each bag, one segments it and others score it."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 import os
 from pathlib import Path
@@ -17,16 +18,17 @@ from eunet_ros.replay.drive import Child
 
 _TAKE_S = 0.2
 SEGMENT, SCORE, RENDER = 'segment', 'score', 'render'
-# By name, as they are started: two of them stand above this one.
+# By name: this room must not import two of them.
 MODULES = {SEGMENT: 'eunet_ros.evaluation.run.segment',
            SCORE: 'eunet_ros.evaluation.scoring.score',
            RENDER: 'eunet_ros.evaluation.page.recordings'}
 Show = Callable[[str, int, int], None]
+_Label = tuple[str, int, int]   # of a process: role, bag, shard
 
 
 @dataclass
 class BagState:
-    """How far a bag is; began, ended: (time, frames done) of the engine's own work."""
+    """Progress of a bag; began, ended: (time, frames done) without loading and warming up."""
 
     segmented: int = 0
     scored: dict[int, int] = field(default_factory=dict)
@@ -37,13 +39,11 @@ class BagState:
 
 class Runner:
     """
-    Runs what is left to do of a plan; `states` tell how far each bag is.
+    Runs the remaining work of a plan; an error of a bag goes to `errors`, other bags continue.
 
-    An engine on the CPU has the machine to itself, and scoring and writing follow: beside it, on
-    two cores and at the lowest priority, they took a fifth of its rate. Beside a GPU scoring
-    begins at once. render: arguments of the process that writes a bag's recordings, None for none.
-    cores: of the machine. show(what, done, total) is called as things happen. Errors of a bag are
-    kept in its end file and in `errors`; the others go on.
+    With an engine on the CPU, scoring and writing start after segmentation, as they slow it down
+    even at low priority; with one on a GPU, scoring starts at once. render: arguments of the
+    process that writes a bag's recordings, or None. show(what, done, total): called repeatedly.
     """
 
     def __init__(self, plan: Plan, journal: Path, render: list[str] | None, cores: int,
@@ -52,26 +52,23 @@ class Runner:
         self.states = [BagState() for _ in plan.bags]
         self.errors: list[str] = []
         self._cores, self._doing = cores, 'Starting the engine'
-        self._events: queue.Queue[tuple[str, dict[str, Any]]] = queue.Queue()
-        self._children: dict[str, Child] = {}
+        self._events: queue.Queue[tuple[_Label, dict[str, Any]]] = queue.Queue()
+        self._children: dict[_Label, Child] = {}
         self._bags: list[int] = []               # to segment
-        self._jobs: list[tuple[Any, ...]] = []   # that follow: role, bag, arguments
+        self._jobs: list[tuple[Any, ...]] = []   # to do afterwards: role, bag, arguments
         self._scoring: set[int] = set()
 
     def files(self, number: int) -> BagFiles:
         return bag_files(self.journal, number)
 
     def run(self, segment: bool = True) -> None:
-        """Do it, without `segment` with the masks that are there; no process is left after."""
-        numbers = range(len(self.plan.bags))
-        for number in numbers:
+        """Run all processes to their ends; segment: False if all masks are there."""
+        for number in range(len(self.plan.bags)):
             self.files(number).folder.mkdir(parents=True, exist_ok=True)
-        if segment:
-            for number in numbers:
+            if segment:
                 self.files(number).end.unlink(missing_ok=True)
-            self._bags = list(numbers)
-        else:
-            for number in numbers:
+                self._bags.append(number)
+            else:
                 self._after_frames(number)
         try:
             self._fill()
@@ -82,7 +79,7 @@ class Runner:
                 child.stop()
 
     def _fill(self) -> None:
-        running = sum(name.startswith(SEGMENT) for name in self._children)
+        running = sum(role == SEGMENT for role, *_ in self._children)
         while self._bags and running < self.plan.workers:
             self._start(SEGMENT, self._bags.pop(0))
             running += 1
@@ -92,11 +89,11 @@ class Runner:
     def _score(self, number: int, at_once: bool) -> None:
         if number not in self._scoring:
             self._scoring.add(number)
-            for shard in range(self.plan.shards):
+            for job in ((SCORE, number, shard) for shard in range(self.plan.shards)):
                 if at_once:
-                    self._start(SCORE, number, shard)
+                    self._start(*job)
                 else:
-                    self._jobs.append((SCORE, number, shard))
+                    self._jobs.append(job)
 
     def _after_frames(self, number: int) -> None:
         self._score(number, at_once=False)
@@ -105,45 +102,37 @@ class Runner:
             self._jobs.append((RENDER, number, *self._render))
 
     def _start(self, role: str, number: int, *args: object) -> None:
-        name = f'{role} {number} {args[0] if role == SCORE else ""}'.strip()
-        environment = dict(os.environ)
-        if role != SEGMENT:
-            # Beside the engine they must not take several cores each.
-            environment.update(OMP_NUM_THREADS='1', OPENBLAS_NUM_THREADS='1')
-        self._children[name] = Child(
-            role, MODULES[role],
-            [str(self.journal), str(number), *map(str, args)], environment, self._events,
-            label=name)
+        label = role, number, args[0] if role == SCORE else 0
+        # Other processes must not take several cores each from the engine.
+        threads = {} if role == SEGMENT else {'OMP_NUM_THREADS': '1', 'OPENBLAS_NUM_THREADS': '1'}
+        self._children[label] = Child(
+            role, MODULES[role], [str(self.journal), str(number), *map(str, args)],
+            {**os.environ, **threads}, self._events, label)
 
     def _take(self) -> None:
-        try:
-            name, event = self._events.get(timeout=_TAKE_S)
-        except queue.Empty:
-            name, event = '', {}
-        if name:
-            role, number, *rest = name.split()
-            self._on_event(name, role, int(number), rest, event)
+        with suppress(queue.Empty):
+            self._on_event(*self._events.get(timeout=_TAKE_S))
         self._tell()
 
-    def _on_event(self, name: str, role: str, number: int, rest: list[str],
-                  event: dict[str, Any]) -> None:
+    def _on_event(self, label: _Label, event: dict[str, Any]) -> None:
+        role, number, shard = label
         state, kind = self.states[number], event.get('event')
         if kind in ('progress', 'ready') and role == SEGMENT:
             state.segmented = event['done']
             if 'at' in event and state.began:
                 state.ended = event['at'], event['done']
-            if kind == 'ready' and event['on_gpu']:  # the CPU is free for scoring
+            if kind == 'ready' and event['on_gpu']:  # the CPU is free
                 self._score(number, at_once=True)
         elif kind == 'warm':
             state.began = event['at'], event['done']
         elif kind == 'progress' and role == SCORE:
-            state.scored[int(rest[0])] = event['done']
+            state.scored[shard] = event['done']
         elif kind == 'progress' and role == RENDER:
             state.rendered = event['done']
         elif kind == 'says':
             self._doing = event['text']
         elif kind == 'exit':
-            child = self._children.pop(name)
+            child = self._children.pop(label)
             if child.exit_code:
                 self._on_failure(role, number, child)
             if role == SEGMENT:
@@ -159,14 +148,14 @@ class Runner:
             sentence = f'{label}: {child.sentence}'
         self.errors.append(sentence)
         if role == SEGMENT:
-            # The scorers wait for an end.
+            # Scorers wait for this file.
             write_json(self.files(number).end, vars(BagEnd(error=sentence, again=True)))
 
     def _tell(self) -> None:
         total = sum(bag.frames for bag in self.plan.bags)
         segmented = sum(s.segmented for s in self.states)
         scored = sum(sum(s.scored.values()) for s in self.states)
-        if any(n.startswith(SEGMENT) for n in self._children):
+        if any(role == SEGMENT for role, *_ in self._children):
             started = any(s.began for s in self.states)
             self._show('Segmenting' if started else self._doing, segmented, total)
         elif self._children:
@@ -179,14 +168,14 @@ class Runner:
                 for number in range(len(self.plan.bags))]
 
     def engines(self) -> list[dict[str, Any]]:
-        """Return engine, precision and input size of each weights, empty where none started."""
+        """Return engine, precision and input size of each weights, empty if none started."""
         for number in range(len(self.plan.bags)):
             if engines := read_json(self.files(number).folder / 'engine.json'):
                 return engines
         return [{} for _ in self.plan.weights]
 
     def rate(self) -> float | None:
-        """Return the images a second that all bags together went through their engines with."""
+        """Return the rate of all engines together [images/s], None if it is not known."""
         spans = [(s.began, s.ended) for s in self.states if s.began and s.ended]
         frames = sum(end[1] - begin[1] for begin, end in spans)
         seconds = (max(end[0] for _, end in spans) - min(begin[0] for begin, _ in spans)

@@ -1,12 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-The process that runs every frame of a bag through the node's code path, and keeps the masks.
-
-    python -m eunet_ros.evaluation.run.segment JOURNAL BAG_NUMBER
-
-Images are read and decoded ahead in a thread, so that the engine need not wait.
-"""
+"""Process: runs a bag's frames through the node's pipeline. Arguments: JOURNAL BAG_NUMBER."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
@@ -20,12 +14,7 @@ from eunet_ros.bags.mask_store import MaskWriter
 from eunet_ros.bags.messages import deserialise
 from eunet_ros.bags.reader import BagError
 from eunet_ros.evaluation.run.journal import FrameRow, Journal
-from eunet_ros.evaluation.run.plan import (
-    BagEnd,
-    BagFiles,
-    Plan,
-    WeightsPlan,
-)
+from eunet_ros.evaluation.run.plan import BagEnd, BagFiles, Plan, WeightsPlan
 from eunet_ros.evaluation.run.positions import InfoNotes, Places
 from eunet_ros.evaluation.run.process import ProgressLine, run_worker, say
 from eunet_ros.images.conversions import to_bgr
@@ -36,12 +25,12 @@ import numpy as np
 if TYPE_CHECKING:
     from eunet_ros.node.pipeline import FramePipeline
 
-_AHEAD = 6         # decoded images: 17 MB of 720p
+_AHEAD = 6         # images decoded ahead in a thread: 17 MB of 720p
 WARM_UP = 5        # runs of each engine before the first frame
 
 
 class Decoded(NamedTuple):
-    """A frame with its picture, (h, w, 3) uint8 BGR, or the sentence of why there is none."""
+    """A frame with its picture, (h, w, 3) uint8 BGR, or the reason why it has none."""
 
     frame: Frame
     image: np.ndarray | None
@@ -54,13 +43,13 @@ def decode(frames: Iterable[Frame], msgtype: str) -> Iterator[Decoded]:
         began, image, error = time.perf_counter(), None, ''
         try:
             image = to_bgr(deserialise(frame.image, msgtype))
-        except ValueError as problem:  # ConversionError among them
+        except ValueError as problem:  # also ConversionError
             error = str(problem)
         yield Decoded(frame, image, error, (time.perf_counter() - began) * 1e3)
 
 
 def as_message(image: np.ndarray) -> SimpleNamespace:
-    """Return a decoded picture as an Image message that the node's pipeline takes without copy."""
+    """Return a decoded picture as an Image message without copying it."""
     height, width, _ = image.shape
     return SimpleNamespace(height=height, width=width, encoding='bgr8', is_bigendian=0,
                            step=3 * width, data=np.ascontiguousarray(image).reshape(-1))
@@ -68,7 +57,7 @@ def as_message(image: np.ndarray) -> SimpleNamespace:
 
 def make_pipeline(weights: WeightsPlan, node: dict[str, Any], places: Places,
                   threads: int) -> FramePipeline:
-    """Return the pipeline as the node makes it; raises ValueError or EngineError."""
+    """Return the same pipeline as the node; raises ValueError or EngineError."""
     from eunet_ros.model.segmenter import Segmenter
     from eunet_ros.node.pipeline import FramePipeline, parse_classes
     p = NodeParameters(**node)
@@ -76,7 +65,7 @@ def make_pipeline(weights: WeightsPlan, node: dict[str, Any], places: Places,
         weights.given, p.engine, p.input_size, p.variant, p.num_threads or threads, p.precision,
         lambda text: say('says', text=text), strip_size=p.strip_size)
     if segmenter.checkpoint.sha256 != weights.sha256:
-        raise ValueError(f'The weights {weights.given} were changed meanwhile: begin again with '
+        raise ValueError(f'The weights {weights.given} have changed: start again with '
                          '--restart.')
     keep = parse_classes(p.classes, segmenter.classes)
     return FramePipeline(segmenter, p.overlay_opacity, keep, p.region,
@@ -84,7 +73,7 @@ def make_pipeline(weights: WeightsPlan, node: dict[str, Any], places: Places,
 
 
 class Recording:
-    """The files that a bag's frames and masks go to; goes on where they were left."""
+    """The files of a bag's frames and masks; new ones are appended."""
 
     def __init__(self, files: BagFiles, weights: int) -> None:
         paths = [files.masks(k) for k in range(weights)]
@@ -103,7 +92,7 @@ class Recording:
             if mask is not None:
                 self._at[k] = writer.append(row.stamp, row.time, mask)
                 writer.flush(due)
-        # First the masks, then the row that speaks of them.
+        # Write the masks before the row that refers to them.
         row.ends = self._at
         self._journal.append(row)
         self.done += 1
@@ -138,7 +127,7 @@ def run_frame(decoded: Decoded, pipelines: list[FramePipeline],
 
 
 def segment_bag(plan: Plan, number: int, files: BagFiles) -> None:
-    """Segment a bag's frames that are not done yet; see the module. Raises ValueError, OSError."""
+    """Segment a bag's remaining frames; raises ValueError, OSError."""
     bag, places, progress = plan.bags[number], Places.of(plan, number), ProgressLine()
     recording = Recording(files, len(plan.weights))
     pipelines: list[FramePipeline] = []

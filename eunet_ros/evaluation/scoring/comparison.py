@@ -1,12 +1,11 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-A against B on the same frames: differences of scores and how sure they are.
+A against B on the same frames: differences of scores and their confidence intervals.
 
 The interval is a percentile bootstrap of paired differences (Efron and Tibshirani, An Introduction
-to the Bootstrap, 1993, chapter 13). Neighbouring frames of a drive show the same cones, so runs of
-frames are drawn, not single ones (Künsch, Annals of Statistics 17, 1989): single frames would look
-surer than they are, and their interval is told beside it.
+to the Bootstrap, 1993, chapter 13). Neighbouring frames show the same cones, so runs of frames are
+drawn (Künsch, Annals of Statistics 17, 1989); the interval of single frames would be too narrow.
 """
 from __future__ import annotations
 
@@ -17,8 +16,8 @@ from eunet_ros.model.common.metrics.pixels import dice, miou, plain
 import numpy as np
 
 DRAWS, SEED = 2000, 20260101
-RUN_NS = 1_000_000_000   # frames that are drawn together
-_CHUNK = 100             # draws at a time, for the memory
+RUN_NS = 1_000_000_000   # length of a run of frames
+_CHUNK = 100             # draws at a time, to limit memory
 
 
 def _scores(counts: np.ndarray) -> dict[str, np.ndarray]:
@@ -39,31 +38,29 @@ def runs_of(stamps: Sequence[tuple[int, int]]) -> np.ndarray:
 def _interval(a: np.ndarray, b: np.ndarray, draws: int, seed: int,
               ) -> dict[str, list[float] | None]:
     """Return the 95 % interval of B - A; a, b: (units, k + 1, k + 1) counts of the same units."""
-    rng = np.random.default_rng(seed)
-    n, flat_a, flat_b = len(a), a.reshape(len(a), -1), b.reshape(len(b), -1)
+    rng, n = np.random.default_rng(seed), len(a)
     differences: dict[str, list[np.ndarray]] = {}
     for start in range(0, draws, _CHUNK):
         weights = rng.multinomial(n, np.full(n, 1 / n), min(_CHUNK, draws - start)).astype(float)
-        ours, theirs = (_scores((weights @ flat).reshape(-1, *shape)) for flat, shape in (
-            (flat_a, a.shape[1:]), (flat_b, b.shape[1:])))
+        ours, theirs = (_scores((weights @ counts.reshape(n, -1)).reshape(-1, *counts.shape[1:]))
+                        for counts in (a, b))
         for name in ours:
             differences.setdefault(name, []).append(theirs[name] - ours[name])
     found = {}
     for name, parts in differences.items():
         values = np.concatenate(parts)
         values = values[np.isfinite(values)]
-        found[name] = [float(v) for v in np.percentile(values, (2.5, 97.5))] if len(
-            values) else None
+        found[name] = np.percentile(values, (2.5, 97.5)).tolist() if len(values) else None
     return found
 
 
 def compare(a: np.ndarray, b: np.ndarray, runs: np.ndarray, same_classes: bool,
             draws: int = DRAWS, seed: int = SEED) -> dict[str, Any]:
     """
-    Return B - A of dice and miou with their intervals, and how many frames each is better in.
+    Return B - A of dice and miou with their intervals, and in how many frames each is better.
 
     a, b: (frames, k + 1, k + 1) counts [true, predicted] of the same frames; runs: see `runs_of`.
-    same_classes: whether their class ids mean the same; else miou is left out.
+    same_classes: whether both have the same classes; else miou is left out.
     """
     whole = _scores(a.sum(0)), _scores(b.sum(0))
     starts = np.flatnonzero(np.diff(runs, prepend=-1))

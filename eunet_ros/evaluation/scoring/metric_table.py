@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-The metrics of a report by name: what the terminal, the page and the gates show and compare.
-
-To add one: compute it in model/common/metrics/, which training uses, too; put its value into the
-report in `summary` (and in `score`, where it needs new data of each frame); add its row here.
-"""
+"""The metrics of a report by name; CONTRIBUTING.md explains how to add one."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -15,30 +10,19 @@ from eunet_ros.model.common.metrics.cones import HEIGHT_BINS
 
 
 class Metric(NamedTuple):
-    """
-    A metric of the report.
+    """A metric of the report."""
 
-    name: of gates. title: for people. path: where it is, see `entry_of`. digits: behind the point.
-    unit: 'ms', or '%' of a share. in_terminal, as_tile: whether the terminal, and the head of the
-    page, show it.
-    """
-
-    name: str
-    title: str
-    path: tuple[str, ...]
-    digits: int
-    unit: str = ''
+    name: str               # in gates
+    title: str              # in the terminal and on the page
+    path: tuple[str, ...]   # keys in the result of `entry_of`
+    digits: int             # after the decimal point
+    unit: str = ''          # 'ms', or '%' for a share
     less_is_better: bool = False
     in_terminal: bool = True
-    as_tile: bool = True
-
-    @property
-    def needs_truth(self) -> bool:
-        """Return whether it is measured on frames with ground truth only."""
-        return self.path[0] == 'scores'
+    as_tile: bool = True    # at the top of the page
 
     def value(self, entry: Mapping[str, Any]) -> float | None:
-        """Return its value in what `entry_of` returns, None where it was not measured."""
+        """Return its value in a result of `entry_of`, None if it was not measured."""
         found: Any = entry
         for key in self.path:
             found = found.get(key) if found else None
@@ -48,7 +32,7 @@ class Metric(NamedTuple):
         if value is None:
             return '–'
         shown = f'{100 * value if self.unit == "%" else value:.{self.digits}f}'
-        return f'{shown} {self.unit}' if self.unit else shown
+        return f'{shown} {self.unit}'.rstrip()
 
 
 _METRICS = (
@@ -79,7 +63,7 @@ def metrics_of(classes: Sequence[str] = ()) -> list[Metric]:
 
 
 def entry_of(report: Mapping[str, Any], k: int) -> dict[str, Any]:
-    """Return what a report has of weights k; speed and live: of live replay where there is one."""
+    """Return a report's entry of weights k, with the speed measured live or else offline."""
     entry = report['weights'][k]
     live = report.get('live', {}).get(entry['label'])
     return {**entry, 'live': live, 'speed': live or report['speed'][entry['label']]}

@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the report says of cones on the ground: how many have places, and how right these are."""
+"""Figures of cones on the ground: how many have positions, and the errors of these."""
 from __future__ import annotations
 
 from typing import Any
@@ -14,17 +14,17 @@ DISTANCE_BINS = ('<5', '5-10', '10-15', '15-20', '>=20')
 
 
 class Positions:
-    """Adds up what frames say of the places of one set of weights' cones."""
+    """Accumulates the positions of one set of weights' cones."""
 
     def __init__(self) -> None:
         self.frames = self.placed = 0
         self.counts = np.zeros((len(DISTANCE_BINS), 3), np.int64)   # cones, found, right class
         self.pitches: list[float] = []       # of frames, against the mounting [deg]
-        self.shares: list[float] = []        # by which the attitude moves far cones
+        self.shares: list[float] = []        # see MaskScores.far_moved
         self.errors: list[list[list[float]]] = [[] for _ in DISTANCE_BINS]  # distance, error
 
     def add(self, row: ScoreRow, scores: MaskScores, binary: bool) -> None:
-        """Count a frame's scores, unless positions are withheld; binary: any class is right."""
+        """Add a frame's scores, unless positions are rejected; binary: any class is right."""
         if scores.placed is None:
             return
         self.frames += 1
@@ -41,7 +41,7 @@ class Positions:
             self.errors[distance_bin(distance)].append([distance, error])
 
     def to_report(self) -> dict[str, Any] | None:
-        """Return the figures, None where no frame's cones have places."""
+        """Return the figures, None if no cones have positions."""
         if not self.frames:
             return None
         by_distance = {}
@@ -59,8 +59,7 @@ class Positions:
                      'moves_far_cones': float(np.median(self.shares)) if self.shares else None,
                      **{f'p{q}': float(np.percentile(self.pitches, q)) for q in (5, 50, 95)}}
         return {'frames': self.frames, 'cones_per_image': self.placed / self.frames,
-                'pitch_deg': pitch,
-                'by_distance': by_distance}
+                'pitch_deg': pitch, 'by_distance': by_distance}
 
 
 def distance_bin(distance: float) -> int:

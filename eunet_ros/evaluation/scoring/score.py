@@ -1,14 +1,9 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-The process that scores masks against the truth, and finds their cones.
-
-    python -m eunet_ros.evaluation.scoring.score JOURNAL BAG_NUMBER SHARD
-
-Of a bag's frames it takes each that its shard has its turn with, as they come or afterwards.
-"""
+"""Process: scores masks and finds their cones. Arguments: JOURNAL BAG_NUMBER SHARD."""
 from __future__ import annotations
 
+from contextlib import closing, nullcontext
 import math
 from pathlib import Path
 import time
@@ -17,13 +12,7 @@ from eunet_ros.cones.attitude import attitude_of_frame, FEW
 from eunet_ros.cones.detection import Cones, find_cones
 from eunet_ros.cones.ground import Located
 from eunet_ros.cones.locator import Seen
-from eunet_ros.evaluation.run.journal import (
-    Follower,
-    FrameRow,
-    Journal,
-    MaskScores,
-    ScoreRow,
-)
+from eunet_ros.evaluation.run.journal import Follower, Journal, MaskScores, ScoreRow
 from eunet_ros.evaluation.run.plan import BagFiles, FrameMasks, Plan
 from eunet_ros.evaluation.run.positions import Places, position_errors
 from eunet_ros.evaluation.run.process import ProgressLine, run_worker, say
@@ -43,7 +32,7 @@ def _rows(cones: Cones) -> list[list[int]]:
 
 
 def _moved(seen: Seen, located: Located, rows: np.ndarray) -> float | None:
-    """Return by which share of their distance cones beyond 10 m are elsewhere, the median."""
+    """Return the median change of position of cones beyond 10 m as a share of their distance."""
     _, a, b = np.intersect1d(seen.rows, rows, return_indices=True)
     distance = seen.located.distance[a]
     off = np.hypot(*(seen.located.xyz[a, :2] - located.xyz[b, :2]).T)
@@ -53,7 +42,7 @@ def _moved(seen: Seen, located: Located, rows: np.ndarray) -> float | None:
 
 def score_masks(row: ScoreRow, masks: list[np.ndarray | None], truth: np.ndarray | None,
                 tables: list[ClassTable], places: Places) -> None:
-    """Put what is to be known of a frame's masks into its row."""
+    """Add the scores of a frame's masks to its row."""
     if truth is not None:
         known = np.where(truth == IGNORE_ID, 0, truth).astype(np.uint8)
         true_cones = find_cones(known)
@@ -87,7 +76,7 @@ def score_masks(row: ScoreRow, masks: list[np.ndarray | None], truth: np.ndarray
 
 def find_truth(row: ScoreRow, truth: Truth | None, stamp: int, size: tuple[int, int] | None,
                tolerance: int) -> np.ndarray | None:
-    """Return an image's truth, None for none, and note it in the row; size None: not read."""
+    """Return an image's truth or None, and describe it in the row; size None: do not read it."""
     close = nearest(truth.stamps, stamp) if truth and stamp > 0 else None
     if close is None:
         return None
@@ -109,42 +98,26 @@ def find_truth(row: ScoreRow, truth: Truth | None, stamp: int, size: tuple[int, 
         return None
 
 
-class Scorer:
-    """Scores the frames of one shard of a bag."""
-
-    def __init__(self, plan: Plan, number: int, files: BagFiles) -> None:
-        self._plan = plan
-        self._tables = [w.table for w in plan.weights]
-        self._truth = open_truth(plan.truth, Path(plan.bags[number].path), plan.truth_classes)
-        self._masks, self.places = FrameMasks(files), Places.of(plan, number)
-
-    def close(self) -> None:
-        if self._truth:
-            self._truth.close()
-        self._masks.close()
-
-    def row(self, frame: FrameRow) -> ScoreRow:
-        row, masks = ScoreRow(frame.index), self._masks.of(frame)
-        size = next((m.shape for m in masks if m is not None), None)
-        truth = find_truth(row, self._truth, frame.stamp, size, self._plan.truth['tolerance_ns'])
-        score_masks(row, masks, truth, self._tables, self.places)
-        return row
-
-
 def score_bag(plan: Plan, number: int, files: BagFiles, shard: str) -> None:
-    """Score a shard's frames until the bag's end is told; raises ValueError, OSError."""
-    journal, progress = Journal(files.scores(int(shard))), ProgressLine()
-    follower, scorer = Follower(files.frames), Scorer(plan, number, files)
-    try:
+    """Score every n-th frame (n = number of shards), also new ones, until the bag has ended."""
+    follower, progress = Follower(files.frames), ProgressLine()
+    tables, places = [w.table for w in plan.weights], Places.of(plan, number)
+    truth = open_truth(plan.truth, Path(plan.bags[number].path), plan.truth_classes)
+    with closing(Journal(files.scores(int(shard)))) as journal, (
+            closing(truth) if truth else nullcontext()), closing(FrameMasks(files)) as stored:
         while True:
             last = files.end.exists()
             rows = follower.new_rows()
             for frame in rows:
-                scorer.places.follow(frame)
+                places.follow(frame)
                 turn, whose = divmod(frame.index, plan.shards)
                 if whose != int(shard) or turn < journal.count:
                     continue
-                journal.append(scorer.row(frame))
+                row, masks = ScoreRow(frame.index), stored.of(frame)
+                size = next((m.shape for m in masks if m is not None), None)
+                true = find_truth(row, truth, frame.stamp, size, plan.truth['tolerance_ns'])
+                score_masks(row, masks, true, tables, places)
+                journal.append(row)
                 journal.count += 1
                 progress.show(journal.count)
             if last and not rows:
@@ -152,9 +125,6 @@ def score_bag(plan: Plan, number: int, files: BagFiles, shard: str) -> None:
                 return
             if not rows:
                 time.sleep(_POLL_S)
-    finally:
-        scorer.close()
-        journal.close()
 
 
 if __name__ == '__main__':

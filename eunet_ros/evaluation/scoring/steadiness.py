@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Flicker and changes of class without ground truth: cones are matched from frame to frame."""
+"""Flicker and changes of class without ground truth, by cones matched between frames."""
 from __future__ import annotations
 
 from typing import Any
@@ -9,15 +9,15 @@ import cv2
 from eunet_ros.model.common.metrics.flicker import FlickerCounts
 import numpy as np
 
-_LONGEST_NS = 500_000_000   # between frames that still follow each other
-_NEAR_PX, _NEAR = 8.0, 0.9  # beside what all move by, a cone moves by no more: pixels, its heights
-_ALIKE = 1.6                # ratio of heights of one cone in frames that follow each other
-_TURN_PX = (160, 48)        # what all cones may move by in u and v when the car turns and pitches
+_LONGEST_NS = 500_000_000   # maximum time between consecutive frames
+_NEAR_PX, _NEAR = 8.0, 0.9  # maximum motion relative to the other cones: pixels, heights of a cone
+_ALIKE = 1.6                # maximum ratio of heights of one cone in consecutive frames
+_TURN_PX = (160, 48)        # maximum common motion in u and v when the car turns and pitches
 _BIN_PX = 4
 
 
 def common_motion(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return (u, v) that most cones, (n, 5) of class and box, moved by: the car turned."""
+    """Return the motion (u, v) of most cones, (n, 5) of class and box, as the car turned."""
     if not len(first) or not len(second):
         return np.zeros(2)
     (a, tall), (b, other) = _bases(first), _bases(second)
@@ -29,7 +29,7 @@ def common_motion(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     columns, rows = (2 * limit // _BIN_PX + 3 for limit in _TURN_PX)
     u, v = ((moved[fits][:, k] + _TURN_PX[k]) // _BIN_PX + 1 for k in (0, 1))
     votes = np.bincount((v * columns + u).astype(np.int64), minlength=columns * rows)
-    # A blur of three bins, and where votes are level the least motion wins.
+    # Blur over three bins; of equal votes the smallest motion wins.
     near = cv2.blur(votes.reshape(rows, columns).astype(np.float32), (3, 3))
     v, u = np.mgrid[:rows, :columns]
     still = np.hypot(u - 1 - _TURN_PX[0] / _BIN_PX, v - 1 - _TURN_PX[1] / _BIN_PX)
@@ -44,8 +44,8 @@ def match_cones(first: np.ndarray, second: np.ndarray,
     """
     Return pairs of rows that are one cone in two frames, nearest first; each row once.
 
-    first, second: (n, 5) of class, u0, v0, u1, v1 [px]. moved: what all moved by, u and v. A cone
-    is told by where its base is and how high it is, whatever its class.
+    first, second: (n, 5) of class, u0, v0, u1, v1 [px]. moved: common motion, u and v. Cones are
+    matched by the position of the base and the height, not by class.
     """
     if not len(first) or not len(second):
         return []
@@ -58,7 +58,7 @@ def match_cones(first: np.ndarray, second: np.ndarray,
     for flat in np.argsort(distance, axis=None, kind='stable'):
         i, j = divmod(int(flat), len(second))
         if not np.isfinite(distance[i, j]):
-            continue  # too far from the start, or one of them has its partner
+            continue  # too far, or one of them is already matched
         pairs.append((i, j))
         distance[i], distance[:, j] = np.inf, np.inf
     return pairs
@@ -72,10 +72,9 @@ def _bases(cones: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 class Steadiness:
     """
-    Counts flickering cones over frames that follow each other; no truth is needed.
+    Counts flickering cones over consecutive frames, without ground truth.
 
-    A cone flickers that is matched from one frame to the next but one while neither end is matched
-    to anything between.
+    A cone flickers if it is matched from the first to the third of three frames, not the second.
     """
 
     def __init__(self) -> None:
@@ -85,7 +84,7 @@ class Steadiness:
         self._moved = np.zeros(2)
 
     def add(self, index: int, stamp: int, cones: np.ndarray | None) -> tuple[int, int] | None:
-        """Take in a frame's cones, None: no mask; returns (index, flickering) of that before."""
+        """Add a frame's cones, None: no mask; returns (index, flickering) of the one before."""
         if cones is None or (self._window
                              and not 0 < stamp - self._window[-1][1] <= _LONGEST_NS):
             self._window = []
@@ -112,7 +111,7 @@ class Steadiness:
         count = 0
         for i, j in match_cones(lone_first, lone_last, moved):
             between = 0.5 * (lone_first[i] + lone_last[j])
-            if not match_cones(between[None], here, np.zeros(2)):  # else it only moved oddly
+            if not match_cones(between[None], here, np.zeros(2)):  # else its motion was unusual
                 self._flicker.add_seen_around(_height(lone_first[i]), True)
                 count += 1
         return index, count

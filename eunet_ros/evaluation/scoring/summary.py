@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""From the rows of all frames to the figures of the report; frames stream through."""
+"""Computes the figures of the report from the rows of all frames, one at a time."""
 from __future__ import annotations
 
 from collections import Counter
@@ -11,31 +11,12 @@ import re
 from typing import Any
 
 from eunet_ros.evaluation.run.journal import FrameRow, read_rows, ScoreRow
-from eunet_ros.evaluation.run.plan import (
-    bag_files,
-    BagEnd,
-    BagFiles,
-    BagPlan,
-    Plan,
-    WeightsPlan,
-)
+from eunet_ros.evaluation.run.plan import bag_files, BagEnd, BagFiles, BagPlan, Plan, WeightsPlan
 from eunet_ros.evaluation.scoring.comparison import compare, runs_of
 from eunet_ros.evaluation.scoring.position_errors import Positions
 from eunet_ros.evaluation.scoring.steadiness import Steadiness
-from eunet_ros.model.common.metrics.cones import (
-    count_cones,
-    HEIGHT_BINS,
-    recall,
-    recall_by_height,
-    recall_row,
-)
-from eunet_ros.model.common.metrics.pixels import (
-    dice,
-    iou,
-    pixel_scores,
-    plain,
-    ratio_or_none,
-)
+from eunet_ros.model.common.metrics import cones as cone_metrics
+from eunet_ros.model.common.metrics.pixels import dice, iou, pixel_scores, plain, ratio_or_none
 from eunet_ros.node.stream_statistics import StreamMonitor
 import numpy as np
 
@@ -45,21 +26,21 @@ _MOST_SENTENCES = 20
 
 @dataclass(kw_only=True)
 class FrameFigures(FrameRow):
-    """What is kept of every frame: small, so that long drives fit; lists are by weights."""
+    """Figures of a frame; lists have an entry for each set of weights."""
 
     bag: int
     has_truth: bool = False
-    lost_before: int = 0                  # images that the stamps say were lost before this one
+    lost_before: int = 0                  # images lost before this one, estimated from the stamps
     dice: list[float | None]
     wrong: list[int | None]               # pixels
-    cones: list[list[int] | None]         # by class, background left out
-    placed: list[int | None]              # cones with a place on the ground, None for withheld
+    cones: list[list[int] | None]         # by class, without background
+    placed: list[int | None]              # cones with a position, None if rejected
     pitch: list[float | None]             # against the mounting, from the frame's cones [deg]
     flickering: list[int | None]
 
 
 def merged_rows(files: BagFiles, shards: int) -> Iterator[tuple[FrameRow, ScoreRow]]:
-    """Yield the frames that were scored, each with its camera_info, and their scores, in order."""
+    """Yield the scored frames, each with its camera_info, and their scores, in order."""
     scores = [read_rows(files.scores(k), ScoreRow) for k in range(shards)]
     info = ''
     for frame in read_rows(files.frames, FrameRow):
@@ -71,21 +52,21 @@ def merged_rows(files: BagFiles, shards: int) -> Iterator[tuple[FrameRow, ScoreR
 
 
 class WeightsSummary:
-    """Adds up what frames say of one set of weights."""
+    """Accumulates the figures of one set of weights."""
 
     def __init__(self, plan: WeightsPlan) -> None:
         self.plan, self.names = plan, plan.table.names
         n = len(self.names)
         self.counts: list[np.ndarray | None] = []   # of the frames with truth, in their order
         self.confusion = np.zeros((n + 1, n + 1), np.int64)
-        self.cones = np.zeros((len(HEIGHT_BINS), n + 1, n + 1), np.int64)  # see `count_cones`
+        self.cones = np.zeros((len(cone_metrics.HEIGHT_BINS), n + 1, n + 1), np.int64)
         self.false = np.zeros(256, np.int64)
         self.found = np.zeros(256, np.int64)
         self.frames = self.scored = 0
         self.steadiness, self.positions = Steadiness(), Positions()
 
     def add(self, row: ScoreRow, k: int) -> tuple[Any, ...]:
-        """Count a frame; returns dice, wrong pixels, cones by class, how many placed, pitch."""
+        """Add a frame; returns dice, wrong pixels, cones by class, cones with position, pitch."""
         scores = row.masks[k]
         if scores is None:
             if row.true_cones is not None:
@@ -106,13 +87,14 @@ class WeightsSummary:
             counts[true, predicted] = pixels
         self.counts.append(counts.astype(np.int32))
         self.confusion += counts
-        self.cones += count_cones(*np.array(scores.outcomes, np.int64).reshape(-1, 3).T, n)
+        self.cones += cone_metrics.count_cones(
+            *np.array(scores.outcomes, np.int64).reshape(-1, 3).T, n)
         self.false += np.bincount(np.array(scores.false, np.int64), minlength=256)
         return (plain(dice(counts)), int(counts.sum() - np.trace(counts)), seen, placed,
                 scores.pitch_deg)
 
     def to_report(self) -> dict[str, Any]:
-        """Return the figures; None for those that nothing was counted for."""
+        """Return the figures; None for those without data."""
         names, n = self.names, len(self.names)
         report: dict[str, Any] = {
             'label': self.plan.label, 'weights': self.plan.given, 'sha256': self.plan.sha256,
@@ -129,7 +111,7 @@ class WeightsSummary:
         for i, (name, iou_of_class) in enumerate(zip(names, iou(counts, n))):
             hit, true, taken = (int(v) for v in (
                 counts[i, i], counts[i].sum(), counts[:, i].sum()))
-            found = recall_row(cones[i].sum(), cones[i, 1:].sum(), cones[i, i])
+            found = cone_metrics.recall_row(cones[i].sum(), cones[i, 1:].sum(), cones[i, i])
             classes[name] = {
                 'iou': plain(iou_of_class), 'precision': ratio_or_none(hit, taken),
                 'recall': ratio_or_none(hit, true), 'true_pixels': true,
@@ -139,33 +121,32 @@ class WeightsSummary:
         false = int(self.false[1:n].sum())
         report['scores'] = {
             **pixel_scores(counts, names), 'classes': classes,
-            'recall': recall(cones), 'recall_by_height': recall_by_height(self.cones),
+            'recall': cone_metrics.recall(cones),
+            'recall_by_height': cone_metrics.recall_by_height(self.cones),
             'false_cones': false, 'false_cones_per_image': false / self.scored,
-            # One row more: pixels whose true id is no class of these weights.
+            # The last row has pixels whose true id is not a class of these weights.
             'confusion': counts[:, :n].tolist()}
         return report
 
 
 class Sentences:
-    """Counts sentences; those that differ in their numbers only are one."""
+    """Counts sentences; those that differ only in their numbers count as one."""
 
     def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
-        self._first: dict[str, str] = {}
+        self._rows: dict[str, dict[str, Any]] = {}
 
     def add(self, sentence: str) -> None:
-        key = re.sub(r'\d+', '0', sentence)
-        self._first.setdefault(key, sentence)
-        self._counts[key] += 1
+        if sentence:
+            key = re.sub(r'\d+', '0', sentence)
+            self._rows.setdefault(key, {'sentence': sentence, 'frames': 0})['frames'] += 1
 
     def to_report(self) -> list[dict[str, Any]]:
-        """Return the most frequent ones, each as it was first met."""
-        return [{'sentence': self._first[key], 'frames': n}
-                for key, n in self._counts.most_common(_MOST_SENTENCES)]
+        """Return the most frequent ones, with the numbers of the first."""
+        return sorted(self._rows.values(), key=lambda row: -row['frames'])[:_MOST_SENTENCES]
 
 
 class BagSummary:
-    """Adds up what a bag's frames say of the bag."""
+    """Accumulates the figures of a bag."""
 
     def __init__(self, plan: BagPlan) -> None:
         self.plan = plan
@@ -179,31 +160,27 @@ class BagSummary:
         self.first = self.last = None
 
     def add(self, frame: FrameRow, row: ScoreRow) -> int:
-        """Count a frame; returns how many images were lost before it."""
+        """Add a frame; returns how many images were lost before it."""
         self.frames += 1
         self.masked += any(scores is not None for scores in row.masks)
         if frame.size:
             self.sizes[f'{frame.size[1]}x{frame.size[0]}'] += 1
-        if frame.error:
-            self.errors.add(frame.error)
+        self.errors.add(frame.error)
         stamp, lost = frame.stamp, self.monitor.lost
         self.unstamped += stamp <= 0
         self.back += self.last is not None and stamp < self.last
         self.monitor.observe(stamp, frame.time)
         self.first, self.last = stamp if self.first is None else self.first, stamp
-        why = next((scores.withheld for scores in row.masks if scores and scores.withheld), '')
-        if why:
-            self.withheld.add(why)
+        self.withheld.add(next((m.withheld for m in row.masks if m and m.withheld), ''))
         if row.nearest_ns is not None:
             self.distances.append(row.nearest_ns)
-        if row.truth_error:
-            self.truth_errors.add(row.truth_error)
-        elif row.truth_stamp is not None:
-            self.truths += 1
-            self.coneless += not any((row.true_cones or ())[1:])
-            self.only_ignored += row.only_ignored
+        self.truth_errors.add(row.truth_error)
         if row.truth_stamp is not None:
             self.truth_stamps.add(row.truth_stamp)
+            if not row.truth_error:
+                self.truths += 1
+                self.coneless += not any((row.true_cones or ())[1:])
+                self.only_ignored += row.only_ignored
         return self.monitor.lost - lost
 
     def to_report(self, truth: dict[str, Any] | None, ended: BagEnd) -> dict[str, Any]:
@@ -236,7 +213,7 @@ class BagSummary:
 
 @dataclass
 class Summary:
-    """All figures: of bags, of weights, of their comparison, and frame by frame."""
+    """All figures: of bags, weights, their comparison, and frames."""
 
     bags: list[dict[str, Any]]
     weights: list[dict[str, Any]]
@@ -254,10 +231,10 @@ def summarise(plan: Plan, journal: Path, ends: list[BagEnd],
         bag, start = BagSummary(bag_plan), len(frames)
         for frame, row in merged_rows(bag_files(journal, number), plan.shards):
             lost = bag.add(frame, row)
-            told = [w.add(row, k) for k, w in enumerate(weights)]
+            added = [w.add(row, k) for k, w in enumerate(weights)]
             frames.append(FrameFigures(
                 **vars(frame), bag=number, has_truth=row.true_cones is not None, lost_before=lost,
-                **dict(zip(('dice', 'wrong', 'cones', 'placed', 'pitch'), map(list, zip(*told)))),
+                **dict(zip(('dice', 'wrong', 'cones', 'placed', 'pitch'), map(list, zip(*added)))),
                 flickering=[None] * len(weights)))
             if row.true_cones is not None:
                 stamps.append((number, frame.stamp))

@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Ground truth of a drive, found by the stamp of an image.
-
-It is a topic of masks in the bag, a folder of masks whose names are stamps, or a Supervisely
-project (FSOCO's format) whose images are named by stamps.
-"""
+"""Ground truth matched to images by stamp: a topic, a folder of masks, a Supervisely project."""
 from __future__ import annotations
 
 from bisect import bisect_left
@@ -16,7 +11,7 @@ from typing import Any
 
 import cv2
 from eunet_ros.bags.messages import COMPRESSED_IMAGE, deserialise, IMAGE, stamp_of
-from eunet_ros.bags.reader import Bag, BagError, find_ground_truth, Topic
+from eunet_ros.bags.reader import Bag, find_ground_truth, named_topic, Topic
 from eunet_ros.images.conversions import to_mask
 from eunet_ros.images.id_images import as_stored
 from eunet_ros.model.common.classes import ClassTable, cone_classes, IGNORE_ID
@@ -25,12 +20,12 @@ from eunet_ros.model.common.files import visible
 from eunet_ros.model.common.supervisely import DataError
 import numpy as np
 
-_MOST_TOLD = 6
+_MOST_IDS = 6
 _MASKS = ('.png', '.bmp', '.tif', '.tiff', '.pgm')
 _ANNOTATIONS = ('ann', 'segmentation')
 _NAMES = ('expected names that are stamps, in nanoseconds (1700000000123456789.png) or as seconds '
           'and nine digits of nanoseconds (1700000000.123456789.png)')
-# Seconds have nine or ten digits since 1973; nanoseconds of an epoch nineteen.
+# Since 1973, seconds have nine or ten digits; nanoseconds up to nineteen.
 _STAMP = re.compile(r'(?<!\d)(?:(\d{1,10})[._](\d{9})|(\d{16,19}))(?!\d)')
 
 
@@ -40,7 +35,7 @@ class TruthError(ValueError):
 
 def stamp_in(name: str) -> int | None:
     """
-    Return the stamp in a file's name in ns, None where there is none.
+    Return the stamp in a file's name [ns], None if it has none.
 
     >>> stamp_in('front_1700000000.123456789.png'), stamp_in('frame0001.png')
     (1700000000123456789, None)
@@ -52,52 +47,50 @@ def stamp_in(name: str) -> int | None:
 
 
 def nearest(stamps: list[int], stamp: int) -> int | None:
-    """Return which of the ascending stamps is nearest, None where there are none."""
+    """Return the nearest of ascending stamps, None if there are none."""
     at = bisect_left(stamps, stamp)
     return min(stamps[max(0, at - 1):at + 1], key=lambda s: abs(s - stamp), default=None)
 
 
 def check_ids(mask: np.ndarray, classes: ClassTable) -> np.ndarray:
-    """Return a mask as it is; raises TruthError where it holds ids that no class has."""
+    """Return a mask unchanged; raises TruthError for ids that are not of a class."""
     names = len(classes.names)
     if not ((mask < names) | (mask == IGNORE_ID)).all():
         found = [i for i in np.unique(mask).tolist() if i >= names and i != IGNORE_ID]
         raise TruthError(
             f'expected class ids, 0 to {names - 1} and {IGNORE_ID} for pixels to ignore, found '
-            f'{", ".join(map(str, found[:_MOST_TOLD]))}{" …" if len(found) > _MOST_TOLD else ""}: '
+            f'{", ".join(map(str, found[:_MOST_IDS]))}{" …" if len(found) > _MOST_IDS else ""}: '
             "write the ids of the weights' classes")
     return mask
 
 
 def only_ignored(mask: np.ndarray) -> bool:
-    """Return whether a mask has pixels to ignore, and all others are background."""
+    """Return whether a mask has pixels to ignore and all others are background."""
     ignored = mask == IGNORE_ID
     return bool(ignored.any() and (ignored | (mask == 0)).all())
 
 
 def as_binary(truth: np.ndarray) -> np.ndarray:
-    """Make all cones one class, for weights that know no more."""
+    """Return a mask with all cones as one class, for binary weights."""
     return np.where(truth == IGNORE_ID, IGNORE_ID, truth > 0).astype(np.uint8)
 
 
 class TopicTruth:
-    """The masks of a topic of a bag, read when they are asked for. Raises BagError."""
+    """The masks of a topic of a bag, read on demand. Raises BagError."""
 
     def __init__(self, path: Path, topic: Topic, classes: ClassTable) -> None:
         self.source = f'topic {topic.name}'
         self._topic, self._classes = topic, classes
         self._bag = Bag(path)
+        self.close = self._bag.close
         self._times: dict[int, int] = {}
         self.broken = ''
         try:
             for time, raw in self._bag.raw(topic):
                 self._times.setdefault(stamp_of(raw), time)
-        except ValueError as error:  # what came before it still counts
+        except ValueError as error:  # masks before the error are used
             self.broken = str(error)
         self.stamps = sorted(self._times)
-
-    def close(self) -> None:
-        self._bag.close()
 
     def mask(self, stamp: int, size: tuple[int, int] = (0, 0)) -> np.ndarray:
         time = self._times[stamp]
@@ -126,11 +119,11 @@ class _FileTruth:
         self.unnamed = len(files) - len(named)
 
     def close(self) -> None:
-        """Do nothing: files are open while they are read only."""
+        """Do nothing: no file is kept open."""
 
 
 class FolderTruth(_FileTruth):
-    """Pictures of class ids named by stamps; a PNG's palette stands for its numbers."""
+    """Pictures of class ids named by stamps; a PNG may have a palette."""
 
     def __init__(self, folder: Path, classes: ClassTable | None = None) -> None:
         files = [p for p in visible(folder) if p.suffix.lower() in _MASKS]
@@ -153,7 +146,7 @@ class FolderTruth(_FileTruth):
 
 
 class ProjectTruth(_FileTruth):
-    """A Supervisely project of annotations named by stamps; classes: of the masks' ids."""
+    """A Supervisely project of annotations named by stamps; classes: of the masks to return."""
 
     def __init__(self, root: Path, classes: ClassTable) -> None:
         files = [p for p in visible(root, True)
@@ -162,7 +155,7 @@ class ProjectTruth(_FileTruth):
         self._classes = classes
 
     def mask(self, stamp: int, size: tuple[int, int]) -> np.ndarray:
-        """Return a mask without FSOCO's black border where the annotation has one."""
+        """Return a mask, without FSOCO's black border if the annotation has one."""
         annotation = read_annotation(self._files[stamp], self._classes)
         border = BORDER if (annotation.height - 2 * BORDER,
                             annotation.width - 2 * BORDER) == size else 0
@@ -174,22 +167,16 @@ Truth = TopicTruth | FolderTruth | ProjectTruth
 
 
 def find_truth_topic(bag: Bag, name: str = '') -> Topic | None:
-    """Return the topic of true masks, None where there is none; raises BagError."""
+    """Return the topic of true masks, None if there is none; raises BagError."""
     if not name:
         return find_ground_truth(bag.topics.values())
-    topic = bag.topics.get(name) or bag.topics.get(f'{name}/compressed')
     images = ', '.join(t.name for t in bag.topics.values()
                        if t.msgtype in (IMAGE, COMPRESSED_IMAGE)) or 'none'
-    if topic is None or not topic.count:
-        raise BagError(f'{bag.path} has no masks on {name}; image topics in it: {images}.')
-    if topic.msgtype not in (IMAGE, COMPRESSED_IMAGE):
-        raise BagError(f'Topic {topic.name} has type {topic.msgtype}, expected Image or '
-                       f'CompressedImage of sensor_msgs for masks; image topics: {images}.')
-    return topic
+    return named_topic(bag.topics, name, f'{bag.path} has no masks', images)
 
 
 def open_truth(spec: dict[str, Any], bag_path: Path, classes: ClassTable) -> Truth | None:
-    """Return the truth of spec's topic or folder, else what the bag has; raises ValueError."""
+    """Return the truth of spec's topic or folder, else of the bag; raises ValueError."""
     if folder := spec.get('folder'):
         root = Path(folder)
         try:
