@@ -267,12 +267,7 @@ class NodeParameters(ConeParameters):
 
     @property
     def engine_threads(self) -> int:
-        """
-        Return the threads of the engine, 0 for as many as there are cores.
-
-        A pinned thread that shares its core with ROS keeps all others waiting; on few cores one
-        thread less would cost more.
-        """
+        """Return the engine's threads, 0 for all cores: with many cores one is left to ROS."""
         cores = len(os.sched_getaffinity(0))
         return self.num_threads or (cores - 1 if cores >= _CORES_TO_SPARE else 0)
 

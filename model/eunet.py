@@ -15,10 +15,10 @@ from torch.nn import functional
 @dataclass(frozen=True)
 class Variant:
     """
-    A member of the family.
+    A member of the family; gate, attention, norm: see `blocks`.
 
     width: channels at the stem's resolution, 1/stem of the input's; they double at each of three
-    halvings. gate, attention, norm: see `blocks`.
+    halvings.
     """
 
     width: int = 64

@@ -1,10 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Resize an image to the network's input and its logits back to the image, on the CPU.
+Resizes an image to the network's input and its logits back to the image, on the CPU.
 
-The image is scaled with its aspect ratio into the top left corner, the rest is padded. Logits are
-interpolated before the class is chosen, so that edges are smooth and thin cones survive.
+The image keeps its aspect ratio, at the top left; the rest is padding. Logits are interpolated
+before the class is chosen, which gives smooth edges and keeps thin cones.
 """
 from __future__ import annotations
 
@@ -98,8 +98,7 @@ def labels(logits: np.ndarray, plan: Fit) -> np.ndarray:
     """
     Return the classes (h, w) uint8 of logits (C, H, W) interpolated to the image.
 
-    They are computed in boxes around cones: where the background wins at all four neighbours, it
-    wins between them.
+    Only boxes around cones are computed: between four background pixels there is background.
     """
     h, w = plan.scaled
     logits = with_background(logits)[:, :h, :w]

@@ -34,12 +34,12 @@ NO_STRIP = (0, 0)
 
 class Segmenter:
     """
-    A network with its engine and its processing: uint8 BGR image in, class ids out.
+    A network with its engine and processing: uint8 BGR image in, class ids out.
 
-    weights: a Checkpoint, a path or a shipped name. variant: that the weights must be of.
-    input_size, strip_size: (height, width), by default the checkpoint's; NO_STRIP for none.
-    engine, num_threads, precision, say, calibration: see `engines`. Raises ValueError or
-    EngineError. Use it from one thread at a time: mask = Segmenter('eunet_n')(image)
+    weights: a Checkpoint, a path or a shipped name. variant: required variant. input_size,
+    strip_size: (height, width), by default the checkpoint's; NO_STRIP for none. Others: see
+    `engines`. Raises ValueError or EngineError. Not thread-safe. mask =
+    Segmenter('eunet_n')(image)
     """
 
     def __init__(self, weights: Checkpoint | str | os.PathLike[str] = DEFAULT_WEIGHTS,
@@ -75,8 +75,8 @@ class Segmenter:
         """
         Segment a (h, w, 3) uint8 BGR image; raises ValueError or EngineError.
 
-        horizon: its row in the middle of the image [px], to place the strip; if unknown, it is
-        placed at far cones of the whole image, if there are any.
+        horizon: its row in the middle of the image [px], which places the strip; None: far cones
+        do.
         """
         if (not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3
                 or image.shape[2] != 3 or 0 in image.shape):

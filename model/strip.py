@@ -1,10 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-A strip of the image along the horizon, at a high resolution, beside the whole image.
+A strip of the image along the horizon at a high resolution, in addition to the whole image.
 
-Far cones are small and stand in a few rows below the horizon: the strip finds as many of them as
-the whole image at that resolution, with a fraction of the operations.
+It contains the far, small cones: as many are found as in a whole image of that resolution, with a
+fraction of the operations.
 """
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def merge(whole: np.ndarray, pieces: Pieces, strip: np.ndarray,
     """
     Merge the masks of an image (h, w) and of its strip at `rows` without seams.
 
-    In these rows the strip's cones count, but for those that its edge cuts and large ones that it
+    In these rows the strip's cones count, except cones that its edge cuts and large ones that it
     misses. Returns the mask and, (rows, w) bool, where it is the strip's.
     """
     labels = pieces.labels[rows]

@@ -96,11 +96,7 @@ def read_bag(path: Path, topic: str,
 
 def compared(drive: Path, topic: str, camera: CameraModel, m: Mounting,
              segment: Callable[[np.ndarray], np.ndarray]) -> str:
-    """
-    Return a sentence about the pitch of a drive against a mounting, from the cones in its images.
-
-    Raises BagError, and ValueError for images of another size than the camera's.
-    """
+    """Return a sentence that compares a drive's pitch with a mounting; raises ValueError."""
     ground = Ground(camera, mounted(m.height, m.pitch, m.roll, m.yaw, m.x, m.y))
     images, _ = read_bag(drive, topic, _DRIVE_FRAMES)
     for height, width in {image.shape[:2] for image in images}:

@@ -75,10 +75,10 @@ def fit_mounting(camera: CameraModel, images: Sequence[Cones], spots: Sequence[S
                  guess: Mounting, free: Sequence[str] = ('pitch', 'height'),
                  classes: ClassTable | None = None) -> Fit:
     """
-    Return the mounting that puts cones where they were measured, by least squares of pixels.
+    Return the mounting that fits cones at measured positions, by least squares of pixels.
 
-    images: the cones found in each image, all of the same spots. guess: where to begin, and the
-    values of what is not free. Raises ValueError, in a sentence, where it cannot be told.
+    images: cones of each image, all of the same landmarks. guess: start, and the values of
+    parameters that are not free. Raises ValueError if the cones do not determine it.
     """
     if len(spots) < 2:
         raise ValueError(f'Expected at least 2 measured cones, found {len(spots)}: place more of '

@@ -1,19 +1,16 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-How the body of the car pitches and rolls, from the cones that an image shows; no ROS.
+Estimates pitch and roll of the car's body from the cones in an image; no ROS.
 
-Cones of one class are equally high and stand on one ground. From a camera at height h, a cone of
-height H whose base is seen at an angle b below the horizon looks about b * H / h high: pictures
-shrink to nothing at the horizon. So the height of a picture and the row of its base tell where the
-horizon is, whatever the distance (Hoiem, Efros and Hebert 2008, Putting Objects in Perspective,
-doi 10.1007/s11263-008-0137-5). One pixel of height moves that by h / H pixels: one cone measures
-poorly, and twenty measure well.
+From a camera at height h, a cone of height H whose base is seen at an angle b below the horizon
+looks about b * H / h high. So its height and base row give the horizon, whatever the distance
+(Hoiem, Efros and Hebert 2008, Putting Objects in Perspective, doi 10.1007/s11263-008-0137-5). One
+pixel of height moves it by h / H pixels: the estimate needs many cones.
 
-Angles are those of REP 103, of the body against the level ground, about fixed axes, roll, then
-pitch: pitch about y, positive where the front is low; roll about x, positive where the right side
-is low. They add to the mounting. The height of the camera cannot be separated from the size of
-the cones; both vary by a few parts in a hundred, and so do distances.
+Angles (REP 103) are of the body against the level ground, about fixed axes, roll, then pitch:
+pitch is positive if the front is low, roll if the right side is low. They add to the mounting. The
+camera's height cannot be separated from the cones' size; both vary by a few percent.
 """
 from __future__ import annotations
 
@@ -52,10 +49,9 @@ _PRIOR = np.diag((1 / _WIDE, 1 / _WIDE, _SIZE_STDDEV ** -2.0))
 @dataclass(frozen=True)
 class Attitude:
     """
-    Pitch and roll of the body [rad]; see the module for axes.
+    Pitch and roll of the body [rad] with their covariance (2, 2) [rad²].
 
-    covariance: (2, 2) of these [rad²]. cones: how many of the frame count. mean_pitch: of the
-    last 3 s [rad], NaN where few cones were seen in them.
+    cones: number that count in this frame. mean_pitch: of the last 3 s [rad], NaN for few cones.
     """
 
     pitch: float = 0.0
@@ -72,9 +68,9 @@ class Attitude:
 
     def locate(self, cones: Cones, ground: Ground) -> tuple[Located, np.ndarray]:
         """
-        Return what `Ground.locate` does, on the ground as it is seen in this attitude.
+        Return `Ground.locate` in this attitude; ground: of the mounting.
 
-        ground: of the mounting. Covariances include those of the attitude and of the height.
+        The covariances include those of the attitude and of the camera's height.
         """
         located, rows = self.applied(ground).locate(cones)
         heights, _ = ground.classes.sizes_of(located.cones.class_id)
@@ -97,11 +93,11 @@ def levelled(pitch: float, roll: float) -> np.ndarray:
 
 def observe(cones: Cones, ground: Ground) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
-    Return how much higher the pictures of cones are than expected on this ground.
+    Compare the heights of cones in the image with those expected on this ground.
 
-    That is the residuals (n,) [px]; their derivatives (n, 3) by pitch, roll [1/rad] and the size
-    of all cones [1]; their standard deviations (n,) [px]. Left out are cones that are cut, knocked
-    over or small, and those whose base or tip does not show.
+    Returns residuals (n,) [px], their derivatives (n, 3) by pitch, roll [1/rad] and size of all
+    cones [1], and standard deviations (n,) [px]. Uses only whole, upright cones of sufficient
+    height.
     """
     high = cones.box[:, 3] - cones.box[:, 1]
     usable = np.flatnonzero(~(cones.cut | cones.hidden | cones.topless | cones.knocked_over)
@@ -128,10 +124,10 @@ def observe(cones: Cones, ground: Ground) -> tuple[np.ndarray, np.ndarray, np.nd
 @dataclass(frozen=True)
 class Frame:
     """
-    What the cones of one frame say of pitch and roll, as changes (2,) of a prediction [rad].
+    Estimate from the cones of one frame, as changes (2,) of the predicted pitch and roll [rad].
 
-    change: the most likely, and its variance (2,), with a wide prior. information (2, 2), vector
-    (2,): of the cones alone. cones: how many count, by their weights.
+    change, variance (2,): with a wide prior. information (2, 2), vector (2,): of the cones alone.
+    cones: their number, weighted.
     """
 
     change: np.ndarray
@@ -142,11 +138,7 @@ class Frame:
 
 
 def fit_frame(residual: np.ndarray, by: np.ndarray, stddev: np.ndarray) -> Frame:
-    """
-    Fit what `observe` returns by least squares with Tukey's biweight, which ignores outliers.
-
-    Source: Beaton and Tukey 1974, doi 10.1080/00401706.1974.10489171.
-    """
+    """Fit `observe` with Tukey's biweight (1974, doi 10.1080/00401706.1974.10489171)."""
     z, rows = residual / stddev, by / stddev[:, None]
     change = np.zeros(3)
     if len(z) > 2:
@@ -178,11 +170,7 @@ def attitude_of_frame(cones: Cones, ground: Ground) -> Attitude:
 
 
 class AngularRates:
-    """
-    Angular rates of the body, as an IMU measures them; one thread may add, another ask.
-
-    most: samples that are kept.
-    """
+    """An IMU's last `most` rates of the body; one thread may add, another read."""
 
     def __init__(self, most: int = _RATES) -> None:
         self._samples: deque[tuple[int, float, float]] = deque(maxlen=most)
@@ -215,12 +203,11 @@ def _inverse(m: np.ndarray) -> np.ndarray:
 
 class AttitudeFilter:
     """
-    Follows the attitude of one car from image to image; not for several threads at once.
+    Tracks the attitude of one car from image to image; not thread-safe.
 
-    A Kalman filter of pitch and roll, which bumps and brakes move about the mounting (an
-    Ornstein-Uhlenbeck process). How strongly they do is learned all the time, so that a car that
-    runs smoothly keeps to its mounting, and one that brakes is followed at once.
-    Without cones the estimate returns to the mounting and its variance grows.
+    A Kalman filter of pitch and roll as an Ornstein-Uhlenbeck process about the mounting. Its
+    strength is learned continuously, so that braking is followed at once and a smooth drive stays
+    at the mounting. Without cones the estimate returns to the mounting.
     """
 
     def __init__(self) -> None:
@@ -235,9 +222,9 @@ class AttitudeFilter:
     def update(self, cones: Cones, ground: Ground, stamp: int,
                rates: AngularRates | None = None) -> Attitude:
         """
-        Take in the cones of an image.
+        Add the cones of an image; stamp: of the image [ns].
 
-        ground: of the mounting. stamp: of the image, ns. rates: measured meanwhile, None for none.
+        ground: of the mounting. rates: measured meanwhile, None for none.
         """
         seconds = 0.0 if self._stamp is None else (stamp - self._stamp) / 1e9
         turned = None

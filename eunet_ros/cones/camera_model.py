@@ -1,9 +1,9 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-A camera as sensor_msgs/CameraInfo describes it: from pixels to directions and back; no ROS.
+A camera as in sensor_msgs/CameraInfo: pixels to directions and back; no ROS.
 
-Optical frame (REP 103): x right, y down, z forward. Pixel (0, 0) is the centre of the top-left
+Optical frame (REP 103): x right, y down, z forward; pixel (0, 0) is the centre of the top left
 pixel. plumb_bob and rational_polynomial are OpenCV's model with 5 and 8 coefficients, equidistant
 is Kannala and Brandt's (2006) with 4, as in OpenCV's fisheye module.
 """

@@ -1,11 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-From a mask to cones in the image; no ROS, nothing but OpenCV and NumPy.
+From a mask to cones in the image; only OpenCV and NumPy.
 
-Connected pixels of any cone class are one candidate: its class is voted, so that a few pixels of
-another colour do not make another cone. Candidates in which several cones touch are taken apart
-(separation.py), and pieces of a cone whose stripe was missed are joined.
+Connected pixels of any cone class are one candidate, whose class is voted. Candidates of several
+touching cones are separated (separation.py); pieces of a cone whose stripe was missed are joined.
 """
 from __future__ import annotations
 
@@ -26,12 +25,11 @@ class Cones:
     """
     Cones of one image, one row each, nearest base (lowest in the image) first.
 
-    class_id: (n,) uint8. confidence: (n,) float32, 0 to 1, mean over its pixels; 1 where none was
-    given. box: (n, 4) int32 u0, v0, u1, v1 in pixels, u1 and v1 exclusive. pixels: (n,) int32.
-    base: (n, 2) float32 u, v of the middle of its lower edge, in pixels, pixel centres at whole
-    numbers; tip: (n, 2) float32 the same of its upper edge. knocked_over, cut, hidden, topless:
-    (n,) bool; cut: it touches the edge of what was segmented; hidden: its base does not show,
-    because another cone stands before it or it is cut there; topless: it is cut at its top.
+    class_id: (n,) uint8. confidence: (n,) float32 in 0 to 1, mean over its pixels. box: (n, 4)
+    int32 u0, v0, u1, v1 [px], u1 and v1 exclusive. pixels: (n,) int32. base, tip: (n, 2) float32
+    u, v of the middle of the lower and upper edge [px], pixel centres at whole numbers. Flags (n,)
+    bool; cut: touches the edge of what was segmented; hidden: its base is cut or occluded;
+    topless: cut at its top.
     """
 
     class_id: np.ndarray
@@ -56,13 +54,11 @@ def find_cones(mask: np.ndarray, confidence: np.ndarray | None = None, min_pixel
                min_height: int = 4, region: slice | None = None,
                classes: ClassTable | None = None) -> Cones:
     """
-    Find the cones in a mask.
+    Find the cones in a mask, (h, w) uint8 class ids; at most the `MOST_CONES` largest.
 
-    mask: (h, w) uint8 class ids, 0 is background. confidence: (h, w) uint8, 255 = certain.
-    min_pixels, min_height: what is smaller is left out [px]. region: the rows that were segmented,
-    where not all were. classes: of the mask, by default those of config/classes.yaml; the sizes of
-    their cones tell touching ones apart. Of more cones the `MOST_CONES` largest are returned.
-    Raises ValueError for other arrays.
+    confidence: (h, w) uint8, 255 = certain; default 255. min_pixels, min_height: smallest cone
+    [px]. region: rows that were segmented. classes: their sizes separate touching cones; default:
+    config/classes.yaml. Raises ValueError for other arrays.
     """
     if mask.ndim != 2 or mask.dtype != np.uint8:
         raise ValueError('Expected a mask of class ids, (h, w) uint8, found '
@@ -89,10 +85,9 @@ def find_cones(mask: np.ndarray, confidence: np.ndarray | None = None, min_pixel
 
 def number_cones(mask: np.ndarray, classes: ClassTable) -> tuple[np.ndarray, np.ndarray]:
     """
-    Return the cone that each pixel of a mask is of, as `find_cones` divides it, and their classes.
+    Return the number of each pixel's cone as in `find_cones`, and the class ids of the cones.
 
-    They are (h, w) int32, 0 none, k + 1 for cone k, and (h, w) uint8 class ids, one in each cone.
-    No pixel is left out, however small its cone.
+    They are (h, w) int32, 0 none, k + 1 for cone k, and (h, w) uint8; small cones are included.
     """
     numbers, ids, runs = np.zeros(mask.shape, np.int32), np.zeros_like(mask), find_runs(mask)
     if runs is not None:
@@ -148,11 +143,7 @@ def _describe(runs: Runs, label: np.ndarray, count: int, width: int, rows: tuple
 
 
 def _joined(runs: Runs) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Join pieces that a missed stripe parts; returns new labels, and the lowest old ones.
-
-    Where there are more than `MOST_CONES`, the smaller ones are left as they are.
-    """
+    """Join pieces that a missed stripe parts; returns new labels, and the lowest old ones."""
     count, size = runs.count, runs.stop - runs.start
     which = largest(np.bincount(runs.label, size, minlength=count), MOST_CONES)
     if len(which) < 2:

@@ -1,11 +1,11 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-From cones in an image to places on flat ground; no ROS.
+From cones in an image to positions on flat ground; no ROS.
 
-Vehicle frame (REP 103, REP 105): base_link, x forward, y left, z up, metres. Optical frame: x
-right, y down, z forward. Angles are radians about fixed axes, roll, then pitch, then yaw (as in
-URDF): a camera that looks down has a positive pitch.
+base_link (REP 103, REP 105): x forward, y left, z up [m]. Optical frame: x right, y down, z
+forward. Angles [rad] are about fixed axes, roll, then pitch, then yaw (as in URDF): a camera that
+looks down has a positive pitch.
 """
 from __future__ import annotations
 
@@ -59,11 +59,10 @@ def pose_of_transform(translation: tuple[float, ...], quaternion: tuple[float, .
 @dataclass(frozen=True)
 class Located:
     """
-    Cones with their places, nearest first.
+    Cones with their positions, nearest first.
 
-    cones: as found. xyz: (n, 3) metres in base_link, the middle of the plate on the ground.
-    covariance: (n, 2, 2) of x and y, m². by_height: (n,) bool, from the tip and the cone's known
-    height, because the base does not show.
+    xyz: (n, 3) [m] in base_link, the middle of the plate. covariance: (n, 2, 2) of x, y [m²].
+    by_height: (n,) bool, from the tip and the height of the class, because the base is hidden.
     """
 
     cones: Cones
@@ -104,11 +103,7 @@ class Ground:
         return self.camera.project((np.asarray(points) - self.pose.origin) @ self.pose.rotation)
 
     def horizon_row(self) -> float | None:
-        """
-        Return the row of the horizon ahead of the camera [px].
-
-        None where the camera looks away, hangs upside down or leans by more than 45 degrees.
-        """
+        """Return the row of the horizon ahead [px]; None if the camera leans by over 45°."""
         right, down, _ = self.pose.rotation[2]
         if -down <= abs(right):
             return None
@@ -119,11 +114,10 @@ class Ground:
     def intersect(self, pixels: np.ndarray, above: np.ndarray | float = 0.0,
                   ) -> tuple[np.ndarray, np.ndarray]:
         """
-        Return where (n, 3) [m] rays meet the ground, and the covariances (n, 2, 2) [m²] of x, y.
+        Return where rays meet the ground, (n, 3) [m], and the covariances (n, 2, 2) of x, y [m²].
 
-        pixels: (n, 2). above: height of the plane over the ground [m], (n,) or one for all. NaN
-        for pixels that look at or above the horizon. The covariances are what `pixel_stddev`
-        makes.
+        pixels: (n, 2), NaN at or above the horizon. above: height of the plane over the ground
+        [m], (n,) or one. The covariances are those that `pixel_stddev` causes.
         """
         pixels, count = np.asarray(pixels, np.float64), len(pixels)
         three = np.concatenate([pixels, pixels + (_PIXEL, 0), pixels + (0, _PIXEL)])
@@ -144,9 +138,8 @@ class Ground:
         """
         Return the cones within the range limits, nearest first, and their indices.
 
-        A base that the image's edge or another cone hides is replaced by the tip, at the height
-        of the cone's class. A knocked-over cone lies with its middle anywhere within half its
-        height of where a standing one would be: that is its standard deviation, both ways.
+        A hidden base is replaced by the tip at the height of the class. A knocked-over cone has
+        half its height as additional standard deviation.
         """
         heights, plates = self.classes.sizes_of(cones.class_id)
         # A base that is hidden is replaced by the tip, at the height of the cone's class.

@@ -30,10 +30,9 @@ class Seen:
     """
     The cones of one image.
 
-    cones: in the image. tracks: of each of them, None without tracking. located: those with a
-    place on the ground, None where positions are withheld, for the `reason`. located_tracks,
-    rows: of these, their tracks and which of `cones` they are. attitude: of the body of the car,
-    None where it is not estimated. ground: as the camera sees it in this image.
+    tracks: of `cones`, None without tracking. located: cones with a position, None if positions
+    are rejected for the `reason`; located_tracks, rows: their tracks and their indices in `cones`.
+    attitude: of the car's body, None if it is not estimated. ground: as seen in this image.
     """
 
     cones: Cones
@@ -84,10 +83,10 @@ class ConeLocator:
               pose_of: Callable[[], Pose | None], p: ConeParameters, stamp: int | None = None,
               rates: AngularRates | None = None) -> Seen:
         """
-        Return the cones with their places, or with the reason why they have none.
+        Return the cones with their positions, or with the reason why they have none.
 
-        size, info, pose_of: see `ground`. stamp: of the image, ns; with it, images come in order,
-        and the attitude is estimated where p asks for it. rates: see there.
+        size, info, pose_of: see `ground`. stamp: of the image [ns], to estimate the attitude if p
+        asks for it. rates: see there.
         """
         self._attitude = None
         try:
@@ -107,11 +106,7 @@ class ConeLocator:
 
     def horizon(self, size: tuple[int, int], info: Any, pose_of: Callable[[], Pose | None],
                 p: ConeParameters) -> float | None:
-        """
-        Return the row of the horizon [px], None where calibration or mounting are not known.
-
-        In the attitude of the last image, where that is estimated; see `ground`.
-        """
+        """Return the row of the horizon in the last attitude [px], None if unknown."""
         try:
             ground = self.ground(size, info, pose_of, p)
             return (self._attitude.applied(ground) if self._attitude else ground).horizon_row()
@@ -123,8 +118,8 @@ class ConeLocator:
         """
         Return the ground as the camera sees it; raises Withheld.
 
-        size: (h, w) of the image. info: its CameraInfo, None where none has come. pose_of: returns
-        the pose of the camera from tf, None where the parameters hold; may raise Withheld.
+        size: (h, w) of the image. info: CameraInfo or None. pose_of: returns the camera's pose
+        from tf, None for that of the parameters; may raise Withheld.
         """
         pose = pose_of()
         if info is None:

@@ -72,10 +72,10 @@ def point_cloud(make: Make, header: Any, rows: np.ndarray) -> Any:
 
 def read_points(cloud: Any, motion: Any = None, to: Any = None) -> np.ndarray:
     """
-    Return the rows of a message that `point_cloud` made, as an array of POINT.
+    Return the rows of a `point_cloud` message as an array of POINT.
 
-    Positions are of the stamp of the image. motion: the nav_msgs/Odometry of base_link; with it,
-    positions are moved to the time `to` (builtin_interfaces/Time), as they are from there.
+    motion: nav_msgs/Odometry of base_link; positions are then moved to the time `to`
+    (builtin_interfaces/Time).
     """
     rows = np.frombuffer(bytes(cloud.data), POINT)
     if motion is None:
@@ -88,10 +88,9 @@ def read_points(cloud: Any, motion: Any = None, to: Any = None) -> np.ndarray:
 def moved(rows: np.ndarray, velocity: tuple[float, float], yaw_rate: float,
           seconds: float) -> np.ndarray:
     """
-    Return rows of POINT as they are from a car that has driven on, at a constant twist.
+    Return rows of POINT after the car has driven on at a constant twist; variances stay.
 
-    velocity: of base_link along its x and y [m/s]; yaw_rate: positive to the left [rad/s].
-    Variances stay those of the image.
+    velocity: of base_link along x and y [m/s]; yaw_rate: positive to the left [rad/s].
     """
     turn, out = yaw_rate * seconds, rows.copy()
     # The exact path: an arc (the exponential of a planar twist), straight on for no turn.
@@ -106,11 +105,7 @@ def moved(rows: np.ndarray, velocity: tuple[float, float], yaw_rate: float,
 
 
 def attitude(make: Make, header: Any, found: Attitude) -> Any:
-    """
-    Return a sensor_msgs/Imu with the orientation of base_link against the level ground (REP 145).
-
-    Yaw is unknown: 0, with a variance to match. header: of base_link.
-    """
+    """Return a sensor_msgs/Imu (REP 145) of base_link against level ground; its yaw is 0."""
     vector, quaternion = make('geometry_msgs/msg/Vector3'), make('geometry_msgs/msg/Quaternion')
     cp, sp = math.cos(found.pitch / 2), math.sin(found.pitch / 2)
     cr, sr = math.cos(found.roll / 2), math.sin(found.roll / 2)
@@ -128,9 +123,9 @@ def attitude(make: Make, header: Any, found: Attitude) -> Any:
 
 def level_transform(make: Make, header: Any, child: str, found: Attitude, ground: Ground) -> Any:
     """
-    Return a tf2_msgs/TFMessage from a level frame to base_link, which pitches and rolls in it.
+    Return a tf2_msgs/TFMessage from the level frame `child` to base_link.
 
-    header: of base_link. child: name of the level frame. ground: whose camera both frames share.
+    header: of base_link. ground: its camera has the same position in both frames.
     """
     level = levelled(found.pitch, found.roll)
     x, y, z = (ground.pose.origin - level.T @ ground.pose.origin).tolist()
@@ -156,8 +151,7 @@ def markers(make: Make, header: Any, located: Located, tracks: Tracks | None,
     """
     Return a visualization_msgs/MarkerArray of cones in their true size, and the ids in it.
 
-    An arrow without a shaft is a cone. classes: whose colours and sizes cones have. shown: ids of
-    the markers before, which are deleted where they are gone.
+    An arrow without a shaft is a cone. shown: ids of earlier markers, deleted if they are gone.
     """
     marker, point = make('visualization_msgs/msg/Marker'), make('geometry_msgs/msg/Point')
     vector, color = make('geometry_msgs/msg/Vector3'), make('std_msgs/msg/ColorRGBA')
@@ -199,11 +193,7 @@ def detections(make: Make, header: Any, cones: Cones, tracks: Tracks | None = No
 
 def annotations(make: Make, header: Any, cones: Cones, distances: Sequence[float | None],
                 classes: ClassTable) -> Any:
-    """
-    Return a foxglove_msgs/ImageAnnotations: a box with a label for each cone, in its colour.
-
-    distances: of each cone [m], None where it is not known. classes: of the cones.
-    """
+    """Return a foxglove_msgs/ImageAnnotations of labelled boxes; distances: [m] or None."""
     names = ('PointsAnnotation', 'TextAnnotation', 'Point2', 'Color')
     outline, text, point, color = (make(f'foxglove_msgs/msg/{name}') for name in names)
     palette, black = _palette(color, classes, cones), color(r=0.0, g=0.0, b=0.0, a=0.6)

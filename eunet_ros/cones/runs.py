@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-A mask as runs: stretches of one class within a row, and how they hang together; NumPy only.
-
-Cones are one or two pixels in a hundred, so what is done by run is done on thousands of numbers
-instead of a million.
-"""
+"""A mask as runs, stretches of one class within a row: there are far fewer runs than pixels."""
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
@@ -19,13 +14,12 @@ MOST_CONES = 1000  # in an image; a mask with more of them is noise
 @dataclass(frozen=True)
 class Runs:
     """
-    Runs of a mask from top to bottom, and from left to right within a row; arrays of (n,).
+    Runs of a mask in raster order; arrays of (n,).
 
-    row, start, stop: in pixels, stop is exclusive. value: class ids, never 0. label: the number,
-    from 0, of the connected piece (8 neighbours, of any class) that a run is part of; count: of
-    pieces. is_tip, is_foot: no run of the same class touches it from above, from below. left,
-    right: how far the run of the same class below it begins and ends within it, at its left and
-    at its right; negative where it begins or ends outside of it.
+    row, start, stop: [px], stop is exclusive. value: class ids, never 0. label: number, from 0, of
+    the connected piece (8 neighbours, any class); count: of pieces. is_tip, is_foot: no run of the
+    same class touches it from above, below. left, right: by how much the run of the same class
+    below it is inset; negative if it sticks out.
     """
 
     row: np.ndarray

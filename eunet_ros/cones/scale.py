@@ -38,11 +38,11 @@ def half_width(up: np.ndarray) -> np.ndarray:
 @dataclass(frozen=True)
 class Scale:
     """
-    What the cones of an image look like.
+    The appearance of the cones of an image.
 
-    Height of a small cone's picture: along * v + across * u + offset; v of its lowest row.
-    spread: standard deviation of the height as a share, beyond the pixel that any may be off.
-    aspect: width by height. lean: sideways distance of tip from foot as a share of the height.
+    Height of a small cone: along * v + across * u + offset; v of its lowest row. spread: standard
+    deviation of the height as a share, beyond one pixel. aspect: width by height. lean: sideways
+    distance of tip from foot as a share of the height.
     """
 
     along: float
@@ -64,11 +64,11 @@ class Scale:
 @dataclass(frozen=True)
 class Pieces:
     """
-    Connected pieces as single cones; arrays of one row each, in pixels.
+    Connected pieces as single cones; arrays of one row each [px].
 
-    left, right, top, bottom: as `bounds`. pixels: their number. kind: class id of most.
-    width: of the plate, lean: column of the tip less that of the foot, of the outline that fits
-    best. unexplained: pixels that are of another class or on one side of that outline only.
+    left, right, top, bottom: as `bounds`. kind: most frequent class id. width, lean: of the best
+    fitting outline: plate, and column of the tip minus that of the foot. unexplained: pixels of
+    another class, or on one side of that outline only.
     """
 
     left: np.ndarray

@@ -3,13 +3,12 @@
 """
 Separates cones that touch or overlap in a mask; NumPy only.
 
-A connected piece is one cone unless several cones describe it better. All descriptions are made of
-one outline, a cone on its plate, and compared by the pixels that they explain: those of the piece
-within an outline of their class, less the pixels of the outlines that are background.
-The description by one cone has the height, width and lean of the piece itself. The others consist
-of outlines that the tips and feet in the piece suggest, where they are of about the height that
-the other cones of the image suggest: on flat ground it is proportional to the distance of the base
-below the horizon.
+A connected piece is one cone unless several cones describe it better. A description is a set of
+outlines, each a cone on its plate. Its score is the number of pixels of the piece within an
+outline of their class, minus the pixels of the outlines that are background. A single cone has
+height, width and lean of the piece. Other outlines are suggested by tips and feet in the piece,
+with about the height that the image's other cones suggest (proportional to the distance of the
+base below the horizon).
 """
 from __future__ import annotations
 
@@ -57,11 +56,7 @@ class _Outlines:
 
 
 def _affordable(label: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """
-    Return which things, by the piece that each is of, can be compared with its piece's runs.
-
-    The pieces with the fewest pairs come first, up to `_PAIRS` in all: what has more is noise.
-    """
+    """Return which things can be compared with the runs of their piece, see `_PAIRS`."""
     count = np.diff(ends)
     pairs = count * np.bincount(label, minlength=len(count))
     order = np.argsort(pairs, kind='stable')
@@ -73,10 +68,9 @@ def _affordable(label: np.ndarray, ends: np.ndarray) -> np.ndarray:
 def separate(runs: Runs, shape: tuple[int, int], classes: ClassTable,
              ) -> tuple[Runs, np.ndarray, np.ndarray]:
     """
-    Return runs whose labels are cones, some of them split, and two arrays by label.
+    Return runs whose labels are cones, whether the base of each is hidden, and its column.
 
-    These are whether its base is hidden, and the column of its base, NaN where nothing covers a
-    part of it. shape: of the image (h, w). classes: of the runs, with the sizes of their cones.
+    The column is NaN if nothing covers a part of the base. shape: (h, w) of the image.
     """
     count = runs.count
     hidden, middle = [np.zeros(count, bool)], [np.full(count, np.nan)]
@@ -155,12 +149,11 @@ def _with_pixels(runs: Runs, gone: np.ndarray, new: list[tuple[np.ndarray, ...]]
 def _suggested(runs: Runs, ends: np.ndarray, pieces: Pieces, scale: Scale | None,
                classes: ClassTable) -> _Outlines:
     """
-    Return the outlines that the tips and feet of some pieces' runs suggest, by their label.
+    Return the outlines that tips and feet of the runs of some pieces suggest, by their label.
 
-    A foot is the lowest row of a plate: nothing of its class is below it, or the outline jumps
-    inwards there. Of a tip and a foot that fit each other both are known; of the others, the
-    height is that of the scale, or comes from the width where there is none. ends: where the runs
-    of each piece begin.
+    A foot is the lowest row of a plate: nothing of its class is below, or the outline jumps
+    inwards there. A fitting pair of tip and foot determines the outline; otherwise the height is
+    that of the scale or follows from the width. ends: where the runs of each piece begin.
     """
     middle, wide = 0.5 * (runs.start + runs.stop), runs.stop - runs.start
     aspect, lean = (_ASPECT, 0.0) if scale is None else (scale.aspect, scale.lean)
@@ -224,10 +217,9 @@ def _suggested(runs: Runs, ends: np.ndarray, pieces: Pieces, scale: Scale | None
 
 def _pairs(label: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
-    Pair things, by the piece that each is of, with all runs of that piece.
+    Pair each thing, given the label of its piece, with all runs of that piece.
 
-    Returns which thing and which run each pair is of, and where the pairs of each thing begin.
-    ends: where the runs of each piece begin.
+    Returns thing and run of each pair, and where the pairs of each thing begin.
     """
     first = ends[label]
     count = ends[label + 1] - first
@@ -239,11 +231,10 @@ def _pairs(label: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray,
 def _explain(runs: Runs, ends: np.ndarray, outlines: _Outlines, aspect: float,
              shape: tuple[int, int], classes: ClassTable) -> tuple[np.ndarray, ...]:
     """
-    Return how many pixels each outline (k) explains, its area, and five values by pair.
+    Return the pixels that each outline (k) explains, its area, and values (5, n) by pair.
 
-    Pairs are those of each outline, one by one, with each run of its piece; their values (5, n)
-    are where the outline begins and ends within the run, its middle, half its width, and how far
-    the run is above or below it. ends: where the runs of each piece begin.
+    The values of each outline and run of its piece: start and end of the outline within the run,
+    its middle, half its width, and the vertical distance of the run from the outline.
     """
     pair, run, _ = _pairs(outlines.label, ends)
     wide = aspect * aspect_of(outlines.kind, classes) * outlines.height
@@ -270,11 +261,7 @@ def _explain(runs: Runs, ends: np.ndarray, outlines: _Outlines, aspect: float,
 
 def _best_set(explained: np.ndarray, area: np.ndarray, begin: np.ndarray, end: np.ndarray,
               same: np.ndarray, least: float) -> list[int]:
-    """
-    Return the outlines (k) that explain most of a piece together; none if not more than `least`.
-
-    begin, end: see `_explain`, (k, n) of the piece alone. same: whether a run is of its class.
-    """
+    """Return the outlines (k) that together explain most, if more than `least`; else none."""
     good = np.flatnonzero(explained > 0)
     if len(good) < 2 or explained[good].sum() <= least:
         return []
@@ -305,12 +292,11 @@ def _assigned(row: np.ndarray, start: np.ndarray, stop: np.ndarray, value: np.nd
               centre: np.ndarray, half: np.ndarray, beyond: np.ndarray,
               ) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray] | None:
     """
-    Give each pixel of a piece's runs to one of several cones, the nearest first.
+    Assign each pixel of a piece's runs to one of several cones, the nearest first.
 
-    foot, base, height: of the outlines, (k,). same, centre, half, beyond: of each outline and run,
-    (k, n), see `_explain`.
-    Returns pixels as (row, column, class id, part), and two arrays by part, which count from 0:
-    whether its base is hidden, and its column. None where all are of one.
+    foot, base, height: of the outlines, (k,). same, centre, half, beyond: by outline and run, (k,
+    n), see `_explain`. Returns pixels as (row, column, class id, part), and by part whether its
+    base is hidden and its column; None if all are of one cone.
     """
     size = stop - start
     ends = np.cumsum(size)

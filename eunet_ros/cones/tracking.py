@@ -1,12 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-A light tracker in the image: a cone keeps its number, does not flicker and does not change class.
+A light tracker in the image: steady numbers and classes of cones, without flicker.
 
-Each cone is expected where its motion since the last frames leads, and the nearest cone found
-there is the same one. Its class is the one that it was taken for most of late, weighted by
-confidence. One that is not found is kept for a few frames, where it is
-expected.
+The nearest cone to a track's predicted position continues it. Its class is voted over recent
+frames, weighted by confidence. A missed cone is kept for a few frames at its predicted position.
 """
 from __future__ import annotations
 

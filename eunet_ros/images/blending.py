@@ -12,22 +12,16 @@ _STRIP = 32  # rows worked on at a time: their temporaries stay in the cache, tw
 
 
 def colorize(mask: np.ndarray, colors: np.ndarray) -> np.ndarray:
-    """
-    Return the (H, W, 3) uint8 picture of an (H, W) uint8 class mask, in the table's channel order.
-
-    colors is a (256, 3) uint8 table such as ClassTable.table_bgr.
-    """
+    """Return the (H, W, 3) uint8 picture of a (H, W) uint8 mask; colors: (256, 3) uint8 table."""
     return cv2.applyColorMap(mask, colors.reshape(256, 1, 3))
 
 
 def blend_overlay(bgr: np.ndarray, mask: np.ndarray, colors_bgr: np.ndarray,
                   opacity: float) -> np.ndarray:
     """
-    Return a copy of an (H, W, 3) uint8 BGR picture with the classes of a mask blended over it.
+    Return a copy of a (H, W, 3) uint8 BGR picture with the classes of a mask blended over it.
 
-    mask is (H, W) uint8; where it is 0 the picture is untouched, elsewhere it becomes
-    (1 - opacity) * picture + opacity * colour, rounded. colors_bgr: see `colorize`; opacity is
-    within [0, 1].
+    Where mask, (H, W) uint8, is not 0: (1 - opacity) * picture + opacity * colour, rounded.
     """
     out = bgr.copy()
     mask = np.ascontiguousarray(mask)

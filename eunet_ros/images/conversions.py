@@ -39,15 +39,11 @@ def to_mask(msg: Any) -> np.ndarray:
 
 def image_to_bgr(msg: Any) -> np.ndarray:
     """
-    Return the picture of a sensor_msgs/Image as (H, W, 3) uint8 BGR.
+    Return the picture of a sensor_msgs/Image as (H, W, 3) uint8 BGR; raises ConversionError.
 
-    bgr8 and 8UC3 come back as a view of the message's memory, with the message's row stride: treat
-    it as read-only, it lives as long as the message. Every other encoding gives a new array.
-
-    The 16-bit encodings are scaled by 255/65535 and the YUV ones read as BT.601 with limited
-    range, both as the official cv_bridge does. SUPPORTED_ENCODINGS lists what is done here,
-    whatever their capitals; any other is handed to cv_bridge where one is installed. Raises
-    ConversionError.
+    bgr8 and 8UC3 are a read-only view of the message's memory, with its row stride; other
+    encodings give a new array. As in cv_bridge, 16-bit encodings are scaled by 255/65535 and YUV
+    is BT.601 with limited range. Encodings beyond SUPPORTED_ENCODINGS need an installed cv_bridge.
     """
     encoding = known_name(msg.encoding)
     if encoding in PLANES:
@@ -80,11 +76,10 @@ def compressed_to_bgr(msg: Any) -> np.ndarray:
     """
     Return the picture of a sensor_msgs/CompressedImage as (H, W, 3) uint8 BGR.
 
-    JPEG, PNG and WebP, recognised by their first bytes. What `format` says of the image before it
-    was compressed is honoured: a Bayer pattern is made colours. The size in the header is checked
-    before decoding (MAX_SIDE, MAX_PIXELS) and an image cut short is refused; an EXIF orientation
-    is ignored. Damage inside a JPEG that keeps its end marker cannot be told from a picture.
-    Raises ConversionError.
+    Takes JPEG, PNG and WebP, recognised by their first bytes, and demosaics a Bayer pattern that
+    `format` names. The size is checked before decoding (MAX_SIDE, MAX_PIXELS); an EXIF orientation
+    is ignored. Raises ConversionError, also for truncated data, but cannot detect damage inside a
+    JPEG.
     """
     # image_transport: '<encoding>; <codec> compressed <encoding stored>'. A colour image stored
     # as anything but bgr has red and blue swapped in the file, and its subscriber swaps them back.
@@ -147,13 +142,11 @@ def encode_jpeg(bgr: np.ndarray, quality: int) -> bytes:
 
 def scale_camera_info(msg_in: Any, msg_out: Any, height: int, width: int) -> Any:
     """
-    Write into msg_out the sensor_msgs/CameraInfo of msg_in for an image of height x width pixels.
+    Write the sensor_msgs/CameraInfo of msg_in, scaled to height x width pixels, into msg_out.
 
-    K and P are scaled by the ratio of the sizes (rows one and two, so Tx and Ty too), without the
-    half-pixel term, as image_proc::ResizeNode does. A region of interest and binning, which K and
-    P do not include, are worked in first as image_geometry does, and reset: the result describes
-    the image it is published with, alone. D and R do not depend on the size. The header is shared.
-    Returns msg_out. Raises ConversionError.
+    K and P are scaled without the half-pixel term, as in image_proc::ResizeNode, after region of
+    interest and binning as in image_geometry, which are reset. D and R stay. Returns msg_out with
+    the header of msg_in. Raises ConversionError.
     """
     roi, binning_x, binning_y = msg_in.roi, max(1, msg_in.binning_x), max(1, msg_in.binning_y)
     width_in = (roi.width or msg_in.width) // binning_x

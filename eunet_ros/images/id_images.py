@@ -14,10 +14,10 @@ _KEPT = (b'IDAT', b'IEND')
 
 def as_stored(flat: np.ndarray) -> tuple[np.ndarray, int]:
     """
-    Return a PNG that decodes to the numbers that it stores, and what to divide them by.
+    Return a PNG that decodes to its stored numbers, and the divisor of them; flat: (n,) uint8.
 
-    flat: (n,) uint8, a file. OpenCV makes a palette's entries colours, and stretches grey of 1, 2
-    or 4 bits to 0 to 255. Everything else comes back as it is, with 1.
+    OpenCV maps palettes to colours and stretches grey of 1, 2 or 4 bits to 0 to 255. Other files
+    are returned unchanged, with 1.
     """
     data = flat.tobytes() if flat[:8].tobytes() == PNG and flat.size > 33 else b''
     if not data or data[12:16] != b'IHDR':

@@ -101,10 +101,10 @@ def check_size(height: int, width: int, encoding: str) -> None:
 def planes_to_bgr(flat: np.ndarray, height: int, width: int, step: int,
                   encoding: str) -> np.ndarray:
     """
-    Return (H, W, 3) uint8 BGR of luma and chroma in planes, read as BT.601 with limited range.
+    Return (H, W, 3) uint8 BGR of luma and chroma planes (BT.601, limited range).
 
-    flat: (n,) uint8. step: bytes of a row of luma, or all bytes over the height, as depthai-ros
-    counts. Raises ConversionError.
+    flat: (n,) uint8. step: bytes of a row of luma, or all bytes by the height, as in depthai-ros.
+    Raises ConversionError.
     """
     check_size(height, width, encoding)
     planes, stride = PLANES[encoding], step

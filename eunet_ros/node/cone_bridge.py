@@ -45,9 +45,9 @@ def installed(name: str) -> Any:
 
 class StackNode(Node):
     """
-    A node with the parameters `stack` and `config`; raises ValueError, in a sentence.
+    A node with the parameters `stack` and `config`; raises ValueError.
 
-    stack: the one chosen; kind: the class of its message. names: of the class ids in eunet/cones.
+    stack: the chosen one; kind: class of its message. names: of the class ids in eunet/cones.
     """
 
     def __init__(self, name: str, parameters: Mapping[str, str], **kwargs: Any) -> None:

@@ -135,9 +135,9 @@ class ConePublisher:
     def find(self, topics: set[str], header: Any, products: Products, info: Any,
              p: ConeParameters, for_overlay: bool) -> Seen | None:
         """
-        Find the cones of an image and their positions; returns None where nobody needs them.
+        Return the cones of an image, with positions if needed; None if nobody needs them.
 
-        Overlay and annotations show positions where they are known; the others report why not.
+        Overlay and annotations show positions if they are known; the others report why not.
         """
         seen = None
         try:

@@ -1,10 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Why an image was dropped: a row for each reason, from which all counts and words come.
-
-`frame_worker` and `segmentation_node` drop, `stream_statistics` counts, `health` judges.
-"""
+"""The reasons for dropping an image, as a table: all counts and log texts follow from it."""
 from __future__ import annotations
 
 from enum import Enum

@@ -1,15 +1,15 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-What happens when the engine fails in mid-stream: again, then the next one, then said; no ROS.
+Failover of a failing engine: retry once, switch to the next engine, then report failure; no ROS.
 
-An image that fails is tried once more. Failing again, the engine is given up and the next one of
-`engines.ENGINES` is built and given the same image. Where none is left the image is lost with an
-error, and with a growing pause all of them are tried anew. While another engine than the chosen
-one runs, the chosen one is built again in the background from time to time, and taken back.
+An image that fails is retried once. If it fails again, the next engine of `engines.ENGINES` is
+built and gets the same image. If none is left, the image is dropped with an error and all engines
+are retried after a growing pause. While a replacement runs, the chosen engine is rebuilt in the
+background from time to time and then used again.
 
-Two failures are others'. Values that are not finite: the same engine is built in float32 before
-any other. A GPU that is lost for this process: nothing here helps, so the error is passed on.
+Exceptions: for values that are not finite, the same engine is first rebuilt in float32; the loss
+of the GPU is passed on.
 """
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def order_after(name: str) -> list[str]:
 
 class EngineGuard:
     """
-    Stands in the place of a Segmenter and keeps one working behind it.
+    Wraps a Segmenter and keeps an engine working.
 
-    segmenter: the first one. build: makes one with the engine of that name and, where one is given
-    after it, in that precision, raising EngineError or anything else where it cannot. say: gets a
-    sentence of every change. retry_s: pause before a better engine is tried again, 0 for never; it
-    may be changed. `segment` is called from one thread at a time; the rest from any.
+    segmenter: the first one. build: makes one from the name of an engine and, optionally, a
+    precision; it may raise any exception. say: receives a sentence for each change. retry_s: pause
+    before a better engine is retried, 0 for never; may be changed. Call `segment` from one thread
+    at a time.
     """
 
     def __init__(self, segmenter: Any, build: Callable[..., Any], say: Callable[[str], None],

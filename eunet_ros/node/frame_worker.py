@@ -12,12 +12,10 @@ from eunet_ros.node.drop_reasons import DropReason
 
 class LatestFrameWorker:
     """
-    Hands frames to one worker thread; a frame that waits is replaced by a newer one.
+    Passes frames to one worker thread; a newer frame replaces one that waits.
 
-    The delay that waiting adds is thereby at most one frame's work, whatever the camera's rate.
-    work: called in the thread with each frame; what it raises is given to on_error, and the thread
-    goes on with the next frame. on_error and on_drop get the frame first; a drop's reason is
-    NEWER or STOPPED.
+    So waiting adds at most the time of one frame. work: called in the thread with each frame; its
+    exceptions go to on_error. on_error and on_drop get the frame first; reasons: NEWER or STOPPED.
     """
 
     def __init__(self, work: Callable[[Any], None], on_error: Callable[[Any, Exception], None],

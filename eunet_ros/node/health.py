@@ -25,11 +25,10 @@ _FEW_HZ = 5.0   # less than this, of a camera that is connected, is a fault of t
 @dataclass(frozen=True)
 class Situation:
     """
-    What the node is in, beside its figures.
+    The node's situation apart from its statistics; an empty text means: no fault.
 
-    topic: the images' source. cameras: how many publish on it. Each other field is empty or a
-    sentence: no engine works; another engine than the chosen one runs; a processor is throttled;
-    source: why no image can come; loss: why large ones get lost, if they do, and what to do.
+    topic: of the images. cameras: publishers on it. no_engine, fallback, throttled: sentences;
+    source: why no image can arrive; loss: why large images are lost, and what to do.
     """
 
     active: bool = True
@@ -44,10 +43,10 @@ class Situation:
 
 class SteadyCount:
     """
-    How many publishers there are for sure.
+    Number of publishers, without those that were killed.
 
-    One that was killed is counted until DDS misses it, after 20 s, beside the one that took its
-    place: several are believed once there have been several for longer than that.
+    DDS counts a killed publisher for another 20 s, beside its replacement: several count only
+    after they have been there for longer than that.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -66,11 +65,10 @@ class SteadyCount:
 @dataclass(frozen=True)
 class Health:
     """
-    The state of the masks in a level and a sentence, and what fails beside them.
+    Level and sentence about the masks, and failures of other outputs.
 
-    masking: whether masks come at all; a node that does none, by choice or not yet, is no error.
-    beside: sentences about other outputs, '' for none: a warning in /diagnostics, and nothing to
-    ~/status, by which a car decides whether to rely on the masks.
+    masking: whether masks are published. beside: sentences about other outputs, a warning in
+    /diagnostics only: a car uses ~/status to decide whether it can rely on the masks.
     """
 
     level: int
@@ -179,11 +177,7 @@ def assess(state: Snapshot, where: Situation, p: NodeParameters) -> Health:
 
 
 def with_outputs(found: Health, state: Snapshot, withheld: str, moved: str = '') -> Health:
-    """
-    Return the health with what fails beside the masks.
-
-    withheld: why cones lack positions. moved: a sentence where the camera has left its mounting.
-    """
+    """Add failures of other outputs; withheld: why cones lack positions; moved: of the camera."""
     if not found.masking or found.level == ERROR:
         return found
     beside = [f'{name} failed {count} times lately: {state.output_errors[name]}'

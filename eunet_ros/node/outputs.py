@@ -1,10 +1,9 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-The node's outputs: the table of its topics and their QoS, and what publishes them for each image.
+The node's outputs: a table of topics with their QoS, and the publisher of each image's results.
 
-The mask goes out first. Each other output stands alone: where one fails, the mask and the other
-outputs go on, and the failure is counted and logged under the output's name.
+The mask comes first. A failure of another output is counted and logged and affects no other.
 """
 from __future__ import annotations
 
@@ -46,12 +45,7 @@ def latched(p: NodeParameters | None = None) -> QoSProfile:
 
 
 def status_qos(p: NodeParameters) -> QoSProfile:
-    """
-    Return the QoS of ~/status, which is sent every `status_period` seconds.
-
-    Latched, and with a deadline: a subscriber that asks for one of this or longer is notified
-    when the node falls silent.
-    """
+    """Return the QoS of ~/status: latched, with a deadline that reports a silent node."""
     return QoSProfile(
         depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE,
         durability=DurabilityPolicy.TRANSIENT_LOCAL,
@@ -63,8 +57,7 @@ class Output:
     """
     A topic that the node publishes.
 
-    name: below ~/, or absolute. kind: type of its messages. qos: from the parameters. lazy:
-    published for each image, and computed only while someone subscribes.
+    name: below ~/, or absolute. kind: message type. lazy: computed only while someone subscribes.
     """
 
     name: str

@@ -24,8 +24,8 @@ class Products:
     """
     What can be published of one image; arrays are (h, w) or (h, w, 3) uint8 at its size.
 
-    mask: class ids. stage_ms: milliseconds by stage. The others are computed when they are first
-    asked for, before the next image: the engine's memory is overwritten by it.
+    mask: class ids. stage_ms: milliseconds by stage. The others are computed on first use, which
+    must be before the next image overwrites the engine's memory.
     """
 
     def __init__(self, image: np.ndarray, rows: slice, result: Segmentation, mask: np.ndarray,
@@ -86,10 +86,10 @@ class FramePipeline:
     Decodes, segments and draws; one image at a time.
 
     keep: see `parse_classes`; opacity: of the overlay, 0 to 1. region: upper and lower edge of
-    what is segmented, as shares of the height; outside is background, with certainty. horizon:
-    returns the row of the horizon [px] from the (h, w) of an image and its message, None where it
-    is not known. strip_center: then the middle of the strip, as a share of the height; 0: where
-    far cones are found. All but the first and `horizon` may change between images.
+    what is segmented, as shares of the height. horizon: returns the row of the horizon [px] from
+    the (h, w) of an image and its message, None if unknown; then strip_center is the middle of the
+    strip, as a share of the height; 0: at far cones. May change between images, except segmenter
+    and horizon.
     """
 
     def __init__(self, segmenter: Segmenter, opacity: float, keep: np.ndarray | None = None,

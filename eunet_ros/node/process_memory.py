@@ -23,12 +23,7 @@ def share_arenas() -> None:
 
 
 def give_back() -> None:
-    """
-    Return freed memory to the system: glibc keeps what an engine had, for each thread.
-
-    An error keeps the frames that it went through, with the engine, until the next full
-    collection, which may be hours away.
-    """
+    """Return freed memory to the system; exceptions hold engines until a full collection."""
     gc.collect()
     _trim()
 

@@ -59,11 +59,10 @@ class Recent:
 
 class StreamMonitor:
     """
-    Notices frames that the transport lost or delivered late, from stamps and arrival times.
+    Detects frames that were lost or late in transport, from stamps and arrival times.
 
-    late_ns: an image older than this on arrival is late. A gap of k periods between stamps counts
-    k - 1 lost frames; the period is the median of the last intervals. Losses are uneven: where
-    the gaps are all alike the camera has become slower.
+    late_ns: age on arrival from which an image is late. A gap of k periods (median of recent
+    intervals) counts k - 1 lost frames. Equal gaps mean a slower camera: losses are uneven.
     """
 
     def __init__(self, late_ns: int) -> None:
@@ -109,13 +108,12 @@ class StreamMonitor:
 @dataclass
 class Snapshot:
     """
-    What diagnostics report; counts since activation, rates in Hz, latencies in ms.
+    The figures in diagnostics: counts since activation, rates in Hz, latencies in ms.
 
-    recent: counts of the last moments; of images 'in', 'masked', 'failed', 'unwanted' (nobody
-    listens, or disabled), 'lost', 'late', 'zero', 'future' and 'back'. waiting_s: how long images
-    have come without a mask. in_work: images that are neither masked nor dropped yet.
-    outputs_failed: how often in the last moments outputs beside the mask failed, by name;
-    output_errors: what they failed with last.
+    recent: counts in the health window: of images 'in', 'masked', 'failed', 'unwanted' (no
+    subscriber, or disabled), 'lost', 'late', 'zero', 'future' and 'back'. waiting_s: time without
+    a mask while images arrive. in_work: images neither masked nor dropped. outputs_failed,
+    output_errors: recent failures of other outputs, and their last error.
     """
 
     counts: dict[str, int]
@@ -138,10 +136,10 @@ class Snapshot:
 @dataclass
 class NodeStatistics:
     """
-    Thread-safe statistics of the node; `now` is of the monotonic clock, in ns.
+    Thread-safe statistics of the node; `now` is of the monotonic clock [ns].
 
-    recent_ns: how far back the present reaches. trace: where given, called with what became of
-    each image ('received', 'masked' or 'dropped_<reason>') and its stamp.
+    recent_ns: length of the health window. trace: called with the result of each image
+    ('received', 'masked' or 'dropped_<reason>') and its stamp.
     """
 
     late_ns: int = 500_000_000

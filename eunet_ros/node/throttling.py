@@ -1,11 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Whether the CPU or GPU is slowed down by heat or power, from what Linux and NVIDIA tell; no ROS.
+Detects a CPU or GPU that is throttled by temperature or power; no ROS.
 
-Nothing is said where nothing can be read. Sources: the kernel's cooling devices, thermal zones and
-Intel's throttle counters under /sys, and NVML where the package nvidia-ml-py (pynvml) is
-installed. A CPU that clocks down because it has nothing to do is not throttled.
+Sources: the kernel's cooling devices, thermal zones and Intel's throttle counters under /sys, and
+NVML if nvidia-ml-py (pynvml) is installed. An idle CPU that clocks down is not throttled.
 """
 from __future__ import annotations
 

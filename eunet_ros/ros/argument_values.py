@@ -1,10 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Reads the values of launch arguments, which are text; imports neither launch nor rclpy.
-
-The arguments are declared in the launch files.
-"""
+"""Parses the values of launch arguments, which are text; imports neither launch nor rclpy."""
 from __future__ import annotations
 
 from collections.abc import Collection
@@ -51,12 +47,7 @@ def file(name: str, text: str) -> str:
 
 
 def dds_settings(text: str) -> dict[str, str]:
-    """
-    Return the environment of processes that publish or record images.
-
-    text: the argument dds_profile, a path; empty or none for what the package's own processes do.
-    Raises ValueError where there is no such file.
-    """
+    """Return the environment for a dds_profile (path, none or empty); raises ValueError."""
     if text in ('', 'none'):
         return profile_settings(os.environ)
     return {profile_variable(os.environ): file('dds_profile', text)}

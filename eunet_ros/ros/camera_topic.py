@@ -40,9 +40,9 @@ class CameraTopic:
     """
     The topic that a node subscribes to for images.
 
-    The node's own name for it is `image`, and `image/compressed` with image_transport, which may
-    be remapped by itself. A name that ends in /compressed is taken as it is, and any other may
-    carry compressed images, too: what is published on it decides, and until then its name.
+    Its names are `image`, and `image/compressed` with image_transport, each of which may be
+    remapped. Any name may carry compressed images: the published type decides, before that the
+    name.
     """
 
     def __init__(self, node: Node, image_transport: str) -> None:

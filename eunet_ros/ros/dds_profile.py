@@ -1,11 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-The Fast DDS profile that keeps large images from being lost, for every process that needs it.
+The Fast DDS profile for large images, for every process that needs it; no ROS imports.
 
-Fast DDS reads it when a process makes its first node, from a file that an environment variable
-names. With default settings it drops large images: see config/fastdds_large_images.xml. No ROS
-imports: launch files use this, too.
+An environment variable names its file, which Fast DDS reads when a process makes its first node.
+With default settings it drops large images: see config/fastdds_large_images.xml.
 """
 from __future__ import annotations
 
@@ -38,12 +37,7 @@ def uses_fast_dds(environment: Mapping[str, str]) -> bool:
 
 
 def users_choice(environment: Mapping[str, str]) -> str:
-    """
-    Return what the user has set that a profile of ours would override, '' for nothing.
-
-    A variable that names a file which is not there is no choice: Fast DDS would go on with its
-    default settings.
-    """
+    """Return the user's setting that takes precedence over our profile, '' for none."""
     for name in _VARIABLES:
         path = environment.get(name, '')
         if path and Path(path).is_file():
@@ -91,10 +85,10 @@ def apply_profile(environment: MutableMapping[str, str] = os.environ) -> str:
 
 def advice(images: str, environment: Mapping[str, str] = os.environ) -> str:
     """
-    Return a clause that says what the camera driver needs so that its images are not lost.
+    Return a clause about the setting that the camera driver needs for images to arrive.
 
-    images: which, such as 'raw 2.8 MB images'. `ros2 topic echo` shows the first 128 characters
-    of a text: up to there it names the path.
+    images: such as 'raw 2.8 MB images'. The path ends within the 128 characters that `ros2 topic
+    echo` shows.
     """
     path = str(share_file(PROFILE))
     home = environment.get('HOME', '').rstrip('/')

@@ -1,10 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-ROS parameter files, read as rclpy reads them, without ROS.
+Reads ROS parameter files as rclpy does, without ROS.
 
-Which node an entry is for, and which type a word has, follow rcl_yaml_param_parser (parse.c) and
-rclpy (node.cpp), whose rules differ from those of YAML: 010 is 8, and 1e3 a number.
+Node names and types follow rcl_yaml_param_parser (parse.c) and rclpy (node.cpp), whose rules
+differ from YAML's: 010 is 8, and 1e3 a number.
 """
 from __future__ import annotations
 

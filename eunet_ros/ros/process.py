@@ -1,10 +1,9 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-How the package's processes start and end.
+Start and end of the package's processes; imports ROS late, because signals are handled first.
 
-They start with the DDS profile for large images. At the first SIGINT or SIGTERM they free in order
-what they made, then leave at once. ROS is imported late: signals are handled before that.
+They use the DDS profile for large images. SIGINT or SIGTERM frees resources in order and exits.
 """
 from __future__ import annotations
 
@@ -28,12 +27,7 @@ def complain(text: str) -> None:
 
 
 def logging_arguments() -> list[str]:
-    """
-    Return what rclpy's arguments need where no log can be written: no log file.
-
-    ROS would refuse to start: on a full or read-only disk, or in a service without $HOME, the log
-    is worth less than the node.
-    """
+    """Return arguments that disable the log file if it cannot be written: ROS would not start."""
     import tempfile
     folder = os.environ.get('ROS_LOG_DIR') or os.path.join(
         os.environ.get('ROS_HOME') or '~/.ros', 'log')
@@ -144,11 +138,7 @@ def shut_down() -> None:
 
 
 def only_note_signals() -> None:
-    """
-    Let signals raise nothing from now on: call it before spinning, and before freeing.
-
-    Spinning ends by itself, as rclpy shuts down at a signal; else look at `interrupted`.
-    """
+    """Stop raising at signals, before spinning and freeing; rclpy ends spinning by itself."""
     interrupt.only_noted = True
 
 
@@ -159,12 +149,10 @@ def interrupted() -> bool:
 
 def run(main: Callable[[], int] | str) -> NoReturn:
     """
-    Run a process's `main` and end with its exit code, once its output is written.
+    Run a process's `main`, flush its output and exit with its exit code.
 
-    main: the function, or the module that has it, which is imported here. SIGINT and SIGTERM: see
-    Interrupt. The destructors of C++ libraries are left out: Fast DDS keeps a thread
-    of its shared memory running beside them, and a crash there, as eProsima/Fast-DDS#6114
-    describes one, would turn a clean end into a failed one.
+    main: the function, or the module to import it from. Destructors of C++ libraries are skipped:
+    a thread of Fast DDS may crash in them (eProsima/Fast-DDS#6114).
     """
     interrupt.install()
     try:

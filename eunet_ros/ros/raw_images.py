@@ -1,11 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Image messages as they go over DDS, without copies of their pixels; no ROS imports.
+Image messages as CDR bytes, without copies of their pixels; no ROS imports.
 
-rclpy copies an image three times on its way into a message: into a C structure, into bytes and
-into an array; and as often on its way out. A raw subscription gives bytes at once, and a publisher
-takes them: CDR of the OMG's DDS-XTypes 1.3, 7.4.1, after the four bytes of RTPS 2.5, 10.2.1.2.
+rclpy copies an image three times into a message, and as often out of it; raw subscriptions and
+publishers use bytes. CDR: DDS-XTypes 1.3, 7.4.1, after four bytes of RTPS 2.5, 10.2.1.2.
 """
 from __future__ import annotations
 
@@ -118,9 +117,9 @@ def read_compressed(raw: bytes) -> RawCompressedImage:
 
 def image_bytes(header: Any, pixels: np.ndarray, encoding: str) -> bytes:
     """
-    Return a sensor_msgs/Image as a publisher takes it: its pixels are copied once.
+    Return a sensor_msgs/Image as bytes for a publisher, with one copy of its pixels.
 
-    header: std_msgs/Header. pixels: (H, W) or (H, W, 3) uint8; encoding: mono8, bgr8 or rgb8.
+    pixels: (H, W) or (H, W, 3) uint8; encoding: mono8, bgr8 or rgb8.
     """
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     assert pixels.dtype == np.uint8 and _CHANNELS[encoding] == channels

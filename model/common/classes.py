@@ -20,10 +20,9 @@ SMALL_CONE = (0.325, 0.228)  # height and side of the plate [m], Formula Student
 @dataclass(frozen=True)
 class ClassTable:
     """
-    The classes by id, `names[0]` is the background; colours are (red, green, blue).
+    The classes by id, `names[0]` is the background; two classes make a network with one logit.
 
-    sizes: height of the cone and side of its square plate [m]. Two classes make a binary network
-    with a single logit.
+    colors: (red, green, blue). sizes: height of the cone and side of its square plate [m].
     """
 
     names: tuple[str, ...]

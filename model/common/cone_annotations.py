@@ -49,9 +49,9 @@ class Annotation:
 
 def class_of(title: str, classes: ClassTable) -> int:
     """
-    Return the class id of a title: FSOCO's 'seg_blue_cone', or 'blue_cone', 'Blue Cone', 'blue'.
+    Return the class id of a title such as 'seg_blue_cone', 'Blue Cone' or 'blue'.
 
-    With two classes every cone is the second. Raises DataError, a clause, for unknown titles.
+    With two classes every cone is the second. Raises DataError, a clause.
     """
     known = CONES if len(classes.names) == 2 else classes.names[1:]
     plain = re.sub(r'[\s_-]+', '_', title.strip().lower()).removeprefix('seg_')

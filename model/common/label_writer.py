@@ -22,9 +22,9 @@ PARTS = {'train': 'train2017', 'val': 'val2017'}  # of COCO
 @dataclass(frozen=True)
 class Item:
     """
-    An image to write: file name, picture, class ids, cone numbers (or None), tags by number.
+    An image to write; instances: cone numbers or None; tags: by number.
 
-    image: (h, w, 3) uint8 BGR, or the bytes of a file, which are written as they are.
+    image: (h, w, 3) uint8 BGR, or the bytes of a file, which are written unchanged.
     """
 
     name: str

@@ -1,12 +1,11 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-What engines on a GPU share: everything between the image's bytes and the mask's.
+What engines on a GPU share: the path from the bytes of an image to those of its mask.
 
-Memory is allocated once for each size of image; the whole chain is one CUDA graph. Tests run it
-eagerly on other devices. While one engine works, the failover builds another in a thread: each has
-a stream of its own, and one graph at a time is captured, because a capture forbids synchronising
-the device in any thread.
+Memory is allocated once for each image size; the whole chain is one CUDA graph. Tests run it
+eagerly on other devices. The failover may build another engine in a thread: each engine has its
+own stream, and captures are serialised, because a capture forbids synchronising the device.
 """
 from __future__ import annotations
 

@@ -3,8 +3,7 @@
 """
 TensorRT, built ahead of time by Torch-TensorRT and kept in the user's cache.
 
-The network is converted as a whole, in the precision of the graph's own types. What is kept is
-TensorRT's serialised engine, which needs no unpickling.
+The cache holds TensorRT's serialised engine, which needs no unpickling.
 """
 from __future__ import annotations
 

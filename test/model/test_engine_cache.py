@@ -48,7 +48,7 @@ def test_another_key_is_another_engine(tmp_path, other):
 
 @pytest.mark.parametrize(('damage', 'words'), [
     (lambda data: data[:-1], 'is damaged'),
-    (lambda data: data[:len(data) // 2], 'not the engine that its name says|is damaged'),
+    (lambda data: data[:len(data) // 2], 'does not match its name|is damaged'),
     (lambda data: data[:-1] + b'x', 'is damaged'),
     (lambda data: b'', 'not the engine'),
     (lambda data: b'\x80\x04pickle', 'not the engine'),

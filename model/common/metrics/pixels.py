@@ -24,9 +24,9 @@ def check_masks(truth: np.ndarray, predicted: np.ndarray) -> None:
 
 def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
     """
-    Count the pixels [true, predicted] of two masks; returns (n + 1, n + 1) int64.
+    Count the pixels [true, predicted] of two masks, (n + 1, n + 1) int64; raises ValueError.
 
-    The last row and column count ids that are no class. Raises ValueError for other arrays.
+    The last row and column count unknown ids.
     """
     check_masks(truth, predicted)
     # Most pixels are background in both: only the others are counted one by one.
