@@ -8,9 +8,9 @@ touching cones are separated (separation.py); pieces of a cone whose stripe was 
 """
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-from eunet_ros.cones.runs import bounds, find_runs, largest, MOST_CONES, Runs, votes_of
+from eunet_ros.cones.runs import bounds, find_runs, largest, MOST_CONES, Runs, Table, votes_of
 from eunet_ros.cones.separation import separate
 from eunet_ros.model.common.classes import ClassTable, cone_classes
 import numpy as np
@@ -21,7 +21,7 @@ _GAP = 0.8            # of the upper piece's height that a missed stripe is high
 
 
 @dataclass(frozen=True)
-class Cones:
+class Cones(Table):
     """
     Cones of one image, one row each, nearest base (lowest in the image) first.
 
@@ -46,9 +46,6 @@ class Cones:
     def __len__(self) -> int:
         return len(self.class_id)
 
-    def select(self, which: np.ndarray) -> Cones:
-        return Cones(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
-
 
 def find_cones(mask: np.ndarray, confidence: np.ndarray | None = None, min_pixels: int = 10,
                min_height: int = 4, region: slice | None = None,
@@ -69,15 +66,16 @@ def find_cones(mask: np.ndarray, confidence: np.ndarray | None = None, min_pixel
                          f'{mask.shape}, found {confidence.dtype} of shape {confidence.shape}.')
     runs = find_runs(mask)
     if runs is None:
-        return _none()
+        points, flags = np.zeros((0, 2), np.float32), np.zeros(0, bool)
+        return Cones(np.zeros(0, np.uint8), np.zeros(0, np.float32), np.zeros((0, 4), np.int32),
+                     np.zeros(0, np.int32), points, points, flags, flags, flags, flags)
     runs, hidden, middle = separate(runs, mask.shape, classes or cone_classes())
     label, kept = _joined(runs)
     rows = (0, mask.shape[0]) if region is None else (region.start, region.stop)
     found = _describe(runs, label, len(kept), mask.shape[1], rows, hidden[kept], middle[kept],
                       confidence)
-    box = found.box
-    keep = (found.pixels >= min_pixels) & (found.cut | (box[:, 3] - box[:, 1] >= min_height))
-    found = found.select(keep)
+    high = found.box[:, 3] - found.box[:, 1]
+    found = found.select((found.pixels >= min_pixels) & (found.cut | (high >= min_height)))
     if len(found) > MOST_CONES:  # noise
         found = found.select(largest(found.pixels, MOST_CONES))
     return found.select(np.argsort(-found.base[:, 1], kind='stable'))
@@ -98,13 +96,6 @@ def number_cones(mask: np.ndarray, classes: ClassTable) -> tuple[np.ndarray, np.
         class_id = votes_of(runs, label, len(kept), size).argmax(1).astype(np.uint8)
         ids.reshape(-1)[places] = np.repeat(class_id[label], size)
     return numbers, ids
-
-
-def _none() -> Cones:
-    whole, part = np.zeros((0, 4), np.int32), np.zeros((0, 2), np.float32)
-    flags = np.zeros(0, bool)
-    return Cones(np.zeros(0, np.uint8), np.zeros(0, np.float32), whole, np.zeros(0, np.int32),
-                 part, part, flags, flags, flags, flags)
 
 
 def _middle(runs: Runs, label: np.ndarray, count: int, within: np.ndarray) -> np.ndarray:

@@ -4,11 +4,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import cv2
 import numpy as np
 
 MOST_CONES = 1000  # in an image; a mask with more of them is noise
+_Table = TypeVar('_Table', bound='Table')
+
+
+@dataclass(frozen=True)
+class Table:
+    """Base of dataclasses whose fields are arrays with one row for each thing."""
+
+    def select(self: _Table, which: np.ndarray) -> _Table:
+        return type(self)(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
+
+    def joined(self: _Table, other: _Table) -> _Table:
+        return type(self)(**{f.name: np.concatenate([getattr(self, f.name),
+                                                     getattr(other, f.name)])
+                             for f in fields(self)})
 
 
 @dataclass(frozen=True)
@@ -63,7 +78,9 @@ def find_runs(mask: np.ndarray) -> Runs | None:
     solid = np.flatnonzero(values)
     begin, end, value = edges[solid], edges[solid + 1], values[solid]
     row = begin // width
-    low, high = _touching(begin, end, width)
+    # The range [low, high) of runs that touch each run from the row above.
+    low = np.searchsorted(end, begin - width, 'left')
+    high = np.searchsorted(begin, end - width, 'right')
     label, count = _pieces(begin, end, low, high)
     is_tip = ~((high > low) & ((value[np.minimum(low, len(value) - 1)] == value)
                                | (value[high - 1] == value)))
@@ -105,13 +122,6 @@ def bounds(runs: Runs, label: np.ndarray, count: int) -> tuple[np.ndarray, ...]:
     np.minimum.at(top, label, runs.row)
     np.maximum.at(bottom, label, runs.row + 1)
     return left, right, top, bottom
-
-
-def _touching(begin: np.ndarray, end: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each run the range [low, high) of runs that touch it from the row above."""
-    low = np.searchsorted(end, begin - width, 'left')
-    high = np.searchsorted(begin, end - width, 'right')
-    return low, high
 
 
 def _pieces(begin: np.ndarray, end: np.ndarray, low: np.ndarray,

@@ -12,9 +12,9 @@ base below the horizon).
 """
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
-from eunet_ros.cones.runs import Runs
+from eunet_ros.cones.runs import Runs, Table
 from eunet_ros.cones.scale import (
     aspect_of,
     describe,
@@ -40,7 +40,7 @@ _PAIRS = 1 << 20      # of outlines and runs that are compared in an image: abou
 
 
 @dataclass(frozen=True)
-class _Outlines:
+class _Outlines(Table):
     """Outlines of upright cones, one row each; columns and rows of edges of pixels."""
 
     label: np.ndarray     # of the piece
@@ -50,9 +50,6 @@ class _Outlines:
     base: np.ndarray      # row of the lower edge
     height: np.ndarray
     surprise: np.ndarray  # see `Scale.surprise`
-
-    def select(self, which: np.ndarray) -> _Outlines:
-        return _Outlines(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
 
 
 def _affordable(label: np.ndarray, ends: np.ndarray) -> np.ndarray:
