@@ -68,9 +68,7 @@ class ConeLocator:
     def find(self, mask: np.ndarray, confidence: np.ndarray | None, stamp: int,
              p: ConeParameters) -> Seen:
         """Return the cones of a mask, without places; stamp: of the image, ns."""
-        region = None
-        if p.region != (0.0, 1.0):
-            region = region_rows(p.region, len(mask))
+        region = region_rows(p.region, len(mask))
         cones = find_cones(mask, confidence, p.cone_min_pixels, p.cone_min_height, region,
                            self._classes)
         if not p.cone_tracking:
@@ -107,9 +105,15 @@ class ConeLocator:
     def horizon(self, size: tuple[int, int], info: Any, pose_of: Callable[[], Pose | None],
                 p: ConeParameters) -> float | None:
         """Return the row of the horizon in the last attitude [px], None if unknown."""
+        ground = self.known_ground(size, info, pose_of, p)
+        if ground and self._attitude:
+            ground = self._attitude.applied(ground)
+        return ground and ground.horizon_row()
+
+    def known_ground(self, *given: Any) -> Ground | None:
+        """Return `ground`, None if calibration or mounting is unknown."""
         try:
-            ground = self.ground(size, info, pose_of, p)
-            return (self._attitude.applied(ground) if self._attitude else ground).horizon_row()
+            return self.ground(*given)
         except Withheld:
             return None
 

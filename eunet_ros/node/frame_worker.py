@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The newest frame wins: one waiting place and one thread that works."""
+"""One worker thread that processes the newest frame."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -60,4 +60,4 @@ class LatestFrameWorker:
                 self._work(frame)
             except Exception as error:
                 self._on_error(frame, error)
-            frame = None  # else its memory would be held until the next one
+            frame = None  # frees its memory before the next one

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from time import perf_counter
 from typing import Any, TYPE_CHECKING
@@ -61,7 +62,7 @@ class Products:
 
     @cached_property
     def cone_confidence(self) -> np.ndarray:
-        """Return the same, right only where the mask is not background, which is faster."""
+        """Return `confidence` of cones, undefined on the background; faster."""
         whole = self.__dict__.get('confidence')
         return self._confidence(cones_only=True) if whole is None else whole
 
@@ -81,6 +82,7 @@ def parse_classes(text: str, classes: ClassTable) -> np.ndarray | None:
     return table
 
 
+@dataclass
 class FramePipeline:
     """
     Decodes, segments and draws; one image at a time.
@@ -92,17 +94,12 @@ class FramePipeline:
     and horizon.
     """
 
-    def __init__(self, segmenter: Segmenter, opacity: float, keep: np.ndarray | None = None,
-                 region: tuple[float, float] = (0.0, 1.0),
-                 horizon: Callable[[tuple[int, int], Any], float | None] | None = None,
-                 strip_center: float = 0.0) -> None:
-        self.segmenter = segmenter
-        self.opacity = opacity
-        self.keep = keep
-        self.region = region
-        self.horizon = horizon
-        self.strip_center = strip_center
-        self._table_bgr = segmenter.classes.table_bgr
+    segmenter: Segmenter
+    opacity: float
+    keep: np.ndarray | None = None
+    region: tuple[float, float] = (0.0, 1.0)
+    horizon: Callable[[tuple[int, int], Any], float | None] | None = None
+    strip_center: float = 0.0
 
     def run(self, msg: Any) -> Products:
         """Segment an Image or CompressedImage; raises ConversionError or EngineError."""
@@ -116,10 +113,11 @@ class FramePipeline:
         mask = result.mask if self.keep is None else self.keep[result.mask]
         return Products(
             image, rows, result, in_whole_image(mask, rows, len(image), 0), self.opacity,
-            self._table_bgr, {'decode': (decoded - start) * 1e3, **result.stage_ms})
+            self.segmenter.classes.table_bgr,
+            {'decode': (decoded - start) * 1e3, **result.stage_ms})
 
     def _horizon_row(self, size: tuple[int, int], msg: Any) -> float | None:
-        """Return what `Segmenter.segment` puts the strip by, in the whole image [px]."""
+        """Return the row of the horizon for the strip [px], None if unknown."""
         strip = self.segmenter.strip_size
         if not strip:
             return None

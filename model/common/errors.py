@@ -25,10 +25,14 @@ def sentence(error: BaseException) -> str:
 
 
 def unknown(what: str, name: object, known: Collection[str]) -> str:
-    """Return the sentence that refuses an unknown name, with the nearest one."""
+    """Return the error of an unknown name, with the nearest one."""
+    return f'Unknown {what} {name!r}, expected one of {", ".join(known)}{nearest(name, known)}'
+
+
+def nearest(name: object, known: Collection[str]) -> str:
+    """Return the end of a sentence that proposes the nearest known name, a full stop for none."""
     near = difflib.get_close_matches(str(name), known, 1)
-    hint = f'; did you mean {near[0]}?' if near else '.'
-    return f'Unknown {what} {name!r}, expected one of {", ".join(known)}{hint}'
+    return f'; did you mean {near[0]}?' if near else '.'
 
 
 class TracebackLog:

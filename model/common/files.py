@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 import json
 import os
 from pathlib import Path
@@ -58,36 +58,32 @@ def written_beside(path: Path) -> Iterator[Path]:
     beside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
         yield beside
-        with open(beside, 'rb') as file:
+        with suppress(IsADirectoryError), open(beside, 'rb') as file:
             os.fsync(file.fileno())  # else a power cut may leave the new name with no content
         os.replace(beside, path)
     except OSError as error:
         say_where(error, path)
         raise
     finally:
-        beside.unlink(missing_ok=True)
+        if beside.is_dir():
+            shutil.rmtree(beside, ignore_errors=True)
+        else:
+            beside.unlink(missing_ok=True)
 
 
 def refuse_existing(folder: Path) -> None:
-    """Raise ValueError where there is a file or folder of that name."""
+    """Raise ValueError if there is a file or folder of that name."""
     if os.path.lexists(folder):
         raise ValueError(f'{folder} exists: remove it first, or choose another folder.')
 
 
 @contextmanager
 def folder_beside(folder: Path) -> Iterator[Path]:
-    """As `written_beside`, a new folder; raises ValueError where `folder` exists."""
+    """As `written_beside`, a new folder; raises ValueError if `folder` exists."""
     refuse_existing(folder)
-    beside = folder.with_name(f'.{folder.name}.{os.getpid()}.tmp')
-    beside.mkdir(parents=True)
-    try:
+    with written_beside(folder) as beside:
+        beside.mkdir(parents=True)
         yield beside
-        beside.rename(folder)
-    except OSError as error:
-        say_where(error, folder)
-        raise
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def write_json(path: Path, content: Any, indent: int = 2) -> None:

@@ -18,17 +18,6 @@ from eunet_ros.model.engines.registry import (
     ENGINES,
 )
 
-__all__ = [
-    'AUTO',
-    'ENGINES',
-    'PRECISIONS',
-    'DeviceLostError',
-    'Engine',
-    'EngineError',
-    'EngineOptions',
-    'NotFiniteError',
-    'Segmentation',
-    'check_engine_name',
-    'create_engines',
-    'engine_class',
-]
+__all__ = ['AUTO', 'ENGINES', 'PRECISIONS', 'DeviceLostError', 'Engine', 'EngineError',
+           'EngineOptions', 'NotFiniteError', 'Segmentation', 'check_engine_name',
+           'create_engines', 'engine_class']
