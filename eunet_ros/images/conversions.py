@@ -8,8 +8,8 @@ import array
 from typing import Any
 
 import cv2
-from eunet_ros.images.id_images import as_stored
 from eunet_ros.images.image_encodings import (
+    as_stored,
     check_size,
     ConversionError,
     known_name,
@@ -53,11 +53,11 @@ def image_to_bgr(msg: Any) -> np.ndarray:
         return _through_cv_bridge(msg)
     pixels = _view(msg, encoding, layout)  # (H, W) or (H, W, C)
     if layout.itemsize == 2:
-        # An odd step leaves uint16 unaligned, which OpenCV refuses.
+        # OpenCV refuses unaligned uint16, as with an odd step.
         pixels = np.require(pixels, np.uint16, 'CA')
     if layout.code is not None:
         pixels = cv2.cvtColor(pixels, layout.code)
-    if layout.itemsize == 2:  # after the demosaicing, as cv_bridge: before differs by one level
+    if layout.itemsize == 2:  # after demosaicing, as in cv_bridge
         pixels = cv2.convertScaleAbs(pixels, alpha=255 / 65535)
     return pixels
 
@@ -81,8 +81,8 @@ def compressed_to_bgr(msg: Any) -> np.ndarray:
     is ignored. Raises ConversionError, also for truncated data, but cannot detect damage inside a
     JPEG.
     """
-    # image_transport: '<encoding>; <codec> compressed <encoding stored>'. A colour image stored
-    # as anything but bgr has red and blue swapped in the file, and its subscriber swaps them back.
+    # image_transport: '<encoding>; <codec> compressed <encoding stored>'. A colour image that is
+    # not stored as bgr has red and blue swapped in the file.
     name, separator, how = msg.format.partition(';')
     source, stored = known_name(name), known_name(how.rpartition('compressed')[2]).strip()
     layout = LAYOUTS.get(source)
@@ -162,14 +162,11 @@ def scale_camera_info(msg_in: Any, msg_out: Any, height: int, width: int) -> Any
     p = np.array(msg_in.p, np.float64).reshape(3, 4)
     k[:, 2] -= offset * k[2, 2]  # an uncalibrated camera's K and P are all zero, and stay so
     p[:, 2] -= offset * p[2, 2]
-    distortion = np.array(msg_in.d, np.float64)
-
-    msg_out.header = msg_in.header
+    d = np.array(msg_in.d, np.float64)
+    msg_out.header, msg_out.distortion_model = msg_in.header, msg_in.distortion_model
     msg_out.height, msg_out.width = height, width
-    msg_out.distortion_model = msg_in.distortion_model
-    # rclpy takes no NumPy array for a sequence field, rosbags nothing else.
-    rosbags_like = isinstance(msg_out.d, np.ndarray)
-    msg_out.d = distortion if rosbags_like else array.array('d', distortion.tobytes())
+    # A sequence field must be a NumPy array in rosbags and must not be one in rclpy.
+    msg_out.d = d if isinstance(msg_out.d, np.ndarray) else array.array('d', d.tobytes())
     msg_out.k = (k * scale).reshape(9)
     msg_out.r = np.array(msg_in.r, np.float64)
     msg_out.p = (p * scale).reshape(12)
@@ -210,8 +207,7 @@ def _view(msg: Any, encoding: str, layout: Layout) -> np.ndarray:
         raise ConversionError(
             f'expected {most} bytes of data (height {height} x step {step}), found {flat.size}: '
             'check step, height and data in the camera driver')
-    order = '>' if msg.is_bigendian else '<'
-    dtype = np.dtype(np.uint8 if layout.itemsize == 1 else f'{order}u2')
+    dtype = f'{">" if msg.is_bigendian else "<"}u{layout.itemsize}'
     shape, strides = (height, width), (step, pixel)
     if layout.channels > 1:
         shape, strides = (*shape, layout.channels), (*strides, layout.itemsize)
@@ -219,7 +215,7 @@ def _view(msg: Any, encoding: str, layout: Layout) -> np.ndarray:
 
 
 def _mosaic_to_bgr(msg: Any, encoding: str, stored: str) -> np.ndarray:
-    """Decode a Bayer pattern that was compressed as it is, or what was made of it before."""
+    """Decode a compressed Bayer pattern, or the colours that the publisher made of it."""
     image = _decode(_bytes(msg.data), msg.format, cv2.IMREAD_UNCHANGED)
     if image.ndim == 2:
         if stored not in ('', encoding):
@@ -228,17 +224,17 @@ def _mosaic_to_bgr(msg: Any, encoding: str, stored: str) -> np.ndarray:
                 'image grey; set its format to png, or publish the debayered image')
         check_size(*image.shape, encoding)
         image = cv2.cvtColor(image, LAYOUTS[encoding].code)
-    elif image.shape[2] == 4 or stored.startswith('rgb'):
-        image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR if stored.startswith('rgb')
-                             else cv2.COLOR_BGRA2BGR)
+    elif stored.startswith('rgb'):
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    elif image.shape[2] == 4:
+        image = cv2.cvtColor(image, cv2.COLOR_BGRA2BGR)
     return cv2.convertScaleAbs(image, alpha=255 / 65535) if image.dtype != np.uint8 else image
 
 
 def _through_cv_bridge(msg: Any) -> np.ndarray:
-    """Convert an encoding not known here; imported late, as few machines without ROS have it."""
+    """Convert an encoding that is unknown here; any error of cv_bridge is a ConversionError."""
     found = f'{msg.encoding!r}{suggestion(msg.encoding)}'
     known = f'publish one of {", ".join(SUPPORTED_ENCODINGS)}'
-    # Whatever a foreign library raises must not end the node: all of it becomes one error.
     try:
         from cv_bridge import CvBridge
     except Exception as error:

@@ -11,12 +11,10 @@ from eunet_ros.ros.dds_profile import profile_settings, profile_variable
 
 
 def boolean(name: str, text: str) -> bool:
-    """Return the value of a truth; raises ValueError."""
-    if text.lower() in ('true', '1'):
-        return True
-    if text.lower() in ('false', '0'):
-        return False
-    raise ValueError(f'The argument {name} must be true or false, found {text!r}.')
+    """Return True or False; raises ValueError."""
+    if text.lower() not in ('true', '1', 'false', '0'):
+        raise ValueError(f'The argument {name} must be true or false, found {text!r}.')
+    return text.lower() in ('true', '1')
 
 
 def number(name: str, text: str, low: float, high: float) -> float:
@@ -39,10 +37,10 @@ def choice(name: str, text: str, choices: Collection[str]) -> str:
 
 
 def file(name: str, text: str) -> str:
-    """Return the path of a file, ~ expanded; raises ValueError where there is none."""
+    """Return the path of an existing file, ~ expanded; raises ValueError."""
     path = user_path(text)
     if not path.is_file():
-        raise ValueError(f'The argument {name} names {path}, which is no file.')
+        raise ValueError(f'The argument {name} names {path}, which is not a file.')
     return str(path)
 
 

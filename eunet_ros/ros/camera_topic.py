@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Which topic a camera's images come on, by its name and by what is published on it."""
+"""Finds the topic of a camera's images by name and by published type."""
 from __future__ import annotations
 
 import re
@@ -22,12 +22,12 @@ class ImageTopic(NamedTuple):
 
 
 def named_compressed(topic: str) -> bool:
-    """Return whether a topic carries compressed images by its name, such as /image_compressed."""
+    """Return whether the name of a topic stands for compressed images (/image_compressed)."""
     return re.search(r'(?<![a-z])compressed', topic.rpartition('/')[2]) is not None
 
 
 def compressed_topic(topic: str) -> str:
-    """Return the topic of compressed images that is meant: as it is, or image_transport's."""
+    """Return the topic of compressed images: as given, or that of image_transport."""
     return topic if named_compressed(topic) else topic + _SUFFIX
 
 
@@ -60,7 +60,7 @@ class CameraTopic:
         self.topic = as_it_is if named_compressed(base) else self._choices[0]
 
     def look(self) -> bool:
-        """Choose by what is published now; returns whether the choice has changed."""
+        """Choose by the topics published now; returns whether the choice has changed."""
         if published(self._node, self.topic):
             return False
         found = next((c for c in self._choices if published(self._node, c)), self.topic)
@@ -68,7 +68,7 @@ class CameraTopic:
         return changed
 
     def trouble(self, qos: QoSProfile) -> str:
-        """Return a sentence about why no image can come, '' where a camera is connected."""
+        """Return a sentence about why no image can arrive, '' if a camera is connected."""
         name, kind = self.topic
         offered = self._node.get_publishers_info_by_topic(name)
         fitting = [e for e in offered if e.topic_type == kind]
@@ -81,12 +81,10 @@ class CameraTopic:
         if offered:
             return f'{name} has {offered[0].topic_type}, expected {kind}: choose another topic'
         below = compressed_topic(self._base)
-        if kind == RAW and published(self._node, ImageTopic(below, COMPRESSED)):
-            return (f'no camera publishes {name}, but one publishes {below}: set '
-                    'image_transport:=compressed')
-        if kind == COMPRESSED and published(self._node, ImageTopic(self._base, RAW)):
-            return (f'no camera publishes {name}, but one publishes {self._base}: set '
-                    'image_transport:=raw')
+        other = ImageTopic(below, COMPRESSED) if kind == RAW else ImageTopic(self._base, RAW)
+        if published(self._node, other):
+            return (f'no camera publishes {name}, but one publishes {other.name}: set '
+                    f'image_transport:={"compressed" if kind == RAW else "raw"}')
         others = self._others()
         return f'no camera publishes {name}' + (
             f'; images are on {", ".join(others)}: set image_topic' if others else

@@ -20,14 +20,13 @@ MAX_IMAGE_BYTES = 60_000_000   # that it carries, measured: its segment has 64 M
 _SHOWN = 128
 _VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 _IN_WORKING_DIRECTORY = ('DEFAULT_FASTDDS_PROFILES.xml', 'DEFAULT_FASTRTPS_PROFILES.xml')
-# A choice of transports, which our profile would override; DEFAULT: those of Fast DDS itself.
+# The user's choice of transports, which our profile would override.
 TRANSPORTS_VARIABLE = 'FASTDDS_BUILTIN_TRANSPORTS'
 
 
 def profile_variable(environment: Mapping[str, str]) -> str:
     """Return the variable that the distribution's Fast DDS reads; it was renamed after Iron."""
-    old = environment.get('ROS_DISTRO') in ('foxy', 'galactic', 'humble', 'iron')
-    return _VARIABLES[old]
+    return _VARIABLES[environment.get('ROS_DISTRO') in ('foxy', 'galactic', 'humble', 'iron')]
 
 
 def uses_fast_dds(environment: Mapping[str, str]) -> bool:
@@ -52,13 +51,13 @@ def users_choice(environment: Mapping[str, str]) -> str:
 
 
 def obstacle(environment: Mapping[str, str]) -> str:
-    """Return a sentence about what keeps the profile from its work, '' for nothing."""
+    """Return a sentence about a setting that disables the profile, '' for none."""
     if not uses_fast_dds(environment):
         return ''
     for name in _VARIABLES:
         path = environment.get(name, '')
         if path and not Path(path).is_file():
-            return f'{name} names {path}, which is no file: correct or unset it.'
+            return f'{name} names {path}, which is not a file: correct or unset it.'
     if not users_choice(environment) and _SHARED_MEMORY.is_dir():
         free = os.statvfs(_SHARED_MEMORY)
         if free.f_bavail * free.f_frsize < _SEGMENT_BYTES:
@@ -69,16 +68,16 @@ def obstacle(environment: Mapping[str, str]) -> str:
 
 
 def profile_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables to add to a process's environment: none where the user has chosen."""
+    """Return the variables to add to the environment, none if the user has chosen."""
     if not uses_fast_dds(environment) or users_choice(environment):
         return {}
     return {profile_variable(environment): str(share_file(PROFILE))}
 
 
 def apply_profile(environment: MutableMapping[str, str] = os.environ) -> str:
-    """Put the profile in force, before rclpy.init; returns what `obstacle` found."""
+    """Activate the profile, before rclpy.init; returns the result of `obstacle`."""
     found = obstacle(environment)
-    if not found.startswith(str(_SHARED_MEMORY)):  # there, Fast DDS would go without any of it
+    if not found.startswith(str(_SHARED_MEMORY)):  # Fast DDS would ignore all of it
         environment.update(profile_settings(environment))
     return found
 
