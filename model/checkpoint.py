@@ -33,23 +33,18 @@ class CheckpointError(ValueError):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """
-    A network in eval mode with its metadata.
-
-    input_size, strip_size: (height, width) of training [px]. mean, std: of RGB in 0 to 1.
-    training, scores: free-form. path, sha256: of the file, if there is one.
-    """
+    """A network in eval mode with its metadata."""
 
     network: EUnet
     variant: str
     classes: ClassTable
-    input_size: tuple[int, int]
-    mean: tuple[float, float, float] = DEFAULT_MEAN
-    std: tuple[float, float, float] = DEFAULT_STD
-    training: dict[str, Any] = field(default_factory=dict)
-    scores: dict[str, Any] = field(default_factory=dict)
-    path: Path | None = None
-    sha256: str = ''
+    input_size: tuple[int, int]  # (height, width) of training [px]
+    mean: tuple[float, float, float] = DEFAULT_MEAN  # of RGB in 0 to 1
+    std: tuple[float, float, float] = DEFAULT_STD  # as mean
+    training: dict[str, Any] = field(default_factory=dict)  # free-form
+    scores: dict[str, Any] = field(default_factory=dict)  # free-form
+    path: Path | None = None  # of the file, if there is one
+    sha256: str = ''  # of the file
     strip_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:

@@ -49,13 +49,13 @@ class Mounting:
 
 @dataclass(frozen=True)
 class Residual:
-    """Of one measured cone: where it is in the image, off by so many pixels and metres."""
+    """A measured cone in an image."""
 
     spot: Spot
     image: int
-    base: tuple[float, float]
-    pixels: float
-    metres: float
+    base: tuple[float, float]  # [px]
+    pixels: float              # distance from the expected position [px]
+    metres: float              # distance on the ground [m]
 
 
 @dataclass(frozen=True)

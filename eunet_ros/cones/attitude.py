@@ -48,17 +48,13 @@ _PRIOR = np.diag((1 / _WIDE, 1 / _WIDE, _SIZE_STDDEV ** -2.0))
 
 @dataclass(frozen=True)
 class Attitude:
-    """
-    Pitch and roll of the body [rad] with their covariance (2, 2) [rad²].
-
-    cones: number that count in this frame. mean_pitch: of the last 3 s [rad], NaN for few cones.
-    """
+    """Pitch and roll of the body [rad]; see the module for axes."""
 
     pitch: float = 0.0
     roll: float = 0.0
-    covariance: np.ndarray = field(default_factory=lambda: np.zeros((2, 2)))
-    cones: int = 0
-    mean_pitch: float = math.nan
+    covariance: np.ndarray = field(default_factory=lambda: np.zeros((2, 2)))  # (2, 2) [rad²]
+    cones: int = 0  # number that count in this frame
+    mean_pitch: float = math.nan  # of the last 3 s [rad], NaN for few cones
 
     def applied(self, ground: Ground) -> Ground:
         """Return the ground as the camera sees it when the body has this attitude."""
@@ -123,18 +119,13 @@ def observe(cones: Cones, ground: Ground) -> tuple[np.ndarray, np.ndarray, np.nd
 
 @dataclass(frozen=True)
 class Frame:
-    """
-    Estimate from the cones of one frame, as changes (2,) of the predicted pitch and roll [rad].
+    """Estimate of a frame, as changes (2,) of the predicted pitch and roll [rad]."""
 
-    change, variance (2,): with a wide prior. information (2, 2), vector (2,): of the cones alone.
-    cones: their number, weighted.
-    """
-
-    change: np.ndarray
-    variance: np.ndarray
-    information: np.ndarray
-    vector: np.ndarray
-    cones: float
+    change: np.ndarray       # (2,), with a wide prior
+    variance: np.ndarray     # (2,), of change
+    information: np.ndarray  # (2, 2), of the cones alone
+    vector: np.ndarray       # (2,), of the cones alone
+    cones: float             # their number, weighted
 
 
 def fit_frame(residual: np.ndarray, by: np.ndarray, stddev: np.ndarray) -> Frame:

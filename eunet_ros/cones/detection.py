@@ -22,26 +22,18 @@ _GAP = 0.8            # of the upper piece's height that a missed stripe is high
 
 @dataclass(frozen=True)
 class Cones(Table):
-    """
-    Cones of one image, one row each, nearest base (lowest in the image) first.
+    """Cones of one image, one row each, nearest base (lowest in the image) first."""
 
-    class_id: (n,) uint8. confidence: (n,) float32 in 0 to 1, mean over its pixels. box: (n, 4)
-    int32 u0, v0, u1, v1 [px], u1 and v1 exclusive. pixels: (n,) int32. base, tip: (n, 2) float32
-    u, v of the middle of the lower and upper edge [px], pixel centres at whole numbers. Flags (n,)
-    bool; cut: touches the edge of what was segmented; hidden: its base is cut or occluded;
-    topless: cut at its top.
-    """
-
-    class_id: np.ndarray
-    confidence: np.ndarray
-    box: np.ndarray
-    pixels: np.ndarray
-    base: np.ndarray
-    tip: np.ndarray
-    knocked_over: np.ndarray
-    cut: np.ndarray
-    hidden: np.ndarray
-    topless: np.ndarray
+    class_id: np.ndarray      # (n,) uint8
+    confidence: np.ndarray    # (n,) float32 in 0 to 1, mean over its pixels; 1 if unknown
+    box: np.ndarray           # (n, 4) int32 u0, v0, u1, v1 [px], u1 and v1 exclusive
+    pixels: np.ndarray        # (n,) int32
+    base: np.ndarray          # (n, 2) float32, middle of the lower edge [px]
+    tip: np.ndarray           # (n, 2) float32, the same of the upper edge
+    knocked_over: np.ndarray  # (n,) bool, as the others
+    cut: np.ndarray           # touches the edge of what was segmented
+    hidden: np.ndarray        # its base is cut or occluded
+    topless: np.ndarray       # cut at its top
 
     def __len__(self) -> int:
         return len(self.class_id)

@@ -58,17 +58,12 @@ def pose_of_transform(translation: tuple[float, ...], quaternion: tuple[float, .
 
 @dataclass(frozen=True)
 class Located:
-    """
-    Cones with their positions, nearest first.
-
-    xyz: (n, 3) [m] in base_link, the middle of the plate. covariance: (n, 2, 2) of x, y [m²].
-    by_height: (n,) bool, from the tip and the height of the class, because the base is hidden.
-    """
+    """Cones with their positions, nearest first."""
 
     cones: Cones
-    xyz: np.ndarray
-    covariance: np.ndarray
-    by_height: np.ndarray
+    xyz: np.ndarray         # (n, 3) in base_link [m], middle of the plate
+    covariance: np.ndarray  # (n, 2, 2) of x, y [m²]
+    by_height: np.ndarray   # (n,) bool, by the height of the class, because the base is hidden
 
     @property
     def distance(self) -> np.ndarray:

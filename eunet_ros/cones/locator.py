@@ -27,22 +27,16 @@ class Withheld(ValueError):
 
 @dataclass(frozen=True)
 class Seen:
-    """
-    The cones of one image.
-
-    tracks: of `cones`, None without tracking. located: cones with a position, None if positions
-    are rejected for the `reason`; located_tracks, rows: their tracks and their indices in `cones`.
-    attitude: of the car's body, None if it is not estimated. ground: as seen in this image.
-    """
+    """The cones of one image."""
 
     cones: Cones
-    tracks: Tracks | None = None
-    located: Located | None = None
-    located_tracks: Tracks | None = None
-    reason: str = ''
-    rows: np.ndarray | None = None
-    attitude: Attitude | None = None
-    ground: Ground | None = None
+    tracks: Tracks | None = None          # of `cones`
+    located: Located | None = None        # cones with a position; None if positions are rejected
+    located_tracks: Tracks | None = None  # tracks of `located`
+    reason: str = ''                      # of the rejection
+    rows: np.ndarray | None = None        # indices of `located` in `cones`
+    attitude: Attitude | None = None      # of the car's body, if it is estimated
+    ground: Ground | None = None          # as seen in this image
 
     @property
     def distances(self) -> list[float | None]:

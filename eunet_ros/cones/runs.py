@@ -28,25 +28,18 @@ class Table:
 
 @dataclass(frozen=True)
 class Runs:
-    """
-    Runs of a mask in raster order; arrays of (n,).
+    """Runs of a mask in raster order; arrays of (n,)."""
 
-    row, start, stop: [px], stop is exclusive. value: class ids, never 0. label: number, from 0, of
-    the connected piece (8 neighbours, any class); count: of pieces. is_tip, is_foot: no run of the
-    same class touches it from above, below. left, right: by how much the run of the same class
-    below it is inset; negative if it sticks out.
-    """
-
-    row: np.ndarray
+    row: np.ndarray      # [px], as start and stop
     start: np.ndarray
-    stop: np.ndarray
-    value: np.ndarray
-    label: np.ndarray
-    count: int
-    is_tip: np.ndarray
-    is_foot: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
+    stop: np.ndarray     # exclusive
+    value: np.ndarray    # class id, never 0
+    label: np.ndarray    # number of the connected piece (8 neighbours, any class), from 0
+    count: int           # of pieces
+    is_tip: np.ndarray   # no run of its class touches it from above
+    is_foot: np.ndarray  # no run of its class touches it from below
+    left: np.ndarray     # inset of the run of its class below it; negative if that sticks out
+    right: np.ndarray    # the same at the right
 
     def select(self, which: np.ndarray) -> Runs:
         return Runs(**{f.name: getattr(self, f.name) if f.name == 'count'

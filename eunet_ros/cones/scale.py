@@ -37,20 +37,14 @@ def half_width(up: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Scale:
-    """
-    The appearance of the cones of an image.
-
-    Height of a small cone: along * v + across * u + offset; v of its lowest row. spread: standard
-    deviation of the height as a share, beyond one pixel. aspect: width by height. lean: sideways
-    distance of tip from foot as a share of the height.
-    """
+    """Appearance of cones; height of a small one, lowest at v: along * v + across * u + offset."""
 
     along: float
     across: float
     offset: float
-    spread: float
-    aspect: float
-    lean: float
+    spread: float  # standard deviation of the height as a share, beyond one pixel
+    aspect: float  # width by height
+    lean: float    # sideways distance of tip from foot as a share of the height
 
     def height(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
         return np.maximum(self.along * v + self.across * u + self.offset, 1)
@@ -63,23 +57,17 @@ class Scale:
 
 @dataclass(frozen=True)
 class Pieces:
-    """
-    Connected pieces as single cones; arrays of one row each [px].
+    """Connected pieces as single cones; arrays of one row each [px]."""
 
-    left, right, top, bottom: as `bounds`. kind: most frequent class id. width, lean: of the best
-    fitting outline: plate, and column of the tip minus that of the foot. unexplained: pixels of
-    another class, or on one side of that outline only.
-    """
-
-    left: np.ndarray
+    left: np.ndarray         # as `bounds`, with the next three
     right: np.ndarray
     top: np.ndarray
     bottom: np.ndarray
     pixels: np.ndarray
-    kind: np.ndarray
-    width: np.ndarray
-    lean: np.ndarray
-    unexplained: np.ndarray
+    kind: np.ndarray         # most frequent class id
+    width: np.ndarray        # of the plate, of the best fitting outline
+    lean: np.ndarray         # column of the tip of that outline minus that of the foot
+    unexplained: np.ndarray  # pixels of another class, or on one side of that outline only
 
     @property
     def height(self) -> np.ndarray:

@@ -24,21 +24,16 @@ _FEW_HZ = 5.0   # less than this, of a camera that is connected, is a fault of t
 
 @dataclass(frozen=True)
 class Situation:
-    """
-    The node's situation apart from its statistics; an empty text means: no fault.
-
-    topic: of the images. cameras: publishers on it. no_engine, fallback, throttled: sentences;
-    source: why no image can arrive; loss: why large images are lost, and what to do.
-    """
+    """The node's situation apart from its statistics; an empty text means no fault."""
 
     active: bool = True
-    topic: str = ''
-    cameras: int = 1
-    no_engine: str = ''
+    topic: str = ''      # of the images
+    cameras: int = 1     # publishers on it
+    no_engine: str = ''  # a sentence, as the next two
     fallback: str = ''
     throttled: str = ''
-    source: str = ''
-    loss: str = ''
+    source: str = ''     # why no image can arrive
+    loss: str = ''       # why large images are lost, and what to do
 
 
 class SteadyCount:
@@ -64,17 +59,12 @@ class SteadyCount:
 
 @dataclass(frozen=True)
 class Health:
-    """
-    Level and sentence about the masks, and failures of other outputs.
-
-    masking: whether masks are published. beside: sentences about other outputs, a warning in
-    /diagnostics only: a car uses ~/status to decide whether it can rely on the masks.
-    """
+    """Level and sentence about the masks, and failures of other outputs."""
 
     level: int
     message: str
-    masking: bool
-    beside: str = ''
+    masking: bool     # whether masks are published
+    beside: str = ''  # sentences about other outputs, for /diagnostics, not for ~/status
 
     @property
     def status_level(self) -> int:

@@ -51,16 +51,12 @@ def status_qos(p: NodeParameters) -> QoSProfile:
 
 @dataclass(frozen=True)
 class Output:
-    """
-    A topic that the node publishes.
+    """A topic that the node publishes."""
 
-    name: below ~/, or absolute. kind: message type. lazy: computed only while someone subscribes.
-    """
-
-    name: str
-    kind: str
+    name: str          # below ~/, or absolute
+    kind: str          # message type
     qos: Callable[[NodeParameters], QoSProfile]
-    lazy: bool = True
+    lazy: bool = True  # computed only while someone subscribes
 
     @property
     def topic(self) -> str:

@@ -107,14 +107,7 @@ class StreamMonitor:
 
 @dataclass
 class Snapshot:
-    """
-    The figures in diagnostics: counts since activation, rates in Hz, latencies in ms.
-
-    recent: counts in the health window: of images 'in', 'masked', 'failed', 'unwanted' (no
-    subscriber, or disabled), 'lost', 'late', 'zero', 'future' and 'back'. waiting_s: time without
-    a mask while images arrive. in_work: images neither masked nor dropped. outputs_failed,
-    output_errors: recent failures of other outputs, and their last error.
-    """
+    """The figures in diagnostics: counts since activation, rates in Hz, latencies in ms."""
 
     counts: dict[str, int]
     rate_in: float
@@ -125,26 +118,23 @@ class Snapshot:
     last_image_age_s: float | None
     last_error: str
     active_s: float = 0.0
+    # Counts of images in the health window: 'in', 'masked', 'failed', 'unwanted' (no subscriber or
+    # disabled), 'lost', 'late', 'zero', 'future' and 'back'.
     recent: dict[str, int] = field(default_factory=dict)
     recent_p99_s: float = 0.0
-    waiting_s: float = 0.0
-    in_work: int = 0
-    outputs_failed: dict[str, int] = field(default_factory=dict)
-    output_errors: dict[str, str] = field(default_factory=dict)
+    waiting_s: float = 0.0  # time without a mask while images arrive
+    in_work: int = 0  # images neither masked nor dropped
+    outputs_failed: dict[str, int] = field(default_factory=dict)  # of other outputs, recently
+    output_errors: dict[str, str] = field(default_factory=dict)  # their last errors
 
 
 @dataclass
 class NodeStatistics:
-    """
-    Thread-safe statistics of the node; `now` is of the monotonic clock [ns].
-
-    recent_ns: length of the health window. trace: called with the result of each image
-    ('received', 'masked' or 'dropped_<reason>') and its stamp.
-    """
+    """Thread-safe statistics of the node; `now` is of the monotonic clock [ns]."""
 
     late_ns: int = 500_000_000
-    recent_ns: int = 2_000_000_000
-    trace: Callable[[str, int], None] | None = None
+    recent_ns: int = 2_000_000_000  # length of the health window
+    trace: Callable[[str, int], None] | None = None  # gets the fate and stamp of each image
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:

@@ -19,15 +19,11 @@ SMALL_CONE = (0.325, 0.228)  # height and side of the plate [m], Formula Student
 
 @dataclass(frozen=True)
 class ClassTable:
-    """
-    The classes by id, `names[0]` is the background; two classes make a network with one logit.
-
-    colors: (red, green, blue). sizes: height of the cone and side of its square plate [m].
-    """
+    """The classes by id, 0 is the background; a network of two classes has one logit."""
 
     names: tuple[str, ...]
-    colors: tuple[tuple[int, int, int], ...]
-    sizes: tuple[tuple[float, float], ...] = ()
+    colors: tuple[tuple[int, int, int], ...]     # (red, green, blue)
+    sizes: tuple[tuple[float, float], ...] = ()  # heights and sides of the square plates [m]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, 'sizes', self.sizes or (SMALL_CONE,) * len(self.names))

@@ -21,17 +21,13 @@ PARTS = {'train': 'train2017', 'val': 'val2017'}  # of COCO
 
 @dataclass(frozen=True)
 class Item:
-    """
-    An image to write; instances: cone numbers or None; tags: by number.
+    """An image to write."""
 
-    image: (h, w, 3) uint8 BGR, or the bytes of a file, which are written unchanged.
-    """
-
-    name: str
-    image: np.ndarray | bytes
-    mask: np.ndarray
-    instances: np.ndarray | None = None
-    tags: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    name: str  # of the file
+    image: np.ndarray | bytes  # (h, w, 3) uint8 BGR, or the bytes of a file, written unchanged
+    mask: np.ndarray  # (h, w) uint8 class ids
+    instances: np.ndarray | None = None  # cone numbers (h, w)
+    tags: Mapping[int, frozenset[str]] = field(default_factory=dict)  # by number
 
 
 def _cones(item: Item) -> Iterator[tuple[int, tuple[int, int], np.ndarray, frozenset[str]]]:

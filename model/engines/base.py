@@ -48,20 +48,14 @@ class DeviceLostError(EngineError):
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """
-    How an engine is built; raises ValueError.
+    """How an engine is built; raises ValueError."""
 
-    input_size: (height, width) [px]. num_threads: 0 for all cores. precision: one of PRECISIONS.
-    cache: folder of built engines, None for the user's. say: receives progress and warnings.
-    calibration: (h, w, 3) uint8 BGR images, for int8.
-    """
-
-    input_size: tuple[int, int]
-    num_threads: int = 0
-    precision: str = 'auto'
-    cache: Path | None = None
-    say: Callable[[str], None] = field(default=lambda text: None, compare=False)
-    calibration: Sequence[np.ndarray] = ()
+    input_size: tuple[int, int]  # (height, width) [px]
+    num_threads: int = 0  # 0 for all cores
+    precision: str = 'auto'  # one of PRECISIONS
+    cache: Path | None = None  # folder of built engines, None for the user's
+    say: Callable[[str], None] = field(default=lambda text: None, compare=False)  # gets progress
+    calibration: Sequence[np.ndarray] = ()  # (h, w, 3) uint8 BGR images, for int8
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:

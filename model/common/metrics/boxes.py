@@ -22,18 +22,13 @@ _DIGITS = 2           # of a pixel: labels as shares of an image's size are off 
 
 
 class BoxOutcomes(NamedTuple):
-    """
-    The result of each label of an image, (n,), without those to ignore.
+    """The result of each label of an image, (n,), without those to ignore."""
 
-    height: of the part within the image [px]. touched, found: bool. class_id: of the label.
-    taken_for: the most frequent cone class in its box, 0 if there is none.
-    """
-
-    height: np.ndarray
-    touched: np.ndarray
+    height: np.ndarray     # of the part within the image [px]
+    touched: np.ndarray    # bool, as found
     found: np.ndarray
-    class_id: np.ndarray
-    taken_for: np.ndarray
+    class_id: np.ndarray   # of the label
+    taken_for: np.ndarray  # most frequent cone class in its box, 0 for none
 
 
 def box_outcomes(labels: np.ndarray, class_id: np.ndarray, mask: np.ndarray,
