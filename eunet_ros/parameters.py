@@ -24,11 +24,8 @@ from eunet_ros.model.common.resources import DEFAULT_WEIGHTS
 from eunet_ros.model.engines import AUTO, ENGINES, PRECISIONS
 
 NODE_NAME = 'eunet'
-TRANSPORTS = ('raw', 'compressed')
 RELIABILITIES = ('best_effort', 'reliable')
 LEVELS = ('ok', 'warn', 'error')   # of diagnostics, in the order of DiagnosticStatus
-MOUNTINGS = ('parameters', 'tf')
-ATTITUDES = ('fixed', 'cones', 'imu')
 _CORES_TO_SPARE = 4   # from how many on the engine leaves one to ROS
 _ROOT = Path(__file__).resolve().parents[1]
 YAML_FILE, TABLE_FILE = _ROOT / 'config' / 'segmentation.yaml', _ROOT / 'docs' / 'parameters.md'
@@ -70,7 +67,7 @@ class ConeParameters:
         'base_link', 'Frame of the positions of cones (REP 105): x forward, y left, z up.')
     mounting: str = _value(
         'parameters', 'Source of the mounting of the camera: the parameters camera_*, or the '
-        'transform from the frame of the image to base_frame.', *MOUNTINGS)
+        'transform from the frame of the image to base_frame.', 'parameters', 'tf')
     camera_height: float = _live(
         0.0, 'Height of the camera above the ground [m]; 0: not set, no positions.', 0.0, 20.0)
     camera_pitch: float = _live(
@@ -85,7 +82,7 @@ class ConeParameters:
         0.0, 'Height of the ground in base_frame, negative below it [m].', -20.0, 20.0)
     attitude: str = _value(
         'fixed', 'Attitude of the car for positions: that of the mounting; estimated from the '
-        'cones of each image; or the same with imu_topic between images.', *ATTITUDES)
+        'cones of each image; or the same with imu_topic between images.', 'fixed', 'cones', 'imu')
     attitude_frame: str = _value(
         '', 'Name of a level frame under base_frame, published in tf, for positions if attitude '
         'is not fixed. Empty: none, and positions are in base_frame.')
@@ -161,7 +158,7 @@ class NodeParameters(ConeParameters):
         0, 1024)
     image_transport: str = _value(
         'raw', 'raw: sensor_msgs/Image on image; compressed: CompressedImage on image/compressed.',
-        *TRANSPORTS, launch=True)
+        'raw', 'compressed', launch=True)
     image_reliability: str = _value(
         'best_effort', 'Reliability (QoS) of the image subscription; best_effort fits any camera.',
         *RELIABILITIES)

@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Resizes an image to the network's input and its logits back to the image, on the CPU.
-
-The image keeps its aspect ratio, at the top left; the rest is padding. Logits are interpolated
-before the class is chosen, which gives smooth edges and keeps thin cones.
-"""
+"""Resizes an image to the network's input, at the top left, and its logits back, on the CPU."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -105,13 +100,9 @@ def _enlarged(plane: np.ndarray, plan: Fit) -> np.ndarray:
 
 
 def labels(logits: np.ndarray, plan: Fit) -> np.ndarray:
-    """
-    Return the classes (h, w) uint8 of logits (C, H, W) interpolated to the image.
-
-    Only boxes around cones are computed: between four background pixels there is background.
-    """
+    """Return the classes (h, w) uint8 of logits (C, H, W) interpolated to the image."""
     logits = _of_image(logits, plan)
-    boxes = _boxes(logits)
+    boxes = _boxes(logits)  # outside, between background pixels, there is only background
     area = sum((y1 - y0) * (x1 - x0) for y0, y1, x0, x1 in boxes)
     if len(boxes) > _MAX_BOXES or area > _MAX_SHARE * logits[0].size:
         return _argmax([_enlarged(plane, plan) for plane in logits])

@@ -72,12 +72,7 @@ class Segmenter:
         return self.segment(image).mask
 
     def segment(self, image: np.ndarray, horizon: float | None = None) -> Segmentation:
-        """
-        Segment a (h, w, 3) uint8 BGR image; raises ValueError or EngineError.
-
-        horizon: its row in the middle of the image [px], which places the strip; None: far cones
-        do.
-        """
+        """Segment a (h, w, 3) uint8 BGR image; horizon: its row [px], to place the strip."""
         if (not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3
                 or image.shape[2] != 3 or 0 in image.shape):
             found = (f'{image.dtype} of shape {image.shape}' if isinstance(image, np.ndarray)

@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-A strip of the image along the horizon at a high resolution, in addition to the whole image.
-
-It contains the far, small cones: as many are found as in a whole image of that resolution, with a
-fraction of the operations.
-"""
+"""A strip along the horizon at a high resolution: finds far cones with few operations."""
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 import math
 
 from eunet_ros.cones.detection import Cones
-from eunet_ros.cones.ground import EDGE_SHARE, Ground, Located, Pose
+from eunet_ros.cones.ground import EDGE_SHARE, Ground, levelled, Located, Pose
 import numpy as np
 
 _LEAST_PX = 8                  # of a cone's height; smaller ones are all error
@@ -63,11 +63,7 @@ class Attitude:
                                          pose.origin))
 
     def locate(self, cones: Cones, ground: Ground) -> tuple[Located, np.ndarray]:
-        """
-        Return `Ground.locate` in this attitude; ground: of the mounting.
-
-        The covariances include those of the attitude and of the camera's height.
-        """
+        """Return `Ground.locate` in this attitude, with its variance; ground: of the mounting."""
         located, rows = self.applied(ground).locate(cones)
         heights, _ = ground.classes.sizes_of(located.cones.class_id)
         up = ground.pose.origin[2] - ground.ground_z - np.where(located.by_height, heights, 0.0)
@@ -79,12 +75,6 @@ class Attitude:
         own[:2, :2], own[2, 2] = self.covariance, _HEIGHT_STDDEV ** 2
         return replace(located, covariance=located.covariance
                        + moved @ own @ moved.transpose(0, 2, 1)), rows
-
-
-def levelled(pitch: float, roll: float) -> np.ndarray:
-    """Return the rotation (3, 3) from axes of the body to level ones."""
-    cp, sp, cr, sr = math.cos(pitch), math.sin(pitch), math.cos(roll), math.sin(roll)
-    return np.array([[cp, sp * sr, sp * cr], [0.0, cr, -sr], [-sp, cp * sr, cp * cr]])
 
 
 def observe(cones: Cones, ground: Ground) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -212,11 +202,7 @@ class AttitudeFilter:
 
     def update(self, cones: Cones, ground: Ground, stamp: int,
                rates: AngularRates | None = None) -> Attitude:
-        """
-        Add the cones of an image; stamp: of the image [ns].
-
-        ground: of the mounting. rates: measured meanwhile, None for none.
-        """
+        """Add an image's cones, stamp in ns; ground: of the mounting; rates: meanwhile."""
         seconds = 0.0 if self._stamp is None else (stamp - self._stamp) / 1e9
         turned = None
         if not 0 < seconds <= _PAUSE_S:

@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-From a mask to cones in the image; only OpenCV and NumPy.
-
-Connected pixels of any cone class are one candidate, whose class is voted. Candidates of several
-touching cones are separated (separation.py); pieces of a cone whose stripe was missed are joined.
-"""
+"""From a mask to cones in the image: connected pieces, separated and joined; NumPy only."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -74,11 +69,7 @@ def find_cones(mask: np.ndarray, confidence: np.ndarray | None = None, min_pixel
 
 
 def number_cones(mask: np.ndarray, classes: ClassTable) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Return the number of each pixel's cone as in `find_cones`, and the class ids of the cones.
-
-    They are (h, w) int32, 0 none, k + 1 for cone k, and (h, w) uint8; small cones are included.
-    """
+    """Return numbers (h, w) int32 of all cones, 0 for none, and their class ids (h, w) uint8."""
     numbers, ids, runs = np.zeros(mask.shape, np.int32), np.zeros_like(mask), find_runs(mask)
     if runs is not None:
         runs = separate(runs, mask.shape, classes)[0]

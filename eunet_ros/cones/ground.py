@@ -31,14 +31,17 @@ class Pose:
     origin: np.ndarray
 
 
+def levelled(pitch: float, roll: float) -> np.ndarray:
+    """Return the rotation (3, 3) from axes of the body to level ones."""
+    cp, sp, cr, sr = math.cos(pitch), math.sin(pitch), math.cos(roll), math.sin(roll)
+    return np.array([[cp, sp * sr, sp * cr], [0.0, cr, -sr], [-sp, cp * sr, cp * cr]])
+
+
 def mounted(height: float, pitch: float = 0.0, roll: float = 0.0, yaw: float = 0.0,
             x: float = 0.0, y: float = 0.0, ground_z: float = 0.0) -> Pose:
     """Return the pose of a camera so high above the ground; x, y, ground_z: in base_link [m]."""
-    cr, sr, cp, sp = math.cos(roll), math.sin(roll), math.cos(pitch), math.sin(pitch)
-    cy, sy = math.cos(yaw), math.sin(yaw)
-    body = np.array([[cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr],
-                     [sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr],
-                     [-sp, cp * sr, cp * cr]])
+    c, s = math.cos(yaw), math.sin(yaw)
+    body = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]) @ levelled(pitch, roll)
     return Pose(body @ BODY_FROM_OPTICAL, np.array([x, y, ground_z + height]))
 
 
@@ -137,7 +140,6 @@ class Ground:
         half its height as additional standard deviation.
         """
         heights, plates = self.classes.sizes_of(cones.class_id)
-        # A base that is hidden is replaced by the tip, at the height of the cone's class.
         by_height = cones.hidden & ~cones.topless
         pixels = np.where(by_height[:, None], cones.tip, cones.base).astype(np.float64)
         above = np.where(by_height, heights, 0.0)
@@ -153,7 +155,7 @@ class Ground:
         distance = np.hypot(xyz[:, 0], xyz[:, 1])
         with np.errstate(invalid='ignore'):
             good = (distance >= self.min_range) & (distance <= self.max_range)
-            # Where neither base nor tip shows, there is no saying.
+            # Without base and tip the position is unknown.
             good &= ~(cones.hidden & cones.topless) & np.isfinite(covariance).all(axis=(1, 2))
         order = np.flatnonzero(good)
         order = order[np.argsort(distance[order], kind='stable')]

@@ -74,12 +74,7 @@ class ConeLocator:
     def place(self, seen: Seen, size: tuple[int, int], info: Any,
               pose_of: Callable[[], Pose | None], p: ConeParameters, stamp: int | None = None,
               rates: AngularRates | None = None) -> Seen:
-        """
-        Return the cones with their positions, or with the reason why they have none.
-
-        size, info, pose_of: see `ground`. stamp: of the image [ns], to estimate the attitude if p
-        asks for it. rates: see there.
-        """
+        """Return the cones with positions, or the reason for none; stamp: ns, for the attitude."""
         self._attitude = None
         try:
             ground = self.ground(size, info, pose_of, p)

@@ -8,21 +8,20 @@ from collections.abc import Callable, Collection, Sequence
 import math
 from typing import Any
 
-from eunet_ros.cones.attitude import Attitude, levelled
+from eunet_ros.cones.attitude import Attitude
 from eunet_ros.cones.detection import Cones
-from eunet_ros.cones.ground import Ground, Located
+from eunet_ros.cones.ground import Ground, levelled, Located
 from eunet_ros.cones.tracking import Tracks
 from eunet_ros.model.common.classes import ClassTable
 import numpy as np
 
 Make = Callable[[str], Any]
 KNOCKED_OVER, CUT, BY_HEIGHT, KEPT = 1, 2, 4, 8  # bits of the field flags
-_UINT8, _UINT16, _UINT32, _FLOAT32 = 2, 4, 6, 7  # sensor_msgs/PointField
 _FIELDS = (('x', '<f4'), ('y', '<f4'), ('z', '<f4'), ('confidence', '<f4'), ('u', '<f4'),
            ('v', '<f4'), ('variance', '<f4'), ('variance_across', '<f4'), ('id', '<u4'),
            ('age', '<u2'), ('class_id', 'u1'), ('flags', 'u1'))
 POINT = np.dtype(list(_FIELDS))
-_KINDS = {'<f4': _FLOAT32, '<u4': _UINT32, '<u2': _UINT16, 'u1': _UINT8}
+_KINDS = {'<f4': 7, '<u4': 6, '<u2': 4, 'u1': 2}  # sensor_msgs/PointField
 _ARROW, _ADD, _DELETE = 0, 0, 2                  # visualization_msgs/Marker
 _LINE_LOOP = 2                                   # foxglove_msgs/PointsAnnotation
 _LINE_PX, _FONT_PX = 1.5, 12.0                   # of annotations, in pixels of the image
@@ -60,7 +59,7 @@ def point_cloud(make: Make, header: Any, rows: np.ndarray) -> Any:
     """Return a sensor_msgs/PointCloud2 of `points`."""
     kind, field = make('sensor_msgs/msg/PointCloud2'), make('sensor_msgs/msg/PointField')
     data = rows.tobytes()
-    # rosbags takes nothing but arrays of NumPy; rclpy checks everything but array.array slowly.
+    # rosbags requires NumPy arrays; rclpy checks everything but array.array slowly.
     data = (np.frombuffer(data, np.uint8) if hasattr(kind, '__msgtype__')
             else array.array('B', data))
     return kind(
@@ -71,12 +70,7 @@ def point_cloud(make: Make, header: Any, rows: np.ndarray) -> Any:
 
 
 def read_points(cloud: Any, motion: Any = None, to: Any = None) -> np.ndarray:
-    """
-    Return the rows of a `point_cloud` message as an array of POINT.
-
-    motion: nav_msgs/Odometry of base_link; positions are then moved to the time `to`
-    (builtin_interfaces/Time).
-    """
+    """Return the rows of a `point_cloud`; motion (Odometry): moves positions to the time `to`."""
     rows = np.frombuffer(bytes(cloud.data), POINT)
     if motion is None:
         return rows
@@ -87,11 +81,7 @@ def read_points(cloud: Any, motion: Any = None, to: Any = None) -> np.ndarray:
 
 def moved(rows: np.ndarray, velocity: tuple[float, float], yaw_rate: float,
           seconds: float) -> np.ndarray:
-    """
-    Return rows of POINT after the car has driven on at a constant twist; variances stay.
-
-    velocity: of base_link along x and y [m/s]; yaw_rate: positive to the left [rad/s].
-    """
+    """Return POINT rows after driving on; velocity: x, y [m/s]; yaw_rate: left [rad/s]."""
     turn, out = yaw_rate * seconds, rows.copy()
     # The exact path: an arc (the exponential of a planar twist), straight on for no turn.
     along = np.sinc(turn / math.pi)                              # sin(turn) / turn
@@ -122,11 +112,7 @@ def attitude(make: Make, header: Any, found: Attitude) -> Any:
 
 
 def level_transform(make: Make, header: Any, child: str, found: Attitude, ground: Ground) -> Any:
-    """
-    Return a tf2_msgs/TFMessage from the level frame `child` to base_link.
-
-    header: of base_link. ground: its camera has the same position in both frames.
-    """
+    """Return a tf2_msgs/TFMessage from the level frame `child` to base_link, of the header."""
     level = levelled(found.pitch, found.roll)
     x, y, z = (ground.pose.origin - level.T @ ground.pose.origin).tolist()
     turn = attitude(make, header, found).orientation
@@ -148,11 +134,7 @@ def _palette(color: Callable[..., Any], classes: ClassTable, cones: Cones) -> di
 def markers(make: Make, header: Any, located: Located, tracks: Tracks | None,
             classes: ClassTable, lifetime_s: float,
             shown: Collection[int] = ()) -> tuple[Any, set[int]]:
-    """
-    Return a visualization_msgs/MarkerArray of cones in their true size, and the ids in it.
-
-    An arrow without a shaft is a cone. shown: ids of earlier markers, deleted if they are gone.
-    """
+    """Return a MarkerArray of cones and its ids; shown: earlier ids, deleted if gone."""
     marker, point = make('visualization_msgs/msg/Marker'), make('geometry_msgs/msg/Point')
     vector, color = make('geometry_msgs/msg/Vector3'), make('std_msgs/msg/ColorRGBA')
     duration = make('builtin_interfaces/msg/Duration')

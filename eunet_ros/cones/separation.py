@@ -213,11 +213,7 @@ def _suggested(runs: Runs, ends: np.ndarray, pieces: Pieces, scale: Scale | None
 
 
 def _pairs(label: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """
-    Pair each thing, given the label of its piece, with all runs of that piece.
-
-    Returns thing and run of each pair, and where the pairs of each thing begin.
-    """
+    """Pair things, by label, with all runs of their piece; returns pairs and starts by thing."""
     first = ends[label]
     count = ends[label + 1] - first
     begin = np.cumsum(count) - count

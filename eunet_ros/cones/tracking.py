@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-A light tracker in the image: steady numbers and classes of cones, without flicker.
-
-The nearest cone to a track's predicted position continues it. Its class is voted over recent
-frames, weighted by confidence. A missed cone is kept for a few frames at its predicted position.
-"""
+"""A light tracker in the image: steady numbers and classes of cones, without flicker."""
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
@@ -41,8 +36,8 @@ class _Memory(Table):
     age: np.ndarray
     misses: np.ndarray
     hits: np.ndarray
-    speed: np.ndarray   # (n, 4), of the box's edges [px/s]
-    votes: np.ndarray   # (n, 256), by class id
+    speed: np.ndarray  # (n, 4), of the box's edges [px/s]
+    votes: np.ndarray  # (n, 256), by class id
 
     @classmethod
     def new(cls, count: int) -> _Memory:

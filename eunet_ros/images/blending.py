@@ -18,11 +18,7 @@ def colorize(mask: np.ndarray, colors: np.ndarray) -> np.ndarray:
 
 def blend_overlay(bgr: np.ndarray, mask: np.ndarray, colors_bgr: np.ndarray,
                   opacity: float) -> np.ndarray:
-    """
-    Return a copy of a (H, W, 3) uint8 BGR picture with the classes of a mask blended over it.
-
-    Where mask, (H, W) uint8, is not 0: (1 - opacity) * picture + opacity * colour, rounded.
-    """
+    """Return a copy of a (H, W, 3) uint8 BGR picture with a mask's colours blended over it."""
     out = bgr.copy()
     mask = np.ascontiguousarray(mask)
     # Cones are 1 to 2 % of the pixels: find them 8 at a time, as one integer, where that divides

@@ -23,7 +23,7 @@ class Layout(NamedTuple):
     """The memory layout of interleaved pixels."""
 
     channels: int
-    code: int | None  # cv2.cvtColor to BGR; None for BGR
+    code: int | None   # cv2.cvtColor to BGR; None for BGR
     itemsize: int = 1  # bytes
     multiple: int = 1  # of the width, and of the height of a Bayer pattern
 
@@ -103,16 +103,11 @@ def check_size(height: int, width: int, encoding: str) -> None:
 
 def planes_to_bgr(flat: np.ndarray, height: int, width: int, step: int,
                   encoding: str) -> np.ndarray:
-    """
-    Return (H, W, 3) uint8 BGR of luma and chroma planes (BT.601, limited range).
-
-    flat: (n,) uint8. step: bytes of a row of luma, or all bytes by the height, as in depthai-ros.
-    Raises ConversionError.
-    """
+    """Return (H, W, 3) uint8 BGR of luma and chroma planes; raises ConversionError."""
     check_size(height, width, encoding)
     planes, stride = PLANES[encoding], step
     rows = 1 + planes.chroma
-    if flat.size == stride * height and stride % rows == 0:
+    if flat.size == stride * height and stride % rows == 0:  # all bytes by the height: depthai-ros
         stride = int(stride / rows)
     if stride < width or (planes is _I420 and stride % 2):
         raise ConversionError(
@@ -139,12 +134,8 @@ def planes_to_bgr(flat: np.ndarray, height: int, width: int, step: int,
 
 
 def as_stored(flat: np.ndarray) -> tuple[np.ndarray, int]:
-    """
-    Return a PNG that decodes to its stored numbers, and the divisor of them; flat: (n,) uint8.
-
-    OpenCV maps palettes to colours and stretches grey of 1, 2 or 4 bits to 0 to 255. Other files
-    are returned unchanged, with 1.
-    """
+    """Return a PNG that decodes to its stored numbers, and their divisor; flat: (n,) uint8."""
+    # OpenCV makes palettes colours and stretches grey of 1, 2 or 4 bits to 0 to 255.
     data = flat.tobytes() if flat[:8].tobytes() == PNG and flat.size > 33 else b''
     if not data or data[12:16] != b'IHDR':
         return flat, 1

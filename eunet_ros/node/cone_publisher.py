@@ -132,11 +132,7 @@ class ConePublisher:
 
     def find(self, topics: set[str], header: Any, products: Products, info: Any,
              p: ConeParameters, for_overlay: bool) -> Seen | None:
-        """
-        Return the cones of an image, with positions if needed; None if nobody needs them.
-
-        Overlay and annotations show positions if they are known; the others report why not.
-        """
+        """Return the cones of an image, with positions if needed; None if nobody needs them."""
         seen = None
         try:
             size = products.mask.shape

@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the node's figures mean: a level, one sentence and a table; no ROS imports."""
+"""The node's health from its statistics: level, sentence and table; no ROS imports."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from eunet_ros.node.engine_failover import EngineGuard
 
 OK, WARN, ERROR, STALE = 0, 1, 2, 3   # diagnostic_msgs/DiagnosticStatus
-_ENOUGH = 5   # images, before a share of them means anything
+_ENOUGH = 5   # images from which a share of them counts
 _LEASE_S = 21.0
 _TRANSPORT = 'send smaller images or fewer, or compressed ones'
-_FEW_HZ = 5.0   # less than this, of a camera that is connected, is a fault of the way
+_FEW_HZ = 5.0   # a lower rate of a connected camera is a fault of the transport
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class SteadyCount:
         self._clock, self._since = clock, None
 
     def of(self, count: int) -> int:
-        """Return the count, or 1 while several may be one that was started again."""
+        """Return the count, or 1 while several may be one that has restarted."""
         if count < 2:
             self._since = None
             return count
@@ -68,7 +68,7 @@ class Health:
 
     @property
     def status_level(self) -> int:
-        """Return the level of ~/status: STALE where there are no masks to rely on."""
+        """Return the level of ~/status: STALE without masks."""
         return STALE if not self.masking and self.level == OK else self.level
 
     @property
@@ -147,7 +147,7 @@ def _masks(state: Snapshot, where: Situation, p: NodeParameters) -> list[tuple[i
 
 
 def assess(state: Snapshot, where: Situation, p: NodeParameters) -> Health:
-    """Return the health of a node: the worst of what is found, and every sentence of its kind."""
+    """Return the health of a node: the worst level found, and all sentences."""
     if not where.active:
         return Health(OK, 'inactive', False)
     if not p.enabled:
@@ -172,11 +172,8 @@ def with_outputs(found: Health, state: Snapshot, withheld: str, moved: str = '')
         return found
     beside = [f'{name} failed {count} times lately: {state.output_errors[name]}'
               for name, count in sorted(state.outputs_failed.items())]
-    if withheld:
-        beside.append(f'positions of cones are withheld: {withheld}')
-    if moved:
-        beside.append(moved)
-    return replace(found, beside='; '.join(beside))
+    beside += [withheld and f'positions of cones are withheld: {withheld}', moved]
+    return replace(found, beside='; '.join(filter(None, beside)))
 
 
 def table(state: Snapshot) -> dict[str, str]:
@@ -197,7 +194,7 @@ def table(state: Snapshot) -> dict[str, str]:
 
 
 def engine_table(guard: EngineGuard, strip_rows: slice | None) -> dict[str, str]:
-    """Return the rows of the diagnostics message about what segments."""
+    """Return the rows of the diagnostics message about the engine."""
     engine, checkpoint = guard.engine, guard.checkpoint
     strip = 'none'
     if guard.strip_size:

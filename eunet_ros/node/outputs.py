@@ -1,10 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-The node's outputs: a table of topics with their QoS, and the publisher of each image's results.
-
-The mask comes first. A failure of another output is counted and logged and affects no other.
-"""
+"""The node's outputs: topics, QoS and publishing; a failed output affects no other."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator

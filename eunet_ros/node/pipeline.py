@@ -22,12 +22,7 @@ if TYPE_CHECKING:
 
 
 class Products:
-    """
-    What can be published of one image; arrays are (h, w) or (h, w, 3) uint8 at its size.
-
-    mask: class ids. stage_ms: milliseconds by stage. The others are computed on first use, which
-    must be before the next image overwrites the engine's memory.
-    """
+    """What can be published of one image, computed on first use, before the next image."""
 
     def __init__(self, image: np.ndarray, rows: slice, result: Segmentation, mask: np.ndarray,
                  opacity: float, table_bgr: np.ndarray, stage_ms: dict[str, float]) -> None:
@@ -84,22 +79,15 @@ def parse_classes(text: str, classes: ClassTable) -> np.ndarray | None:
 
 @dataclass
 class FramePipeline:
-    """
-    Decodes, segments and draws; one image at a time.
+    """Decodes, segments and draws; one image at a time; fields may change between images."""
 
-    keep: see `parse_classes`; opacity: of the overlay, 0 to 1. region: upper and lower edge of
-    what is segmented, as shares of the height. horizon: returns the row of the horizon [px] from
-    the (h, w) of an image and its message, None if unknown; then strip_center is the middle of the
-    strip, as a share of the height; 0: at far cones. May change between images, except segmenter
-    and horizon.
-    """
-
-    segmenter: Segmenter
-    opacity: float
-    keep: np.ndarray | None = None
-    region: tuple[float, float] = (0.0, 1.0)
+    segmenter: Segmenter                      # must not change
+    opacity: float                            # of the overlay, 0 to 1
+    keep: np.ndarray | None = None            # see `parse_classes`
+    region: tuple[float, float] = (0.0, 1.0)  # edges of what is segmented, as shares of the height
+    # From the (h, w) of an image and its message to the row of the horizon [px].
     horizon: Callable[[tuple[int, int], Any], float | None] | None = None
-    strip_center: float = 0.0
+    strip_center: float = 0.0                 # share of the height, if no horizon; 0: far cones
 
     def run(self, msg: Any) -> Products:
         """Segment an Image or CompressedImage; raises ConversionError or EngineError."""

@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Counts, rates, latencies and the health of the stream; all without ROS, times in nanoseconds."""
+"""Counts, rates and latencies of the stream; no ROS, times in nanoseconds."""
 from __future__ import annotations
 
 from collections import Counter, deque
@@ -14,8 +14,8 @@ import numpy as np
 
 WINDOW = 300            # frames over which the percentiles of stages are taken
 _RATE_WINDOW_NS = 5_000_000_000
-_MIN_INTERVALS = 5      # before the camera's period is believed
-_SLOWER = 15            # even intervals, all too long: the camera has another rate now
+_MIN_INTERVALS = 5      # for a valid period of the camera
+_SLOWER = 15            # equal intervals, all too long: the camera has become slower
 _DAY_NS = 86_400_000_000_000
 
 
@@ -35,7 +35,7 @@ class Rate:
 
 
 class Recent:
-    """What happened in the last moments, so that a fault that has passed is forgotten."""
+    """Events of the health window."""
 
     def __init__(self, length_ns: int) -> None:
         self.length_ns = length_ns
@@ -74,12 +74,12 @@ class StreamMonitor:
         self._long: deque[int] = deque(maxlen=_SLOWER)  # in a row
 
     def observe(self, stamp: int, arrival: int) -> dict[str, int]:
-        """Take in one image; returns what is wrong: lost (before it), late, zero, future, back."""
+        """Add an image; returns its faults: lost (before it), late, zero, future, back."""
         if stamp <= 0:
             return {'zero': 1}
         found = {}
         age = arrival - stamp
-        # A day old is a bag played without a clock, not a slow transport.
+        # A day means a bag played without a clock.
         if self.late_ns < age < _DAY_NS:
             self.late += 1
             found['late'] = 1
@@ -155,7 +155,7 @@ class NodeStatistics:
             self._output_errors: dict[str, str] = {}
 
     def remember_for(self, recent_ns: int) -> None:
-        """Change how far back the present reaches."""
+        """Change the length of the health window."""
         with self._lock:
             self.recent_ns = self._recent.length_ns = self._failures.length_ns = recent_ns
 
@@ -208,7 +208,7 @@ class NodeStatistics:
             self._last_error = sentence
 
     def snapshot(self, now: int, stages: bool = True) -> Snapshot:
-        """Return the figures at `now`; stages: also their percentiles, which take a moment."""
+        """Return the figures at `now`; stages: with their percentiles, which take time."""
         with self._lock:
             percentiles = {name: tuple(float(v) for v in np.percentile(values, (50, 99)))
                            for name, values in self._stages.items()} if stages else {}

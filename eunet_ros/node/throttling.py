@@ -14,7 +14,7 @@ import re
 import time
 from typing import Any
 
-# Not fans: a cooling device of these kinds takes speed away. Jetson's are called …-alert.
+# Cooling devices that reduce speed, unlike fans. Jetson's are called …-alert.
 _SLOWING = re.compile(r'processor|cpufreq|devfreq|(cpu|gpu|soc)[-_]?throttl', re.IGNORECASE)
 # nvmlClocksEventReasons: hardware slowdown, its thermal and power brake, software thermal.
 _NVML_REASONS = {0x8: 'hardware slowdown', 0x20: 'its temperature', 0x40: 'its temperature',
@@ -41,7 +41,7 @@ class ThrottleWatch:
                  clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._next, self._seen = clock, 0.0, ''
         thermal = root / 'class' / 'thermal'
-        # The files are looked for once: a look must not take time from the images.
+        # Search for the files once: a look must be fast.
         self._devices = [(kind, path / 'cur_state')
                          for path in sorted(thermal.glob('cooling_device*'))
                          if _SLOWING.search(kind := _read(path / 'type'))]
@@ -93,7 +93,7 @@ class ThrottleWatch:
     def _reasons(self, gpu: Any) -> int:
         try:
             return int(self._nvml.nvmlDeviceGetCurrentClocksThrottleReasons(gpu))
-        except Exception:  # NVML has its own errors; a GPU that cannot tell is left out
+        except Exception:  # NVML's own errors
             return 0
 
 

@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-The Fast DDS profile for large images, for every process that needs it; no ROS imports.
-
-An environment variable names its file, which Fast DDS reads when a process makes its first node.
-With default settings it drops large images: see config/fastdds_large_images.xml.
-"""
+"""The Fast DDS profile for large images: config/fastdds_large_images.xml; no ROS imports."""
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
@@ -17,7 +12,7 @@ from eunet_ros.model.common.resources import share_file
 PROFILE = 'config/fastdds_large_images.xml'
 _SHARED_MEMORY, _SEGMENT_BYTES = Path('/dev/shm'), 72_000_000   # of each process, with its queues
 MAX_IMAGE_BYTES = 60_000_000   # that it carries, measured: its segment has 64 MB
-_SHOWN = 128
+_SHOWN = 128   # characters that `ros2 topic echo` shows
 _VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 _IN_WORKING_DIRECTORY = ('DEFAULT_FASTDDS_PROFILES.xml', 'DEFAULT_FASTRTPS_PROFILES.xml')
 # The user's choice of transports, which our profile would override.
@@ -83,12 +78,7 @@ def apply_profile(environment: MutableMapping[str, str] = os.environ) -> str:
 
 
 def advice(images: str, environment: Mapping[str, str] = os.environ) -> str:
-    """
-    Return a clause about the setting that the camera driver needs for images to arrive.
-
-    images: such as 'raw 2.8 MB images'. The path ends within the 128 characters that `ros2 topic
-    echo` shows.
-    """
+    """Return a clause about the setting for the camera driver; images: 'raw 2.8 MB images'."""
     path = str(share_file(PROFILE))
     home = environment.get('HOME', '').rstrip('/')
     short = f'~{path[len(home):]}' if home and path.startswith(f'{home}/') else path

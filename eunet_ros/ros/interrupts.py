@@ -1,10 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-SIGINT and SIGTERM end a process in order, at any time.
-
-Import this first and little before: signals during other imports need a handler.
-"""
+"""SIGINT and SIGTERM end a process in order; import this first, before slow imports."""
 import os
 import signal
 import time

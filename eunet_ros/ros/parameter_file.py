@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Reads ROS parameter files as rclpy does, without ROS.
-
-Node names and types follow rcl_yaml_param_parser (parse.c) and rclpy (node.cpp), whose rules
-differ from YAML's: 010 is 8, and 1e3 a number.
-"""
+"""Reads ROS parameter files as rclpy (node.cpp) and rcl_yaml_param_parser (parse.c) do."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping

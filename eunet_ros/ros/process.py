@@ -1,10 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Start and end of the package's processes; imports ROS late, because signals are handled first.
-
-They use the DDS profile for large images. SIGINT or SIGTERM frees resources in order and exits.
-"""
+"""Start and end of the package's processes; ROS is imported late, after signals are handled."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -148,12 +144,7 @@ def interrupted() -> bool:
 
 
 def run(main: Callable[[], int] | str) -> NoReturn:
-    """
-    Run a process's `main`, flush its output and exit with its exit code.
-
-    main: the function, or the module to import it from. Destructors of C++ libraries are skipped:
-    a thread of Fast DDS may crash in them (eProsima/Fast-DDS#6114).
-    """
+    """Run `main`, a function or the name of its module, flush output and exit with its code."""
     interrupt.install()
     try:
         code = import_module(main).main() if isinstance(main, str) else main()
@@ -174,4 +165,4 @@ def run(main: Callable[[], int] | str) -> NoReturn:
     with suppress(OSError):  # the reader has gone
         sys.stdout.flush()
         sys.stderr.flush()
-    os._exit(code)
+    os._exit(code)  # a thread of Fast DDS may crash in C++ destructors (eProsima/Fast-DDS#6114)

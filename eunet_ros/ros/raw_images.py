@@ -115,11 +115,7 @@ def read_compressed(raw: bytes) -> RawCompressedImage:
 
 
 def image_bytes(header: Any, pixels: np.ndarray, encoding: str) -> bytes:
-    """
-    Return a sensor_msgs/Image as bytes for a publisher, with one copy of its pixels.
-
-    pixels: (H, W) or (H, W, 3) uint8; encoding: mono8, bgr8 or rgb8.
-    """
+    """Return a sensor_msgs/Image as bytes; pixels: (H, W) or (H, W, 3) uint8, copied once."""
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     assert pixels.dtype == np.uint8 and _CHANNELS[encoding] == channels
     height, width = pixels.shape[:2]

@@ -16,11 +16,7 @@ def fits(width: int, height: int) -> bool:
 
 
 def read_header(flat: np.ndarray) -> tuple[tuple[int, int] | None, int] | None:
-    """
-    Return (width, height), None if damaged, and the bytes to decode, 0 if truncated.
-
-    Returns None for data that is not JPEG, PNG or WebP.
-    """
+    """Return (width, height), None if damaged, and bytes to decode; None for other formats."""
     data = memoryview(flat)
     start = bytes(data[:30])
     if start[:3] == b'\xff\xd8\xff':

@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Cache of built engines on disk: only the first start of a node has to build.
-
-A file holds its key and a checksum: an engine that is stale or damaged is rebuilt. The folder is
-private: a file that another user could have written is not used.
-"""
+"""Cache of built engines: only the first start of a node has to build."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -65,11 +60,7 @@ class EngineCache:
 
     def get(self, name: str, key: Mapping[str, str], build: Callable[[], bytes],
             anew: bool = False) -> bytes:
-        """
-        Return the engine of `key`; build and keep it if it is missing, or if `anew`.
-
-        If several processes ask, one builds and the others wait. Raises what `build` raises.
-        """
+        """Return the engine of `key`; one process builds it if it is missing, or if `anew`."""
         text = json.dumps(dict(key), sort_keys=True)
         path = self._place(f'{name}-{hashlib.sha256(text.encode()).hexdigest()[:20]}.engine')
         if path is None:

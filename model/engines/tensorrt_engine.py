@@ -1,10 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-TensorRT, built ahead of time by Torch-TensorRT and kept in the user's cache.
-
-The cache holds TensorRT's serialised engine, which needs no unpickling.
-"""
+"""TensorRT, built ahead of time by Torch-TensorRT; the cache holds its serialised engine."""
 from __future__ import annotations
 
 from collections.abc import Sequence

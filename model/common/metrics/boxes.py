@@ -1,10 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Labelled boxes against a mask, for images without labelled masks; recall and false cones.
-
-Boxes are rows of u0, v0, u1, v1 [px] of the image, u1 and v1 exclusive.
-"""
+"""Labelled boxes against a mask; rows of u0, v0, u1, v1 [px], u1 and v1 exclusive."""
 from __future__ import annotations
 
 from typing import Any, NamedTuple

@@ -121,13 +121,8 @@ def cone_outcomes(truth: np.ndarray, predicted: np.ndarray, pixels: ConePixels) 
 
 def count_cones(height: np.ndarray, true_class: np.ndarray, taken_for: np.ndarray,
                 num_classes: int) -> np.ndarray:
-    """
-    Return counts [height bin, true class, taken for], (bins, n + 1, n + 1) int64.
-
-    Column MISSED: not found; last row and column: unknown ids. With two classes every cone is the
-    second.
-    """
-    most = 1 if num_classes == 2 else num_classes
+    """Return counts [height bin, true class, taken for], (bins, n + 1, n + 1); last: unknown."""
+    most = 1 if num_classes == 2 else num_classes  # of two, every cone is the second
     counts = np.zeros((len(HEIGHT_BINS), num_classes + 1, num_classes + 1), np.int64)
     place = height_bin(height), np.minimum(true_class, most), np.minimum(taken_for, most)
     np.add.at(counts, place, 1)

@@ -23,11 +23,7 @@ def check_masks(truth: np.ndarray, predicted: np.ndarray) -> None:
 
 
 def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
-    """
-    Count the pixels [true, predicted] of two masks, (n + 1, n + 1) int64; raises ValueError.
-
-    The last row and column count unknown ids.
-    """
+    """Count pixels [true, predicted], (n + 1, n + 1), last: unknown ids; raises ValueError."""
     check_masks(truth, predicted)
     # Most pixels are background in both: only the others are counted one by one.
     places = np.flatnonzero(cv2.bitwise_or(truth, predicted) != 0)
