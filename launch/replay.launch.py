@@ -32,9 +32,9 @@ from launch_ros.actions import Node
 import yaml
 
 SHARE = Path(get_package_share_directory('eunet_ros'))
-LAST_MASKS_S = 3.0      # after the last image, for what is on the way
-SETTLE_S = 2.0          # for the node to find the recorder of its outputs
-NODE_S = 600            # for the node to be ready, which may build an engine
+LAST_MASKS_S = 3.0      # wait for masks after the last image
+SETTLE_S = 2.0          # wait until the node has found the recorder
+NODE_S = 600            # wait for the node, which may build an engine
 RECORDED = ('mask', 'camera_info', 'cones', 'cone_markers')
 
 # Name, default, description.
@@ -116,17 +116,15 @@ def _actions(context):
     wanted = '|'.join([f'/eunet/({"|".join(RECORDED)})', '/diagnostics', images, info])
     recorder = ExecuteProcess(
         cmd=['ros2', 'bag', 'record', '-o', recording, '--qos-profile-overrides-path', qos,
-             '-e', f'^({wanted})$'],
-        output='screen', additional_env=environment)
+             '-e', f'^({wanted})$'], output='screen', additional_env=environment)
     if read.choice('player', given['player'], ('own', 'ros2')) == 'own':
         player = Node(
             package='eunet_ros', executable='play_bag', output='screen',
             additional_env=environment,
             arguments=[bag, '--image-topic', images, '--publish-as', topic, '--rate', f'{rate:g}',
                        '--start', f'{start:g}', '--wait-for-subscribers', str(NODE_S),
-                       '--wait-for-recorder-of', f'/eunet/{RECORDED[0]}',
-                       '--delay', str(SETTLE_S),
-                       *(['--clock'] if clock else [])])
+                       '--wait-for-recorder-of', f'/eunet/{RECORDED[0]}', '--delay',
+                       str(SETTLE_S), *(['--clock'] if clock else [])])
     else:
         player = ExecuteProcess(
             cmd=['ros2', 'bag', 'play', bag, '--rate', f'{rate:g}', '--start-offset',
@@ -137,8 +135,7 @@ def _actions(context):
     report = ExecuteProcess(
         cmd=['ros2', 'run', 'eunet_ros', 'evaluate_bag', bag, '--recording', recording,
              '--image-topic', images, '--output', output, '--params-file', params_file,
-             *(['--weights', given['weights']] if given['weights'] else [])],
-        output='screen')
+             *(['--weights', given['weights']] if given['weights'] else [])], output='screen')
     end = [Shutdown(reason='the replay is done')]
     stop = EmitEvent(event=SignalProcess(signal_number=signal.SIGINT,
                                          process_matcher=matches_action(recorder)))

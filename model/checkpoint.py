@@ -98,8 +98,8 @@ def resolve_weights(path_or_name: str | os.PathLike[str]) -> Path:
             f'{what} {text}; give the path of a .safetensors file or one of the shipped names: '
             f'{shipped}.')
     if not path.is_file():
-        raise CheckpointError(
-            f'The weights path {path} is not a file; give the path of a .safetensors file.')
+        raise CheckpointError(f'The weights path {path} is not a file; give the path of a '
+                              '.safetensors file.')
     if path.suffix != '.safetensors':
         raise CheckpointError(
             f'The weights file {path} is not a .safetensors file; other formats can run code when '

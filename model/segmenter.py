@@ -51,9 +51,8 @@ class Segmenter:
         self.checkpoint = (weights if isinstance(weights, Checkpoint)
                            else load_checkpoint(weights, variant))
         if variant and get_variant(variant) and variant != self.checkpoint.variant:
-            raise CheckpointError(
-                f'The weights are of {self.checkpoint.variant}, not of {variant}; set the variant '
-                'to match or leave it empty.')
+            raise CheckpointError(f'The weights are of {self.checkpoint.variant}, not {variant}; '
+                                  'set the variant to match or leave it empty.')
         self.classes = self.checkpoint.classes
         if strip_size is None and not input_size:
             strip_size = self.checkpoint.strip_size
@@ -81,7 +80,7 @@ class Segmenter:
                              f'that is not empty, found {found}.')
         whole = self.engine.segment(image)
         if self.strip_size is None or 2 * image.shape[1] < self.strip_size[1]:
-            return whole  # of a smaller image the whole has all there is
+            return whole  # a strip of a smaller image adds nothing
         began = perf_counter()
         count = strip_height(image.shape[:2], self.strip_size)
         pieces = Pieces.of(whole.mask)

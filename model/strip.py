@@ -73,8 +73,8 @@ def merge(whole: np.ndarray, pieces: Pieces, strip: np.ndarray,
     """
     Merge the masks of an image (h, w) and of its strip at `rows` without seams.
 
-    In these rows the strip's cones count, except cones that its edge cuts and large ones that it
-    misses. Returns the mask and, (rows, w) bool, where it is the strip's.
+    The strip's cones count there, except cones that its edge cuts and large ones that it misses.
+    Returns the mask and, (rows, w) bool, where it is the strip's.
     """
     labels = pieces.labels[rows]
     seen = np.bincount(labels[strip > 0], minlength=len(pieces.pixels))

@@ -195,24 +195,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--bag', type=user_path, help='or a bag; the car stands still')
     parser.add_argument('--drive', type=user_path, metavar='BAG',
                         help='a drive, whose mean pitch is compared with the result')
-    parser.add_argument('--image-topic', default='', help='where the bag has several cameras')
+    parser.add_argument('--image-topic', default='', help='if the bag has several cameras')
     parser.add_argument('--camera-info', type=user_path, metavar='YAML',
                         help="of the calibration; without: the bag's camera_info")
     parser.add_argument('--cones', type=user_path, required=True,
                         help='text file: x y [class] a line, metres in base_link')
     parser.add_argument('--height', type=float, default=1.0, help='about, to begin with [m]')
-    parser.add_argument('--x', type=float, default=0.0, help='of the camera in base_link [m]')
-    parser.add_argument('--y', type=float, default=0.0, help='of the camera in base_link [m]')
-    parser.add_argument('--roll', type=float, default=0.0, help='where it is known [rad]')
-    parser.add_argument('--yaw', type=float, default=0.0, help='where it is known [rad]')
-    parser.add_argument('--free-roll', action='store_true', help='estimate roll as well')
-    parser.add_argument('--free-yaw', action='store_true', help='estimate yaw as well')
+    for name in ('x', 'y'):
+        parser.add_argument(f'--{name}', type=float, default=0.0, help='camera in base_link [m]')
+    for name in ('roll', 'yaw'):
+        parser.add_argument(f'--{name}', type=float, default=0.0, help='if it is known [rad]')
+        parser.add_argument(f'--free-{name}', action='store_true', help=f'estimate {name} as well')
     parser.add_argument('--rectified', action='store_true', help='the images are rectified')
     parser.add_argument('--base-frame', default='base_link')
     parser.add_argument('--weights', default=DEFAULT_WEIGHTS, metavar='NAME|PATH')
     parser.add_argument('--engine', default=AUTO, choices=(AUTO, *ENGINES))
-    parser.add_argument('--output', type=user_path,
-                        help='parameter file to write, besides printing')
+    parser.add_argument('--output', type=user_path, help='parameter file to write as well')
     o = parser.parse_args(arguments)
     return run_command('calibrate_mount', lambda: calibrate(o),
                        install=f'install it for {sys.executable}')

@@ -22,27 +22,27 @@ from eunet_ros.cones.detection import Cones
 from eunet_ros.cones.ground import EDGE_SHARE, Ground, levelled, Located, Pose
 import numpy as np
 
-_LEAST_PX = 8                  # of a cone's height; smaller ones are all error
+_LEAST_PX = 8                  # of a cone's height; smaller ones are too inaccurate
 _PIXELS, _SHARE = 0.8, 0.03    # standard deviation of a height in a mask: pixels, and share of it
 _TALLER_PX, _TALLER = 0.45, 0.02  # by which masks of eunet_n are higher than the cones, the same
 _SIZE_STDDEV = 0.004           # of the size of all cones and of the camera's height, as a share
 _HEIGHT_STDDEV = 0.01          # of the camera while the car moves [m]
-_TUKEY = 3.5                   # standard deviations from which on a cone counts nothing
+_TUKEY = 3.5                   # standard deviations from which a cone has no weight
 _ROUNDS = 4                    # of reweighting
-FEW = 4                        # cones; a frame of fewer is left out where it surprises
-_PER_CONE = math.radians(0.1)  # by which a frame moves the pitch at most, for each of its cones
+FEW = 4                        # cones; a frame of fewer is ignored if it is surprising
+_PER_CONE = math.radians(0.1)  # greatest change of the pitch in a frame, per cone
 _TAU_S = 0.25                  # in which the body returns to its mounting
 _TURNED_TAU_S = 10.0           # the same of what the angular rates leave unknown
 _DRIFT = math.radians(0.2) ** 2  # variance of that
-# Variances of its angles: at first, where too few cones show them, the least and the most.
+# Variances of its angles: initial, with too few cones, least and greatest.
 _FIRST, _USUAL, _CALM, _WIDE = np.radians((0.1, 0.5, 0.005, 2.0)) ** 2
 _SYSTEMATIC = np.radians((0.06, 0.2)) ** 2  # of pitch and roll: what the masks have in common
 _MEMORY_S = 1.0                # over which the variance of the body's angles is averaged
-_EXCESS = 1.5                  # times the noise: what angles exceed is motion of the body
+_EXCESS = 1.5                  # times the noise: larger angles are motion of the body
 _SUDDEN = 2.0                  # standard deviations by which a sudden motion exceeds the noise
 _WINDOW_S = 3.0                # of the mean of the pitch
-_RATES, _GAP_S = 500, 0.05    # samples of an IMU that are kept; seconds that may lack some
-_PAUSE_S = 2.0                 # after a longer one, and where time goes back, it begins anew
+_RATES, _GAP_S = 500, 0.05    # samples of an IMU that are kept; longest gap between them [s]
+_PAUSE_S = 2.0                 # a longer pause, or a jump back in time, resets the filter
 _PRIOR = np.diag((1 / _WIDE, 1 / _WIDE, _SIZE_STDDEV ** -2.0))
 
 
@@ -57,7 +57,7 @@ class Attitude:
     mean_pitch: float = math.nan  # of the last 3 s [rad], NaN for few cones
 
     def applied(self, ground: Ground) -> Ground:
-        """Return the ground as the camera sees it when the body has this attitude."""
+        """Return the ground as seen by the camera in this attitude."""
         pose = ground.pose
         return replace(ground, pose=Pose(levelled(self.pitch, self.roll) @ pose.rotation,
                                          pose.origin))
@@ -131,10 +131,10 @@ def fit_frame(residual: np.ndarray, by: np.ndarray, stddev: np.ndarray) -> Frame
         information, vector = weighted @ rows, -(weighted @ z)
         change = np.linalg.solve(information + _PRIOR, vector)
     off, total = z + rows @ change, float(weight.sum())
-    # Cones that scatter more than they should say less.
+    # Cones that scatter more than expected have less weight.
     share = max(1.0, float(weight @ (off * off)) / max(total - 1, 1.0))
     information, vector = information / share, vector / share
-    # The size of all cones is not asked for: it only makes the others less certain.
+    # The size of all cones is marginalised.
     across = information[:2, 2] / (information + _PRIOR)[2, 2]
     angles = information[:2, :2] - across[:, None] * information[2, :2]
     variance = np.diag(_inverse(angles + _PRIOR[:2, :2]))
@@ -142,7 +142,7 @@ def fit_frame(residual: np.ndarray, by: np.ndarray, stddev: np.ndarray) -> Frame
 
 
 def attitude_of_frame(cones: Cones, ground: Ground) -> Attitude:
-    """Return the attitude that the cones of one image tell alone; ground: of the mounting."""
+    """Return the attitude from the cones of one image alone; ground: of the mounting."""
     found, frame = np.zeros(2), None
     for _ in range(2):   # it is not linear
         frame = fit_frame(*observe(cones, Attitude(*found.tolist()).applied(ground)))
@@ -157,13 +157,13 @@ class AngularRates:
         self._samples: deque[tuple[int, float, float]] = deque(maxlen=most)
 
     def add(self, stamp: int, pitch: float, roll: float) -> None:
-        """Take a sample: rates about y and x of base_link [rad/s]; stamp: in ns."""
+        """Add a sample: rates about y and x of base_link [rad/s]; stamp: in ns."""
         if self._samples and stamp <= self._samples[-1][0]:
             self._samples.clear()
         self._samples.append((stamp, pitch, roll))
 
     def turned(self, begin: int, end: int) -> np.ndarray | None:
-        """Return the changes (2,) of pitch and roll [rad], None where samples are missing."""
+        """Return the changes (2,) of pitch and roll [rad], None if samples are missing."""
         samples = np.array(self._samples.copy(), np.float64).reshape(-1, 3)
         times = (samples[:, 0] - begin) / 1e9
         wanted = (end - begin) / 1e9

@@ -11,8 +11,8 @@ from eunet_ros.model.common.classes import ClassTable, cone_classes
 import numpy as np
 
 _FOOT = 0.12          # share of a cone's height that its base point is averaged over
-_LIES = 1.12          # a cone is wider than so many times its height only when it lies
-_GAP = 0.8            # of the upper piece's height that a missed stripe is high, at most
+_LIES = 1.12          # width by height from which a cone is knocked over
+_GAP = 0.8            # greatest height of a missed stripe, by that of the upper piece
 
 
 @dataclass(frozen=True)
@@ -143,8 +143,8 @@ def _joined(runs: Runs) -> tuple[np.ndarray, np.ndarray]:
         foot, top = (_extent(runs, order[ends[piece]:ends[piece + 1]], rows) for piece, rows in (
             (upper, (v1[upper] - max(1, tall[upper] // 5), v1[upper])),
             (lower, (v0[lower], v0[lower] + max(1, tall[lower] // 5)))))
-        # Where a stripe is missing, the cone goes on as wide as it broke off; another cone's tip
-        # is much narrower than the plate above it.
+        # Below a missed stripe the cone is as wide as above; another cone's tip is much narrower
+        # than the plate above it.
         if foot <= 1.2 * top + 1 and top <= 2.2 * foot + 1:
             target[upper] = target[lower]
     kept, place = np.unique(target, return_inverse=True)

@@ -18,8 +18,8 @@ from eunet_ros.model.common.classes import ClassTable, cone_classes
 import numpy as np
 
 BODY_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
-_PIXEL = 0.05         # by which a pixel is moved to see what it makes
-_LEAST_DIP = 1e-5     # of a ray below the horizon [rad]; flatter ones meet the ground nowhere
+_PIXEL = 0.05         # step of the numerical derivative [px]
+_LEAST_DIP = 1e-5     # of a ray below the horizon [rad]; flatter ones miss the ground
 EDGE_SHARE = 2 / math.pi  # mean distance from a square's centre to its nearest edge, by its side
 
 
@@ -39,7 +39,7 @@ def levelled(pitch: float, roll: float) -> np.ndarray:
 
 def mounted(height: float, pitch: float = 0.0, roll: float = 0.0, yaw: float = 0.0,
             x: float = 0.0, y: float = 0.0, ground_z: float = 0.0) -> Pose:
-    """Return the pose of a camera so high above the ground; x, y, ground_z: in base_link [m]."""
+    """Return the pose of a camera; height: above the ground; x, y, ground_z: in base_link [m]."""
     c, s = math.cos(yaw), math.sin(yaw)
     body = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]) @ levelled(pitch, roll)
     return Pose(body @ BODY_FROM_OPTICAL, np.array([x, y, ground_z + height]))
@@ -74,7 +74,7 @@ class Located:
         return np.hypot(self.xyz[:, 0], self.xyz[:, 1])
 
     def scaled(self, factor: float) -> Located:
-        """Return the same cones in an image that was made so many times as large."""
+        """Return the same cones in an image scaled by a factor."""
         cones = replace(self.cones, box=np.rint(self.cones.box * factor).astype(np.int32),
                         base=self.cones.base * factor, tip=self.cones.tip * factor)
         return replace(self, cones=cones)
@@ -126,7 +126,7 @@ class Ground:
         with np.errstate(invalid='ignore', divide='ignore'):
             reach = np.where((rays[:, 2] < -_LEAST_DIP) & (drop > 1e-6), drop / -rays[:, 2],
                              np.nan)
-            # Where the ground is met, a change along the ray changes nothing.
+            # A change along the ray does not move the intersection.
             moved = change[..., :2] - rays[:, :2] * (change[..., 2] / rays[:, 2])[..., None]
             jacobian = (reach[:, None] * moved).transpose(1, 2, 0)  # (n, xy, uv)
         return (self.pose.origin + reach[:, None] * rays,

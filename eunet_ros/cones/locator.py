@@ -22,7 +22,7 @@ UNSET = ('camera_height is not set: measure how the camera is mounted, or run ro
 
 
 class Withheld(ValueError):
-    """Why cones have no positions, in a sentence; masks go on."""
+    """Cones have no positions, for a reason in a sentence; masks are not affected."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Seen:
 
     @property
     def distances(self) -> list[float | None]:
-        """Return for each cone how far from base_link it is [m], None where it has no place."""
+        """Return the distance of each cone from base_link [m], None without a position."""
         found: list[float | None] = [None] * len(self.cones)
         if self.located is not None:
             for row, distance in zip(self.rows.tolist(), self.located.distance.tolist()):
@@ -49,7 +49,7 @@ class Seen:
 
 
 class ConeLocator:
-    """Finds and places the cones of one camera's masks of these classes, image by image."""
+    """Finds and localizes the cones in one camera's masks, image by image."""
 
     def __init__(self, classes: ClassTable) -> None:
         self._classes = classes
@@ -61,7 +61,7 @@ class ConeLocator:
 
     def find(self, mask: np.ndarray, confidence: np.ndarray | None, stamp: int,
              p: ConeParameters) -> Seen:
-        """Return the cones of a mask, without places; stamp: of the image, ns."""
+        """Return the cones of a mask, without positions; stamp: of the image [ns]."""
         region = region_rows(p.region, len(mask))
         cones = find_cones(mask, confidence, p.cone_min_pixels, p.cone_min_height, region,
                            self._classes)

@@ -142,18 +142,16 @@ def markers(make: Make, header: Any, located: Located, tracks: Tracks | None,
     ids = (np.arange(len(located.cones)) if tracks is None
            else tracks.number & 0x7FFFFFFF).tolist()
     heights, plates = classes.sizes_of(located.cones.class_id)
-    found = []
     palette = _palette(color, classes, located.cones)
-    for number, (x, y, z), height, plate, kind in zip(
+    found = [marker(  # an arrow without a shaft is a cone
+        header=header, ns=_NAMESPACE, id=number, type=_ARROW, action=_ADD,
+        points=[point(x=x, y=y, z=z), point(x=x, y=y, z=z + height)],
+        scale=vector(x=0.3 * plate, y=plate, z=height), color=palette[kind], lifetime=life)
+        for number, (x, y, z), height, plate, kind in zip(
             ids, located.xyz.tolist(), heights.tolist(), plates.tolist(),
-            located.cones.class_id.tolist()):
-        found.append(marker(
-            header=header, ns=_NAMESPACE, id=number, type=_ARROW, action=_ADD,
-            points=[point(x=x, y=y, z=z), point(x=x, y=y, z=z + height)],
-            scale=vector(x=0.3 * plate, y=plate, z=height), color=palette[kind],
-            lifetime=life))
-    for number in sorted(set(shown) - set(ids)):
-        found.append(marker(header=header, ns=_NAMESPACE, id=number, action=_DELETE))
+            located.cones.class_id.tolist())]
+    found += [marker(header=header, ns=_NAMESPACE, id=number, action=_DELETE)
+              for number in sorted(set(shown) - set(ids))]
     return make('visualization_msgs/msg/MarkerArray')(markers=found), set(ids)
 
 

@@ -61,7 +61,7 @@ def find_runs(mask: np.ndarray) -> Runs | None:
     if 0 < left and left + width < mask.shape[1] and window.flags.c_contiguous:
         left, width = 0, mask.shape[1]
     else:
-        # A column of background at each side, so that no run goes on in the next row.
+        # A column of background at each side, so that no run continues in the next row.
         window = cv2.copyMakeBorder(window[:, left:left + width], 0, 0, 1, 1,
                                     cv2.BORDER_CONSTANT, value=0)
         left, width = left - 1, width + 2
@@ -131,7 +131,7 @@ def _pieces(begin: np.ndarray, end: np.ndarray, low: np.ndarray,
     place = np.empty(len(begin), np.intp)
     place[roots] = number[:len(roots)]
     tree = place[parent]
-    # What joins trees: runs that touch several above them, and neighbours in a row.
+    # Trees are joined by runs that touch several above them, and by neighbours in a row.
     several = np.flatnonzero(high > low + 1)
     joins = [(a, int(tree[k])) for a, first, last in zip(
         tree[several].tolist(), low[several].tolist(), high[several].tolist())

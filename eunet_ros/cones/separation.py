@@ -29,14 +29,14 @@ from eunet_ros.cones.scale import (
 from eunet_ros.model.common.classes import ClassTable
 import numpy as np
 
-_ASPECT = 0.7         # width of a plate's picture by a cone's height, where no cone shows it
+_ASPECT = 0.7         # width of a plate by a cone's height, if no single cone shows it
 _ROUGH = 0.25         # share of a piece that may be unexplained: masks of single cones are rough
-_WORTH = 0.13        # share of its outline that each further cone must explain in addition
+_WORTH = 0.13        # minimum share of the outline not claimed by another cone
 _LEAN = 0.2           # sideways distance of tip and foot, as a share of the height, at most
 _LEDGE = 0.12         # of a cone's height that its outline jumps inwards below its plate
 _MOST = 32            # outlines that are compared in a piece
 _SAMPLES = 50         # rows of an outline that its area is summed over
-_PAIRS = 1 << 20      # of outlines and runs that are compared in an image: about 0.1 s
+_PAIRS = 1 << 20      # of outlines and runs compared in an image (0.1 s); more are noise
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def separate(runs: Runs, shape: tuple[int, int], classes: ClassTable,
     pieces = describe(runs, order)
     scale = fit_scale(pieces, shape, classes)
     unexplained = pieces.unexplained
-    if scale is not None:  # higher than a cone is there
+    if scale is not None:  # surprisingly high pieces
         expected = size_of(pieces.kind, classes) * scale.height(
             0.5 * (pieces.left + pieces.right), pieces.bottom - 1)
         unexplained = unexplained + pieces.pixels * scale.surprise(pieces.height, expected)
@@ -125,7 +125,7 @@ def separate(runs: Runs, shape: tuple[int, int], classes: ClassTable,
 
 def _with_pixels(runs: Runs, gone: np.ndarray, new: list[tuple[np.ndarray, ...]],
                  count: int) -> Runs:
-    """Return runs with pixels (row, column, class id, label) instead of those that are gone."""
+    """Return runs with those that are gone replaced by pixels (row, column, class id, label)."""
     v, u, cls, label = (np.concatenate(arrays) for arrays in zip(*new))
     begins = np.ones(len(u), bool)
     begins[1:] = ((label[1:] != label[:-1]) | (u[1:] != u[:-1] + 1) | (cls[1:] != cls[:-1])
@@ -162,8 +162,8 @@ def _suggested(runs: Runs, ends: np.ndarray, pieces: Pieces, scale: Scale | None
     feet, tips = (found[_affordable(runs.label[found], ends)] for found in map(
         np.flatnonzero, (runs.is_foot | ledge, runs.is_tip)))
     h = expected[feet]
-    # Where it jumps at one side only, the plate's middle is half a plate from there; a plate that
-    # stands on a corner has its middle in that of its rows.
+    # If it jumps at one side only, the plate's middle is half a plate from there; that of a plate
+    # on its corner is the middle of its rows.
     plate = aspect * aspect_of(runs.value[feet], classes) * h
     pair, run, first = _pairs(runs.label[feet], ends)
     above = runs.row[feet][pair] - runs.row[run]
@@ -201,7 +201,7 @@ def _suggested(runs: Runs, ends: np.ndarray, pieces: Pieces, scale: Scale | None
         found.append((tips, u, u - lean * h, ground, h, h))
     which, tip, foot, base, h, expected = (np.concatenate(values) for values in zip(*found))
     label = runs.label[which]
-    # What sticks out of its piece by much is no cone.
+    # An outline that extends far beyond its piece is not a cone.
     out = np.maximum(base - pieces.bottom[label], pieces.top[label] - (base - h))
     keep = np.flatnonzero((h >= 4) & (out < 0.5 * h))
     keep = keep[np.argsort(label[keep], kind='stable')]
@@ -241,7 +241,7 @@ def _explain(runs: Runs, ends: np.ndarray, outlines: _Outlines, aspect: float,
     inside = (end - begin) * (1 + (runs.value[run] == outlines.kind[pair]))
     inside = np.bincount(pair, inside, minlength=len(slope))
     values = np.stack([begin, end, centre, half, beyond * outlines.height[pair]])
-    # What of the outlines is in the image.
+    # The part of the outlines in the image.
     up = (np.arange(_SAMPLES) + 0.5) / _SAMPLES
     row = outlines.base[:, None] - up * outlines.height[:, None]
     centre = outlines.foot[:, None] + slope[:, None] * up
@@ -295,7 +295,7 @@ def _assigned(row: np.ndarray, start: np.ndarray, stop: np.ndarray, value: np.nd
     ends = np.cumsum(size)
     u = np.arange(ends[-1]) + np.repeat(start - ends + size, size)
     v, cls = np.repeat(row, size), np.repeat(value, size)
-    # From the nearest: what lies within its outline is its own; the rest goes to the closest.
+    # A pixel belongs to the nearest cone whose outline contains it, else to the closest outline.
     beyond = beyond + 0.3 * height[:, None] * ~same
     off = np.abs(np.repeat(centre, size, axis=1) - (u + 0.5))
     off -= np.repeat(half, size, axis=1)

@@ -1,7 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Image messages to arrays and back, for rclpy's classes and those that rosbags reads."""
-
 from __future__ import annotations
 
 import array
@@ -66,9 +65,8 @@ def image_to_mask(msg: Any) -> np.ndarray:
     """Return the ids of a mono8 or 8UC1 Image as an (H, W) uint8 view, or ConversionError."""
     encoding = known_name(msg.encoding)
     if encoding not in _MASK_ENCODINGS:
-        raise ConversionError(
-            f'expected a class mask with encoding {" or ".join(_MASK_ENCODINGS)}, found '
-            f'{msg.encoding!r}: subscribe to the mask topic, not to a picture')
+        raise ConversionError(f'expected a mask of encoding {" or ".join(_MASK_ENCODINGS)}, found '
+                              f'{msg.encoding!r}: subscribe to the mask topic')
     return _view(msg, encoding, LAYOUTS[encoding])
 
 
@@ -87,22 +85,19 @@ def compressed_to_bgr(msg: Any) -> np.ndarray:
     source, stored = known_name(name), known_name(how.rpartition('compressed')[2]).strip()
     layout = LAYOUTS.get(source)
     if no_picture(source):
-        raise ConversionError(
-            f'expected a compressed picture, found numbers such as depths, format {msg.format!r}: '
-            "subscribe to the camera's colour topic")
+        raise ConversionError(f'expected a picture, found numbers (depths), {msg.format!r}: '
+                              "subscribe to the camera's colour topic")
     if layout and layout.itemsize == 2 and 'jpeg' in how and not stored:
-        raise ConversionError(
-            f'expected 8 bits in a JPEG, found format {msg.format!r}, whose encoder cut the 16 '
-            "bits off at 255: set the publisher's format to png")
+        raise ConversionError(f'expected 8 bits in a JPEG, found 16 bits cut off at 255, format '
+                              f"{msg.format!r}: set the publisher's format to png")
     if source.startswith('bayer_'):
         return _mosaic_to_bgr(msg, source, stored)
     flat = _bytes(msg.data)
     planar = source in PLANES or (layout is not None and layout.channels == 2)
     if (planar and not stored.startswith('bgr')
             and _decode(flat, msg.format, cv2.IMREAD_UNCHANGED).ndim < 3):
-        raise ConversionError(
-            f'expected a picture in colour, found one channel of format {msg.format!r}: let the '
-            'publisher convert to bgr8 before it compresses')
+        raise ConversionError(f'expected a picture in colour, found one channel, {msg.format!r}: '
+                              'let the publisher convert to bgr8 before it compresses')
     image = _decode(flat, msg.format, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     colour = source.startswith(('bgr', 'rgb')) or (planar and stored.startswith('rgb'))
     if separator and colour and not stored.startswith('bgr'):
@@ -114,14 +109,12 @@ def compressed_to_mask(msg: Any) -> np.ndarray:
     """Return the ids of a PNG CompressedImage as (H, W) uint8; raises ConversionError."""
     flat, factor = as_stored(_bytes(msg.data))
     if flat[:8].tobytes() != PNG:
-        raise ConversionError(
-            f'expected a class mask as PNG, found format {msg.format!r}: lossy codecs change '
-            'class ids, so compress masks as PNG')
+        raise ConversionError(f'expected a class mask as PNG, found format {msg.format!r}: '
+                              'compress masks as PNG, because lossy codecs change class ids')
     image = _decode(flat, msg.format, cv2.IMREAD_UNCHANGED)
     if image.ndim != 2 or image.dtype != np.uint8:
-        raise ConversionError(
-            f'expected a class mask of one 8-bit channel, found {image.dtype} of shape '
-            f'{image.shape}: write class ids, not colours')
+        raise ConversionError('expected a class mask of one 8-bit channel, found '
+                              f'{image.dtype} of shape {image.shape}: write class ids')
     return image if factor == 1 else image // factor
 
 
@@ -186,9 +179,8 @@ def _bytes(data: Any) -> np.ndarray:
             return np.empty(0, np.uint8)  # np.frombuffer refuses an empty buffer
         return np.frombuffer(bytes(data) if isinstance(data, (list, tuple)) else data, np.uint8)
     except (TypeError, ValueError, BufferError) as error:
-        raise ConversionError(
-            f'expected data to be uint8 bytes, found {type(data).__name__} ({error}): fill data '
-            'with array.array or bytes') from error
+        raise ConversionError(f'expected uint8 bytes, found {type(data).__name__} ({error}): fill '
+                              'data with array.array or bytes') from error
 
 
 def _view(msg: Any, encoding: str, layout: Layout) -> np.ndarray:
@@ -257,9 +249,8 @@ def _through_cv_bridge(msg: Any) -> np.ndarray:
 def _decode(flat: np.ndarray, named: str, flags: int) -> np.ndarray:
     """Decode a CompressedImage's data after its header has been checked; named: its format."""
     if 'compressedDepth' in named:
-        raise ConversionError(
-            f'expected a compressed colour image, found format {named!r}: subscribe to the '
-            "camera's colour topic instead of its depth topic")
+        raise ConversionError(f'expected a colour image, found format {named!r}: subscribe to '
+                              "the camera's colour topic instead of its depth topic")
     header = read_header(flat)
     if header is None:
         raise ConversionError(
@@ -267,9 +258,8 @@ def _decode(flat: np.ndarray, named: str, flags: int) -> np.ndarray:
             f'starting with {flat[:4].tobytes().hex()!r}: set the publisher to jpeg or png')
     size, end = header
     if size is None:
-        raise ConversionError(
-            f'expected a complete image header, found {flat.size} bytes of damaged {named!r} '
-            'data: check the camera and its cable')
+        raise ConversionError(f'expected an image header, found {flat.size} bytes of damaged '
+                              f'{named!r} data: check the camera and its cable')
     width, height = size
     if not fits(width, height):
         raise ConversionError(
@@ -282,9 +272,8 @@ def _decode(flat: np.ndarray, named: str, flags: int) -> np.ndarray:
     try:
         image = cv2.imdecode(flat[:end], flags)
     except cv2.error as error:
-        raise ConversionError(
-            f'expected an image that OpenCV can decode, found damage ({error}): check the '
-            'camera and its cable') from error
+        raise ConversionError(f'expected an image that OpenCV can decode, found damage ({error}): '
+                              'check the camera and its cable') from error
     if image is None or image.shape[:2] != (height, width):
         raise ConversionError(
             f'expected an image that OpenCV can decode to {width}x{height}, found damaged data of '

@@ -11,6 +11,7 @@ from eunet_ros.cones.attitude import AngularRates
 from eunet_ros.cones.ground import Pose, pose_of_transform
 from eunet_ros.cones.locator import ConeLocator, Seen, Withheld
 from eunet_ros.model.common.classes import ClassTable
+from eunet_ros.model.common.errors import one_line
 from eunet_ros.node.pipeline import Products
 from eunet_ros.parameters import ConeParameters
 from eunet_ros.ros.message_classes import message_class
@@ -52,8 +53,7 @@ class TransformSource:
             transform = self._buffer.lookup_transform(base_frame, frame, Time()).transform
         except Exception as error:  # tf2 raises several of its own
             raise Withheld(f'there is no transform from {frame!r} to {base_frame!r} '
-                           f'({" ".join(str(error).split())}); publish the one of the camera'
-                           ) from error
+                           f'({one_line(error)}); publish the one of the camera') from error
         t, q = transform.translation, transform.rotation
         try:
             return pose_of_transform((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))

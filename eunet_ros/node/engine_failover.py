@@ -3,12 +3,9 @@
 """
 Failover of a failing engine: retry once, switch to the next engine, then report failure; no ROS.
 
-An image that fails is retried once. If it fails again, the next engine of `engines.ENGINES` is
-built and gets the same image. If none is left, the image is dropped with an error and all engines
-are retried after a growing pause. While a replacement runs, the chosen engine is rebuilt in the
-background from time to time and then used again.
-
-Exceptions: for values that are not finite, the same engine is first rebuilt in float32; the loss
+An image that fails twice goes to the next engine of `engines.ENGINES`. If none is left, it is
+dropped and all are retried after a growing pause. The chosen engine is meanwhile rebuilt in the
+background. After values that are not finite the same engine is first rebuilt in float32; the loss
 of the GPU is passed on.
 """
 from __future__ import annotations
@@ -50,12 +47,11 @@ def order_after(name: str) -> list[str]:
 
 class EngineGuard:
     """
-    Wraps a Segmenter and keeps an engine working.
+    Wraps a Segmenter and keeps an engine working; call `segment` from one thread at a time.
 
-    segmenter: the first one. build: makes one from the name of an engine and, optionally, a
-    precision; it may raise any exception. say: receives a sentence for each change. retry_s: pause
-    before a better engine is retried, 0 for never; may be changed. Call `segment` from one thread
-    at a time.
+    build: makes one from the name of an engine and, optionally, a precision; it may raise
+    anything. say: receives a sentence for each change. retry_s: pause before a better engine is
+    retried, 0 for never; may be changed.
     """
 
     def __init__(self, segmenter: Any, build: Callable[..., Any], say: Callable[[str], None],
@@ -208,10 +204,10 @@ class EngineGuard:
                 _close(segmenter)
                 continue
             with self._lock:
-                if not self._closed:
+                if self._closed:
+                    _close(segmenter)
+                else:
                     self._better = place, segmenter
-                    return
-            _close(segmenter)
             return
 
     def _take_better(self) -> None:

@@ -126,9 +126,8 @@ def _masks(state: Snapshot, where: Situation, p: NodeParameters) -> list[tuple[i
     came, failed, masked = (recent.get(k, 0) for k in ('in', 'failed', 'masked'))
     if failed:
         share = failed / max(came, failed)
-        found.append((_graded(share, p.error_share_warn, p.error_share_error),
-                      f'{failed} of the last {max(came, failed)} images failed: '
-                      f'{state.last_error}'))
+        text = f'{failed} of the last {max(came, failed)} images failed: {state.last_error}'
+        found.append((_graded(share, p.error_share_warn, p.error_share_error), text))
     if state.waiting_s and (state.last_image_age_s or 0) < p.image_timeout:
         found.append((_graded(state.waiting_s, p.mask_timeout, p.mask_timeout_error),
                       f'images come and no mask for {state.waiting_s:.1f} s'))

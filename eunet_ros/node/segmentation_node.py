@@ -234,8 +234,7 @@ class SegmentationNode(LifecycleNode):
 
     def _on_drop(self, frame: _Frame, reason: DropReason) -> None:
         if self.get_logger().is_enabled_for(LoggingSeverity.DEBUG):
-            self.get_logger().debug(
-                f'Image of {frame.stamp / 1e9:.3f} s dropped: {reason.words}.')
+            self.get_logger().debug(f'Image of {frame.stamp / 1e9:.3f} s dropped: {reason.words}.')
         self.statistics.dropped(reason, time.monotonic_ns(), frame.stamp)
 
     def _on_camera_info(self, msg: CameraInfo) -> None:

@@ -46,17 +46,14 @@ class CameraTopic:
     """
 
     def __init__(self, node: Node, image_transport: str) -> None:
-        self._node, self._transport = node, image_transport
+        self._node = node
         base = self._base = node.resolve_topic_name('image')
         own = node.resolve_topic_name('image/compressed')
         if own == node.resolve_topic_name('image/compressed', only_expand=True):
             own = compressed_topic(base)   # not remapped itself
         own = own.removesuffix(_SUFFIX) if own.endswith(_SUFFIX * 2) else own
-        raw, as_it_is = ImageTopic(base, RAW), ImageTopic(base, COMPRESSED)
-        if image_transport == 'raw':
-            self._choices = [raw, as_it_is]
-        else:
-            self._choices = [ImageTopic(own, COMPRESSED), as_it_is]
+        as_it_is, raw = ImageTopic(base, COMPRESSED), image_transport == 'raw'
+        self._choices = [ImageTopic(base, RAW) if raw else ImageTopic(own, COMPRESSED), as_it_is]
         self.topic = as_it_is if named_compressed(base) else self._choices[0]
 
     def look(self) -> bool:

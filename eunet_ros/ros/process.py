@@ -81,12 +81,10 @@ def warn_of_unused_files(node: Any, args: Sequence[str]) -> None:
 
 
 def _expanded(args: Iterable[str]) -> list[str]:
-    """Return arguments with ~ for the home of the user in the paths of parameter files."""
-    expanded: list[str] = []
-    for arg in args:
-        after_flag = expanded and expanded[-1] == '--params-file'
-        expanded.append(os.path.expanduser(arg) if after_flag else arg)
-    return expanded
+    """Return arguments with ~ expanded in the paths of parameter files."""
+    given = list(args)
+    return [os.path.expanduser(arg) if before == '--params-file' else arg
+            for before, arg in zip(['', *given], given)]
 
 
 def initialise(args: Iterable[str], **options: Any) -> None:

@@ -46,13 +46,12 @@ def _cones(item: Item) -> Iterator[tuple[int, tuple[int, int], np.ndarray, froze
 
 def annotation_of(item: Item, classes: ClassTable, border: int = BORDER) -> dict[str, Any]:
     height, width = item.mask.shape
-    objects = []
-    for number, (class_id, (x, y), mask, tags) in enumerate(_cones(item), start=1):
-        objects.append({
-            'id': number, 'classId': class_id, 'description': '', 'geometryType': 'bitmap',
-            'tags': [{'name': t, 'value': None} for t in TAGS if t in tags],
-            'classTitle': f'seg_{classes.names[class_id]}',
-            'bitmap': {'data': encode_bitmap(mask), 'origin': [x + border, y + border]}})
+    objects = [{
+        'id': number, 'classId': class_id, 'description': '', 'geometryType': 'bitmap',
+        'tags': [{'name': t, 'value': None} for t in TAGS if t in tags],
+        'classTitle': f'seg_{classes.names[class_id]}',
+        'bitmap': {'data': encode_bitmap(mask), 'origin': [x + border, y + border]}}
+        for number, (class_id, (x, y), mask, tags) in enumerate(_cones(item), start=1)]
     return {'description': '', 'tags': [], 'objects': objects,
             'size': {'height': height + 2 * border, 'width': width + 2 * border}}
 

@@ -3,9 +3,9 @@
 """
 What engines on a GPU share: the path from the bytes of an image to those of its mask.
 
-Memory is allocated once for each image size; the whole chain is one CUDA graph. Tests run it
-eagerly on other devices. The failover may build another engine in a thread: each engine has its
-own stream, and captures are serialised, because a capture forbids synchronising the device.
+Memory is allocated once for each image size; the whole chain is one CUDA graph. The failover may
+build another engine in a thread: each has its own stream, and captures are serialised, because a
+capture forbids synchronising the device.
 """
 from __future__ import annotations
 
