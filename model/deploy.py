@@ -7,11 +7,8 @@ Exact rewrites of a trained EUnet for inference: the same function, with less wo
 - Batch normalisation after a convolution is part of it; where it follows a concatenation or an
   attention it stays, as one scale and shift.
 - A bias before a 1×1 convolution is part of that one's bias.
-- The layers between the stem's depthwise convolution and the readers of the stem are linear, and
-  so are those between the last transposed convolution and the head. Where it saves work, their
-  weights are multiplied in advance.
-
-Folding is computed in float64.
+- Linear layers after the stem's depthwise convolution, and between the last transposed convolution
+  and the head, are multiplied in advance where it saves work. Folding is in float64.
 """
 from __future__ import annotations
 

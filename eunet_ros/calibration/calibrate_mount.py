@@ -29,7 +29,7 @@ from eunet_ros.cones.detection import find_cones
 from eunet_ros.cones.ground import Ground, mounted
 from eunet_ros.images.conversions import to_bgr
 from eunet_ros.model.common.classes import ClassTable
-from eunet_ros.model.common.command import run_command
+from eunet_ros.model.common.command import check_new_file, run_command
 from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.common.files import read_yaml, user_path, written_beside
 from eunet_ros.model.common.pictures import read_picture
@@ -149,8 +149,8 @@ def calibrate(o: argparse.Namespace) -> None:
         raise ValueError(f'--height must be from 0.05 to 20 m, found {o.height:g}.')
     if (o.image is None) == (o.bag is None):
         raise ValueError('Give either --image or --bag.')
-    if o.output and o.output.exists():
-        raise ValueError(f'{o.output} exists: choose another --output, or remove it first.')
+    if o.output:
+        check_new_file(o.output)
     info = read_camera_info(o.camera_info) if o.camera_info else None
     if o.image:
         images = [read_picture(o.image)]

@@ -62,9 +62,8 @@ class ConeLocator:
     def find(self, mask: np.ndarray, confidence: np.ndarray | None, stamp: int,
              p: ConeParameters) -> Seen:
         """Return the cones of a mask, without positions; stamp: of the image [ns]."""
-        region = region_rows(p.region, len(mask))
-        cones = find_cones(mask, confidence, p.cone_min_pixels, p.cone_min_height, region,
-                           self._classes)
+        cones = find_cones(mask, confidence, p.cone_min_pixels, p.cone_min_height,
+                           region_rows(p.region, len(mask)), self._classes)
         if not p.cone_tracking:
             self._tracker = None
             return Seen(cones)
