@@ -51,8 +51,8 @@ class Segmenter:
         self.checkpoint = (weights if isinstance(weights, Checkpoint)
                            else load_checkpoint(weights, variant))
         if variant and get_variant(variant) and variant != self.checkpoint.variant:
-            raise CheckpointError(f'The weights are of {self.checkpoint.variant}, not {variant}; '
-                                  'set the variant to match or leave it empty.')
+            raise CheckpointError(f'The weights are of {self.checkpoint.variant}, not of '
+                                  f'{variant}; set the variant to match or leave it empty.')
         self.classes = self.checkpoint.classes
         if strip_size is None and not input_size:
             strip_size = self.checkpoint.strip_size
