@@ -1,12 +1,11 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-The node's parameters: names, types, defaults, ranges, units and meaning, in one place.
+The node's parameters: names, types, defaults, ranges, units and meanings; no ROS.
 
-    python -m eunet_ros.parameters
+    python -m eunet_ros.parameters    # writes config/segmentation.yaml and docs/parameters.md
 
-writes config/segmentation.yaml and the table of docs/parameters.md from it. No ROS here: the node
-declares what stands below, and the launch file has those with `launch` as arguments.
+The launch file has the parameters with `launch` as arguments.
 """
 from __future__ import annotations
 
@@ -19,16 +18,14 @@ from pathlib import Path
 import textwrap
 from typing import Any
 
+from eunet_ros.model.common.errors import nearest
 from eunet_ros.model.common.files import written_beside
 from eunet_ros.model.common.resources import DEFAULT_WEIGHTS
 from eunet_ros.model.engines import AUTO, ENGINES, PRECISIONS
 
 NODE_NAME = 'eunet'
-TRANSPORTS = ('raw', 'compressed')
 RELIABILITIES = ('best_effort', 'reliable')
 LEVELS = ('ok', 'warn', 'error')   # of diagnostics, in the order of DiagnosticStatus
-MOUNTINGS = ('parameters', 'tf')
-ATTITUDES = ('fixed', 'cones', 'imu')
 _CORES_TO_SPARE = 4   # from how many on the engine leaves one to ROS
 _ROOT = Path(__file__).resolve().parents[1]
 YAML_FILE, TABLE_FILE = _ROOT / 'config' / 'segmentation.yaml', _ROOT / 'docs' / 'parameters.md'
@@ -60,74 +57,66 @@ def _live(default: Any, description: str, *allowed: Any) -> Any:
 
 @dataclass(frozen=True)
 class ConeParameters:
-    """What decides which cones are found in a mask, and where; raises ValueError."""
+    """Parameters of the detection and positions of cones; raises ValueError."""
 
     roi_top: float = _live(
-        0.0, "Upper edge of the region of interest, as a share of the image's height from the "
-        'top.', 0.0, 1.0)
+        0.0, 'Upper edge of the region of interest, as a share of the image height.', 0.0, 1.0)
     roi_bottom: float = _live(
-        1.0, 'Lower edge of the region of interest; rows outside are background, and '
-        'input_height can be less.', 0.0, 1.0)
+        1.0, 'Lower edge of it; rows outside are background, input_height can be less.', 0.0, 1.0)
     base_frame: str = _value(
         'base_link', 'Frame of the positions of cones (REP 105): x forward, y left, z up.')
     mounting: str = _value(
-        'parameters', 'Where the mounting of the camera comes from: the parameters camera_*, or '
-        'the transform from the frame of the image to base_frame.', *MOUNTINGS)
+        'parameters', 'Source of the mounting of the camera: the parameters camera_*, or the '
+        'transform from the frame of the image to base_frame.', 'parameters', 'tf')
     camera_height: float = _live(
-        0.0, 'Height of the camera above the ground [m]; 0: not set, positions are withheld.',
-        0.0, 20.0)
+        0.0, 'Height of the camera above the ground [m]; 0: not set, no positions.', 0.0, 20.0)
     camera_pitch: float = _live(
-        0.0, 'Pitch of the camera, positive where it looks down [rad].', -1.6, 1.6)
+        0.0, 'Pitch of the camera, positive if it looks down [rad].', -1.6, 1.6)
     camera_roll: float = _live(
-        0.0, 'Roll of the camera, positive where its right side is low [rad].', -3.2, 3.2)
+        0.0, 'Roll of the camera, positive if its right side is low [rad].', -3.2, 3.2)
     camera_yaw: float = _live(
-        0.0, 'Yaw of the camera, positive where it looks to the left [rad].', -3.2, 3.2)
-    camera_x: float = _live(0.0, 'How far the camera is before base_frame [m].', -20.0, 20.0)
-    camera_y: float = _live(
-        0.0, 'How far the camera is to the left of base_frame [m].', -20.0, 20.0)
+        0.0, 'Yaw of the camera, positive if it looks to the left [rad].', -3.2, 3.2)
+    camera_x: float = _live(0.0, 'Camera position in base_frame, forward [m].', -20.0, 20.0)
+    camera_y: float = _live(0.0, 'Camera position in base_frame, to the left [m].', -20.0, 20.0)
     ground_z: float = _live(
-        0.0, 'Height of the ground in base_frame, negative where base_frame is above it [m].',
-        -20.0, 20.0)
+        0.0, 'Height of the ground in base_frame, negative below it [m].', -20.0, 20.0)
     attitude: str = _value(
-        'fixed', 'Attitude of the car by which cones get positions: that of the mounting; '
-        'estimated from the cones of each image; or so, with imu_topic between images.',
-        *ATTITUDES)
+        'fixed', 'Attitude of the car for positions: that of the mounting; estimated from the '
+        'cones of each image; or the same with imu_topic between images.', 'fixed', 'cones', 'imu')
     attitude_frame: str = _value(
-        '', 'Name of a level frame under base_frame, for positions where attitude is not fixed; '
-        'published in tf. Empty: none, and positions are in base_frame.')
+        '', 'Name of a level frame under base_frame, published in tf, for positions if attitude '
+        'is not fixed. Empty: none, and positions are in base_frame.')
     attitude_warn: float = _live(
-        0.01, 'Diagnostics warn when the mean pitch of 3 s differs from the mounting by more: the '
-        'camera was moved [rad].', 0.001, 1.0)
+        0.01, 'Warn that the camera has moved if the mean pitch of 3 s is off by more [rad].',
+        0.001, 1.0)
     imu_topic: str = _value(
-        '', 'Topic of a sensor_msgs/Imu whose axes are those of base_frame, for attitude: imu.')
+        '', 'Topic of a sensor_msgs/Imu with the axes of base_frame, for attitude: imu.')
     image_rectified: bool = _live(
-        False, 'Whether the images are rectified: P of camera_info holds, and no distortion.')
+        False, 'Whether images are rectified: P of camera_info applies, without distortion.')
     pixel_stddev: float = _live(
-        1.0, 'Standard deviation of the base of a cone in the image, for its variance [px].',
+        1.0, "Standard deviation of a cone's base in the image, for its variance [px].",
         0.01, 100.0)
     cone_min_pixels: int = _live(10, 'Smallest cone that counts, by its area [px].', 1, 100000)
     cone_min_height: int = _live(4, 'Smallest cone that counts, by its height [px].', 1, 1000)
     cone_min_range: float = _live(0.3, 'Nearest cone that gets a position [m].', 0.0, 1000.0)
     cone_max_range: float = _live(30.0, 'Farthest cone that gets a position [m].', 0.1, 1000.0)
     cone_tracking: bool = _live(
-        False, 'Whether cones are followed from image to image: id, age and a steady class.')
+        False, 'Whether cones are tracked from image to image: id, age and a steady class.')
     marker_lifetime: float = _live(
-        0.5, 'How long a marker stays when no newer one comes [s]; 0: for ever.', 0.0, 3600.0)
+        0.5, 'Lifetime of markers without an update [s]; 0: forever.', 0.0, 3600.0)
 
     def __post_init__(self) -> None:
         for f in fields(self):  # frozen: no other way to set a field
             object.__setattr__(self, f.name, checked(f.name, getattr(self, f.name)))
         if self.roi_bottom - self.roi_top < 0.01:
-            raise ValueError(
-                'Parameter roi_bottom must be above roi_top by 0.01 or more, found '
-                f'{self.roi_bottom} and {self.roi_top}.')
+            raise ValueError('Parameter roi_bottom must be above roi_top by 0.01 or more, found '
+                             f'{self.roi_bottom} and {self.roi_top}.')
         if self.attitude == 'imu' and not self.imu_topic:
             raise ValueError('Parameter attitude is imu and imu_topic is empty: set imu_topic, or '
                              'attitude to cones.')
         if self.cone_max_range <= self.cone_min_range:
-            raise ValueError(
-                'Parameter cone_max_range must be above cone_min_range, found '
-                f'{self.cone_max_range} and {self.cone_min_range}.')
+            raise ValueError('Parameter cone_max_range must be above cone_min_range, found '
+                             f'{self.cone_max_range} and {self.cone_min_range}.')
 
     @property
     def region(self) -> tuple[float, float]:
@@ -137,51 +126,44 @@ class ConeParameters:
 
 @dataclass(frozen=True)
 class NodeParameters(ConeParameters):
-    """Values of all parameters; raises ValueError where a value is out of its range."""
+    """Values of all parameters; raises ValueError for a value out of range."""
 
     weights: str = _value(
-        DEFAULT_WEIGHTS, 'Weights: the path of a .safetensors file or the name of shipped ones.',
-        launch=True)
+        DEFAULT_WEIGHTS, 'Weights: path of a .safetensors file or a shipped name.', launch=True)
     variant: str = _value(
-        '', 'Variant that the weights must be of (eunet, eunet_s, eunet_n); empty: any.',
-        launch=True)
+        '', 'Required variant of the weights (eunet, eunet_s, eunet_n); empty: any.', launch=True)
     engine: str = _value(
         AUTO, 'Engine that runs the network; auto: the fastest that works here.',
         AUTO, *ENGINES, launch=True)
     precision: str = _value(
-        'auto', 'Numbers the engine computes in; auto: float32 on a CPU, float16 on a GPU.',
+        'auto', 'Number format of the engine; auto: float32 on a CPU, float16 on a GPU.',
         *PRECISIONS, launch=True)
     input_height: int = _value(
-        0, "Height of the network's input [px]; 0: what the weights were trained for.",
-        0, 8192, launch=True)
+        0, "Height of the network's input [px]; 0: that of training.", 0, 8192, launch=True)
     input_width: int = _value(
-        0, "Width of the network's input [px]; 0: what the weights were trained for.",
-        0, 8192, launch=True)
+        0, "Width of the network's input [px]; 0: that of training.", 0, 8192, launch=True)
     strip: bool = _value(
-        True, 'true, for range: a strip along the horizon is segmented at high resolution as '
-        'well, if the weights have one or strip_height is set. false, for speed: the whole image '
-        'alone.')
+        True, 'true, for range: also segment a strip along the horizon at high resolution, if the '
+        'weights have one or strip_height is set. false, for speed: only the whole image.')
     strip_height: int = _value(
-        0, "Height of the network's input for the strip [px]; 0: what the weights were made for, "
-        'where the input is theirs as well.', 0, 8192)
+        0, "Height of the network's input for the strip [px]; 0: that of the weights, if the "
+        'input is theirs as well.', 0, 8192)
     strip_width: int = _value(
         0, "Width of the network's input for the strip [px]; 0: as strip_height.", 0, 8192)
     strip_center: float = _live(
-        0.0, "Middle of the strip as a share of the image's height from the top, where the "
-        'horizon is not known from calibration and mounting; 0: where far cones are found.',
-        0.0, 1.0)
+        0.0, 'Middle of the strip as a share of the image height, if the horizon is unknown '
+        '(no calibration or mounting); 0: at far cones.', 0.0, 1.0)
     num_threads: int = _value(
-        0, 'CPU threads of the engine; 0: all cores, of four or more all but one, which is left '
-        'to ROS.', 0, 1024)
+        0, 'CPU threads of the engine; 0: all cores, minus one for ROS if there are four or more.',
+        0, 1024)
     image_transport: str = _value(
         'raw', 'raw: sensor_msgs/Image on image; compressed: CompressedImage on image/compressed.',
-        *TRANSPORTS, launch=True)
+        'raw', 'compressed', launch=True)
     image_reliability: str = _value(
         'best_effort', 'Reliability (QoS) of the image subscription; best_effort fits any camera.',
         *RELIABILITIES)
     image_depth: int = _value(
-        5, 'Queue depth (QoS) of the image subscription; the newest frame wins at any depth.',
-        1, 1000)
+        5, 'Queue depth (QoS) of images; the newest frame is used at any depth.', 1, 1000)
     output_reliability: str = _value(
         'reliable', 'Reliability (QoS) of the outputs; reliable fits any subscriber.',
         *RELIABILITIES)
@@ -191,53 +173,43 @@ class NodeParameters(ConeParameters):
     classes: str = _live('', 'Names of the classes to publish, separated by commas; empty: all.')
     overlay_opacity: float = _live(0.5, 'Opacity of the class colours in the overlay.', 0.0, 1.0)
     jpeg_quality: int = _live(80, 'JPEG quality of ~/overlay/compressed.', 1, 100)
-    image_timeout: float = _live(
-        0.5, 'Diagnostics warn when no image has come for this long [s].', 0.05, 3600.0)
+    image_timeout: float = _live(0.5, 'Warn if no image arrives for this long [s].', 0.05, 3600.0)
     image_timeout_error: float = _live(
-        2.0, 'Diagnostics report an error when no image has come for this long [s].', 0.05, 3600.0)
+        2.0, 'Error if no image arrives for this long [s].', 0.05, 3600.0)
     mask_timeout: float = _live(
-        0.5, 'Diagnostics warn when images come and no mask has gone out for this long [s].',
-        0.05, 3600.0)
+        0.5, 'Warn if images arrive and no mask is published for this long [s].', 0.05, 3600.0)
     mask_timeout_error: float = _live(
-        1.0, 'Diagnostics report an error when images come and no mask has gone out for this '
-        'long [s].', 0.05, 3600.0)
-    mask_share_warn: float = _live(
-        0.5, 'Warn when a smaller share of the images is masked.', 0.0, 1.0)
-    mask_share_error: float = _live(
-        0.1, 'Error when a smaller share of the images is masked.', 0.0, 1.0)
+        1.0, 'Error if images arrive and no mask is published for this long [s].', 0.05, 3600.0)
+    mask_share_warn: float = _live(0.5, 'Warn if a smaller share of images is masked.', 0.0, 1.0)
+    mask_share_error: float = _live(0.1, 'Error if a smaller share of images is masked.', 0.0, 1.0)
     latency_warn: float = _live(
-        0.2, 'Warn when p99 of the time from an image to its mask is longer [s].', 0.001, 3600.0)
+        0.2, 'Warn if p99 of the time from an image to its mask is longer [s].', 0.001, 3600.0)
     latency_error: float = _live(
-        1.0, 'Error when p99 of the time from an image to its mask is longer [s].', 0.001, 3600.0)
-    error_share_warn: float = _live(
-        0.0, 'Warn when more than this share of the images fails.', 0.0, 1.0)
-    error_share_error: float = _live(
-        0.2, 'Error when more than this share of the images fails.', 0.0, 1.0)
+        1.0, 'Error if p99 of the time from an image to its mask is longer [s].', 0.001, 3600.0)
+    error_share_warn: float = _live(0.0, 'Warn if a larger share of images fails.', 0.0, 1.0)
+    error_share_error: float = _live(0.2, 'Error if a larger share of images fails.', 0.0, 1.0)
     transport_share: float = _live(
-        0.05, 'Share of images lost on the way, or late, above which level_transport holds.',
-        0.0, 1.0)
+        0.05, 'Share of lost or late images above which level_transport applies.', 0.0, 1.0)
     level_transport: str = _live('warn', 'Level of images that are lost or late.', *LEVELS)
     level_stamps: str = _live(
-        'warn', 'Level of stamps at zero, in the future or jumping back, and of two cameras on '
+        'warn', 'Level of stamps that are zero, in the future or jump back, and of two cameras on '
         'one topic.', *LEVELS)
     level_fallback: str = _live(
-        'warn', 'Level while another engine stands in for one that failed.', *LEVELS)
+        'warn', 'Level while another engine replaces one that failed.', *LEVELS)
     level_throttled: str = _live(
-        'warn', 'Level while the CPU or GPU is slowed down because of its heat or power.', *LEVELS)
+        'warn', 'Level while the CPU or GPU is throttled by temperature or power.', *LEVELS)
     engine_retry: float = _live(
-        30.0, 'A failed engine is tried again after this time, in the background [s]; 0: never.',
+        30.0, 'Time after which a failed engine is retried in the background [s]; 0: never.',
         0.0, 3600.0)
     health_window: float = _live(
-        2.0, 'How far back shares and latencies reach in diagnostics [s].', 0.2, 60.0)
+        2.0, 'Window of shares and latencies in diagnostics [s].', 0.2, 60.0)
     late_image: float = _value(
-        0.5, 'An image older than this on arrival counts as late in diagnostics [s].',
+        0.5, 'Age on arrival above which an image counts as late in diagnostics [s].',
         0.01, 3600.0)
     status_period: float = _value(
-        0.2, 'Time between two messages on ~/status [s]; its deadline is 2.5 times that.',
-        0.05, 10.0)
+        0.2, 'Period of ~/status [s]; its deadline is 2.5 periods.', 0.05, 10.0)
     diagnostics_period: float = _value(
-        1.0, 'Time between two messages on /diagnostics [s]; a new level is published at once.',
-        0.1, 3600.0)
+        1.0, 'Period of /diagnostics [s]; a new level is published at once.', 0.1, 3600.0)
     autostart: bool = _value(
         True, 'Configure and activate at start; false: a lifecycle manager does it.', launch=True)
 
@@ -267,12 +239,7 @@ class NodeParameters(ConeParameters):
 
     @property
     def engine_threads(self) -> int:
-        """
-        Return the threads of the engine, 0 for as many as there are cores.
-
-        A pinned thread that shares its core with ROS keeps all others waiting; on few cores one
-        thread less would cost more.
-        """
+        """Return the engine's threads, 0 for all cores: with many cores one is left to ROS."""
         cores = len(os.sched_getaffinity(0))
         return self.num_threads or (cores - 1 if cores >= _CORES_TO_SPARE else 0)
 
@@ -292,10 +259,8 @@ def checked(name: str, value: Any) -> Any:
         raise ValueError(f'Parameter {name} must be of type {expected.__name__}, found '
                          f'{value!r} of type {type(value).__name__}.')
     if meta['choices'] and value not in meta['choices']:
-        near = difflib.get_close_matches(value, meta['choices'], 1)
-        hint = f'; did you mean {near[0]}?' if near else '.'
         raise ValueError(f'Parameter {name} must be one of {", ".join(meta["choices"])}, found '
-                         f'{value!r}{hint}')
+                         f'{value!r}{nearest(value, meta["choices"])}')
     if meta['minimum'] is not None and not meta['minimum'] <= value <= meta['maximum']:
         raise ValueError(f'Parameter {name} must be from {meta["minimum"]} to {meta["maximum"]}, '
                          f'found {value}.')

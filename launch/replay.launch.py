@@ -1,9 +1,9 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Play a bag into the node, record what it publishes, and report; `--show-args` lists the arguments.
+Play a bag into the node, record its outputs, and report; `--show-args` lists the arguments.
 
-It needs ros2 bag; without, `ros2 run eunet_ros evaluate_bag BAG --live` does the same by itself.
+It needs ros2 bag; `ros2 run eunet_ros evaluate_bag BAG --live` does the same without it.
 """
 from importlib.util import find_spec
 import os
@@ -32,9 +32,9 @@ from launch_ros.actions import Node
 import yaml
 
 SHARE = Path(get_package_share_directory('eunet_ros'))
-LAST_MASKS_S = 3.0      # after the last image, for what is on the way
-SETTLE_S = 2.0          # for the node to find the recorder of its outputs
-NODE_S = 600            # for the node to be ready, which may build an engine
+LAST_MASKS_S = 3.0      # wait for masks after the last image
+SETTLE_S = 2.0          # wait until the node has found the recorder
+NODE_S = 600            # wait for the node, which may build an engine
 RECORDED = ('mask', 'camera_info', 'cones', 'cone_markers')
 
 # Name, default, description.
@@ -54,8 +54,7 @@ ARGUMENTS = (
     ('clock', 'true', 'true: publish /clock and let the node use it (use_sim_time).'),
     ('qos', str(SHARE / 'config' / 'replay_qos.yaml'), 'QoS overrides for ros2 bag.'),
     ('report', 'true', 'false: record only, and evaluate later with evaluate_bag --recording.'),
-    ('dds_profile', '',
-     'Fast DDS profile of yours; empty: the one that keeps large images from being lost.'),
+    ('dds_profile', '', 'Your own Fast DDS profile; empty: the one for large images.'),
 )
 TOPICS = ('/camera/image_raw', '/camera/camera_info')  # that the QoS file names
 
@@ -72,13 +71,9 @@ def _qos_file(path, image_topic, info_topic):
                          f'{words}.') from error
     if (image_topic, info_topic) == TOPICS:
         return path
-    named = {}
-    for topic, profile in profiles.items():
-        for ours, theirs in zip(TOPICS, (image_topic, info_topic)):
-            if topic in (ours, f'{ours}/compressed'):
-                topic = theirs + topic[len(ours):]
-                break
-        named[topic] = profile
+    renamed = {ours + end: theirs + end for end in ('', '/compressed')
+               for ours, theirs in zip(TOPICS, (image_topic, info_topic))}
+    named = {renamed.get(topic, topic): profile for topic, profile in profiles.items()}
     with tempfile.NamedTemporaryFile('w', prefix='replay_qos_', suffix='.yaml',
                                      delete=False) as file:
         yaml.safe_dump(named, file)
@@ -121,17 +116,15 @@ def _actions(context):
     wanted = '|'.join([f'/eunet/({"|".join(RECORDED)})', '/diagnostics', images, info])
     recorder = ExecuteProcess(
         cmd=['ros2', 'bag', 'record', '-o', recording, '--qos-profile-overrides-path', qos,
-             '-e', f'^({wanted})$'],
-        output='screen', additional_env=environment)
+             '-e', f'^({wanted})$'], output='screen', additional_env=environment)
     if read.choice('player', given['player'], ('own', 'ros2')) == 'own':
         player = Node(
             package='eunet_ros', executable='play_bag', output='screen',
             additional_env=environment,
             arguments=[bag, '--image-topic', images, '--publish-as', topic, '--rate', f'{rate:g}',
                        '--start', f'{start:g}', '--wait-for-subscribers', str(NODE_S),
-                       '--wait-for-recorder-of', f'/eunet/{RECORDED[0]}',
-                       '--delay', str(SETTLE_S),
-                       *(['--clock'] if clock else [])])
+                       '--wait-for-recorder-of', f'/eunet/{RECORDED[0]}', '--delay',
+                       str(SETTLE_S), *(['--clock'] if clock else [])])
     else:
         player = ExecuteProcess(
             cmd=['ros2', 'bag', 'play', bag, '--rate', f'{rate:g}', '--start-offset',
@@ -142,8 +135,7 @@ def _actions(context):
     report = ExecuteProcess(
         cmd=['ros2', 'run', 'eunet_ros', 'evaluate_bag', bag, '--recording', recording,
              '--image-topic', images, '--output', output, '--params-file', params_file,
-             *(['--weights', given['weights']] if given['weights'] else [])],
-        output='screen')
+             *(['--weights', given['weights']] if given['weights'] else [])], output='screen')
     end = [Shutdown(reason='the replay is done')]
     stop = EmitEvent(event=SignalProcess(signal_number=signal.SIGINT,
                                          process_matcher=matches_action(recorder)))
@@ -172,13 +164,13 @@ def _actions(context):
 
 
 def _expect(holds, otherwise, event):
-    """Raise RuntimeError, by which ros2 launch ends all processes, and itself with 1."""
+    """Raise RuntimeError unless it holds: ros2 launch ends all processes and exits with 1."""
     if not holds:
         raise RuntimeError(f'{otherwise}: exit code {event.returncode}.')
 
 
 def _unless_shut_down(handler):
-    """Return a handler that does nothing at the end of launch, which ends all processes."""
+    """Return a handler that does nothing while launch shuts down all processes."""
     return lambda event, context: None if context.is_shutdown else handler(event)
 
 

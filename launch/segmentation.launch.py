@@ -29,9 +29,9 @@ ARGUMENTS = (
     ('respawn', 'false', 'true: start the node again a second after it ended by itself.'),
     ('rviz', 'false', 'true: also start RViz with the overlay and the mask.'),
     ('dds_profile', '',
-     'Fast DDS profile of yours; empty: the one that keeps large images from being lost.'),
+     'Your own Fast DDS profile; empty: the one for large images.'),
 )
-# Loggers that at level debug tell sixty things a second, between which the node's own are lost.
+# At level debug these loggers write sixty lines a second, which would hide the node's.
 QUIET = ('rcl:=info', 'rmw_fastrtps_cpp:=info')
 
 
@@ -46,15 +46,10 @@ def _convert(name, text):
             f'The argument {name} must be a whole number, found {text!r}.') from error
 
 
-def _sibling(topic, name):
-    """Return the topic `name` beside a topic: /camera/image_raw -> /camera/<name>."""
-    space, slash, _ = topic.removesuffix('/compressed').rpartition('/')
-    return f'{space}{slash}{name}'
-
-
 def _nodes(context):
     given = {name: context.launch_configurations[name].strip() for name, _, _ in ARGUMENTS}
     topic = given['image_topic']
+    space, slash, _ = topic.removesuffix('/compressed').rpartition('/')
     overrides = {name: _convert(name, given[name]) for name in PARAMETERS if given[name]}
     environment = read.dds_settings(given['dds_profile'])
     parameters = [read.file('params_file', given['params_file'])]
@@ -66,7 +61,7 @@ def _nodes(context):
         remappings=[
             ('image', topic),
             ('image/compressed', compressed_topic(topic)),
-            ('camera_info', given['camera_info_topic'] or _sibling(topic, 'camera_info'))],
+            ('camera_info', given['camera_info_topic'] or f'{space}{slash}camera_info')],
         respawn=read.boolean('respawn', given['respawn']), respawn_delay=1.0,
         ros_arguments=[part for level in levels for part in ('--log-level', level)])]
     if read.boolean('rviz', given['rviz']):

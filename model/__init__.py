@@ -8,14 +8,9 @@ from typing import Any
 
 # Imported on first use: torch takes seconds to import, and not every caller needs it.
 _PUBLIC = {
-    'Checkpoint': 'checkpoint',
-    'EUnet': 'eunet',
-    'Segmentation': 'segmenter',
-    'Segmenter': 'segmenter',
-    'VARIANTS': 'eunet',
-    'build_model': 'eunet',
-    'load_checkpoint': 'checkpoint',
-    'save_checkpoint': 'checkpoint',
+    'Checkpoint': 'checkpoint', 'EUnet': 'eunet', 'Segmentation': 'segmenter',
+    'Segmenter': 'segmenter', 'VARIANTS': 'eunet', 'build_model': 'eunet',
+    'load_checkpoint': 'checkpoint', 'save_checkpoint': 'checkpoint',
 }
 __all__ = sorted(_PUBLIC)
 

@@ -1,13 +1,12 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-The building blocks of EUnet.
+The building blocks of EUnet; layouts are NCHW.
 
-Layouts are NCHW throughout. Sources: SPD-Conv (Sunkara and Luo, 2022, arXiv:2208.03641), depthwise
-separable convolution (Howard et al., MobileNets, arXiv:1704.04861), large-kernel attention (Guo et
-al., Visual Attention Network, arXiv:2202.09741), large separable kernel attention (Lau et al.,
-arXiv:2309.01439), group normalisation (Wu and He, arXiv:1803.08494), layer normalisation over the
-channels of a pixel (Liu et al., ConvNeXt, arXiv:2201.03545).
+Sources: SPD-Conv (arXiv:2208.03641), depthwise separable convolution (MobileNets,
+arXiv:1704.04861), large-kernel attention (Visual Attention Network, arXiv:2202.09741), large
+separable kernel attention (arXiv:2309.01439), group normalisation (arXiv:1803.08494), layer
+normalisation over the channels of a pixel (ConvNeXt, arXiv:2201.03545).
 """
 import math
 
@@ -23,9 +22,6 @@ NORMS = ('batch', 'group', 'layer')
 
 class LayerNorm2d(nn.LayerNorm):
     """Layer normalisation over the channels of each pixel."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)

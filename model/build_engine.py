@@ -9,8 +9,8 @@ Build an engine ahead of time, so that a node finds it in the cache.
     python -m eunet_ros.model.build_engine --engine openvino --precision int8 --calibrate images/
     ros2 run eunet_ros build_engine --check    # which engines can run here, and what others need
 
-It imports no ROS. With --variant the weights are random: to see whether, and how fast, a network
-runs here before it is trained.
+It imports no ROS. With --variant the weights are random: use it to see whether, and how fast, a
+network runs here before you train it.
 """
 from __future__ import annotations
 
@@ -34,11 +34,10 @@ import numpy as np
 
 if TYPE_CHECKING:  # PyTorch may be what is missing, and --check says so
     from eunet_ros.model.checkpoint import Checkpoint
-    from eunet_ros.model.segmenter import Segmenter
 
 _SIZE = (384, 640)  # of a network without weights
 _SUFFIXES = ('.jpg', '.jpeg', '.png')
-_HELD_OUT = 5       # every fifth image is to compare on
+_HELD_OUT = 5       # every fifth image is kept for comparison
 _MOST_IMAGES, _FEWEST_IMAGES = 300, 10
 _say = partial(print, flush=True)
 
@@ -54,7 +53,7 @@ def add_network(parser: argparse.ArgumentParser) -> None:
 
 
 def network_of(options: argparse.Namespace) -> tuple[Checkpoint, tuple[int, int] | None]:
-    """Return what `add_network` asks for, and the size where one is given; raises ValueError."""
+    """Return the network of the options and its size, if one is given; raises ValueError."""
     from eunet_ros.model.checkpoint import load_checkpoint, random_checkpoint
     import torch
     if (options.height is None) != (options.width is None):
@@ -82,7 +81,7 @@ def build(options: argparse.Namespace) -> None:
     from eunet_ros.model.segmenter import Segmenter
     checkpoint, size = network_of(options)
     largest = size or checkpoint.input_size
-    if checkpoint.strip_size and not size:  # it covers the width at a higher resolution
+    if checkpoint.strip_size and not size:  # the strip has a higher resolution
         largest = 2 * checkpoint.strip_size[1], checkpoint.strip_size[1]
     calibration, held_out = _images(options, largest)
     began = perf_counter()
@@ -102,26 +101,28 @@ def build(options: argparse.Namespace) -> None:
     _say(f'Ready in {took:.1f} s: {segmenter.describe()}; about {1e3 * min(times):.1f} ms an '
          'image.')
     if held_out:
-        reference = Segmenter(checkpoint, 'torch', size)
+        reference, classes = Segmenter(checkpoint, 'torch', size), len(checkpoint.classes.names)
+        counts = sum(confusion_matrix(reference(image), segmenter(image), classes)
+                     for image in held_out)
         _say(f'Against float32 on {len(held_out)} other images: '
-             f'{_agreement(reference, segmenter, held_out)}.')
+             f'{np.trace(counts) / counts.sum():.3%} of pixels are of the same class, and the '
+             f'Dice between their cones is {np.nan_to_num(dice(counts), nan=1.0):.3f}.')
     segmenter.close()
 
 
 def _images(options: argparse.Namespace,
             size: tuple[int, int]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return images to calibrate by and to compare on, reduced to `size`; raises ValueError."""
+    """Return images for calibration and for comparison, reduced to `size`; raises ValueError."""
     if (options.precision == 'int8') != (options.calibrate is not None):
         raise ValueError('--precision int8 and --calibrate FOLDER go together: give both or '
                          'neither.')
     if options.calibrate is None:
         return [], []
     if not options.calibrate.is_dir():
-        raise ValueError(f'{options.calibrate} is no folder: name one with images of the camera.')
+        raise ValueError(f'{options.calibrate} is not a folder: give one with camera images.')
     paths = [p for p in visible(options.calibrate, True) if p.suffix.lower() in _SUFFIXES]
-    step = max(1, -(-len(paths) // _MOST_IMAGES))
     found = []
-    for path in paths[::step]:
+    for path in paths[::max(1, -(-len(paths) // _MOST_IMAGES))]:
         image = cv2.imread(str(path), cv2.IMREAD_COLOR)
         if image is not None:
             small = fit(image.shape[:2], size).scaled
@@ -129,15 +130,7 @@ def _images(options: argparse.Namespace,
     if len(found) < _FEWEST_IMAGES:
         raise ValueError(f'Expected at least {_FEWEST_IMAGES} images (.jpg, .png) below '
                          f'{options.calibrate} that can be read, found {len(found)}.')
-    held_out = found[::_HELD_OUT]
-    return [image for k, image in enumerate(found) if k % _HELD_OUT], held_out
-
-
-def _agreement(reference: Segmenter, segmenter: Segmenter, images: list[np.ndarray]) -> str:
-    counts = sum(confusion_matrix(reference(image), segmenter(image), len(segmenter.classes.names))
-                 for image in images)
-    return (f'{np.trace(counts) / counts.sum():.3%} of pixels are of the same class, and the Dice '
-            f'between their cones is {np.nan_to_num(dice(counts), nan=1.0):.3f}')
+    return [image for k, image in enumerate(found) if k % _HELD_OUT], found[::_HELD_OUT]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,10 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Checkpoints: weights and what is needed to use them, in one safetensors file.
-
-Weights are data from strangers: safetensors holds numbers only, and nothing in a file is run.
-"""
+"""Checkpoints: weights and their metadata in a safetensors file, which cannot contain code."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -20,7 +16,7 @@ from eunet_ros.model.common.classes import ClassTable, cone_classes
 from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.common.files import written_beside
 from eunet_ros.model.common.resources import WEIGHTS_DIR
-from eunet_ros.model.eunet import EUnet, get_variant, Variant, VARIANTS
+from eunet_ros.model.eunet import build_model, EUnet, get_variant, Variant, VARIANTS
 import torch
 
 FORMAT = 1
@@ -32,28 +28,23 @@ DEFAULT_STD = (0.229, 0.224, 0.225)
 
 
 class CheckpointError(ValueError):
-    """A weights file that is missing, damaged or not the one that was asked for."""
+    """A weights file that is missing, damaged or of another network than expected."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """
-    A network, in eval mode, with its metadata.
-
-    input_size, strip_size: (height, width) that it was trained for [px]. mean, std: of RGB from 0
-    to 1. training, scores: free-form. path, sha256: of the file, if there is one.
-    """
+    """A network in eval mode with its metadata."""
 
     network: EUnet
     variant: str
     classes: ClassTable
-    input_size: tuple[int, int]
-    mean: tuple[float, float, float] = DEFAULT_MEAN
-    std: tuple[float, float, float] = DEFAULT_STD
-    training: dict[str, Any] = field(default_factory=dict)
-    scores: dict[str, Any] = field(default_factory=dict)
-    path: Path | None = None
-    sha256: str = ''
+    input_size: tuple[int, int]  # (height, width) of training [px]
+    mean: tuple[float, float, float] = DEFAULT_MEAN  # of RGB in 0 to 1
+    std: tuple[float, float, float] = DEFAULT_STD  # as mean
+    training: dict[str, Any] = field(default_factory=dict)  # free-form
+    scores: dict[str, Any] = field(default_factory=dict)  # free-form
+    path: Path | None = None  # of the file, if there is one
+    sha256: str = ''  # of the file
     strip_size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
@@ -84,8 +75,8 @@ def check_input_size(size: tuple[int, int], variant: Variant) -> None:
 def random_checkpoint(variant: str, classes: ClassTable,
                       input_size: tuple[int, int] = (384, 640)) -> Checkpoint:
     """Return a checkpoint with random weights, for benchmarks and tests."""
-    network = EUnet(classes.num_logits, get_variant(variant)).eval()
-    return Checkpoint(network, variant, classes, input_size)
+    return Checkpoint(build_model(variant, classes.num_logits).eval(), variant, classes,
+                      input_size)
 
 
 def available_weights() -> list[str]:
@@ -94,10 +85,10 @@ def available_weights() -> list[str]:
 
 def resolve_weights(path_or_name: str | os.PathLike[str]) -> Path:
     """Return the file of weights by its path or shipped name; raises CheckpointError."""
-    text = os.fspath(path_or_name)
+    text, shipped = os.fspath(path_or_name), ', '.join(available_weights()) or 'none'
     if not text:
         raise CheckpointError('Expected the path or name of weights, found an empty string; '
-                              f'shipped weights: {", ".join(available_weights()) or "none"}.')
+                              f'shipped weights: {shipped}.')
     looks_like_path = os.sep in text or text.startswith('~') or Path(text).suffix != ''
     path = Path(os.path.expanduser(text) if looks_like_path
                 else WEIGHTS_DIR / f'{text}.safetensors')
@@ -105,10 +96,10 @@ def resolve_weights(path_or_name: str | os.PathLike[str]) -> Path:
         what = 'There is no weights file' if looks_like_path else 'There are no weights named'
         raise CheckpointError(
             f'{what} {text}; give the path of a .safetensors file or one of the shipped names: '
-            f'{", ".join(available_weights()) or "none"}.')
+            f'{shipped}.')
     if not path.is_file():
-        raise CheckpointError(
-            f'The weights path {path} is not a file; give the path of a .safetensors file.')
+        raise CheckpointError(f'The weights path {path} is not a file; give the path of a '
+                              '.safetensors file.')
     if path.suffix != '.safetensors':
         raise CheckpointError(
             f'The weights file {path} is not a .safetensors file; other formats can run code when '
@@ -117,7 +108,7 @@ def resolve_weights(path_or_name: str | os.PathLike[str]) -> Path:
 
 
 def load_checkpoint(path_or_name: str | os.PathLike[str], variant: str = '') -> Checkpoint:
-    """Load weights by path or shipped name, of a `variant` if given; raises CheckpointError."""
+    """Load weights by path or shipped name and check their variant; raises CheckpointError."""
     if variant:
         get_variant(variant)
     path = resolve_weights(path_or_name)
@@ -139,7 +130,7 @@ def load_checkpoint(path_or_name: str | os.PathLike[str], variant: str = '') -> 
 
 def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint,
                     half: bool = False) -> None:
-    """Write a checkpoint, `half` in float16, beside its place; raises OSError, ValueError."""
+    """Write a checkpoint atomically; half: in float16. Raises OSError or ValueError."""
     from safetensors.torch import save  # here: only those who write need it
     path = Path(path)
     if path.suffix != '.safetensors':
@@ -217,7 +208,7 @@ def _load_strictly(network: EUnet, tensors: dict[str, torch.Tensor]) -> None:
         if tensor.is_floating_point() != expected[name].is_floating_point():
             raise ValueError(f'{name} is of type {tensor.dtype}, expected {expected[name].dtype}')
     _check_finite(tensors)
-    # Copied: the tensors of an open file can be views of it, which change when it is overwritten.
+    # Copied: the tensors can be views of the open file and change when it is overwritten.
     network.load_state_dict({k: v.to(expected[k].dtype, copy=True) for k, v in tensors.items()},
                             strict=True, assign=True)
 

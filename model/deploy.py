@@ -7,11 +7,8 @@ Exact rewrites of a trained EUnet for inference: the same function, with less wo
 - Batch normalisation after a convolution is part of it; where it follows a concatenation or an
   attention it stays, as one scale and shift.
 - A bias before a 1×1 convolution is part of that one's bias.
-- Between the stem's depthwise convolution and what reads the stem there is nothing but linear
-  maps, nor between the last transposed convolution and the head: where it saves work, they are
-  multiplied out, and no tensor of the stem's width is ever made at the stem's resolution.
-
-Folding is computed in float64.
+- Linear layers after the stem's depthwise convolution, and between the last transposed convolution
+  and the head, are multiplied in advance where it saves work. Folding is in float64.
 """
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ from torch.nn import functional
 
 def _conv(like: nn.Conv2d, weight: torch.Tensor, bias: torch.Tensor | None,
           **changes: object) -> nn.Conv2d:
-    """Return a convolution with these weights; stride, padding and so on are as of `like`."""
+    """Return a convolution with these weights and the stride, padding, … of `like`."""
     settings = {'stride': like.stride, 'padding': like.padding, 'dilation': like.dilation,
                 'groups': like.groups, **changes}
     conv = nn.Conv2d(weight.shape[1] * settings['groups'], weight.shape[0], weight.shape[2:],
@@ -88,14 +85,10 @@ def _block(block: ConvBlock) -> nn.Sequential:
 
 def _attention(attention: LKA | LSKA) -> LKA | LSKA:
     new = copy.deepcopy(attention)
-    last = new.dilated[-1] if isinstance(new, LSKA) else new.dilated
-    weight = new.pointwise.weight.double()
+    parent, name = (new.dilated, '1') if isinstance(new, LSKA) else (new, 'dilated')
+    last, weight = getattr(parent, name), new.pointwise.weight.double()
     new.pointwise = _conv(new.pointwise, weight, weight[..., 0, 0] @ last.bias.double())
-    bare = _conv(last, last.weight, None)
-    if isinstance(new, LSKA):
-        new.dilated[-1] = bare
-    else:
-        new.dilated = bare
+    setattr(parent, name, _conv(last, last.weight, None))
     return new
 
 
@@ -169,7 +162,7 @@ class DeployedImageNetwork(nn.Module):
     """
     `DeployedEUnet` with normalisation: uint8 BGR (N, H, W, 3) to logits (N, C, H, W).
 
-    The mean is subtracted from the image, because the stem pads with it; all else is in the stem's
+    The mean is subtracted from the image, as zero padding requires; the scale is in the stem's
     weights. channels_first: whether the network reads NCHW memory.
     """
 

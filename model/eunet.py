@@ -14,15 +14,10 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Variant:
-    """
-    A member of the family.
+    """A member of the family; gate, attention, norm: see `blocks`."""
 
-    width: channels at the stem's resolution, 1/stem of the input's; they double at each of three
-    halvings. gate, attention, norm: see `blocks`.
-    """
-
-    width: int = 64
-    stem: int = 1
+    width: int = 64  # channels at the stem's resolution; they double at each of three halvings
+    stem: int = 1    # the stem's resolution is 1/stem of the input's
     gate: str = 'product'
     attention: str = 'lka'
     norm: str = 'batch'

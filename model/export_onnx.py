@@ -58,7 +58,7 @@ def export(checkpoint: Checkpoint, path: Path, size: tuple[int, int]) -> float:
 
 
 def _largest_error(checkpoint: Checkpoint, run: Any, size: tuple[int, int]) -> float:
-    """Return it for noise and for a grey image; raises ValueError where it is not rounding."""
+    """Return it for noise and for a grey image; raises ValueError if it exceeds rounding."""
     from eunet_ros.model.engines.torch_engine import ImageNetwork
     import torch
     reference, largest = ImageNetwork(checkpoint).eval(), 0.0

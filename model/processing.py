@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Resize an image to the network's input and its logits back to the image, on the CPU.
-
-The image is scaled with its aspect ratio into the top left corner, the rest is padded. Logits are
-interpolated before the class is chosen, so that edges are smooth and thin cones survive.
-"""
+"""Resizes an image to the network's input, at the top left, and its logits back, on the CPU."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -15,9 +10,9 @@ from functools import cached_property, lru_cache
 import cv2
 import numpy as np
 
-# Mid grey in BGR: near zero once normalised. Only images of another aspect ratio see it.
+# Mid grey in BGR, near zero once normalised.
 PADDING_BGR = (104, 116, 124)
-# With more blobs or more area than this, one pass over the whole image is cheaper.
+# With more boxes or more area than this, one pass over the whole image is cheaper.
 _MAX_BOXES = 96
 _MAX_SHARE = 0.15
 
@@ -44,7 +39,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Fit:
-    """How an image lies in the network's input; sizes are (height, width) in pixels."""
+    """The position of an image in the network's input; sizes are (height, width) [px]."""
 
     image: tuple[int, int]
     network: tuple[int, int]
@@ -94,20 +89,23 @@ def with_background(logits: np.ndarray) -> np.ndarray:
     return np.concatenate((np.zeros_like(logits), logits)) if len(logits) == 1 else logits
 
 
-def labels(logits: np.ndarray, plan: Fit) -> np.ndarray:
-    """
-    Return the classes (h, w) uint8 of logits (C, H, W) interpolated to the image.
-
-    They are computed in boxes around cones: where the background wins at all four neighbours, it
-    wins between them.
-    """
+def _of_image(logits: np.ndarray, plan: Fit) -> np.ndarray:
+    """Return the logits of all classes without the padding, (C, h, w)."""
     h, w = plan.scaled
-    logits = with_background(logits)[:, :h, :w]
-    boxes = _boxes(logits)
+    return with_background(logits)[:, :h, :w]
+
+
+def _enlarged(plane: np.ndarray, plan: Fit) -> np.ndarray:
+    return cv2.resize(plane, plan.image[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def labels(logits: np.ndarray, plan: Fit) -> np.ndarray:
+    """Return the classes (h, w) uint8 of logits (C, H, W) interpolated to the image."""
+    logits = _of_image(logits, plan)
+    boxes = _boxes(logits)  # outside, between background pixels, there is only background
     area = sum((y1 - y0) * (x1 - x0) for y0, y1, x0, x1 in boxes)
-    if len(boxes) > _MAX_BOXES or area > _MAX_SHARE * h * w:
-        return _argmax([cv2.resize(plane, plan.image[::-1], interpolation=cv2.INTER_LINEAR)
-                        for plane in logits])
+    if len(boxes) > _MAX_BOXES or area > _MAX_SHARE * logits[0].size:
+        return _argmax([_enlarged(plane, plan) for plane in logits])
     mask = np.zeros(plan.image, np.uint8)
     for y0, y1, x0, x1 in boxes:
         rows, cols = plan.rows.span(y0, y1), plan.cols.span(x0, x1)
@@ -119,38 +117,33 @@ def labels(logits: np.ndarray, plan: Fit) -> np.ndarray:
 
 def confidence(logits: np.ndarray, plan: Fit) -> np.ndarray:
     """Return the probability of the chosen class, (h, w) uint8, from logits (C, H, W)."""
-    h, w = plan.scaled
-    logits = with_background(logits)[:, :h, :w]
+    logits = _of_image(logits, plan)
     shifted = logits - _maximum(logits)
-    probability = 1 / cv2.exp(shifted.reshape(-1, w)).reshape(shifted.shape).sum(0)
-    quantised = (probability * 255 + 0.5).astype(np.uint8)
-    return cv2.resize(quantised, plan.image[::-1], interpolation=cv2.INTER_LINEAR)
+    odds = cv2.exp(shifted.reshape(-1, shifted.shape[2])).reshape(shifted.shape)
+    return _enlarged((1 / odds.sum(0) * 255 + 0.5).astype(np.uint8), plan)
 
 
 def confidence_of_cones(logits: np.ndarray, plan: Fit, mask: np.ndarray) -> np.ndarray:
     """Return `confidence` where the mask (h, w) has cones, undefined elsewhere; much faster."""
-    h, w = plan.scaled
-    logits = with_background(logits)[:, :h, :w]
-    near = np.zeros((h, w), np.uint8)
+    logits = _of_image(logits, plan)
+    near = np.zeros(plan.scaled, np.uint8)
     rows, cols = np.divmod(np.flatnonzero(mask > 0), mask.shape[1])
     near[plan.rows.low[rows], plan.cols.low[cols]] = 1
-    # The other three of the four that a pixel is interpolated from are to the right and below.
+    # The other three pixels for the interpolation are to the right and below.
     near = cv2.dilate(near, np.ones((2, 2), np.uint8), anchor=(1, 1))
-    rows, cols = np.divmod(np.flatnonzero(near > 0), w)
+    rows, cols = np.nonzero(near)
     some = logits[:, rows, cols]  # (C, n)
-    quantised = np.zeros((h, w), np.uint8)
+    quantised = np.zeros(plan.scaled, np.uint8)
     if some.size:
         quantised[rows, cols] = 255 / cv2.exp(some - some.max(0)).reshape(some.shape).sum(0) + 0.5
-    return cv2.resize(quantised, plan.image[::-1], interpolation=cv2.INTER_LINEAR)
+    return _enlarged(quantised, plan)
 
 
 def cone_probability(logits: np.ndarray, plan: Fit) -> np.ndarray:
     """Return the probability of any cone, (h, w) float32, from logits (C, H, W)."""
-    h, w = plan.scaled
-    logits = with_background(logits)[:, :h, :w]
+    logits = _of_image(logits, plan)
     odds = np.exp(logits - _maximum(logits))
-    probability = 1 - odds[0] / odds.sum(0)
-    return cv2.resize(probability, plan.image[::-1], interpolation=cv2.INTER_LINEAR)
+    return _enlarged(1 - odds[0] / odds.sum(0), plan)
 
 
 def _maximum(logits: np.ndarray) -> np.ndarray:
@@ -165,9 +158,8 @@ def _boxes(logits: np.ndarray) -> list[tuple[int, int, int, int]]:
     other = (_maximum(logits[1:]) > logits[0]).view(np.uint8)
     if not cv2.countNonZero(other):
         return []
-    # Dilated by one: an output pixel has a cone among its neighbours from one pixel away.
+    # Dilated by one: an interpolated pixel depends on pixels up to one pixel away.
     grown = cv2.dilate(other, np.ones((3, 3), np.uint8))
-    # The outer ones: what lies in a hole of another lies in its box.
     outlines = cv2.findContours(grown, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
     return [(y, y + h, x, x + w) for x, y, w, h in map(cv2.boundingRect, outlines)]
 

@@ -34,12 +34,12 @@ NO_STRIP = (0, 0)
 
 class Segmenter:
     """
-    A network with its engine and its processing: uint8 BGR image in, class ids out.
+    A network with its engine and processing: uint8 BGR image in, class ids out.
 
-    weights: a Checkpoint, a path or a shipped name. variant: that the weights must be of.
-    input_size, strip_size: (height, width), by default the checkpoint's; NO_STRIP for none.
-    engine, num_threads, precision, say, calibration: see `engines`. Raises ValueError or
-    EngineError. Use it from one thread at a time: mask = Segmenter('eunet_n')(image)
+    weights: a Checkpoint, a path or a shipped name. variant: required variant. input_size,
+    strip_size: (height, width), by default the checkpoint's; NO_STRIP for none. Others: see
+    `engines`. Raises ValueError or EngineError. Not thread-safe. mask =
+    Segmenter('eunet_n')(image)
     """
 
     def __init__(self, weights: Checkpoint | str | os.PathLike[str] = DEFAULT_WEIGHTS,
@@ -51,9 +51,8 @@ class Segmenter:
         self.checkpoint = (weights if isinstance(weights, Checkpoint)
                            else load_checkpoint(weights, variant))
         if variant and get_variant(variant) and variant != self.checkpoint.variant:
-            raise CheckpointError(
-                f'The weights are of {self.checkpoint.variant}, not of {variant}; set the variant '
-                'to match or leave it empty.')
+            raise CheckpointError(f'The weights are of {self.checkpoint.variant}, not of '
+                                  f'{variant}; set the variant to match or leave it empty.')
         self.classes = self.checkpoint.classes
         if strip_size is None and not input_size:
             strip_size = self.checkpoint.strip_size
@@ -72,12 +71,7 @@ class Segmenter:
         return self.segment(image).mask
 
     def segment(self, image: np.ndarray, horizon: float | None = None) -> Segmentation:
-        """
-        Segment a (h, w, 3) uint8 BGR image; raises ValueError or EngineError.
-
-        horizon: its row in the middle of the image [px], to place the strip; if unknown, it is
-        placed at far cones of the whole image, if there are any.
-        """
+        """Segment a (h, w, 3) uint8 BGR image; horizon: its row [px], to place the strip."""
         if (not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3
                 or image.shape[2] != 3 or 0 in image.shape):
             found = (f'{image.dtype} of shape {image.shape}' if isinstance(image, np.ndarray)
@@ -86,7 +80,7 @@ class Segmenter:
                              f'that is not empty, found {found}.')
         whole = self.engine.segment(image)
         if self.strip_size is None or 2 * image.shape[1] < self.strip_size[1]:
-            return whole  # of a smaller image the whole has all there is
+            return whole  # a strip of a smaller image adds nothing
         began = perf_counter()
         count = strip_height(image.shape[:2], self.strip_size)
         pieces = Pieces.of(whole.mask)

@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-A strip of the image along the horizon, at a high resolution, beside the whole image.
-
-Far cones are small and stand in a few rows below the horizon: the strip finds as many of them as
-the whole image at that resolution, with a fraction of the operations.
-"""
+"""A strip along the horizon at a high resolution: finds far cones with few operations."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -78,8 +73,8 @@ def merge(whole: np.ndarray, pieces: Pieces, strip: np.ndarray,
     """
     Merge the masks of an image (h, w) and of its strip at `rows` without seams.
 
-    In these rows the strip's cones count, but for those that its edge cuts and large ones that it
-    misses. Returns the mask and, (rows, w) bool, where it is the strip's.
+    The strip's cones count there, except cones that its edge cuts and large ones that it misses.
+    Returns the mask and, (rows, w) bool, where it is the strip's.
     """
     labels = pieces.labels[rows]
     seen = np.bincount(labels[strip > 0], minlength=len(pieces.pixels))

@@ -1,15 +1,15 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Estimate how the camera is mounted from an image of cones that stand at measured spots.
+Estimate the camera's mounting from an image of cones at measured positions.
 
     ros2 run eunet_ros calibrate_mount --bag my_bag --cones cones.txt
     python -m eunet_ros.calibration.calibrate_mount --image frame.png --camera-info camera.yaml \
         --cones cones.txt --output mounting.yaml
 
-cones.txt has one cone a line, x and y of its middle in base_link in metres (x forward, y to the
-left), and its class if other cones are in view: `5.0 -1.5 yellow_cone`. What comes out are the
-parameters of the node. It imports no ROS.
+Each line of cones.txt has x and y of a cone's middle in base_link [m] (x forward, y left), and its
+class if other cones are in view: `5.0 -1.5 yellow_cone`. The output is the node's parameters. It
+imports no ROS.
 """
 from __future__ import annotations
 
@@ -29,11 +29,12 @@ from eunet_ros.cones.detection import find_cones
 from eunet_ros.cones.ground import Ground, mounted
 from eunet_ros.images.conversions import to_bgr
 from eunet_ros.model.common.classes import ClassTable
+from eunet_ros.model.common.command import check_new_file, run_command
 from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.common.files import read_yaml, user_path, written_beside
 from eunet_ros.model.common.pictures import read_picture
 from eunet_ros.model.common.resources import DEFAULT_WEIGHTS
-from eunet_ros.model.engines import AUTO, EngineError, ENGINES
+from eunet_ros.model.engines import AUTO, ENGINES
 import numpy as np
 
 _MOST_FRAMES, _DRIVE_FRAMES = 10, 100
@@ -83,7 +84,7 @@ def read_camera_info(path: Path) -> Any:
 
 def read_bag(path: Path, topic: str,
              most: int = _MOST_FRAMES) -> tuple[list[np.ndarray], Any]:
-    """Return so many images of a bag, and its first camera_info or None; raises BagError."""
+    """Return up to `most` images of a bag and its first camera_info or None; raises BagError."""
     with Bag(path) as bag:
         chosen = find_image_topic(bag.topics.values(), topic, bag.encoding)
         info_topic = find_camera_info(bag.topics.values(), chosen)
@@ -96,11 +97,7 @@ def read_bag(path: Path, topic: str,
 
 def compared(drive: Path, topic: str, camera: CameraModel, m: Mounting,
              segment: Callable[[np.ndarray], np.ndarray]) -> str:
-    """
-    Return a sentence about the pitch of a drive against a mounting, from the cones in its images.
-
-    Raises BagError, and ValueError for images of another size than the camera's.
-    """
+    """Return a sentence that compares a drive's pitch with a mounting; raises ValueError."""
     ground = Ground(camera, mounted(m.height, m.pitch, m.roll, m.yaw, m.x, m.y))
     images, _ = read_bag(drive, topic, _DRIVE_FRAMES)
     for height, width in {image.shape[:2] for image in images}:
@@ -129,7 +126,7 @@ def as_yaml(fit: Fit, base_frame: str = 'base_link') -> str:
 
 
 def report(fit: Fit, free: Sequence[str], names: Sequence[str]) -> str:
-    """Return what was found, and how well it fits, as lines for people."""
+    """Return a printable report of the result and its residuals."""
     lines = []
     for name in free:
         value, spread = getattr(fit.mounting, name), fit.stddev[name]
@@ -147,11 +144,13 @@ def report(fit: Fit, free: Sequence[str], names: Sequence[str]) -> str:
 
 
 def calibrate(o: argparse.Namespace) -> None:
-    """Estimate and print; raises ValueError, OSError or EngineError, in a sentence."""
+    """Estimate and print; raises ValueError, OSError or EngineError."""
+    if not 0.05 <= o.height <= 20:
+        raise ValueError(f'--height must be from 0.05 to 20 m, found {o.height:g}.')
     if (o.image is None) == (o.bag is None):
         raise ValueError('Give either --image or --bag.')
-    if o.output and o.output.exists():
-        raise ValueError(f'{o.output} exists: choose another --output, or remove it first.')
+    if o.output:
+        check_new_file(o.output)
     info = read_camera_info(o.camera_info) if o.camera_info else None
     if o.image:
         images = [read_picture(o.image)]
@@ -180,7 +179,7 @@ def calibrate(o: argparse.Namespace) -> None:
         if o.output:
             with written_beside(o.output) as beside:
                 beside.write_text(text, encoding='utf-8')
-        if o.drive:  # last: a drive that cannot be read must not cost the mounting
+        if o.drive:  # last: the mounting is kept if the drive cannot be read
             print('\n' + compared(o.drive, o.image_topic, camera, fit.mounting, segmenter))
     finally:
         segmenter.close()
@@ -196,36 +195,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--bag', type=user_path, help='or a bag; the car stands still')
     parser.add_argument('--drive', type=user_path, metavar='BAG',
                         help='a drive, whose mean pitch is compared with the result')
-    parser.add_argument('--image-topic', default='', help='where the bag has several cameras')
+    parser.add_argument('--image-topic', default='', help='if the bag has several cameras')
     parser.add_argument('--camera-info', type=user_path, metavar='YAML',
                         help="of the calibration; without: the bag's camera_info")
     parser.add_argument('--cones', type=user_path, required=True,
                         help='text file: x y [class] a line, metres in base_link')
     parser.add_argument('--height', type=float, default=1.0, help='about, to begin with [m]')
-    parser.add_argument('--x', type=float, default=0.0, help='of the camera in base_link [m]')
-    parser.add_argument('--y', type=float, default=0.0, help='of the camera in base_link [m]')
-    parser.add_argument('--roll', type=float, default=0.0, help='where it is known [rad]')
-    parser.add_argument('--yaw', type=float, default=0.0, help='where it is known [rad]')
-    parser.add_argument('--free-roll', action='store_true', help='estimate roll as well')
-    parser.add_argument('--free-yaw', action='store_true', help='estimate yaw as well')
+    for name in ('x', 'y'):
+        parser.add_argument(f'--{name}', type=float, default=0.0, help='camera in base_link [m]')
+    for name in ('roll', 'yaw'):
+        parser.add_argument(f'--{name}', type=float, default=0.0, help='if it is known [rad]')
+        parser.add_argument(f'--free-{name}', action='store_true', help=f'estimate {name} as well')
     parser.add_argument('--rectified', action='store_true', help='the images are rectified')
     parser.add_argument('--base-frame', default='base_link')
     parser.add_argument('--weights', default=DEFAULT_WEIGHTS, metavar='NAME|PATH')
     parser.add_argument('--engine', default=AUTO, choices=(AUTO, *ENGINES))
-    parser.add_argument('--output', type=user_path,
-                        help='parameter file to write, besides printing')
+    parser.add_argument('--output', type=user_path, help='parameter file to write as well')
     o = parser.parse_args(arguments)
-    try:
-        if not 0.05 <= o.height <= 20:
-            raise ValueError(f'--height must be from 0.05 to 20 m, found {o.height:g}.')
-        calibrate(o)
-    except (ValueError, OSError, EngineError) as error:
-        print(f'calibrate_mount: {error}', file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print('calibrate_mount: interrupted, nothing was written.', file=sys.stderr)
-        return 130
-    return 0
+    return run_command('calibrate_mount', lambda: calibrate(o),
+                       install=f'install it for {sys.executable}')
 
 
 if __name__ == '__main__':

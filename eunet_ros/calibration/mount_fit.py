@@ -11,14 +11,15 @@ import math
 from eunet_ros.cones.camera_model import CameraModel
 from eunet_ros.cones.detection import Cones
 from eunet_ros.cones.ground import EDGE_SHARE, Ground, mounted
+from eunet_ros.cones.tracking import closest_pairs
 from eunet_ros.model.common.classes import ClassTable, cone_classes
 import numpy as np
 
 _STEPS = 60
-_GATE = 40.0          # pixels between a cone that is found and where it is expected, at first
+_GATE = 40.0          # pixels between a found cone and its expected position, at first
 _OUTLIER = 4.0        # standard deviations, at the end
-_TAPE = 0.03          # of a measured spot and of how a plate is turned, standard deviation [m]
-_LOOSE_M, _LOOSE_RAD = 0.15, 0.03  # standard deviations that are of no use
+_TAPE = 0.03          # standard deviation of measured positions and turned plates [m]
+_LOOSE_M, _LOOSE_RAD = 0.15, 0.03  # standard deviations that are too large
 _PITCHES = np.radians(np.arange(-10, 36, 1.0))
 _HEIGHTS = (0.5, 0.65, 0.8, 1.0, 1.2, 1.45, 1.75, 2.1)  # m, times the guess
 _YAWS = np.radians((-9, -6, -3, 0, 3, 6, 9))
@@ -48,13 +49,13 @@ class Mounting:
 
 @dataclass(frozen=True)
 class Residual:
-    """Of one measured cone: where it is in the image, off by so many pixels and metres."""
+    """A measured cone in an image."""
 
     spot: Spot
     image: int
-    base: tuple[float, float]
-    pixels: float
-    metres: float
+    base: tuple[float, float]  # [px]
+    pixels: float              # distance from the expected position [px]
+    metres: float              # distance on the ground [m]
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,10 @@ def fit_mounting(camera: CameraModel, images: Sequence[Cones], spots: Sequence[S
                  guess: Mounting, free: Sequence[str] = ('pitch', 'height'),
                  classes: ClassTable | None = None) -> Fit:
     """
-    Return the mounting that puts cones where they were measured, by least squares of pixels.
+    Return the mounting that fits cones at measured positions, by least squares of pixels.
 
-    images: the cones found in each image, all of the same spots. guess: where to begin, and the
-    values of what is not free. Raises ValueError, in a sentence, where it cannot be told.
+    images: cones of each image, all of the same landmarks. guess: start, and the values of
+    parameters that are not free. Raises ValueError if the cones do not determine it.
     """
     if len(spots) < 2:
         raise ValueError(f'Expected at least 2 measured cones, found {len(spots)}: place more of '
@@ -94,7 +95,7 @@ def fit_mounting(camera: CameraModel, images: Sequence[Cones], spots: Sequence[S
 
 
 class _Problem:
-    """Cones in images, and the spots that they were measured at."""
+    """Cones in images, and their measured positions."""
 
     def __init__(self, camera: CameraModel, images: Sequence[Cones], spots: Sequence[Spot],
                  free: Sequence[str], classes: ClassTable) -> None:
@@ -117,12 +118,12 @@ class _Problem:
         return self._ground(m).project(np.column_stack([xy, np.zeros(len(xy))]))
 
     def _spread(self, m: Mounting) -> np.ndarray:
-        """Return the standard deviation (n,) of each pixel: near ones move more for a cm."""
+        """Return the standard deviations (n,) [px] in the image: larger for near cones."""
         moved = self._expected(m, _TAPE) - self._expected(m)
         return np.sqrt(1 + (moved ** 2).sum(axis=1))
 
     def _near(self, images: Sequence[Cones], m: Mounting, gate: float) -> _Pairs:
-        """Return what lies within `gate`, closest first, each once; see `associated`."""
+        """Return pairs within `gate`; see `associated`."""
         expected, pairs = self._expected(m), []
         unit = 1.0 if gate == _GATE else self._spread(m)[:, None]
         for number, cones in enumerate(images):
@@ -130,17 +131,12 @@ class _Problem:
             apart[(self._kinds[:, None] >= 0)
                   & (self._kinds[:, None] != cones.class_id)] = np.inf
             with np.errstate(invalid='ignore'):
-                rows, cols = np.nonzero(apart <= gate)
-            taken: set[tuple[str, int]] = set()
-            for k in np.argsort(apart[rows, cols], kind='stable'):
-                spot, cone = int(rows[k]), int(cols[k])
-                if not {('s', spot), ('c', cone)} & taken:
-                    taken |= {('s', spot), ('c', cone)}
-                    pairs.append((number, spot, cone))
+                rows, cols = closest_pairs(apart, gate)
+            pairs += [(number, *pair) for pair in zip(rows.tolist(), cols.tolist())]
         return pairs
 
     def associated(self, m: Mounting, gate: float) -> _Pairs:
-        """Return the cones near their spots; gate: in standard deviations, pixels at first."""
+        """Match cones and landmarks; gate: in standard deviations, at first in pixels."""
         pairs = self._near(self._images, m, gate)
         seen, least = len({spot for _, spot, _ in pairs}), 2 if len(self._free) <= 3 else 3
         if seen < least:
@@ -152,7 +148,7 @@ class _Problem:
         return pairs
 
     def first(self, guess: Mounting) -> Mounting:
-        """Return the mounting, of many tried, in which most spots have a cone."""
+        """Return the mounting, of a grid of them, that matches most landmarks with cones."""
         tried = product(
             _PITCHES if 'pitch' in self._free else (guess.pitch,),
             [guess.height * h for h in _HEIGHTS] if 'height' in self._free else (guess.height,),
@@ -160,13 +156,10 @@ class _Problem:
         best, result = -1.0, None
         for pitch, height, yaw in tried:
             m = replace(guess, pitch=float(pitch), height=float(height), yaw=float(yaw))
-            pairs = self._near(self._images[:1], m, _GATE)
-            if not pairs:
-                continue
-            expected = self._expected(m)
+            pairs, expected = self._near(self._images[:1], m, _GATE), self._expected(m)
             apart = [np.hypot(*(expected[s] - self._images[0].base[c])) for _, s, c in pairs]
             value = sum(1 - min(float(a) / _GATE, 1) for a in apart)
-            if value > best:
+            if pairs and value > best:
                 best, result = value, m
         if result is None:
             raise ValueError(
@@ -204,7 +197,7 @@ class _Problem:
                 damping *= 5
                 if damping > 1e9:
                     break
-        # What errors of one standard deviation each would make of it.
+        # Standard deviations of the parameters for errors of one standard deviation each.
         prior = np.sqrt(np.diag(np.linalg.pinv(normal, hermitian=True)))
         limits = [_LOOSE_M if name == 'height' else _LOOSE_RAD for name in free]
         if np.linalg.matrix_rank(jacobian) < len(free) or (prior > limits).any():

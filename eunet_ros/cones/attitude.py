@@ -1,19 +1,16 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-How the body of the car pitches and rolls, from the cones that an image shows; no ROS.
+Estimates pitch and roll of the car's body from the cones in an image; no ROS.
 
-Cones of one class are equally high and stand on one ground. From a camera at height h, a cone of
-height H whose base is seen at an angle b below the horizon looks about b * H / h high: pictures
-shrink to nothing at the horizon. So the height of a picture and the row of its base tell where the
-horizon is, whatever the distance (Hoiem, Efros and Hebert 2008, Putting Objects in Perspective,
-doi 10.1007/s11263-008-0137-5). One pixel of height moves that by h / H pixels: one cone measures
-poorly, and twenty measure well.
+From a camera at height h, a cone of height H whose base is seen at an angle b below the horizon
+looks about b * H / h high. So its height and base row give the horizon, whatever the distance
+(Hoiem, Efros and Hebert 2008, Putting Objects in Perspective, doi 10.1007/s11263-008-0137-5). One
+pixel of height moves it by h / H pixels: the estimate needs many cones.
 
-Angles are those of REP 103, of the body against the level ground, about fixed axes, roll, then
-pitch: pitch about y, positive where the front is low; roll about x, positive where the right side
-is low. They add to the mounting. The height of the camera cannot be separated from the size of
-the cones; both vary by a few parts in a hundred, and so do distances.
+Angles (REP 103) are of the body against the level ground, about fixed axes, roll, then pitch:
+pitch is positive if the front is low, roll if the right side is low. They add to the mounting. The
+camera's height cannot be separated from the cones' size; both vary by a few percent.
 """
 from __future__ import annotations
 
@@ -22,60 +19,51 @@ from dataclasses import dataclass, field, replace
 import math
 
 from eunet_ros.cones.detection import Cones
-from eunet_ros.cones.ground import EDGE_SHARE, Ground, Located, Pose
+from eunet_ros.cones.ground import EDGE_SHARE, Ground, levelled, Located, Pose
 import numpy as np
 
-_LEAST_PX = 8                  # of a cone's height; smaller ones are all error
+_LEAST_PX = 8                  # of a cone's height; smaller ones are too inaccurate
 _PIXELS, _SHARE = 0.8, 0.03    # standard deviation of a height in a mask: pixels, and share of it
 _TALLER_PX, _TALLER = 0.45, 0.02  # by which masks of eunet_n are higher than the cones, the same
 _SIZE_STDDEV = 0.004           # of the size of all cones and of the camera's height, as a share
 _HEIGHT_STDDEV = 0.01          # of the camera while the car moves [m]
-_TUKEY = 3.5                   # standard deviations from which on a cone counts nothing
+_TUKEY = 3.5                   # standard deviations from which a cone has no weight
 _ROUNDS = 4                    # of reweighting
-FEW = 4                        # cones; a frame of fewer is left out where it surprises
-_PER_CONE = math.radians(0.1)  # by which a frame moves the pitch at most, for each of its cones
+FEW = 4                        # cones; a frame of fewer is ignored if it is surprising
+_PER_CONE = math.radians(0.1)  # greatest change of the pitch in a frame, per cone
 _TAU_S = 0.25                  # in which the body returns to its mounting
 _TURNED_TAU_S = 10.0           # the same of what the angular rates leave unknown
 _DRIFT = math.radians(0.2) ** 2  # variance of that
-# Variances of its angles: at first, where too few cones show them, the least and the most.
+# Variances of its angles: initial, with too few cones, least and greatest.
 _FIRST, _USUAL, _CALM, _WIDE = np.radians((0.1, 0.5, 0.005, 2.0)) ** 2
 _SYSTEMATIC = np.radians((0.06, 0.2)) ** 2  # of pitch and roll: what the masks have in common
 _MEMORY_S = 1.0                # over which the variance of the body's angles is averaged
-_EXCESS = 1.5                  # times the noise: what angles exceed is motion of the body
+_EXCESS = 1.5                  # times the noise: larger angles are motion of the body
 _SUDDEN = 2.0                  # standard deviations by which a sudden motion exceeds the noise
 _WINDOW_S = 3.0                # of the mean of the pitch
-_RATES, _GAP_S = 500, 0.05    # samples of an IMU that are kept; seconds that may lack some
-_PAUSE_S = 2.0                 # after a longer one, and where time goes back, it begins anew
+_RATES, _GAP_S = 500, 0.05    # samples of an IMU that are kept; longest gap between them [s]
+_PAUSE_S = 2.0                 # a longer pause, or a jump back in time, resets the filter
 _PRIOR = np.diag((1 / _WIDE, 1 / _WIDE, _SIZE_STDDEV ** -2.0))
 
 
 @dataclass(frozen=True)
 class Attitude:
-    """
-    Pitch and roll of the body [rad]; see the module for axes.
-
-    covariance: (2, 2) of these [rad²]. cones: how many of the frame count. mean_pitch: of the
-    last 3 s [rad], NaN where few cones were seen in them.
-    """
+    """Pitch and roll of the body [rad]; see the module for axes."""
 
     pitch: float = 0.0
     roll: float = 0.0
-    covariance: np.ndarray = field(default_factory=lambda: np.zeros((2, 2)))
-    cones: int = 0
-    mean_pitch: float = math.nan
+    covariance: np.ndarray = field(default_factory=lambda: np.zeros((2, 2)))  # (2, 2) [rad²]
+    cones: int = 0  # number that count in this frame
+    mean_pitch: float = math.nan  # of the last 3 s [rad], NaN for few cones
 
     def applied(self, ground: Ground) -> Ground:
-        """Return the ground as the camera sees it when the body has this attitude."""
+        """Return the ground as seen by the camera in this attitude."""
         pose = ground.pose
         return replace(ground, pose=Pose(levelled(self.pitch, self.roll) @ pose.rotation,
                                          pose.origin))
 
     def locate(self, cones: Cones, ground: Ground) -> tuple[Located, np.ndarray]:
-        """
-        Return what `Ground.locate` does, on the ground as it is seen in this attitude.
-
-        ground: of the mounting. Covariances include those of the attitude and of the height.
-        """
+        """Return `Ground.locate` in this attitude, with its variance; ground: of the mounting."""
         located, rows = self.applied(ground).locate(cones)
         heights, _ = ground.classes.sizes_of(located.cones.class_id)
         up = ground.pose.origin[2] - ground.ground_z - np.where(located.by_height, heights, 0.0)
@@ -89,19 +77,13 @@ class Attitude:
                        + moved @ own @ moved.transpose(0, 2, 1)), rows
 
 
-def levelled(pitch: float, roll: float) -> np.ndarray:
-    """Return the rotation (3, 3) from axes of the body to level ones."""
-    cp, sp, cr, sr = math.cos(pitch), math.sin(pitch), math.cos(roll), math.sin(roll)
-    return np.array([[cp, sp * sr, sp * cr], [0.0, cr, -sr], [-sp, cp * sr, cp * cr]])
-
-
 def observe(cones: Cones, ground: Ground) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
-    Return how much higher the pictures of cones are than expected on this ground.
+    Compare the heights of cones in the image with those expected on this ground.
 
-    That is the residuals (n,) [px]; their derivatives (n, 3) by pitch, roll [1/rad] and the size
-    of all cones [1]; their standard deviations (n,) [px]. Left out are cones that are cut, knocked
-    over or small, and those whose base or tip does not show.
+    Returns residuals (n,) [px], their derivatives (n, 3) by pitch, roll [1/rad] and size of all
+    cones [1], and standard deviations (n,) [px]. Uses only whole, upright cones of sufficient
+    height.
     """
     high = cones.box[:, 3] - cones.box[:, 1]
     usable = np.flatnonzero(~(cones.cut | cones.hidden | cones.topless | cones.knocked_over)
@@ -127,26 +109,17 @@ def observe(cones: Cones, ground: Ground) -> tuple[np.ndarray, np.ndarray, np.nd
 
 @dataclass(frozen=True)
 class Frame:
-    """
-    What the cones of one frame say of pitch and roll, as changes (2,) of a prediction [rad].
+    """Estimate of a frame, as changes (2,) of the predicted pitch and roll [rad]."""
 
-    change: the most likely, and its variance (2,), with a wide prior. information (2, 2), vector
-    (2,): of the cones alone. cones: how many count, by their weights.
-    """
-
-    change: np.ndarray
-    variance: np.ndarray
-    information: np.ndarray
-    vector: np.ndarray
-    cones: float
+    change: np.ndarray       # (2,), with a wide prior
+    variance: np.ndarray     # (2,), of change
+    information: np.ndarray  # (2, 2), of the cones alone
+    vector: np.ndarray       # (2,), of the cones alone
+    cones: float             # their number, weighted
 
 
 def fit_frame(residual: np.ndarray, by: np.ndarray, stddev: np.ndarray) -> Frame:
-    """
-    Fit what `observe` returns by least squares with Tukey's biweight, which ignores outliers.
-
-    Source: Beaton and Tukey 1974, doi 10.1080/00401706.1974.10489171.
-    """
+    """Fit `observe` with Tukey's biweight (1974, doi 10.1080/00401706.1974.10489171)."""
     z, rows = residual / stddev, by / stddev[:, None]
     change = np.zeros(3)
     if len(z) > 2:
@@ -158,10 +131,10 @@ def fit_frame(residual: np.ndarray, by: np.ndarray, stddev: np.ndarray) -> Frame
         information, vector = weighted @ rows, -(weighted @ z)
         change = np.linalg.solve(information + _PRIOR, vector)
     off, total = z + rows @ change, float(weight.sum())
-    # Cones that scatter more than they should say less.
+    # Cones that scatter more than expected have less weight.
     share = max(1.0, float(weight @ (off * off)) / max(total - 1, 1.0))
     information, vector = information / share, vector / share
-    # The size of all cones is not asked for: it only makes the others less certain.
+    # The size of all cones is marginalised.
     across = information[:2, 2] / (information + _PRIOR)[2, 2]
     angles = information[:2, :2] - across[:, None] * information[2, :2]
     variance = np.diag(_inverse(angles + _PRIOR[:2, :2]))
@@ -169,7 +142,7 @@ def fit_frame(residual: np.ndarray, by: np.ndarray, stddev: np.ndarray) -> Frame
 
 
 def attitude_of_frame(cones: Cones, ground: Ground) -> Attitude:
-    """Return the attitude that the cones of one image tell alone; ground: of the mounting."""
+    """Return the attitude from the cones of one image alone; ground: of the mounting."""
     found, frame = np.zeros(2), None
     for _ in range(2):   # it is not linear
         frame = fit_frame(*observe(cones, Attitude(*found.tolist()).applied(ground)))
@@ -178,23 +151,19 @@ def attitude_of_frame(cones: Cones, ground: Ground) -> Attitude:
 
 
 class AngularRates:
-    """
-    Angular rates of the body, as an IMU measures them; one thread may add, another ask.
-
-    most: samples that are kept.
-    """
+    """An IMU's last `most` rates of the body; one thread may add, another read."""
 
     def __init__(self, most: int = _RATES) -> None:
         self._samples: deque[tuple[int, float, float]] = deque(maxlen=most)
 
     def add(self, stamp: int, pitch: float, roll: float) -> None:
-        """Take a sample: rates about y and x of base_link [rad/s]; stamp: in ns."""
+        """Add a sample: rates about y and x of base_link [rad/s]; stamp: in ns."""
         if self._samples and stamp <= self._samples[-1][0]:
             self._samples.clear()
         self._samples.append((stamp, pitch, roll))
 
     def turned(self, begin: int, end: int) -> np.ndarray | None:
-        """Return the changes (2,) of pitch and roll [rad], None where samples are missing."""
+        """Return the changes (2,) of pitch and roll [rad], None if samples are missing."""
         samples = np.array(self._samples.copy(), np.float64).reshape(-1, 3)
         times = (samples[:, 0] - begin) / 1e9
         wanted = (end - begin) / 1e9
@@ -215,12 +184,11 @@ def _inverse(m: np.ndarray) -> np.ndarray:
 
 class AttitudeFilter:
     """
-    Follows the attitude of one car from image to image; not for several threads at once.
+    Tracks the attitude of one car from image to image; not thread-safe.
 
-    A Kalman filter of pitch and roll, which bumps and brakes move about the mounting (an
-    Ornstein-Uhlenbeck process). How strongly they do is learned all the time, so that a car that
-    runs smoothly keeps to its mounting, and one that brakes is followed at once.
-    Without cones the estimate returns to the mounting and its variance grows.
+    A Kalman filter of pitch and roll as an Ornstein-Uhlenbeck process about the mounting. Its
+    strength is learned continuously, so that braking is followed at once and a smooth drive stays
+    at the mounting. Without cones the estimate returns to the mounting.
     """
 
     def __init__(self) -> None:
@@ -234,11 +202,7 @@ class AttitudeFilter:
 
     def update(self, cones: Cones, ground: Ground, stamp: int,
                rates: AngularRates | None = None) -> Attitude:
-        """
-        Take in the cones of an image.
-
-        ground: of the mounting. stamp: of the image, ns. rates: measured meanwhile, None for none.
-        """
+        """Add an image's cones, stamp in ns; ground: of the mounting; rates: meanwhile."""
         seconds = 0.0 if self._stamp is None else (stamp - self._stamp) / 1e9
         turned = None
         if not 0 < seconds <= _PAUSE_S:

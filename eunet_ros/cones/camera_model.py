@@ -1,9 +1,9 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-A camera as sensor_msgs/CameraInfo describes it: from pixels to directions and back; no ROS.
+A camera as in sensor_msgs/CameraInfo: pixels to directions and back; no ROS.
 
-Optical frame (REP 103): x right, y down, z forward. Pixel (0, 0) is the centre of the top-left
+Optical frame (REP 103): x right, y down, z forward; pixel (0, 0) is the centre of the top left
 pixel. plumb_bob and rational_polynomial are OpenCV's model with 5 and 8 coefficients, equidistant
 is Kannala and Brandt's (2006) with 4, as in OpenCV's fisheye module.
 """
@@ -18,11 +18,11 @@ import cv2
 import numpy as np
 
 MODELS = {'plumb_bob': (0, 4, 5), 'rational_polynomial': (0, 8, 12, 14), 'equidistant': (0, 4)}
-_PERFECT = ('', 'none', 'pinhole')  # what simulators and drivers call a lens that bends nothing
+_PERFECT = ('', 'none', 'pinhole')  # names of a lens without distortion
 _PRECISELY = cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 200, 1e-11   # steps, unit depth
-_CLOSE = 1e-8         # of what the lens bends, at unit depth: far below a pixel
+_CLOSE = 1e-8         # tolerance of the inverse at unit depth, far below a pixel
 _WIDEST = math.tan(math.radians(85.0))  # of a lens that is not a fisheye, at unit depth
-_SAMPLES = 40_000     # between which a fisheye is a straight line, to far below a pixel
+_SAMPLES = 40_000     # of the profile of a fisheye, with errors far below a pixel
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class CameraModel:
 
     @cached_property
     def _profile(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return radii (angles of a fisheye) and what the lens makes of them, while it grows."""
+        """Return radii (angles of a fisheye) and their images, while these grow."""
         if self.model == 'equidistant':
             radius = np.linspace(0, math.pi, _SAMPLES)
             bent = self._bent(radius)
@@ -51,18 +51,18 @@ class CameraModel:
             k1, k2, _, _, *rest = self.distortion
             radial = replace(self, distortion=(k1, k2, 0.0, 0.0, *rest))
             bent = radial._distorted(np.stack([radius, 0 * radius], axis=1))[:, 0]
-        # A polynomial folds back outside of what was calibrated; nothing is seen there.
+        # Outside of the calibrated range a polynomial may fold back.
         grows = np.diff(bent) > 0
         stop = len(radius) if grows.all() else int(np.argmin(grows)) + 1
         return radius[:stop], bent[:stop]
 
     def _bent(self, angle: np.ndarray) -> np.ndarray:
-        """Return the distance from the middle, at unit depth, that a fisheye makes of angles."""
+        """Return the distance from the centre, at unit depth, of angles in a fisheye."""
         d, t2 = self.distortion, angle * angle
         return angle * (1 + t2 * (d[0] + t2 * (d[1] + t2 * (d[2] + t2 * d[3]))))
 
     def _distorted(self, xy: np.ndarray) -> np.ndarray:
-        """Return what a lens that is not a fisheye makes of points (n, 2) at unit depth."""
+        """Return distorted points (n, 2) at unit depth; not for a fisheye."""
         if not len(xy):
             return xy
         points = np.column_stack([xy, np.ones(len(xy))])
@@ -70,7 +70,7 @@ class CameraModel:
                                  np.array(self.distortion))[0][:, 0]
 
     def _undistorted(self, xy: np.ndarray) -> np.ndarray:
-        """Invert `_distorted`; NaN where the lens sees nothing."""
+        """Invert `_distorted`; NaN outside of the model."""
         if not len(xy):
             return xy
         # OpenCV 5 takes the criteria in undistortPoints.
@@ -119,9 +119,8 @@ def camera_model(info: Any, height: int, width: int, rectified: bool = False) ->
     bin_x, bin_y = max(1, info.binning_x), max(1, info.binning_y)
     expected = (roi.height or info.height) // bin_y, (roi.width or info.width) // bin_x
     if expected != (height, width):
-        raise ValueError(
-            f'camera_info is for images of {expected[1]}x{expected[0]}, the image has '
-            f'{width}x{height}: publish the camera_info of this image')
+        raise ValueError(f'camera_info is for images of {expected[1]}x{expected[0]}, the image '
+                         f'has {width}x{height}: publish the camera_info of this image')
     name = 'P' if rectified else 'K'
     k = np.array(info.p if rectified else info.k, np.float64)
     k = k.reshape(3, 4)[:, :3] if rectified else k.reshape(3, 3)
@@ -148,7 +147,7 @@ def _lens(info: Any) -> tuple[str, tuple[float, ...]]:
         raise ValueError(f'camera_info has the distortion model {named!r}, expected one of '
                          f'{", ".join(MODELS)}: rectify the image, or calibrate with one of them')
     counts = MODELS[model]
-    # Drivers fill D up to the length of another model: zeros that this one does not have.
+    # Drivers may pad D with zeros to the length of another model.
     while len(given) not in counts and len(given) > min(counts[1:]) and not given[-1]:
         given.pop()
     if len(given) not in counts and any(given):

@@ -1,68 +1,48 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-From a mask to cones in the image; no ROS, nothing but OpenCV and NumPy.
-
-Connected pixels of any cone class are one candidate: its class is voted, so that a few pixels of
-another colour do not make another cone. Candidates in which several cones touch are taken apart
-(separation.py), and pieces of a cone whose stripe was missed are joined.
-"""
+"""From a mask to cones in the image: connected pieces, separated and joined; NumPy only."""
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
-from eunet_ros.cones.runs import bounds, find_runs, largest, MOST_CONES, Runs, votes_of
+from eunet_ros.cones.runs import bounds, find_runs, largest, MOST_CONES, Runs, Table, votes_of
 from eunet_ros.cones.separation import separate
 from eunet_ros.model.common.classes import ClassTable, cone_classes
 import numpy as np
 
 _FOOT = 0.12          # share of a cone's height that its base point is averaged over
-_LIES = 1.12          # a cone is wider than so many times its height only when it lies
-_GAP = 0.8            # of the upper piece's height that a missed stripe is high, at most
+_LIES = 1.12          # width by height from which a cone is knocked over
+_GAP = 0.8            # greatest height of a missed stripe, by that of the upper piece
 
 
 @dataclass(frozen=True)
-class Cones:
-    """
-    Cones of one image, one row each, nearest base (lowest in the image) first.
+class Cones(Table):
+    """Cones of one image, one row each, nearest base (lowest in the image) first."""
 
-    class_id: (n,) uint8. confidence: (n,) float32, 0 to 1, mean over its pixels; 1 where none was
-    given. box: (n, 4) int32 u0, v0, u1, v1 in pixels, u1 and v1 exclusive. pixels: (n,) int32.
-    base: (n, 2) float32 u, v of the middle of its lower edge, in pixels, pixel centres at whole
-    numbers; tip: (n, 2) float32 the same of its upper edge. knocked_over, cut, hidden, topless:
-    (n,) bool; cut: it touches the edge of what was segmented; hidden: its base does not show,
-    because another cone stands before it or it is cut there; topless: it is cut at its top.
-    """
-
-    class_id: np.ndarray
-    confidence: np.ndarray
-    box: np.ndarray
-    pixels: np.ndarray
-    base: np.ndarray
-    tip: np.ndarray
-    knocked_over: np.ndarray
-    cut: np.ndarray
-    hidden: np.ndarray
-    topless: np.ndarray
+    class_id: np.ndarray      # (n,) uint8
+    confidence: np.ndarray    # (n,) float32 in 0 to 1, mean over its pixels; 1 if unknown
+    box: np.ndarray           # (n, 4) int32 u0, v0, u1, v1 [px], u1 and v1 exclusive
+    pixels: np.ndarray        # (n,) int32
+    base: np.ndarray          # (n, 2) float32, middle of the lower edge [px]
+    tip: np.ndarray           # (n, 2) float32, the same of the upper edge
+    knocked_over: np.ndarray  # (n,) bool, as the others
+    cut: np.ndarray           # touches the edge of what was segmented
+    hidden: np.ndarray        # its base is cut or occluded
+    topless: np.ndarray       # cut at its top
 
     def __len__(self) -> int:
         return len(self.class_id)
-
-    def select(self, which: np.ndarray) -> Cones:
-        return Cones(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
 
 
 def find_cones(mask: np.ndarray, confidence: np.ndarray | None = None, min_pixels: int = 10,
                min_height: int = 4, region: slice | None = None,
                classes: ClassTable | None = None) -> Cones:
     """
-    Find the cones in a mask.
+    Find the cones in a mask, (h, w) uint8 class ids; at most the `MOST_CONES` largest.
 
-    mask: (h, w) uint8 class ids, 0 is background. confidence: (h, w) uint8, 255 = certain.
-    min_pixels, min_height: what is smaller is left out [px]. region: the rows that were segmented,
-    where not all were. classes: of the mask, by default those of config/classes.yaml; the sizes of
-    their cones tell touching ones apart. Of more cones the `MOST_CONES` largest are returned.
-    Raises ValueError for other arrays.
+    confidence: (h, w) uint8, 255 = certain; default 255. min_pixels, min_height: smallest cone
+    [px]. region: rows that were segmented. classes: their sizes separate touching cones; default:
+    config/classes.yaml. Raises ValueError for other arrays.
     """
     if mask.ndim != 2 or mask.dtype != np.uint8:
         raise ValueError('Expected a mask of class ids, (h, w) uint8, found '
@@ -73,27 +53,23 @@ def find_cones(mask: np.ndarray, confidence: np.ndarray | None = None, min_pixel
                          f'{mask.shape}, found {confidence.dtype} of shape {confidence.shape}.')
     runs = find_runs(mask)
     if runs is None:
-        return _none()
+        points, flags = np.zeros((0, 2), np.float32), np.zeros(0, bool)
+        return Cones(np.zeros(0, np.uint8), np.zeros(0, np.float32), np.zeros((0, 4), np.int32),
+                     np.zeros(0, np.int32), points, points, flags, flags, flags, flags)
     runs, hidden, middle = separate(runs, mask.shape, classes or cone_classes())
     label, kept = _joined(runs)
     rows = (0, mask.shape[0]) if region is None else (region.start, region.stop)
     found = _describe(runs, label, len(kept), mask.shape[1], rows, hidden[kept], middle[kept],
                       confidence)
-    box = found.box
-    keep = (found.pixels >= min_pixels) & (found.cut | (box[:, 3] - box[:, 1] >= min_height))
-    found = found.select(keep)
+    high = found.box[:, 3] - found.box[:, 1]
+    found = found.select((found.pixels >= min_pixels) & (found.cut | (high >= min_height)))
     if len(found) > MOST_CONES:  # noise
         found = found.select(largest(found.pixels, MOST_CONES))
     return found.select(np.argsort(-found.base[:, 1], kind='stable'))
 
 
 def number_cones(mask: np.ndarray, classes: ClassTable) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Return the cone that each pixel of a mask is of, as `find_cones` divides it, and their classes.
-
-    They are (h, w) int32, 0 none, k + 1 for cone k, and (h, w) uint8 class ids, one in each cone.
-    No pixel is left out, however small its cone.
-    """
+    """Return numbers (h, w) int32 of all cones, 0 for none, and their class ids (h, w) uint8."""
     numbers, ids, runs = np.zeros(mask.shape, np.int32), np.zeros_like(mask), find_runs(mask)
     if runs is not None:
         runs = separate(runs, mask.shape, classes)[0]
@@ -103,13 +79,6 @@ def number_cones(mask: np.ndarray, classes: ClassTable) -> tuple[np.ndarray, np.
         class_id = votes_of(runs, label, len(kept), size).argmax(1).astype(np.uint8)
         ids.reshape(-1)[places] = np.repeat(class_id[label], size)
     return numbers, ids
-
-
-def _none() -> Cones:
-    whole, part = np.zeros((0, 4), np.int32), np.zeros((0, 2), np.float32)
-    flags = np.zeros(0, bool)
-    return Cones(np.zeros(0, np.uint8), np.zeros(0, np.float32), whole, np.zeros(0, np.int32),
-                 part, part, flags, flags, flags, flags)
 
 
 def _middle(runs: Runs, label: np.ndarray, count: int, within: np.ndarray) -> np.ndarray:
@@ -148,11 +117,7 @@ def _describe(runs: Runs, label: np.ndarray, count: int, width: int, rows: tuple
 
 
 def _joined(runs: Runs) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Join pieces that a missed stripe parts; returns new labels, and the lowest old ones.
-
-    Where there are more than `MOST_CONES`, the smaller ones are left as they are.
-    """
+    """Join pieces that a missed stripe parts; returns new labels, and the lowest old ones."""
     count, size = runs.count, runs.stop - runs.start
     which = largest(np.bincount(runs.label, size, minlength=count), MOST_CONES)
     if len(which) < 2:
@@ -178,8 +143,8 @@ def _joined(runs: Runs) -> tuple[np.ndarray, np.ndarray]:
         foot, top = (_extent(runs, order[ends[piece]:ends[piece + 1]], rows) for piece, rows in (
             (upper, (v1[upper] - max(1, tall[upper] // 5), v1[upper])),
             (lower, (v0[lower], v0[lower] + max(1, tall[lower] // 5)))))
-        # Where a stripe is missing, the cone goes on as wide as it broke off; another cone's tip
-        # is much narrower than the plate above it.
+        # Below a missed stripe the cone is as wide as above; another cone's tip is much narrower
+        # than the plate above it.
         if foot <= 1.2 * top + 1 and top <= 2.2 * foot + 1:
             target[upper] = target[lower]
     kept, place = np.unique(target, return_inverse=True)

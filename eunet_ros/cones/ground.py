@@ -1,11 +1,11 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-From cones in an image to places on flat ground; no ROS.
+From cones in an image to positions on flat ground; no ROS.
 
-Vehicle frame (REP 103, REP 105): base_link, x forward, y left, z up, metres. Optical frame: x
-right, y down, z forward. Angles are radians about fixed axes, roll, then pitch, then yaw (as in
-URDF): a camera that looks down has a positive pitch.
+base_link (REP 103, REP 105): x forward, y left, z up [m]. Optical frame: x right, y down, z
+forward. Angles [rad] are about fixed axes, roll, then pitch, then yaw (as in URDF): a camera that
+looks down has a positive pitch.
 """
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from eunet_ros.model.common.classes import ClassTable, cone_classes
 import numpy as np
 
 BODY_FROM_OPTICAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
-_PIXEL = 0.05         # by which a pixel is moved to see what it makes
-_LEAST_DIP = 1e-5     # of a ray below the horizon [rad]; flatter ones meet the ground nowhere
+_PIXEL = 0.05         # step of the numerical derivative [px]
+_LEAST_DIP = 1e-5     # of a ray below the horizon [rad]; flatter ones miss the ground
 EDGE_SHARE = 2 / math.pi  # mean distance from a square's centre to its nearest edge, by its side
 
 
@@ -31,14 +31,17 @@ class Pose:
     origin: np.ndarray
 
 
+def levelled(pitch: float, roll: float) -> np.ndarray:
+    """Return the rotation (3, 3) from axes of the body to level ones."""
+    cp, sp, cr, sr = math.cos(pitch), math.sin(pitch), math.cos(roll), math.sin(roll)
+    return np.array([[cp, sp * sr, sp * cr], [0.0, cr, -sr], [-sp, cp * sr, cp * cr]])
+
+
 def mounted(height: float, pitch: float = 0.0, roll: float = 0.0, yaw: float = 0.0,
             x: float = 0.0, y: float = 0.0, ground_z: float = 0.0) -> Pose:
-    """Return the pose of a camera so high above the ground; x, y, ground_z: in base_link [m]."""
-    cr, sr, cp, sp = math.cos(roll), math.sin(roll), math.cos(pitch), math.sin(pitch)
-    cy, sy = math.cos(yaw), math.sin(yaw)
-    body = np.array([[cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr],
-                     [sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr],
-                     [-sp, cp * sr, cp * cr]])
+    """Return the pose of a camera; height: above the ground; x, y, ground_z: in base_link [m]."""
+    c, s = math.cos(yaw), math.sin(yaw)
+    body = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]) @ levelled(pitch, roll)
     return Pose(body @ BODY_FROM_OPTICAL, np.array([x, y, ground_z + height]))
 
 
@@ -58,18 +61,12 @@ def pose_of_transform(translation: tuple[float, ...], quaternion: tuple[float, .
 
 @dataclass(frozen=True)
 class Located:
-    """
-    Cones with their places, nearest first.
-
-    cones: as found. xyz: (n, 3) metres in base_link, the middle of the plate on the ground.
-    covariance: (n, 2, 2) of x and y, m². by_height: (n,) bool, from the tip and the cone's known
-    height, because the base does not show.
-    """
+    """Cones with their positions, nearest first."""
 
     cones: Cones
-    xyz: np.ndarray
-    covariance: np.ndarray
-    by_height: np.ndarray
+    xyz: np.ndarray         # (n, 3) in base_link [m], middle of the plate
+    covariance: np.ndarray  # (n, 2, 2) of x, y [m²]
+    by_height: np.ndarray   # (n,) bool, by the height of the class, because the base is hidden
 
     @property
     def distance(self) -> np.ndarray:
@@ -77,7 +74,7 @@ class Located:
         return np.hypot(self.xyz[:, 0], self.xyz[:, 1])
 
     def scaled(self, factor: float) -> Located:
-        """Return the same cones in an image that was made so many times as large."""
+        """Return the same cones in an image scaled by a factor."""
         cones = replace(self.cones, box=np.rint(self.cones.box * factor).astype(np.int32),
                         base=self.cones.base * factor, tip=self.cones.tip * factor)
         return replace(self, cones=cones)
@@ -104,11 +101,7 @@ class Ground:
         return self.camera.project((np.asarray(points) - self.pose.origin) @ self.pose.rotation)
 
     def horizon_row(self) -> float | None:
-        """
-        Return the row of the horizon ahead of the camera [px].
-
-        None where the camera looks away, hangs upside down or leans by more than 45 degrees.
-        """
+        """Return the row of the horizon ahead [px]; None if the camera leans by over 45°."""
         right, down, _ = self.pose.rotation[2]
         if -down <= abs(right):
             return None
@@ -119,11 +112,10 @@ class Ground:
     def intersect(self, pixels: np.ndarray, above: np.ndarray | float = 0.0,
                   ) -> tuple[np.ndarray, np.ndarray]:
         """
-        Return where (n, 3) [m] rays meet the ground, and the covariances (n, 2, 2) [m²] of x, y.
+        Return where rays meet the ground, (n, 3) [m], and the covariances (n, 2, 2) of x, y [m²].
 
-        pixels: (n, 2). above: height of the plane over the ground [m], (n,) or one for all. NaN
-        for pixels that look at or above the horizon. The covariances are what `pixel_stddev`
-        makes.
+        pixels: (n, 2), NaN at or above the horizon. above: height of the plane over the ground
+        [m], (n,) or one. The covariances are those that `pixel_stddev` causes.
         """
         pixels, count = np.asarray(pixels, np.float64), len(pixels)
         three = np.concatenate([pixels, pixels + (_PIXEL, 0), pixels + (0, _PIXEL)])
@@ -134,7 +126,7 @@ class Ground:
         with np.errstate(invalid='ignore', divide='ignore'):
             reach = np.where((rays[:, 2] < -_LEAST_DIP) & (drop > 1e-6), drop / -rays[:, 2],
                              np.nan)
-            # Where the ground is met, a change along the ray changes nothing.
+            # A change along the ray does not move the intersection.
             moved = change[..., :2] - rays[:, :2] * (change[..., 2] / rays[:, 2])[..., None]
             jacobian = (reach[:, None] * moved).transpose(1, 2, 0)  # (n, xy, uv)
         return (self.pose.origin + reach[:, None] * rays,
@@ -144,12 +136,10 @@ class Ground:
         """
         Return the cones within the range limits, nearest first, and their indices.
 
-        A base that the image's edge or another cone hides is replaced by the tip, at the height
-        of the cone's class. A knocked-over cone lies with its middle anywhere within half its
-        height of where a standing one would be: that is its standard deviation, both ways.
+        A hidden base is replaced by the tip at the height of the class. A knocked-over cone has
+        half its height as additional standard deviation.
         """
         heights, plates = self.classes.sizes_of(cones.class_id)
-        # A base that is hidden is replaced by the tip, at the height of the cone's class.
         by_height = cones.hidden & ~cones.topless
         pixels = np.where(by_height[:, None], cones.tip, cones.base).astype(np.float64)
         above = np.where(by_height, heights, 0.0)
@@ -165,7 +155,7 @@ class Ground:
         distance = np.hypot(xyz[:, 0], xyz[:, 1])
         with np.errstate(invalid='ignore'):
             good = (distance >= self.min_range) & (distance <= self.max_range)
-            # Where neither base nor tip shows, there is no saying.
+            # Without base and tip the position is unknown.
             good &= ~(cones.hidden & cones.topless) & np.isfinite(covariance).all(axis=(1, 2))
         order = np.flatnonzero(good)
         order = order[np.argsort(distance[order], kind='stable')]

@@ -22,32 +22,25 @@ UNSET = ('camera_height is not set: measure how the camera is mounted, or run ro
 
 
 class Withheld(ValueError):
-    """Why cones have no positions, in a sentence; masks go on."""
+    """Cones have no positions, for a reason in a sentence; masks are not affected."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """
-    The cones of one image.
-
-    cones: in the image. tracks: of each of them, None without tracking. located: those with a
-    place on the ground, None where positions are withheld, for the `reason`. located_tracks,
-    rows: of these, their tracks and which of `cones` they are. attitude: of the body of the car,
-    None where it is not estimated. ground: as the camera sees it in this image.
-    """
+    """The cones of one image."""
 
     cones: Cones
-    tracks: Tracks | None = None
-    located: Located | None = None
-    located_tracks: Tracks | None = None
-    reason: str = ''
-    rows: np.ndarray | None = None
-    attitude: Attitude | None = None
-    ground: Ground | None = None
+    tracks: Tracks | None = None          # of `cones`
+    located: Located | None = None        # cones with a position; None if positions are rejected
+    located_tracks: Tracks | None = None  # tracks of `located`
+    reason: str = ''                      # of the rejection
+    rows: np.ndarray | None = None        # indices of `located` in `cones`
+    attitude: Attitude | None = None      # of the car's body, if it is estimated
+    ground: Ground | None = None          # as seen in this image
 
     @property
     def distances(self) -> list[float | None]:
-        """Return for each cone how far from base_link it is [m], None where it has no place."""
+        """Return the distance of each cone from base_link [m], None without a position."""
         found: list[float | None] = [None] * len(self.cones)
         if self.located is not None:
             for row, distance in zip(self.rows.tolist(), self.located.distance.tolist()):
@@ -56,7 +49,7 @@ class Seen:
 
 
 class ConeLocator:
-    """Finds and places the cones of one camera's masks of these classes, image by image."""
+    """Finds and localizes the cones in one camera's masks, image by image."""
 
     def __init__(self, classes: ClassTable) -> None:
         self._classes = classes
@@ -68,12 +61,9 @@ class ConeLocator:
 
     def find(self, mask: np.ndarray, confidence: np.ndarray | None, stamp: int,
              p: ConeParameters) -> Seen:
-        """Return the cones of a mask, without places; stamp: of the image, ns."""
-        region = None
-        if p.region != (0.0, 1.0):
-            region = region_rows(p.region, len(mask))
-        cones = find_cones(mask, confidence, p.cone_min_pixels, p.cone_min_height, region,
-                           self._classes)
+        """Return the cones of a mask, without positions; stamp: of the image [ns]."""
+        cones = find_cones(mask, confidence, p.cone_min_pixels, p.cone_min_height,
+                           region_rows(p.region, len(mask)), self._classes)
         if not p.cone_tracking:
             self._tracker = None
             return Seen(cones)
@@ -83,12 +73,7 @@ class ConeLocator:
     def place(self, seen: Seen, size: tuple[int, int], info: Any,
               pose_of: Callable[[], Pose | None], p: ConeParameters, stamp: int | None = None,
               rates: AngularRates | None = None) -> Seen:
-        """
-        Return the cones with their places, or with the reason why they have none.
-
-        size, info, pose_of: see `ground`. stamp: of the image, ns; with it, images come in order,
-        and the attitude is estimated where p asks for it. rates: see there.
-        """
+        """Return the cones with positions, or the reason for none; stamp: ns, for the attitude."""
         self._attitude = None
         try:
             ground = self.ground(size, info, pose_of, p)
@@ -107,14 +92,16 @@ class ConeLocator:
 
     def horizon(self, size: tuple[int, int], info: Any, pose_of: Callable[[], Pose | None],
                 p: ConeParameters) -> float | None:
-        """
-        Return the row of the horizon [px], None where calibration or mounting are not known.
+        """Return the row of the horizon in the last attitude [px], None if unknown."""
+        ground = self.known_ground(size, info, pose_of, p)
+        if ground and self._attitude:
+            ground = self._attitude.applied(ground)
+        return ground and ground.horizon_row()
 
-        In the attitude of the last image, where that is estimated; see `ground`.
-        """
+    def known_ground(self, *given: Any) -> Ground | None:
+        """Return `ground`, None if calibration or mounting is unknown."""
         try:
-            ground = self.ground(size, info, pose_of, p)
-            return (self._attitude.applied(ground) if self._attitude else ground).horizon_row()
+            return self.ground(*given)
         except Withheld:
             return None
 
@@ -123,8 +110,8 @@ class ConeLocator:
         """
         Return the ground as the camera sees it; raises Withheld.
 
-        size: (h, w) of the image. info: its CameraInfo, None where none has come. pose_of: returns
-        the pose of the camera from tf, None where the parameters hold; may raise Withheld.
+        size: (h, w) of the image. info: CameraInfo or None. pose_of: returns the camera's pose
+        from tf, None for that of the parameters; may raise Withheld.
         """
         pose = pose_of()
         if info is None:

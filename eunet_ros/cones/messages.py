@@ -8,21 +8,20 @@ from collections.abc import Callable, Collection, Sequence
 import math
 from typing import Any
 
-from eunet_ros.cones.attitude import Attitude, levelled
+from eunet_ros.cones.attitude import Attitude
 from eunet_ros.cones.detection import Cones
-from eunet_ros.cones.ground import Ground, Located
+from eunet_ros.cones.ground import Ground, levelled, Located
 from eunet_ros.cones.tracking import Tracks
 from eunet_ros.model.common.classes import ClassTable
 import numpy as np
 
 Make = Callable[[str], Any]
 KNOCKED_OVER, CUT, BY_HEIGHT, KEPT = 1, 2, 4, 8  # bits of the field flags
-_UINT8, _UINT16, _UINT32, _FLOAT32 = 2, 4, 6, 7  # sensor_msgs/PointField
 _FIELDS = (('x', '<f4'), ('y', '<f4'), ('z', '<f4'), ('confidence', '<f4'), ('u', '<f4'),
            ('v', '<f4'), ('variance', '<f4'), ('variance_across', '<f4'), ('id', '<u4'),
            ('age', '<u2'), ('class_id', 'u1'), ('flags', 'u1'))
 POINT = np.dtype(list(_FIELDS))
-_KINDS = {'<f4': _FLOAT32, '<u4': _UINT32, '<u2': _UINT16, 'u1': _UINT8}
+_KINDS = {'<f4': 7, '<u4': 6, '<u2': 4, 'u1': 2}  # sensor_msgs/PointField
 _ARROW, _ADD, _DELETE = 0, 0, 2                  # visualization_msgs/Marker
 _LINE_LOOP = 2                                   # foxglove_msgs/PointsAnnotation
 _LINE_PX, _FONT_PX = 1.5, 12.0                   # of annotations, in pixels of the image
@@ -60,7 +59,7 @@ def point_cloud(make: Make, header: Any, rows: np.ndarray) -> Any:
     """Return a sensor_msgs/PointCloud2 of `points`."""
     kind, field = make('sensor_msgs/msg/PointCloud2'), make('sensor_msgs/msg/PointField')
     data = rows.tobytes()
-    # rosbags takes nothing but arrays of NumPy; rclpy checks everything but array.array slowly.
+    # rosbags requires NumPy arrays; rclpy checks everything but array.array slowly.
     data = (np.frombuffer(data, np.uint8) if hasattr(kind, '__msgtype__')
             else array.array('B', data))
     return kind(
@@ -71,12 +70,7 @@ def point_cloud(make: Make, header: Any, rows: np.ndarray) -> Any:
 
 
 def read_points(cloud: Any, motion: Any = None, to: Any = None) -> np.ndarray:
-    """
-    Return the rows of a message that `point_cloud` made, as an array of POINT.
-
-    Positions are of the stamp of the image. motion: the nav_msgs/Odometry of base_link; with it,
-    positions are moved to the time `to` (builtin_interfaces/Time), as they are from there.
-    """
+    """Return the rows of a `point_cloud`; motion (Odometry): moves positions to the time `to`."""
     rows = np.frombuffer(bytes(cloud.data), POINT)
     if motion is None:
         return rows
@@ -87,12 +81,7 @@ def read_points(cloud: Any, motion: Any = None, to: Any = None) -> np.ndarray:
 
 def moved(rows: np.ndarray, velocity: tuple[float, float], yaw_rate: float,
           seconds: float) -> np.ndarray:
-    """
-    Return rows of POINT as they are from a car that has driven on, at a constant twist.
-
-    velocity: of base_link along its x and y [m/s]; yaw_rate: positive to the left [rad/s].
-    Variances stay those of the image.
-    """
+    """Return POINT rows after driving on; velocity: x, y [m/s]; yaw_rate: left [rad/s]."""
     turn, out = yaw_rate * seconds, rows.copy()
     # The exact path: an arc (the exponential of a planar twist), straight on for no turn.
     along = np.sinc(turn / math.pi)                              # sin(turn) / turn
@@ -106,11 +95,7 @@ def moved(rows: np.ndarray, velocity: tuple[float, float], yaw_rate: float,
 
 
 def attitude(make: Make, header: Any, found: Attitude) -> Any:
-    """
-    Return a sensor_msgs/Imu with the orientation of base_link against the level ground (REP 145).
-
-    Yaw is unknown: 0, with a variance to match. header: of base_link.
-    """
+    """Return a sensor_msgs/Imu (REP 145) of base_link against level ground; its yaw is 0."""
     vector, quaternion = make('geometry_msgs/msg/Vector3'), make('geometry_msgs/msg/Quaternion')
     cp, sp = math.cos(found.pitch / 2), math.sin(found.pitch / 2)
     cr, sr = math.cos(found.roll / 2), math.sin(found.roll / 2)
@@ -127,11 +112,7 @@ def attitude(make: Make, header: Any, found: Attitude) -> Any:
 
 
 def level_transform(make: Make, header: Any, child: str, found: Attitude, ground: Ground) -> Any:
-    """
-    Return a tf2_msgs/TFMessage from a level frame to base_link, which pitches and rolls in it.
-
-    header: of base_link. child: name of the level frame. ground: whose camera both frames share.
-    """
+    """Return a tf2_msgs/TFMessage from the level frame `child` to base_link, of the header."""
     level = levelled(found.pitch, found.roll)
     x, y, z = (ground.pose.origin - level.T @ ground.pose.origin).tolist()
     turn = attitude(make, header, found).orientation
@@ -153,12 +134,7 @@ def _palette(color: Callable[..., Any], classes: ClassTable, cones: Cones) -> di
 def markers(make: Make, header: Any, located: Located, tracks: Tracks | None,
             classes: ClassTable, lifetime_s: float,
             shown: Collection[int] = ()) -> tuple[Any, set[int]]:
-    """
-    Return a visualization_msgs/MarkerArray of cones in their true size, and the ids in it.
-
-    An arrow without a shaft is a cone. classes: whose colours and sizes cones have. shown: ids of
-    the markers before, which are deleted where they are gone.
-    """
+    """Return a MarkerArray of cones and its ids; shown: earlier ids, deleted if gone."""
     marker, point = make('visualization_msgs/msg/Marker'), make('geometry_msgs/msg/Point')
     vector, color = make('geometry_msgs/msg/Vector3'), make('std_msgs/msg/ColorRGBA')
     duration = make('builtin_interfaces/msg/Duration')
@@ -166,18 +142,16 @@ def markers(make: Make, header: Any, located: Located, tracks: Tracks | None,
     ids = (np.arange(len(located.cones)) if tracks is None
            else tracks.number & 0x7FFFFFFF).tolist()
     heights, plates = classes.sizes_of(located.cones.class_id)
-    found = []
     palette = _palette(color, classes, located.cones)
-    for number, (x, y, z), height, plate, kind in zip(
+    found = [marker(  # an arrow without a shaft is a cone
+        header=header, ns=_NAMESPACE, id=number, type=_ARROW, action=_ADD,
+        points=[point(x=x, y=y, z=z), point(x=x, y=y, z=z + height)],
+        scale=vector(x=0.3 * plate, y=plate, z=height), color=palette[kind], lifetime=life)
+        for number, (x, y, z), height, plate, kind in zip(
             ids, located.xyz.tolist(), heights.tolist(), plates.tolist(),
-            located.cones.class_id.tolist()):
-        found.append(marker(
-            header=header, ns=_NAMESPACE, id=number, type=_ARROW, action=_ADD,
-            points=[point(x=x, y=y, z=z), point(x=x, y=y, z=z + height)],
-            scale=vector(x=0.3 * plate, y=plate, z=height), color=palette[kind],
-            lifetime=life))
-    for number in sorted(set(shown) - set(ids)):
-        found.append(marker(header=header, ns=_NAMESPACE, id=number, action=_DELETE))
+            located.cones.class_id.tolist())]
+    found += [marker(header=header, ns=_NAMESPACE, id=number, action=_DELETE)
+              for number in sorted(set(shown) - set(ids))]
     return make('visualization_msgs/msg/MarkerArray')(markers=found), set(ids)
 
 
@@ -199,11 +173,7 @@ def detections(make: Make, header: Any, cones: Cones, tracks: Tracks | None = No
 
 def annotations(make: Make, header: Any, cones: Cones, distances: Sequence[float | None],
                 classes: ClassTable) -> Any:
-    """
-    Return a foxglove_msgs/ImageAnnotations: a box with a label for each cone, in its colour.
-
-    distances: of each cone [m], None where it is not known. classes: of the cones.
-    """
+    """Return a foxglove_msgs/ImageAnnotations of labelled boxes; distances: [m] or None."""
     names = ('PointsAnnotation', 'TextAnnotation', 'Point2', 'Color')
     outline, text, point, color = (make(f'foxglove_msgs/msg/{name}') for name in names)
     palette, black = _palette(color, classes, cones), color(r=0.0, g=0.0, b=0.0, a=0.6)

@@ -1,43 +1,45 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-A mask as runs: stretches of one class within a row, and how they hang together; NumPy only.
-
-Cones are one or two pixels in a hundred, so what is done by run is done on thousands of numbers
-instead of a million.
-"""
+"""A mask as runs, stretches of one class within a row: there are far fewer runs than pixels."""
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import cv2
 import numpy as np
 
 MOST_CONES = 1000  # in an image; a mask with more of them is noise
+_Table = TypeVar('_Table', bound='Table')
+
+
+@dataclass(frozen=True)
+class Table:
+    """Base of dataclasses whose fields are arrays with one row for each thing."""
+
+    def select(self: _Table, which: np.ndarray) -> _Table:
+        return type(self)(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
+
+    def joined(self: _Table, other: _Table) -> _Table:
+        return type(self)(**{f.name: np.concatenate([getattr(self, f.name),
+                                                     getattr(other, f.name)])
+                             for f in fields(self)})
 
 
 @dataclass(frozen=True)
 class Runs:
-    """
-    Runs of a mask from top to bottom, and from left to right within a row; arrays of (n,).
+    """Runs of a mask in raster order; arrays of (n,)."""
 
-    row, start, stop: in pixels, stop is exclusive. value: class ids, never 0. label: the number,
-    from 0, of the connected piece (8 neighbours, of any class) that a run is part of; count: of
-    pieces. is_tip, is_foot: no run of the same class touches it from above, from below. left,
-    right: how far the run of the same class below it begins and ends within it, at its left and
-    at its right; negative where it begins or ends outside of it.
-    """
-
-    row: np.ndarray
+    row: np.ndarray      # [px], as start and stop
     start: np.ndarray
-    stop: np.ndarray
-    value: np.ndarray
-    label: np.ndarray
-    count: int
-    is_tip: np.ndarray
-    is_foot: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
+    stop: np.ndarray     # exclusive
+    value: np.ndarray    # class id, never 0
+    label: np.ndarray    # number of the connected piece (8 neighbours, any class), from 0
+    count: int           # of pieces
+    is_tip: np.ndarray   # no run of its class touches it from above
+    is_foot: np.ndarray  # no run of its class touches it from below
+    left: np.ndarray     # inset of the run of its class below it; negative if that sticks out
+    right: np.ndarray    # the same at the right
 
     def select(self, which: np.ndarray) -> Runs:
         return Runs(**{f.name: getattr(self, f.name) if f.name == 'count'
@@ -59,7 +61,7 @@ def find_runs(mask: np.ndarray) -> Runs | None:
     if 0 < left and left + width < mask.shape[1] and window.flags.c_contiguous:
         left, width = 0, mask.shape[1]
     else:
-        # A column of background at each side, so that no run goes on in the next row.
+        # A column of background at each side, so that no run continues in the next row.
         window = cv2.copyMakeBorder(window[:, left:left + width], 0, 0, 1, 1,
                                     cv2.BORDER_CONSTANT, value=0)
         left, width = left - 1, width + 2
@@ -69,7 +71,9 @@ def find_runs(mask: np.ndarray) -> Runs | None:
     solid = np.flatnonzero(values)
     begin, end, value = edges[solid], edges[solid + 1], values[solid]
     row = begin // width
-    low, high = _touching(begin, end, width)
+    # The range [low, high) of runs that touch each run from the row above.
+    low = np.searchsorted(end, begin - width, 'left')
+    high = np.searchsorted(begin, end - width, 'right')
     label, count = _pieces(begin, end, low, high)
     is_tip = ~((high > low) & ((value[np.minimum(low, len(value) - 1)] == value)
                                | (value[high - 1] == value)))
@@ -113,13 +117,6 @@ def bounds(runs: Runs, label: np.ndarray, count: int) -> tuple[np.ndarray, ...]:
     return left, right, top, bottom
 
 
-def _touching(begin: np.ndarray, end: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return for each run the range [low, high) of runs that touch it from the row above."""
-    low = np.searchsorted(end, begin - width, 'left')
-    high = np.searchsorted(begin, end - width, 'right')
-    return low, high
-
-
 def _pieces(begin: np.ndarray, end: np.ndarray, low: np.ndarray,
             high: np.ndarray) -> tuple[np.ndarray, int]:
     """Return the connected piece of each run and how many there are."""
@@ -134,7 +131,7 @@ def _pieces(begin: np.ndarray, end: np.ndarray, low: np.ndarray,
     place = np.empty(len(begin), np.intp)
     place[roots] = number[:len(roots)]
     tree = place[parent]
-    # What joins trees: runs that touch several above them, and neighbours in a row.
+    # Trees are joined by runs that touch several above them, and by neighbours in a row.
     several = np.flatnonzero(high > low + 1)
     joins = [(a, int(tree[k])) for a, first, last in zip(
         tree[several].tolist(), low[several].tolist(), high[several].tolist())

@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What single cones look like in a mask: outline, fit, height at each place; NumPy only."""
+"""The appearance of single cones in a mask: outline, fit, height by position; NumPy only."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from eunet_ros.cones.runs import bounds, largest, MOST_CONES, Runs, votes_of
 from eunet_ros.model.common.classes import ClassTable, SMALL_CONE
 import numpy as np
 
-SMALL = 8             # pixels of height; below, an outline says nothing
+SMALL = 8             # pixels of height; smaller outlines are uncertain
 UNLIKELY = 0.25       # the greatest surprise: a height alone is no evidence of two cones
 _PLATE = 0.14         # height of the plate's picture as a share of a cone's
 _FOOT_WIDTH, _TIP_WIDTH = 0.86, 0.2  # of the body that stands on it, as shares of the plate's
-_MIXED = 0.5          # of a pixel: one of another class; networks mix classes within a cone
-_SPREADS = 2.5        # a height is a surprise where it is off by more than so many spreads
+_MIXED = 0.5          # weight of a pixel of another class: networks mix classes within a cone
+_SPREADS = 2.5        # spreads from which a height is a surprise
 _LEAST_SPREAD = 0.03  # cones lean and turn, on flat ground too
 _SINGLE = 0.3         # share of a single cone's pixels that are unexplained, at most
 
@@ -37,20 +37,14 @@ def half_width(up: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Scale:
-    """
-    What the cones of an image look like.
-
-    Height of a small cone's picture: along * v + across * u + offset; v of its lowest row.
-    spread: standard deviation of the height as a share, beyond the pixel that any may be off.
-    aspect: width by height. lean: sideways distance of tip from foot as a share of the height.
-    """
+    """Appearance of cones; height of a small one, lowest at v: along * v + across * u + offset."""
 
     along: float
     across: float
     offset: float
-    spread: float
-    aspect: float
-    lean: float
+    spread: float  # standard deviation of the height as a share, beyond one pixel
+    aspect: float  # width by height
+    lean: float    # sideways distance of tip from foot as a share of the height
 
     def height(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
         return np.maximum(self.along * v + self.across * u + self.offset, 1)
@@ -63,23 +57,17 @@ class Scale:
 
 @dataclass(frozen=True)
 class Pieces:
-    """
-    Connected pieces as single cones; arrays of one row each, in pixels.
+    """Connected pieces as single cones; arrays of one row each [px]."""
 
-    left, right, top, bottom: as `bounds`. pixels: their number. kind: class id of most.
-    width: of the plate, lean: column of the tip less that of the foot, of the outline that fits
-    best. unexplained: pixels that are of another class or on one side of that outline only.
-    """
-
-    left: np.ndarray
+    left: np.ndarray         # as `bounds`, with the next three
     right: np.ndarray
     top: np.ndarray
     bottom: np.ndarray
     pixels: np.ndarray
-    kind: np.ndarray
-    width: np.ndarray
-    lean: np.ndarray
-    unexplained: np.ndarray
+    kind: np.ndarray         # most frequent class id
+    width: np.ndarray        # of the plate, of the best fitting outline
+    lean: np.ndarray         # column of the tip of that outline minus that of the foot
+    unexplained: np.ndarray  # pixels of another class, or on one side of that outline only
 
     @property
     def height(self) -> np.ndarray:
@@ -125,7 +113,7 @@ def describe(runs: Runs, order: np.ndarray) -> Pieces:
 
 
 def fit_scale(pieces: Pieces, shape: tuple[int, int], classes: ClassTable) -> Scale | None:
-    """Fit the look of cones to the pieces that are single ones; None for too few."""
+    """Fit the appearance of cones to pieces that are single cones; None for too few."""
     high = pieces.height
     good = np.flatnonzero(
         (high >= SMALL) & (pieces.unexplained < _SINGLE * pieces.pixels) & ~pieces.is_cut(shape)
@@ -161,7 +149,7 @@ def fit_scale(pieces: Pieces, shape: tuple[int, int], classes: ClassTable) -> Sc
 
 
 def _off(line: tuple[float, ...], u: np.ndarray, v: np.ndarray, h: np.ndarray) -> np.ndarray:
-    """Return how far heights are off a line, as a share, beyond the pixel that masks are."""
+    """Return the deviations of heights from a line, as shares, beyond one pixel."""
     return np.maximum(np.abs(line[0] * v + line[1] * u + line[2] - h) - 1, 0) / h
 
 

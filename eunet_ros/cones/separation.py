@@ -3,19 +3,18 @@
 """
 Separates cones that touch or overlap in a mask; NumPy only.
 
-A connected piece is one cone unless several cones describe it better. All descriptions are made of
-one outline, a cone on its plate, and compared by the pixels that they explain: those of the piece
-within an outline of their class, less the pixels of the outlines that are background.
-The description by one cone has the height, width and lean of the piece itself. The others consist
-of outlines that the tips and feet in the piece suggest, where they are of about the height that
-the other cones of the image suggest: on flat ground it is proportional to the distance of the base
-below the horizon.
+A connected piece is one cone unless several cones describe it better. A description is a set of
+outlines, each a cone on its plate. Its score is the number of pixels of the piece within an
+outline of their class, minus the pixels of the outlines that are background. A single cone has
+height, width and lean of the piece. Other outlines are suggested by tips and feet in the piece,
+with about the height that the image's other cones suggest (proportional to the distance of the
+base below the horizon).
 """
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
-from eunet_ros.cones.runs import Runs
+from eunet_ros.cones.runs import Runs, Table
 from eunet_ros.cones.scale import (
     aspect_of,
     describe,
@@ -30,18 +29,18 @@ from eunet_ros.cones.scale import (
 from eunet_ros.model.common.classes import ClassTable
 import numpy as np
 
-_ASPECT = 0.7         # width of a plate's picture by a cone's height, where no cone shows it
+_ASPECT = 0.7         # width of a plate by a cone's height, if no single cone shows it
 _ROUGH = 0.25         # share of a piece that may be unexplained: masks of single cones are rough
-_WORTH = 0.13        # share of its outline that each further cone must explain in addition
+_WORTH = 0.13        # minimum share of the outline not claimed by another cone
 _LEAN = 0.2           # sideways distance of tip and foot, as a share of the height, at most
 _LEDGE = 0.12         # of a cone's height that its outline jumps inwards below its plate
 _MOST = 32            # outlines that are compared in a piece
 _SAMPLES = 50         # rows of an outline that its area is summed over
-_PAIRS = 1 << 20      # of outlines and runs that are compared in an image: about 0.1 s
+_PAIRS = 1 << 20      # of outlines and runs compared in an image (0.1 s); more are noise
 
 
 @dataclass(frozen=True)
-class _Outlines:
+class _Outlines(Table):
     """Outlines of upright cones, one row each; columns and rows of edges of pixels."""
 
     label: np.ndarray     # of the piece
@@ -52,16 +51,9 @@ class _Outlines:
     height: np.ndarray
     surprise: np.ndarray  # see `Scale.surprise`
 
-    def select(self, which: np.ndarray) -> _Outlines:
-        return _Outlines(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
-
 
 def _affordable(label: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """
-    Return which things, by the piece that each is of, can be compared with its piece's runs.
-
-    The pieces with the fewest pairs come first, up to `_PAIRS` in all: what has more is noise.
-    """
+    """Return which things can be compared with the runs of their piece, see `_PAIRS`."""
     count = np.diff(ends)
     pairs = count * np.bincount(label, minlength=len(count))
     order = np.argsort(pairs, kind='stable')
@@ -73,10 +65,9 @@ def _affordable(label: np.ndarray, ends: np.ndarray) -> np.ndarray:
 def separate(runs: Runs, shape: tuple[int, int], classes: ClassTable,
              ) -> tuple[Runs, np.ndarray, np.ndarray]:
     """
-    Return runs whose labels are cones, some of them split, and two arrays by label.
+    Return runs whose labels are cones, whether the base of each is hidden, and its column.
 
-    These are whether its base is hidden, and the column of its base, NaN where nothing covers a
-    part of it. shape: of the image (h, w). classes: of the runs, with the sizes of their cones.
+    The column is NaN if nothing covers a part of the base. shape: (h, w) of the image.
     """
     count = runs.count
     hidden, middle = [np.zeros(count, bool)], [np.full(count, np.nan)]
@@ -84,7 +75,7 @@ def separate(runs: Runs, shape: tuple[int, int], classes: ClassTable,
     pieces = describe(runs, order)
     scale = fit_scale(pieces, shape, classes)
     unexplained = pieces.unexplained
-    if scale is not None:  # higher than a cone is there
+    if scale is not None:  # surprisingly high pieces
         expected = size_of(pieces.kind, classes) * scale.height(
             0.5 * (pieces.left + pieces.right), pieces.bottom - 1)
         unexplained = unexplained + pieces.pixels * scale.surprise(pieces.height, expected)
@@ -134,7 +125,7 @@ def separate(runs: Runs, shape: tuple[int, int], classes: ClassTable,
 
 def _with_pixels(runs: Runs, gone: np.ndarray, new: list[tuple[np.ndarray, ...]],
                  count: int) -> Runs:
-    """Return runs with pixels (row, column, class id, label) instead of those that are gone."""
+    """Return runs with those that are gone replaced by pixels (row, column, class id, label)."""
     v, u, cls, label = (np.concatenate(arrays) for arrays in zip(*new))
     begins = np.ones(len(u), bool)
     begins[1:] = ((label[1:] != label[:-1]) | (u[1:] != u[:-1] + 1) | (cls[1:] != cls[:-1])
@@ -155,12 +146,11 @@ def _with_pixels(runs: Runs, gone: np.ndarray, new: list[tuple[np.ndarray, ...]]
 def _suggested(runs: Runs, ends: np.ndarray, pieces: Pieces, scale: Scale | None,
                classes: ClassTable) -> _Outlines:
     """
-    Return the outlines that the tips and feet of some pieces' runs suggest, by their label.
+    Return the outlines that tips and feet of the runs of some pieces suggest, by their label.
 
-    A foot is the lowest row of a plate: nothing of its class is below it, or the outline jumps
-    inwards there. Of a tip and a foot that fit each other both are known; of the others, the
-    height is that of the scale, or comes from the width where there is none. ends: where the runs
-    of each piece begin.
+    A foot is the lowest row of a plate: nothing of its class is below, or the outline jumps
+    inwards there. A fitting pair of tip and foot determines the outline; otherwise the height is
+    that of the scale or follows from the width. ends: where the runs of each piece begin.
     """
     middle, wide = 0.5 * (runs.start + runs.stop), runs.stop - runs.start
     aspect, lean = (_ASPECT, 0.0) if scale is None else (scale.aspect, scale.lean)
@@ -172,8 +162,8 @@ def _suggested(runs: Runs, ends: np.ndarray, pieces: Pieces, scale: Scale | None
     feet, tips = (found[_affordable(runs.label[found], ends)] for found in map(
         np.flatnonzero, (runs.is_foot | ledge, runs.is_tip)))
     h = expected[feet]
-    # Where it jumps at one side only, the plate's middle is half a plate from there; a plate that
-    # stands on a corner has its middle in that of its rows.
+    # If it jumps at one side only, the plate's middle is half a plate from there; that of a plate
+    # on its corner is the middle of its rows.
     plate = aspect * aspect_of(runs.value[feet], classes) * h
     pair, run, first = _pairs(runs.label[feet], ends)
     above = runs.row[feet][pair] - runs.row[run]
@@ -211,7 +201,7 @@ def _suggested(runs: Runs, ends: np.ndarray, pieces: Pieces, scale: Scale | None
         found.append((tips, u, u - lean * h, ground, h, h))
     which, tip, foot, base, h, expected = (np.concatenate(values) for values in zip(*found))
     label = runs.label[which]
-    # What sticks out of its piece by much is no cone.
+    # An outline that extends far beyond its piece is not a cone.
     out = np.maximum(base - pieces.bottom[label], pieces.top[label] - (base - h))
     keep = np.flatnonzero((h >= 4) & (out < 0.5 * h))
     keep = keep[np.argsort(label[keep], kind='stable')]
@@ -223,12 +213,7 @@ def _suggested(runs: Runs, ends: np.ndarray, pieces: Pieces, scale: Scale | None
 
 
 def _pairs(label: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """
-    Pair things, by the piece that each is of, with all runs of that piece.
-
-    Returns which thing and which run each pair is of, and where the pairs of each thing begin.
-    ends: where the runs of each piece begin.
-    """
+    """Pair things, by label, with all runs of their piece; returns pairs and starts by thing."""
     first = ends[label]
     count = ends[label + 1] - first
     begin = np.cumsum(count) - count
@@ -239,11 +224,10 @@ def _pairs(label: np.ndarray, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray,
 def _explain(runs: Runs, ends: np.ndarray, outlines: _Outlines, aspect: float,
              shape: tuple[int, int], classes: ClassTable) -> tuple[np.ndarray, ...]:
     """
-    Return how many pixels each outline (k) explains, its area, and five values by pair.
+    Return the pixels that each outline (k) explains, its area, and values (5, n) by pair.
 
-    Pairs are those of each outline, one by one, with each run of its piece; their values (5, n)
-    are where the outline begins and ends within the run, its middle, half its width, and how far
-    the run is above or below it. ends: where the runs of each piece begin.
+    The values of each outline and run of its piece: start and end of the outline within the run,
+    its middle, half its width, and the vertical distance of the run from the outline.
     """
     pair, run, _ = _pairs(outlines.label, ends)
     wide = aspect * aspect_of(outlines.kind, classes) * outlines.height
@@ -257,7 +241,7 @@ def _explain(runs: Runs, ends: np.ndarray, outlines: _Outlines, aspect: float,
     inside = (end - begin) * (1 + (runs.value[run] == outlines.kind[pair]))
     inside = np.bincount(pair, inside, minlength=len(slope))
     values = np.stack([begin, end, centre, half, beyond * outlines.height[pair]])
-    # What of the outlines is in the image.
+    # The part of the outlines in the image.
     up = (np.arange(_SAMPLES) + 0.5) / _SAMPLES
     row = outlines.base[:, None] - up * outlines.height[:, None]
     centre = outlines.foot[:, None] + slope[:, None] * up
@@ -270,11 +254,7 @@ def _explain(runs: Runs, ends: np.ndarray, outlines: _Outlines, aspect: float,
 
 def _best_set(explained: np.ndarray, area: np.ndarray, begin: np.ndarray, end: np.ndarray,
               same: np.ndarray, least: float) -> list[int]:
-    """
-    Return the outlines (k) that explain most of a piece together; none if not more than `least`.
-
-    begin, end: see `_explain`, (k, n) of the piece alone. same: whether a run is of its class.
-    """
+    """Return the outlines (k) that together explain most, if more than `least`; else none."""
     good = np.flatnonzero(explained > 0)
     if len(good) < 2 or explained[good].sum() <= least:
         return []
@@ -305,18 +285,17 @@ def _assigned(row: np.ndarray, start: np.ndarray, stop: np.ndarray, value: np.nd
               centre: np.ndarray, half: np.ndarray, beyond: np.ndarray,
               ) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray] | None:
     """
-    Give each pixel of a piece's runs to one of several cones, the nearest first.
+    Assign each pixel of a piece's runs to one of several cones, the nearest first.
 
-    foot, base, height: of the outlines, (k,). same, centre, half, beyond: of each outline and run,
-    (k, n), see `_explain`.
-    Returns pixels as (row, column, class id, part), and two arrays by part, which count from 0:
-    whether its base is hidden, and its column. None where all are of one.
+    foot, base, height: of the outlines, (k,). same, centre, half, beyond: by outline and run, (k,
+    n), see `_explain`. Returns pixels as (row, column, class id, part), and by part whether its
+    base is hidden and its column; None if all are of one cone.
     """
     size = stop - start
     ends = np.cumsum(size)
     u = np.arange(ends[-1]) + np.repeat(start - ends + size, size)
     v, cls = np.repeat(row, size), np.repeat(value, size)
-    # From the nearest: what lies within its outline is its own; the rest goes to the closest.
+    # A pixel belongs to the nearest cone whose outline contains it, else to the closest outline.
     beyond = beyond + 0.3 * height[:, None] * ~same
     off = np.abs(np.repeat(centre, size, axis=1) - (u + 0.5))
     off -= np.repeat(half, size, axis=1)

@@ -8,31 +8,20 @@ import math
 import cv2
 import numpy as np
 
-_STRIP = 32  # rows worked on at a time: their temporaries stay in the cache, twice as fast at 720p
+_STRIP = 32  # rows at a time: the temporaries fit into the cache, twice as fast at 720p
 
 
 def colorize(mask: np.ndarray, colors: np.ndarray) -> np.ndarray:
-    """
-    Return the (H, W, 3) uint8 picture of an (H, W) uint8 class mask, in the table's channel order.
-
-    colors is a (256, 3) uint8 table such as ClassTable.table_bgr.
-    """
+    """Return the (H, W, 3) uint8 picture of a (H, W) uint8 mask; colors: (256, 3) uint8 table."""
     return cv2.applyColorMap(mask, colors.reshape(256, 1, 3))
 
 
 def blend_overlay(bgr: np.ndarray, mask: np.ndarray, colors_bgr: np.ndarray,
                   opacity: float) -> np.ndarray:
-    """
-    Return a copy of an (H, W, 3) uint8 BGR picture with the classes of a mask blended over it.
-
-    mask is (H, W) uint8; where it is 0 the picture is untouched, elsewhere it becomes
-    (1 - opacity) * picture + opacity * colour, rounded. colors_bgr: see `colorize`; opacity is
-    within [0, 1].
-    """
+    """Return a copy of a (H, W, 3) uint8 BGR picture with a mask's colours blended over it."""
     out = bgr.copy()
     mask = np.ascontiguousarray(mask)
-    # Cones are 1 to 2 % of the pixels: find them 8 at a time, as one integer, where that divides
-    # the picture, and gather those runs alone.
+    # Cones are 1 to 2 % of the pixels: find and blend runs of 8 pixels, compared as one integer.
     run = math.gcd(mask.size, 8)
     occupied = np.flatnonzero(mask.reshape(-1).view(f'u{run}') != 0)  # (N,)
     if occupied.size * run * 8 <= mask.size:  # measured: above about 1/8, strips are faster

@@ -1,15 +1,14 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """Image messages to arrays and back, for rclpy's classes and those that rosbags reads."""
-
 from __future__ import annotations
 
 import array
 from typing import Any
 
 import cv2
-from eunet_ros.images.id_images import as_stored
 from eunet_ros.images.image_encodings import (
+    as_stored,
     check_size,
     ConversionError,
     known_name,
@@ -39,15 +38,11 @@ def to_mask(msg: Any) -> np.ndarray:
 
 def image_to_bgr(msg: Any) -> np.ndarray:
     """
-    Return the picture of a sensor_msgs/Image as (H, W, 3) uint8 BGR.
+    Return the picture of a sensor_msgs/Image as (H, W, 3) uint8 BGR; raises ConversionError.
 
-    bgr8 and 8UC3 come back as a view of the message's memory, with the message's row stride: treat
-    it as read-only, it lives as long as the message. Every other encoding gives a new array.
-
-    The 16-bit encodings are scaled by 255/65535 and the YUV ones read as BT.601 with limited
-    range, both as the official cv_bridge does. SUPPORTED_ENCODINGS lists what is done here,
-    whatever their capitals; any other is handed to cv_bridge where one is installed. Raises
-    ConversionError.
+    bgr8 and 8UC3 are a read-only view of the message's memory, with its row stride; other
+    encodings give a new array. As in cv_bridge, 16-bit encodings are scaled by 255/65535 and YUV
+    is BT.601 with limited range. Encodings beyond SUPPORTED_ENCODINGS need an installed cv_bridge.
     """
     encoding = known_name(msg.encoding)
     if encoding in PLANES:
@@ -57,11 +52,11 @@ def image_to_bgr(msg: Any) -> np.ndarray:
         return _through_cv_bridge(msg)
     pixels = _view(msg, encoding, layout)  # (H, W) or (H, W, C)
     if layout.itemsize == 2:
-        # An odd step leaves uint16 unaligned, which OpenCV refuses.
+        # OpenCV refuses unaligned uint16, as with an odd step.
         pixels = np.require(pixels, np.uint16, 'CA')
     if layout.code is not None:
         pixels = cv2.cvtColor(pixels, layout.code)
-    if layout.itemsize == 2:  # after the demosaicing, as cv_bridge: before differs by one level
+    if layout.itemsize == 2:  # after demosaicing, as in cv_bridge
         pixels = cv2.convertScaleAbs(pixels, alpha=255 / 65535)
     return pixels
 
@@ -70,9 +65,8 @@ def image_to_mask(msg: Any) -> np.ndarray:
     """Return the ids of a mono8 or 8UC1 Image as an (H, W) uint8 view, or ConversionError."""
     encoding = known_name(msg.encoding)
     if encoding not in _MASK_ENCODINGS:
-        raise ConversionError(
-            f'expected a class mask with encoding {" or ".join(_MASK_ENCODINGS)}, found '
-            f'{msg.encoding!r}: subscribe to the mask topic, not to a picture')
+        raise ConversionError(f'expected a mask of encoding {" or ".join(_MASK_ENCODINGS)}, found '
+                              f'{msg.encoding!r}: subscribe to the mask topic')
     return _view(msg, encoding, LAYOUTS[encoding])
 
 
@@ -80,34 +74,30 @@ def compressed_to_bgr(msg: Any) -> np.ndarray:
     """
     Return the picture of a sensor_msgs/CompressedImage as (H, W, 3) uint8 BGR.
 
-    JPEG, PNG and WebP, recognised by their first bytes. What `format` says of the image before it
-    was compressed is honoured: a Bayer pattern is made colours. The size in the header is checked
-    before decoding (MAX_SIDE, MAX_PIXELS) and an image cut short is refused; an EXIF orientation
-    is ignored. Damage inside a JPEG that keeps its end marker cannot be told from a picture.
-    Raises ConversionError.
+    Takes JPEG, PNG and WebP, recognised by their first bytes, and demosaics a Bayer pattern that
+    `format` names. The size is checked before decoding (MAX_SIDE, MAX_PIXELS); an EXIF orientation
+    is ignored. Raises ConversionError, also for truncated data, but cannot detect damage inside a
+    JPEG.
     """
-    # image_transport: '<encoding>; <codec> compressed <encoding stored>'. A colour image stored
-    # as anything but bgr has red and blue swapped in the file, and its subscriber swaps them back.
+    # image_transport: '<encoding>; <codec> compressed <encoding stored>'. A colour image that is
+    # not stored as bgr has red and blue swapped in the file.
     name, separator, how = msg.format.partition(';')
     source, stored = known_name(name), known_name(how.rpartition('compressed')[2]).strip()
     layout = LAYOUTS.get(source)
     if no_picture(source):
-        raise ConversionError(
-            f'expected a compressed picture, found numbers such as depths, format {msg.format!r}: '
-            "subscribe to the camera's colour topic")
+        raise ConversionError(f'expected a picture, found numbers (depths), {msg.format!r}: '
+                              "subscribe to the camera's colour topic")
     if layout and layout.itemsize == 2 and 'jpeg' in how and not stored:
-        raise ConversionError(
-            f'expected 8 bits in a JPEG, found format {msg.format!r}, whose encoder cut the 16 '
-            "bits off at 255: set the publisher's format to png")
+        raise ConversionError(f'expected 8 bits in a JPEG, found 16 bits cut off at 255, format '
+                              f"{msg.format!r}: set the publisher's format to png")
     if source.startswith('bayer_'):
         return _mosaic_to_bgr(msg, source, stored)
     flat = _bytes(msg.data)
     planar = source in PLANES or (layout is not None and layout.channels == 2)
     if (planar and not stored.startswith('bgr')
             and _decode(flat, msg.format, cv2.IMREAD_UNCHANGED).ndim < 3):
-        raise ConversionError(
-            f'expected a picture in colour, found one channel of format {msg.format!r}: let the '
-            'publisher convert to bgr8 before it compresses')
+        raise ConversionError(f'expected a picture in colour, found one channel, {msg.format!r}: '
+                              'let the publisher convert to bgr8 before it compresses')
     image = _decode(flat, msg.format, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     colour = source.startswith(('bgr', 'rgb')) or (planar and stored.startswith('rgb'))
     if separator and colour and not stored.startswith('bgr'):
@@ -119,14 +109,12 @@ def compressed_to_mask(msg: Any) -> np.ndarray:
     """Return the ids of a PNG CompressedImage as (H, W) uint8; raises ConversionError."""
     flat, factor = as_stored(_bytes(msg.data))
     if flat[:8].tobytes() != PNG:
-        raise ConversionError(
-            f'expected a class mask as PNG, found format {msg.format!r}: lossy codecs change '
-            'class ids, so compress masks as PNG')
+        raise ConversionError(f'expected a class mask as PNG, found format {msg.format!r}: '
+                              'compress masks as PNG, because lossy codecs change class ids')
     image = _decode(flat, msg.format, cv2.IMREAD_UNCHANGED)
     if image.ndim != 2 or image.dtype != np.uint8:
-        raise ConversionError(
-            f'expected a class mask of one 8-bit channel, found {image.dtype} of shape '
-            f'{image.shape}: write class ids, not colours')
+        raise ConversionError('expected a class mask of one 8-bit channel, found '
+                              f'{image.dtype} of shape {image.shape}: write class ids')
     return image if factor == 1 else image // factor
 
 
@@ -147,13 +135,11 @@ def encode_jpeg(bgr: np.ndarray, quality: int) -> bytes:
 
 def scale_camera_info(msg_in: Any, msg_out: Any, height: int, width: int) -> Any:
     """
-    Write into msg_out the sensor_msgs/CameraInfo of msg_in for an image of height x width pixels.
+    Write the sensor_msgs/CameraInfo of msg_in, scaled to height x width pixels, into msg_out.
 
-    K and P are scaled by the ratio of the sizes (rows one and two, so Tx and Ty too), without the
-    half-pixel term, as image_proc::ResizeNode does. A region of interest and binning, which K and
-    P do not include, are worked in first as image_geometry does, and reset: the result describes
-    the image it is published with, alone. D and R do not depend on the size. The header is shared.
-    Returns msg_out. Raises ConversionError.
+    K and P are scaled without the half-pixel term, as in image_proc::ResizeNode, after region of
+    interest and binning as in image_geometry, which are reset. D and R stay. Returns msg_out with
+    the header of msg_in. Raises ConversionError.
     """
     roi, binning_x, binning_y = msg_in.roi, max(1, msg_in.binning_x), max(1, msg_in.binning_y)
     width_in = (roi.width or msg_in.width) // binning_x
@@ -169,14 +155,11 @@ def scale_camera_info(msg_in: Any, msg_out: Any, height: int, width: int) -> Any
     p = np.array(msg_in.p, np.float64).reshape(3, 4)
     k[:, 2] -= offset * k[2, 2]  # an uncalibrated camera's K and P are all zero, and stay so
     p[:, 2] -= offset * p[2, 2]
-    distortion = np.array(msg_in.d, np.float64)
-
-    msg_out.header = msg_in.header
+    d = np.array(msg_in.d, np.float64)
+    msg_out.header, msg_out.distortion_model = msg_in.header, msg_in.distortion_model
     msg_out.height, msg_out.width = height, width
-    msg_out.distortion_model = msg_in.distortion_model
-    # rclpy takes no NumPy array for a sequence field, rosbags nothing else.
-    rosbags_like = isinstance(msg_out.d, np.ndarray)
-    msg_out.d = distortion if rosbags_like else array.array('d', distortion.tobytes())
+    # A sequence field must be a NumPy array in rosbags and must not be one in rclpy.
+    msg_out.d = d if isinstance(msg_out.d, np.ndarray) else array.array('d', d.tobytes())
     msg_out.k = (k * scale).reshape(9)
     msg_out.r = np.array(msg_in.r, np.float64)
     msg_out.p = (p * scale).reshape(12)
@@ -196,9 +179,8 @@ def _bytes(data: Any) -> np.ndarray:
             return np.empty(0, np.uint8)  # np.frombuffer refuses an empty buffer
         return np.frombuffer(bytes(data) if isinstance(data, (list, tuple)) else data, np.uint8)
     except (TypeError, ValueError, BufferError) as error:
-        raise ConversionError(
-            f'expected data to be uint8 bytes, found {type(data).__name__} ({error}): fill data '
-            'with array.array or bytes') from error
+        raise ConversionError(f'expected uint8 bytes, found {type(data).__name__} ({error}): fill '
+                              'data with array.array or bytes') from error
 
 
 def _view(msg: Any, encoding: str, layout: Layout) -> np.ndarray:
@@ -217,8 +199,7 @@ def _view(msg: Any, encoding: str, layout: Layout) -> np.ndarray:
         raise ConversionError(
             f'expected {most} bytes of data (height {height} x step {step}), found {flat.size}: '
             'check step, height and data in the camera driver')
-    order = '>' if msg.is_bigendian else '<'
-    dtype = np.dtype(np.uint8 if layout.itemsize == 1 else f'{order}u2')
+    dtype = f'{">" if msg.is_bigendian else "<"}u{layout.itemsize}'
     shape, strides = (height, width), (step, pixel)
     if layout.channels > 1:
         shape, strides = (*shape, layout.channels), (*strides, layout.itemsize)
@@ -226,7 +207,7 @@ def _view(msg: Any, encoding: str, layout: Layout) -> np.ndarray:
 
 
 def _mosaic_to_bgr(msg: Any, encoding: str, stored: str) -> np.ndarray:
-    """Decode a Bayer pattern that was compressed as it is, or what was made of it before."""
+    """Decode a compressed Bayer pattern, or the colours that the publisher made of it."""
     image = _decode(_bytes(msg.data), msg.format, cv2.IMREAD_UNCHANGED)
     if image.ndim == 2:
         if stored not in ('', encoding):
@@ -235,17 +216,17 @@ def _mosaic_to_bgr(msg: Any, encoding: str, stored: str) -> np.ndarray:
                 'image grey; set its format to png, or publish the debayered image')
         check_size(*image.shape, encoding)
         image = cv2.cvtColor(image, LAYOUTS[encoding].code)
-    elif image.shape[2] == 4 or stored.startswith('rgb'):
-        image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR if stored.startswith('rgb')
-                             else cv2.COLOR_BGRA2BGR)
+    elif stored.startswith('rgb'):
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    elif image.shape[2] == 4:
+        image = cv2.cvtColor(image, cv2.COLOR_BGRA2BGR)
     return cv2.convertScaleAbs(image, alpha=255 / 65535) if image.dtype != np.uint8 else image
 
 
 def _through_cv_bridge(msg: Any) -> np.ndarray:
-    """Convert an encoding not known here; imported late, as few machines without ROS have it."""
+    """Convert an encoding that is unknown here; any error of cv_bridge is a ConversionError."""
     found = f'{msg.encoding!r}{suggestion(msg.encoding)}'
     known = f'publish one of {", ".join(SUPPORTED_ENCODINGS)}'
-    # Whatever a foreign library raises must not end the node: all of it becomes one error.
     try:
         from cv_bridge import CvBridge
     except Exception as error:
@@ -268,9 +249,8 @@ def _through_cv_bridge(msg: Any) -> np.ndarray:
 def _decode(flat: np.ndarray, named: str, flags: int) -> np.ndarray:
     """Decode a CompressedImage's data after its header has been checked; named: its format."""
     if 'compressedDepth' in named:
-        raise ConversionError(
-            f'expected a compressed colour image, found format {named!r}: subscribe to the '
-            "camera's colour topic instead of its depth topic")
+        raise ConversionError(f'expected a colour image, found format {named!r}: subscribe to '
+                              "the camera's colour topic instead of its depth topic")
     header = read_header(flat)
     if header is None:
         raise ConversionError(
@@ -278,9 +258,8 @@ def _decode(flat: np.ndarray, named: str, flags: int) -> np.ndarray:
             f'starting with {flat[:4].tobytes().hex()!r}: set the publisher to jpeg or png')
     size, end = header
     if size is None:
-        raise ConversionError(
-            f'expected a complete image header, found {flat.size} bytes of damaged {named!r} '
-            'data: check the camera and its cable')
+        raise ConversionError(f'expected an image header, found {flat.size} bytes of damaged '
+                              f'{named!r} data: check the camera and its cable')
     width, height = size
     if not fits(width, height):
         raise ConversionError(
@@ -293,9 +272,8 @@ def _decode(flat: np.ndarray, named: str, flags: int) -> np.ndarray:
     try:
         image = cv2.imdecode(flat[:end], flags)
     except cv2.error as error:
-        raise ConversionError(
-            f'expected an image that OpenCV can decode, found damage ({error}): check the '
-            'camera and its cable') from error
+        raise ConversionError(f'expected an image that OpenCV can decode, found damage ({error}): '
+                              'check the camera and its cable') from error
     if image is None or image.shape[:2] != (height, width):
         raise ConversionError(
             f'expected an image that OpenCV can decode to {width}x{height}, found damaged data of '

@@ -1,15 +1,18 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The encodings of sensor_msgs/image_encodings.hpp by name, and how their pixels lie in memory."""
+"""The encodings of sensor_msgs/image_encodings.hpp, their memory layout, and PNGs of class ids."""
 from __future__ import annotations
 
 from difflib import get_close_matches
 import re
 from typing import NamedTuple
+import zlib
 
 import cv2
-from eunet_ros.model.common.image_header import MAX_SIDE
+from eunet_ros.model.common.image_header import MAX_SIDE, PNG
 import numpy as np
+
+_PNG_GREY, _PNG_PALETTE = 0, 3   # colour types of ISO/IEC 15948
 
 
 class ConversionError(ValueError):
@@ -17,24 +20,24 @@ class ConversionError(ValueError):
 
 
 class Layout(NamedTuple):
-    """How pixels lie that stand one behind the other."""
+    """The memory layout of interleaved pixels."""
 
     channels: int
-    code: int | None  # cv2.cvtColor to BGR; None where the pixels are BGR already
+    code: int | None   # cv2.cvtColor to BGR; None for BGR
     itemsize: int = 1  # bytes
-    multiple: int = 1  # of which the width (of a Bayer pattern, the height too) is
+    multiple: int = 1  # of the width, and of the height of a Bayer pattern
 
 
 class Planes(NamedTuple):
-    """A plane of luma, and below it chroma of a fixed share of its bytes."""
+    """A plane of luma, followed by chroma of a fixed share of its bytes."""
 
     code: int | None  # cv2.cvtColor to BGR; None: no code of OpenCV reads it
     chroma: float     # bytes of chroma for each byte of luma
-    padding: float    # bytes that end the last row of chroma, for each that ends a row of luma
+    padding: float    # padding of the last row of chroma, as a share of that of luma
 
 
-# OpenCV names a Bayer pattern by its second row's second and third pixel, ROS by the first two of
-# rows one and two: rggb is OpenCV's BG. COLOR_BayerRGGB2BGR is new in OpenCV 4.6; Humble has 4.5.
+# OpenCV names a Bayer pattern by its second row's second and third pixel: rggb is its BG.
+# Humble's OpenCV 4.5 lacks COLOR_BayerRGGB2BGR.
 _BAYER = {'rggb': cv2.COLOR_BayerBG2BGR, 'bggr': cv2.COLOR_BayerRG2BGR,
           'gbrg': cv2.COLOR_BayerGR2BGR, 'grbg': cv2.COLOR_BayerGB2BGR}
 _UYVY = Layout(2, cv2.COLOR_YUV2BGR_UYVY, multiple=2)
@@ -89,7 +92,7 @@ def check_size(height: int, width: int, encoding: str) -> None:
             'width and height in the camera driver')
     bayer = encoding.startswith('bayer_')
     both = bayer or (encoding in PLANES and PLANES[encoding].chroma < 1)
-    # Of a pattern two pixels wide or high, OpenCV makes a black image.
+    # OpenCV makes a Bayer pattern that is two pixels wide or high black.
     if ((width % 2 and (both or LAYOUTS.get(encoding, LAYOUTS['bgr8']).multiple == 2))
             or (both and height % 2) or (bayer and min(height, width) < 4)):
         wanted = 'an even width and height' if both else 'an even width'
@@ -100,16 +103,11 @@ def check_size(height: int, width: int, encoding: str) -> None:
 
 def planes_to_bgr(flat: np.ndarray, height: int, width: int, step: int,
                   encoding: str) -> np.ndarray:
-    """
-    Return (H, W, 3) uint8 BGR of luma and chroma in planes, read as BT.601 with limited range.
-
-    flat: (n,) uint8. step: bytes of a row of luma, or all bytes over the height, as depthai-ros
-    counts. Raises ConversionError.
-    """
+    """Return (H, W, 3) uint8 BGR of luma and chroma planes; raises ConversionError."""
     check_size(height, width, encoding)
     planes, stride = PLANES[encoding], step
     rows = 1 + planes.chroma
-    if flat.size == stride * height and stride % rows == 0:
+    if flat.size == stride * height and stride % rows == 0:  # all bytes by the height: depthai-ros
         stride = int(stride / rows)
     if stride < width or (planes is _I420 and stride % 2):
         raise ConversionError(
@@ -120,17 +118,36 @@ def planes_to_bgr(flat: np.ndarray, height: int, width: int, step: int,
         raise ConversionError(
             f'expected {most} bytes of data ({height} rows of {stride} bytes, and their colours), '
             f'found {flat.size}: check step, height and data in the camera driver')
-    if planes.code is None:  # each pixel has its own colour: as two of UYVY that share one
-        luma = np.ndarray((height, width), np.uint8, flat, strides=(stride, 1))
+    luma = np.ndarray((height, width), np.uint8, flat, strides=(stride, 1))
+    if planes.code is None:  # each pixel has its own colour: as two pixels of UYVY
         u, v = np.moveaxis(np.ndarray((height, width, 2), np.uint8, flat[stride * height:],
                                       strides=(2 * stride, 2, 1)), 2, 0)
         twice = np.stack([u, luma, v, luma], -1).reshape(height, 2 * width, 2)
         return np.ascontiguousarray(cv2.cvtColor(twice, cv2.COLOR_YUV2BGR_UYVY)[:, ::2])
     if planes is _I420:
-        luma = np.ndarray((height, width), np.uint8, flat, strides=(stride, 1))
         chroma = np.ndarray((height, width // 2), np.uint8, flat[stride * height:],
                             strides=(stride // 2, 1))
         pixels = np.concatenate([luma, chroma.reshape(height // 2, width)])
     else:
         pixels = np.ndarray((height * 3 // 2, width), np.uint8, flat, strides=(stride, 1))
     return cv2.cvtColor(pixels, planes.code)
+
+
+def as_stored(flat: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return a PNG that decodes to its stored numbers, and their divisor; flat: (n,) uint8."""
+    # OpenCV makes palettes colours and stretches grey of 1, 2 or 4 bits to 0 to 255.
+    data = flat.tobytes() if flat[:8].tobytes() == PNG and flat.size > 33 else b''
+    if not data or data[12:16] != b'IHDR':
+        return flat, 1
+    depth, kind = data[24:26]
+    if kind not in (_PNG_GREY, _PNG_PALETTE) or depth not in (1, 2, 4, 8):
+        return flat, 1
+    head = data[12:25] + bytes([_PNG_GREY]) + data[26:29]
+    parts = [data[:12], head, zlib.crc32(head).to_bytes(4, 'big')]
+    at = 33
+    while at + 12 <= len(data):
+        end = at + 12 + int.from_bytes(data[at:at + 4], 'big')
+        if data[at + 4:at + 8] in (b'IDAT', b'IEND'):  # without the palette and its chunks
+            parts.append(data[at:end])
+        at = end
+    return np.frombuffer(b''.join(parts), np.uint8), 255 // (2 ** depth - 1)

@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Videos of overlays, written by OpenCV."""
+"""Writes videos with OpenCV."""
 from __future__ import annotations
 
 from pathlib import Path

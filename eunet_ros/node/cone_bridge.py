@@ -44,11 +44,7 @@ def installed(name: str) -> Any:
 
 
 class StackNode(Node):
-    """
-    A node with the parameters `stack` and `config`; raises ValueError, in a sentence.
-
-    stack: the one chosen; kind: the class of its message. names: of the class ids in eunet/cones.
-    """
+    """A node with the parameters `stack` and `config`; raises ValueError."""
 
     def __init__(self, name: str, parameters: Mapping[str, str], **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
@@ -59,7 +55,7 @@ class StackNode(Node):
         if name not in stacks:
             raise ValueError(f'The parameter stack must be one of {", ".join(stacks)}, found '
                              f'{name!r}.')
-        self.stack, self.names = stacks[name], dict(enumerate(cone_classes().names))
+        self.stack, self.names = stacks[name], dict(enumerate(cone_classes().names))  # by id
         self.kind = installed(self.stack.type)
         installed(self.stack.cone)
         try:  # what the node publishes names its classes; without vision_msgs it cannot

@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The node's topics about cones: what is computed for whom, and why positions are withheld."""
+"""The node's topics about cones, computed only if someone subscribes."""
 from __future__ import annotations
 
 import math
@@ -8,9 +8,10 @@ from typing import Any
 
 from eunet_ros.cones import messages as cone_messages
 from eunet_ros.cones.attitude import AngularRates
-from eunet_ros.cones.ground import Ground, Pose, pose_of_transform
+from eunet_ros.cones.ground import Pose, pose_of_transform
 from eunet_ros.cones.locator import ConeLocator, Seen, Withheld
 from eunet_ros.model.common.classes import ClassTable
+from eunet_ros.model.common.errors import one_line
 from eunet_ros.node.pipeline import Products
 from eunet_ros.parameters import ConeParameters
 from eunet_ros.ros.message_classes import message_class
@@ -18,7 +19,6 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 
 TF = '/tf'
-# Those that need positions, and those in the image.
 _GROUND_TOPICS = frozenset({'cones', 'cone_markers', 'attitude', TF})
 CONE_TOPICS = _GROUND_TOPICS | {'annotations', 'detections'}
 LABELS = 'label_info'
@@ -53,8 +53,7 @@ class TransformSource:
             transform = self._buffer.lookup_transform(base_frame, frame, Time()).transform
         except Exception as error:  # tf2 raises several of its own
             raise Withheld(f'there is no transform from {frame!r} to {base_frame!r} '
-                           f'({" ".join(str(error).split())}); publish the one of the camera'
-                           ) from error
+                           f'({one_line(error)}); publish the one of the camera') from error
         t, q = transform.translation, transform.rotation
         try:
             return pose_of_transform((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
@@ -63,7 +62,7 @@ class TransformSource:
 
 
 class ConePublisher:
-    """Finds, places and publishes cones for those who listen; used from the worker's thread."""
+    """Finds, localizes and publishes cones for subscribers; used from the worker's thread."""
 
     def __init__(self, node: Any, classes: ClassTable, p: ConeParameters) -> None:
         self._classes = classes
@@ -96,12 +95,11 @@ class ConePublisher:
 
     @property
     def reason(self) -> str:
-        """Return why those who listen get no positions, '' where they do or none listens."""
-        seen = self._seen
-        return seen.reason if seen else ''
+        """Return why subscribers get no positions, '' if they do or nobody subscribes."""
+        return self._seen.reason if self._seen else ''
 
     def rows(self) -> dict[str, str]:
-        """Return rows of the diagnostics message, none while nobody listens."""
+        """Return rows of the diagnostics message, none without subscribers."""
         seen = self._seen
         if seen is None:
             return {}
@@ -120,7 +118,7 @@ class ConePublisher:
         return rows
 
     def moved(self, p: ConeParameters) -> str:
-        """Return a sentence where the camera has left its mounting, '' where it has not."""
+        """Return a sentence if the camera's mounting has moved, else ''."""
         attitude = self._seen.attitude if self._seen else None
         if attitude is None or not abs(attitude.mean_pitch) > p.attitude_warn:
             return ''
@@ -134,35 +132,30 @@ class ConePublisher:
 
     def find(self, topics: set[str], header: Any, products: Products, info: Any,
              p: ConeParameters, for_overlay: bool) -> Seen | None:
-        """
-        Find the cones of an image and their positions; returns None where nobody needs them.
-
-        Overlay and annotations show positions where they are known; the others report why not.
-        """
+        """Return the cones of an image, with positions if needed; None if nobody needs them."""
         seen = None
         try:
             size = products.mask.shape
+            given, stamp = (size, info, lambda: self._pose(header, p), p), header.stamp
             positions = topics & _GROUND_TOPICS or (
-                (for_overlay or 'annotations' in topics) and self._ground(size, header, info, p))
+                (for_overlay or 'annotations' in topics) and self._locator.known_ground(*given))
             if topics or positions:
                 seen = self._locator.find(
                     products.mask, products.cone_confidence if topics else None,
-                    _nanoseconds(header.stamp), p)
+                    _nanoseconds(stamp), p)
                 if positions:
-                    seen = self._locator.place(
-                        seen, size, info, lambda: self._pose(header, p), p,
-                        _nanoseconds(header.stamp), self._rates)
+                    seen = self._locator.place(seen, *given, _nanoseconds(stamp), self._rates)
         finally:
             self._seen = seen
         return seen
 
     def horizon(self, size: tuple[int, int], header: Any, info: Any,
                 p: ConeParameters) -> float | None:
-        """Return the row of the horizon, see `ConeLocator`; header: of the (h, w) image."""
+        """Return the row of the horizon, see `ConeLocator`; header, size (h, w): of the image."""
         return self._locator.horizon(size, info, lambda: self._pose(header, p), p)
 
     def message(self, topic: str, header: Any, seen: Seen, p: ConeParameters) -> Any:
-        """Return the message of one of CONE_TOPICS, None where positions are missing for it."""
+        """Return the message of one of CONE_TOPICS, None if it lacks positions."""
         if topic == 'detections':
             return cone_messages.detections(message_class, header, seen.cones, seen.tracks)
         if topic == 'annotations':
@@ -194,10 +187,3 @@ class ConePublisher:
         if self._transforms is None:
             raise Withheld(self._no_tf)
         return self._transforms.pose(header.frame_id, p.base_frame)
-
-    def _ground(self, size: tuple[int, int], header: Any, info: Any,
-                p: ConeParameters) -> Ground | None:
-        try:
-            return self._locator.ground(size, info, lambda: self._pose(header, p), p)
-        except Withheld:
-            return None

@@ -80,10 +80,9 @@ def covariances(rows: np.ndarray) -> np.ndarray:
 
 def stack_message(make: Make, stack: Stack, header: Any, rows: np.ndarray,
                   names: Mapping[int, str]) -> Any:
-    """Return a stack's message of POINT rows; names that it lacks go to unknown_cone."""
+    """Return a stack's message of POINT rows; unknown names become unknown_cone."""
     point, cone = make('geometry_msgs/msg/Point'), make(stack.cone)
-    lists: dict[str, list[Any]] = {name: [] for name in (
-        {*stack.lists.values()} if stack.lists else {stack.list})}
+    lists: dict[str, list[Any]] = {name: [] for name in stack.lists.values() or [stack.list]}
     for row, covariance in zip(rows, covariances(rows).reshape(-1, 4).tolist()):
         kind = names.get(int(row['class_id']), '')
         kind = kind if kind in stack.classes else 'unknown_cone'

@@ -13,7 +13,7 @@ from rclpy.node import Node
 
 
 def refuse_unknown(node: Node, known: Collection[str]) -> None:
-    """Raise ValueError for a given parameter that is unknown: ROS ignores it without a word."""
+    """Raise ValueError for an unknown parameter, which ROS ignores silently."""
     check_names({n for n in getattr(node, '_parameter_overrides', {})
                  if not n.startswith(FOREIGN)}, known)
 
@@ -26,16 +26,13 @@ def declare(node: Node) -> NodeParameters:
         meta = spec.metadata
         descriptor = ParameterDescriptor(
             description=meta['description'], read_only=not meta['live'],
-            # A whole number is of another type than a float: NodeParameters converts it.
-            dynamic_typing=isinstance(spec.default, float),
+            dynamic_typing=isinstance(spec.default, float),  # NodeParameters converts integers
             additional_constraints=(
                 f'One of: {", ".join(meta["choices"])}' if meta['choices'] else ''))
         low, high = meta['minimum'], meta['maximum']
         if isinstance(spec.default, float) and low is not None:
-            descriptor.floating_point_range = [
-                FloatingPointRange(from_value=low, to_value=high)]
+            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
         elif type(spec.default) is int and low is not None:
             descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
-        values[spec.name] = node.declare_parameter(
-            spec.name, spec.default, descriptor).value
+        values[spec.name] = node.declare_parameter(spec.name, spec.default, descriptor).value
     return NodeParameters(**values)

@@ -1,10 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Why an image was dropped: a row for each reason, from which all counts and words come.
-
-`frame_worker` and `segmentation_node` drop, `stream_statistics` counts, `health` judges.
-"""
+"""The reasons for dropping an image, as a table: all counts and log texts follow from it."""
 from __future__ import annotations
 
 from enum import Enum
@@ -12,14 +8,14 @@ from enum import Enum
 from eunet_ros.images.conversions import ConversionError
 from eunet_ros.model.engines import EngineError
 
-# What drops mean for the node's health: a newer image has its turn, it failed, none is wanted.
+# Meaning for the node's health: replaced by a newer image, failed, or not wanted.
 REPLACED, FAILED, UNWANTED = 'replaced', 'failed', 'unwanted'
 
 
 class DropReason(Enum):
     """words: for the log. group: one of the above. errors: exceptions that are counted as it."""
 
-    NEWER = 'a newer image came while it waited', REPLACED
+    NEWER = 'a newer image arrived while it waited', REPLACED
     BAD = ('its message is damaged or of an encoding that is not supported', FAILED,
            ConversionError)
     ENGINE = 'the engine failed', FAILED, EngineError
@@ -38,5 +34,5 @@ class DropReason(Enum):
 
     @classmethod
     def of(cls, error: Exception) -> DropReason:
-        """Return what the drop of an image is counted as that ended in `error`."""
+        """Return the reason for dropping an image after an error."""
         return next((reason for reason in cls if isinstance(error, reason.errors)), cls.INTERNAL)

@@ -1,21 +1,18 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-What happens when the engine fails in mid-stream: again, then the next one, then said; no ROS.
+Failover of a failing engine: retry once, switch to the next engine, then report failure; no ROS.
 
-An image that fails is tried once more. Failing again, the engine is given up and the next one of
-`engines.ENGINES` is built and given the same image. Where none is left the image is lost with an
-error, and with a growing pause all of them are tried anew. While another engine than the chosen
-one runs, the chosen one is built again in the background from time to time, and taken back.
-
-Two failures are others'. Values that are not finite: the same engine is built in float32 before
-any other. A GPU that is lost for this process: nothing here helps, so the error is passed on.
+An image that fails twice goes to the next engine of `engines.ENGINES`. If none is left, it is
+dropped and all are retried after a growing pause. The chosen engine is meanwhile rebuilt in the
+background. After values that are not finite the same engine is first rebuilt in float32; the loss
+of the GPU is passed on.
 """
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import threading
 import time
 from typing import Any
@@ -26,15 +23,15 @@ from eunet_ros.node.process_memory import give_back, transient
 import numpy as np
 
 _PAUSE_S = (0.25, 1.0)        # the first and the longest pause while no engine works
-_LONGEST_RETRY = 10           # times the pause that is asked for
-_STEADY = 2                   # pauses that a chosen engine works, before its past is forgotten
+_LONGEST_RETRY = 10           # longest pause, in multiples of retry_s
+_STEADY = 2                   # pauses without failure after which the pause is reset
 _CLOSE_S = 10.0
-_EXACT = 'float32'            # every engine has it
+_EXACT = 'float32'            # available on every engine
 
 
 @dataclass(frozen=True)
 class GuardState:
-    """What became of the engines; no_engine, fallback: a sentence, see `health.Situation`."""
+    """The state of the failover; no_engine, fallback: sentences, see `health.Situation`."""
 
     no_engine: str = ''
     fallback: str = ''
@@ -43,19 +40,18 @@ class GuardState:
 
 
 def order_after(name: str) -> list[str]:
-    """Return an engine and those that may stand in for it, in the order of `auto`."""
+    """Return an engine and its possible replacements, in the order of `auto`."""
     names = list(ENGINES)
     return names[names.index(name):] if name in names else [name]
 
 
 class EngineGuard:
     """
-    Stands in the place of a Segmenter and keeps one working behind it.
+    Wraps a Segmenter and keeps an engine working; call `segment` from one thread at a time.
 
-    segmenter: the first one. build: makes one with the engine of that name and, where one is given
-    after it, in that precision, raising EngineError or anything else where it cannot. say: gets a
-    sentence of every change. retry_s: pause before a better engine is tried again, 0 for never; it
-    may be changed. `segment` is called from one thread at a time; the rest from any.
+    build: makes one from the name of an engine and, optionally, a precision; it may raise
+    anything. say: receives a sentence for each change. retry_s: pause before a better engine is
+    retried, 0 for never; may be changed.
     """
 
     def __init__(self, segmenter: Any, build: Callable[..., Any], say: Callable[[str], None],
@@ -87,10 +83,12 @@ class EngineGuard:
         return self._segmenter.describe() if self._segmenter else self._state.no_engine
 
     def segment(self, image: np.ndarray, horizon: float | None = None) -> Any:
-        """Segment a (h, w, 3) uint8 BGR image; raises EngineError where no engine works."""
+        """Segment a (h, w, 3) uint8 BGR image; raises EngineError if no engine works."""
         self._take_better()
-        if self._segmenter is None:
-            self._revive()
+        if self._segmenter is None:  # retry all engines after the pause
+            if self._clock() < self._next_try:
+                raise EngineError(self._state.no_engine)
+            self._take_first(0, '')
         while True:
             try:
                 result = self._twice(image, horizon)
@@ -131,11 +129,11 @@ class EngineGuard:
         return result
 
     def _replace(self, error: Exception) -> None:
-        """Take the next engine for the one that failed twice; raises EngineError at the end."""
+        """Replace an engine that failed twice; raises EngineError if none is left."""
         failed, self._segmenter = self._segmenter, None
         _close(failed)
         if self._place or self._clock() - self._taken_at > _STEADY * self._better_pause:
-            self._better_pause = 0.0  # no sign that the chosen engine fails again and again
+            self._better_pause = 0.0  # the chosen engine does not fail repeatedly
         start, name = self._place + 1, self.engine.name
         if (isinstance(error, NotFiniteError) and self.engine.precision != _EXACT
                 and name not in self._exact):
@@ -146,20 +144,14 @@ class EngineGuard:
     def _made(self, name: str) -> Any:
         return self._build(name, _EXACT) if name in self._exact else self._build(name)
 
-    def _revive(self) -> None:
-        """Try all engines anew, where the pause is over; raises EngineError."""
-        if self._clock() < self._next_try:
-            raise EngineError(self._state.no_engine)
-        self._take_first(0, '')
-
     def _take_first(self, start: int, why: str) -> None:
-        """Build the first engine from a place in the order on that can be built."""
+        """Use the first engine in the order, from `start`, that can be built."""
         reasons = [why] if why else []
         for place in range(start, len(self._order)):
             name = self._order[place]
             if reasons:
                 how = f'{name} in {_EXACT}' if name in self._exact else name
-                self._say(f'Engine given up ({reasons[-1]}); building {how} in its stead.')
+                self._say(f'Engine failed ({reasons[-1]}). Switching to {how}.')
             try:
                 with transient():
                     segmenter = self._made(name)
@@ -192,7 +184,7 @@ class EngineGuard:
         self._better_at = self._taken_at + self._better_pause
 
     def _look_for_better(self, size: tuple[int, int]) -> None:
-        """Start to build a better engine beside the one that runs, where it is time."""
+        """Start to build a better engine in the background if it is due."""
         if (self._place and self.retry_s and self._thread is None
                 and self._clock() >= self._better_at):
             self._thread = threading.Thread(
@@ -208,18 +200,18 @@ class EngineGuard:
                 with transient():
                     segmenter = self._made(self._order[place])
                     segmenter.segment(image, size[0] / 2)
-            except Exception:  # it still fails: said when it was given up
+            except Exception:  # it still fails, as was reported
                 _close(segmenter)
                 continue
             with self._lock:
-                if not self._closed:
+                if self._closed:
+                    _close(segmenter)
+                else:
                     self._better = place, segmenter
-                    return
-            _close(segmenter)
             return
 
     def _take_better(self) -> None:
-        """Change to the engine that was built in the background, if there is one."""
+        """Switch to the engine that was built in the background, if there is one."""
         if self._thread is None or self._thread.is_alive():
             return
         self._thread = None
@@ -239,11 +231,11 @@ class EngineGuard:
                                  _LONGEST_RETRY * self.retry_s)
 
     def _tell(self, **changes: Any) -> None:
-        self._state = GuardState(**{**vars(self._state), **changes})
+        self._state = replace(self._state, **changes)
 
 
 def _close(segmenter: Any) -> None:
     """Free an engine that may be broken."""
     if segmenter is not None:
-        with suppress(Exception):  # of a device that is lost, nothing can be freed
+        with suppress(Exception):  # a lost device cannot free anything
             segmenter.close()

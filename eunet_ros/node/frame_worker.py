@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The newest frame wins: one waiting place and one thread that works."""
+"""One worker thread that processes the newest frame."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -12,12 +12,10 @@ from eunet_ros.node.drop_reasons import DropReason
 
 class LatestFrameWorker:
     """
-    Hands frames to one worker thread; a frame that waits is replaced by a newer one.
+    Passes frames to one worker thread; a newer frame replaces one that waits.
 
-    The delay that waiting adds is thereby at most one frame's work, whatever the camera's rate.
-    work: called in the thread with each frame; what it raises is given to on_error, and the thread
-    goes on with the next frame. on_error and on_drop get the frame first; a drop's reason is
-    NEWER or STOPPED.
+    So waiting adds at most the time of one frame. work: called in the thread with each frame; its
+    exceptions go to on_error. on_error and on_drop get the frame first; reasons: NEWER or STOPPED.
     """
 
     def __init__(self, work: Callable[[Any], None], on_error: Callable[[Any, Exception], None],
@@ -62,4 +60,4 @@ class LatestFrameWorker:
                 self._work(frame)
             except Exception as error:
                 self._on_error(frame, error)
-            frame = None  # else its memory would be held until the next one
+            frame = None  # frees its memory before the next one

@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the node's figures mean: a level, one sentence and a table; no ROS imports."""
+"""The node's health from its statistics: level, sentence and table; no ROS imports."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -16,45 +16,39 @@ if TYPE_CHECKING:
     from eunet_ros.node.engine_failover import EngineGuard
 
 OK, WARN, ERROR, STALE = 0, 1, 2, 3   # diagnostic_msgs/DiagnosticStatus
-_ENOUGH = 5   # images, before a share of them means anything
+_ENOUGH = 5   # images from which a share of them counts
 _LEASE_S = 21.0
 _TRANSPORT = 'send smaller images or fewer, or compressed ones'
-_FEW_HZ = 5.0   # less than this, of a camera that is connected, is a fault of the way
+_FEW_HZ = 5.0   # a lower rate of a connected camera is a fault of the transport
 
 
 @dataclass(frozen=True)
 class Situation:
-    """
-    What the node is in, beside its figures.
-
-    topic: the images' source. cameras: how many publish on it. Each other field is empty or a
-    sentence: no engine works; another engine than the chosen one runs; a processor is throttled;
-    source: why no image can come; loss: why large ones get lost, if they do, and what to do.
-    """
+    """The node's situation apart from its statistics; an empty text means no fault."""
 
     active: bool = True
-    topic: str = ''
-    cameras: int = 1
-    no_engine: str = ''
+    topic: str = ''      # of the images
+    cameras: int = 1     # publishers on it
+    no_engine: str = ''  # a sentence, as the next two
     fallback: str = ''
     throttled: str = ''
-    source: str = ''
-    loss: str = ''
+    source: str = ''     # why no image can arrive
+    loss: str = ''       # why large images are lost, and what to do
 
 
 class SteadyCount:
     """
-    How many publishers there are for sure.
+    Number of publishers, without those that were killed.
 
-    One that was killed is counted until DDS misses it, after 20 s, beside the one that took its
-    place: several are believed once there have been several for longer than that.
+    DDS counts a killed publisher for another 20 s, beside its replacement: several count only
+    after they have been there for longer than that.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._since = clock, None
 
     def of(self, count: int) -> int:
-        """Return the count, or 1 while several may be one that was started again."""
+        """Return the count, or 1 while several may be one that has restarted."""
         if count < 2:
             self._since = None
             return count
@@ -65,22 +59,16 @@ class SteadyCount:
 
 @dataclass(frozen=True)
 class Health:
-    """
-    The state of the masks in a level and a sentence, and what fails beside them.
-
-    masking: whether masks come at all; a node that does none, by choice or not yet, is no error.
-    beside: sentences about other outputs, '' for none: a warning in /diagnostics, and nothing to
-    ~/status, by which a car decides whether to rely on the masks.
-    """
+    """Level and sentence about the masks, and failures of other outputs."""
 
     level: int
     message: str
-    masking: bool
-    beside: str = ''
+    masking: bool     # whether masks are published
+    beside: str = ''  # sentences about other outputs, for /diagnostics, not for ~/status
 
     @property
     def status_level(self) -> int:
-        """Return the level of ~/status: STALE where there are no masks to rely on."""
+        """Return the level of ~/status: STALE without masks."""
         return STALE if not self.masking and self.level == OK else self.level
 
     @property
@@ -138,9 +126,8 @@ def _masks(state: Snapshot, where: Situation, p: NodeParameters) -> list[tuple[i
     came, failed, masked = (recent.get(k, 0) for k in ('in', 'failed', 'masked'))
     if failed:
         share = failed / max(came, failed)
-        found.append((_graded(share, p.error_share_warn, p.error_share_error),
-                      f'{failed} of the last {max(came, failed)} images failed: '
-                      f'{state.last_error}'))
+        text = f'{failed} of the last {max(came, failed)} images failed: {state.last_error}'
+        found.append((_graded(share, p.error_share_warn, p.error_share_error), text))
     if state.waiting_s and (state.last_image_age_s or 0) < p.image_timeout:
         found.append((_graded(state.waiting_s, p.mask_timeout, p.mask_timeout_error),
                       f'images come and no mask for {state.waiting_s:.1f} s'))
@@ -159,7 +146,7 @@ def _masks(state: Snapshot, where: Situation, p: NodeParameters) -> list[tuple[i
 
 
 def assess(state: Snapshot, where: Situation, p: NodeParameters) -> Health:
-    """Return the health of a node: the worst of what is found, and every sentence of its kind."""
+    """Return the health of a node: the worst level found, and all sentences."""
     if not where.active:
         return Health(OK, 'inactive', False)
     if not p.enabled:
@@ -179,20 +166,13 @@ def assess(state: Snapshot, where: Situation, p: NodeParameters) -> Health:
 
 
 def with_outputs(found: Health, state: Snapshot, withheld: str, moved: str = '') -> Health:
-    """
-    Return the health with what fails beside the masks.
-
-    withheld: why cones lack positions. moved: a sentence where the camera has left its mounting.
-    """
+    """Add failures of other outputs; withheld: why cones lack positions; moved: of the camera."""
     if not found.masking or found.level == ERROR:
         return found
     beside = [f'{name} failed {count} times lately: {state.output_errors[name]}'
               for name, count in sorted(state.outputs_failed.items())]
-    if withheld:
-        beside.append(f'positions of cones are withheld: {withheld}')
-    if moved:
-        beside.append(moved)
-    return replace(found, beside='; '.join(beside))
+    beside += [withheld and f'positions of cones are withheld: {withheld}', moved]
+    return replace(found, beside='; '.join(filter(None, beside)))
 
 
 def table(state: Snapshot) -> dict[str, str]:
@@ -213,7 +193,7 @@ def table(state: Snapshot) -> dict[str, str]:
 
 
 def engine_table(guard: EngineGuard, strip_rows: slice | None) -> dict[str, str]:
-    """Return the rows of the diagnostics message about what segments."""
+    """Return the rows of the diagnostics message about the engine."""
     engine, checkpoint = guard.engine, guard.checkpoint
     strip = 'none'
     if guard.strip_size:

@@ -16,8 +16,8 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-_LOOK_S = 0.5                   # between two looks at what cameras there are
-_USUAL_BYTES = 1280 * 720 * 3   # of a raw image, where nothing tells its size
+_LOOK_S = 0.5                   # period of the search for cameras
+_USUAL_BYTES = 1280 * 720 * 3   # of a raw image of unknown size
 _CARRIED_BYTES = 500_000        # by Fast DDS with its default settings
 
 
@@ -31,8 +31,8 @@ class ImageInput:
         self._camera = CameraTopic(node, p.image_transport)
         self._info: CameraInfo | None = None
         self._bytes = 0          # of the newest image
-        self._arrived = False    # an image, since the last look
-        self.trouble = ''        # a clause about why no image can come
+        self._arrived = False    # whether an image has arrived since the last look
+        self.trouble = ''        # a clause about why no image can arrive
         self.read: Callable[[bytes], Any] = raw_images.read_image
         self._camera.look()
         self._images: Any = None
@@ -57,8 +57,10 @@ class ImageInput:
             self._node.destroy_subscription(subscription)
 
     def loss(self) -> str:
-        """Return a clause about images that DDS loses on the way, '' where it need not."""
-        size = self._expected_bytes()
+        """Return a clause about images that DDS loses in transport, '' for none."""
+        size, info = self._bytes, self._info
+        if not size and self.transport == 'raw':
+            size = info.width * info.height * 3 if info and info.width else _USUAL_BYTES
         images = f'{self.transport} {size / 1e6:.1f} MB images'
         if not uses_fast_dds(os.environ) or size <= _CARRIED_BYTES:
             return ''
@@ -67,17 +69,10 @@ class ImageInput:
                     'set image_reliability:=reliable or image_transport:=compressed')
         return advice(images)
 
-    def _expected_bytes(self) -> int:
-        """Return how large an image is: the newest, or as camera_info says, or as usual."""
-        if self._bytes or self.transport == 'compressed':
-            return self._bytes
-        info = self._info
-        return info.width * info.height * 3 if info and info.width else _USUAL_BYTES
-
     def _subscribe(self) -> None:
         compressed = self.transport == 'compressed'
         self.read = raw_images.read_compressed if compressed else raw_images.read_image
-        # raw: bytes, of which a view is made, instead of three copies of an image.
+        # raw: bytes, to avoid three copies of an image.
         self._images = self._node.create_subscription(
             CompressedImage if compressed else Image, self.topic, self._take_image, self._qos,
             raw=True)
@@ -95,7 +90,7 @@ class ImageInput:
         self._on_info(msg)
 
     def _look(self) -> None:
-        """Where no image comes, look whether a camera publishes elsewhere, or why none does."""
+        """If no image arrives, look for a camera on another topic, or for the reason."""
         if self._arrived:
             self._arrived = False
             return

@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-The node's outputs: the table of its topics and their QoS, and what publishes them for each image.
-
-The mask goes out first. Each other output stands alone: where one fails, the mask and the other
-outputs go on, and the failure is counted and logged under the output's name.
-"""
+"""The node's outputs: topics, QoS and publishing; a failed output affects no other."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
@@ -23,10 +18,10 @@ from eunet_ros.parameters import NodeParameters
 from eunet_ros.ros.message_classes import message_class
 from eunet_ros.ros.raw_images import image_bytes
 from rclpy.duration import Duration
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage
 
-_DEADLINE = 2.5   # periods of ~/status without one, and a subscriber's deadline is missed
+_DEADLINE = 2.5   # of ~/status, in periods
 
 
 def qos_from_parameters(p: NodeParameters) -> QoSProfile:
@@ -36,41 +31,28 @@ def qos_from_parameters(p: NodeParameters) -> QoSProfile:
 
 def image_qos(reliability: str, depth: int) -> QoSProfile:
     """Return a QoS of the newest `depth` messages; reliability: best_effort or reliable."""
-    return QoSProfile(depth=depth, history=HistoryPolicy.KEEP_LAST,
-                      reliability=getattr(ReliabilityPolicy, reliability.upper()))
+    return QoSProfile(depth=depth, reliability=getattr(ReliabilityPolicy, reliability.upper()))
 
 
 def latched(p: NodeParameters | None = None) -> QoSProfile:
-    """Return the QoS of what is sent once, also to subscribers that come later."""
+    """Return the QoS of a message that later subscribers receive as well."""
     return QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def status_qos(p: NodeParameters) -> QoSProfile:
-    """
-    Return the QoS of ~/status, which is sent every `status_period` seconds.
-
-    Latched, and with a deadline: a subscriber that asks for one of this or longer is notified
-    when the node falls silent.
-    """
-    return QoSProfile(
-        depth=1, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL,
-        deadline=Duration(seconds=_DEADLINE * p.status_period))
+    """Return the QoS of ~/status: latched, with a deadline that reports a silent node."""
+    return QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL,
+                      deadline=Duration(seconds=_DEADLINE * p.status_period))
 
 
 @dataclass(frozen=True)
 class Output:
-    """
-    A topic that the node publishes.
+    """A topic that the node publishes."""
 
-    name: below ~/, or absolute. kind: type of its messages. qos: from the parameters. lazy:
-    published for each image, and computed only while someone subscribes.
-    """
-
-    name: str
-    kind: str
+    name: str          # below ~/, or absolute
+    kind: str          # message type
     qos: Callable[[NodeParameters], QoSProfile]
-    lazy: bool = True
+    lazy: bool = True  # computed only while someone subscribes
 
     @property
     def topic(self) -> str:
@@ -168,22 +150,20 @@ class ImageOutputs:
                 draw_cones(products.overlay, seen.located, self._classes.table_bgr)
                 if seen.attitude:
                     draw_horizon(products.overlay, seen.ground)
-        if 'overlay' in subscribed:
-            with self._alone('overlay', stage_ms, 'draw'):
-                out['overlay'].publish(image_bytes(header, products.overlay, 'bgr8'))
+        for name, encoding in (('overlay', 'bgr8'), ('color_mask', 'rgb8'),
+                               ('confidence', 'mono8')):
+            if name in subscribed:
+                with self._alone(name, stage_ms, 'draw'):
+                    out[name].publish(image_bytes(header, getattr(products, name), encoding))
         if 'overlay/compressed' in subscribed:
             with self._alone('overlay/compressed', stage_ms, 'draw'):
                 out['overlay/compressed'].publish(fill_compressed(
                     CompressedImage(), products.overlay, p.jpeg_quality, header=header))
-        for name, encoding in (('color_mask', 'rgb8'), ('confidence', 'mono8')):
-            if name in subscribed:
-                with self._alone(name, stage_ms, 'draw'):
-                    out[name].publish(image_bytes(header, getattr(products, name), encoding))
         return stage_ms
 
     @contextmanager
     def _alone(self, name: str, stage_ms: dict[str, float], stage: str) -> Iterator[None]:
-        """Keep a failure of one output from the others, and add its time to a stage."""
+        """Isolate a failure of one output, and add its time to a stage."""
         began = perf_counter()
         try:
             yield

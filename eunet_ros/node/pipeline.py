@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from time import perf_counter
 from typing import Any, TYPE_CHECKING
@@ -21,12 +22,7 @@ if TYPE_CHECKING:
 
 
 class Products:
-    """
-    What can be published of one image; arrays are (h, w) or (h, w, 3) uint8 at its size.
-
-    mask: class ids. stage_ms: milliseconds by stage. The others are computed when they are first
-    asked for, before the next image: the engine's memory is overwritten by it.
-    """
+    """What can be published of one image, computed on first use, before the next image."""
 
     def __init__(self, image: np.ndarray, rows: slice, result: Segmentation, mask: np.ndarray,
                  opacity: float, table_bgr: np.ndarray, stage_ms: dict[str, float]) -> None:
@@ -61,7 +57,7 @@ class Products:
 
     @cached_property
     def cone_confidence(self) -> np.ndarray:
-        """Return the same, right only where the mask is not background, which is faster."""
+        """Return `confidence` of cones, undefined on the background; faster."""
         whole = self.__dict__.get('confidence')
         return self._confidence(cones_only=True) if whole is None else whole
 
@@ -81,28 +77,17 @@ def parse_classes(text: str, classes: ClassTable) -> np.ndarray | None:
     return table
 
 
+@dataclass
 class FramePipeline:
-    """
-    Decodes, segments and draws; one image at a time.
+    """Decodes, segments and draws; one image at a time; fields may change between images."""
 
-    keep: see `parse_classes`; opacity: of the overlay, 0 to 1. region: upper and lower edge of
-    what is segmented, as shares of the height; outside is background, with certainty. horizon:
-    returns the row of the horizon [px] from the (h, w) of an image and its message, None where it
-    is not known. strip_center: then the middle of the strip, as a share of the height; 0: where
-    far cones are found. All but the first and `horizon` may change between images.
-    """
-
-    def __init__(self, segmenter: Segmenter, opacity: float, keep: np.ndarray | None = None,
-                 region: tuple[float, float] = (0.0, 1.0),
-                 horizon: Callable[[tuple[int, int], Any], float | None] | None = None,
-                 strip_center: float = 0.0) -> None:
-        self.segmenter = segmenter
-        self.opacity = opacity
-        self.keep = keep
-        self.region = region
-        self.horizon = horizon
-        self.strip_center = strip_center
-        self._table_bgr = segmenter.classes.table_bgr
+    segmenter: Segmenter                      # must not change
+    opacity: float                            # of the overlay, 0 to 1
+    keep: np.ndarray | None = None            # see `parse_classes`
+    region: tuple[float, float] = (0.0, 1.0)  # edges of what is segmented, as shares of the height
+    # From the (h, w) of an image and its message to the row of the horizon [px].
+    horizon: Callable[[tuple[int, int], Any], float | None] | None = None
+    strip_center: float = 0.0                 # share of the height, if no horizon; 0: far cones
 
     def run(self, msg: Any) -> Products:
         """Segment an Image or CompressedImage; raises ConversionError or EngineError."""
@@ -116,10 +101,11 @@ class FramePipeline:
         mask = result.mask if self.keep is None else self.keep[result.mask]
         return Products(
             image, rows, result, in_whole_image(mask, rows, len(image), 0), self.opacity,
-            self._table_bgr, {'decode': (decoded - start) * 1e3, **result.stage_ms})
+            self.segmenter.classes.table_bgr,
+            {'decode': (decoded - start) * 1e3, **result.stage_ms})
 
     def _horizon_row(self, size: tuple[int, int], msg: Any) -> float | None:
-        """Return what `Segmenter.segment` puts the strip by, in the whole image [px]."""
+        """Return the row of the horizon for the strip [px], None if unknown."""
         strip = self.segmenter.strip_size
         if not strip:
             return None

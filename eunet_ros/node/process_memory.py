@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What an engine takes to be built, given back to the system; nothing where it is not glibc."""
+"""Returns the memory of building an engine to the system; does nothing without glibc."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -11,36 +11,30 @@ import time
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # of mallopt(3)
 _ARENAS = 2
-# Bytes from which a block is mapped on its own: while an engine is built, and while it runs, so
-# that images lie in the heap. Mapped, each of their pages is a fault, at every image: 2,000 for
-# one of 1280x720, which take milliseconds on a virtual machine.
+# Size from which blocks are mapped on their own, while an engine is built and while it runs.
+# Images must be in the heap: when mapped, each page is a fault, which takes milliseconds.
 _BUILDING, _RUNNING = 1 << 18, 1 << 25
 
 
 def share_arenas() -> None:
-    """Let all threads share two heaps, not eight a core; to be called before there are any."""
+    """Let all threads share two heaps, not eight per core; call it before starting any."""
     _tell_glibc(_ARENA_MAX, _ARENAS)
 
 
 def give_back() -> None:
-    """
-    Return freed memory to the system: glibc keeps what an engine had, for each thread.
-
-    An error keeps the frames that it went through, with the engine, until the next full
-    collection, which may be hours away.
-    """
+    """Return freed memory to the system; exceptions hold engines until a full collection."""
     gc.collect()
     _trim()
 
 
 class HoleTrimmer:
-    """Gives the heaps' holes back every `period` s: images of several sizes leave ever more."""
+    """Trims the heaps every `period` s: images of varying size fragment them."""
 
     def __init__(self, period: float = 10.0) -> None:
         self._period, self._due = period, time.monotonic() + period
 
     def look(self) -> bool:
-        """Give back, where it is time to; returns whether it was."""
+        """Trim if it is due; returns whether it was."""
         now = time.monotonic()
         if now < self._due:
             return False
@@ -51,7 +45,7 @@ class HoleTrimmer:
 
 @contextmanager
 def transient() -> Iterator[None]:
-    """Map the blocks of an engine that is built, so that they leave no holes when freed."""
+    """Map the blocks of an engine during its build, so that they leave no holes when freed."""
     _set_threshold(_BUILDING)
     try:
         yield
@@ -62,7 +56,7 @@ def transient() -> Iterator[None]:
 
 def _set_threshold(size: int) -> None:
     _tell_glibc(_MMAP_THRESHOLD, size)
-    _tell_glibc(_TRIM_THRESHOLD, 2 * size)  # goes with it, as where glibc is not told
+    _tell_glibc(_TRIM_THRESHOLD, 2 * size)  # as by default
 
 
 def _trim() -> None:

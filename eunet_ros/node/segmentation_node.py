@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The managed node `eunet`: wiring between ROS and the modules that decide."""
+"""The managed node `eunet`: connects ROS to the other modules."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -68,7 +68,7 @@ class SegmentationNode(LifecycleNode):
         try:
             self.parameters = declare(self)
         except (ValueError, ParameterException):
-            self.destroy_node()  # a half-made node would go on answering to discovery
+            self.destroy_node()  # else it would stay visible to discovery
             raise
         self.statistics = NodeStatistics(int(self.parameters.late_image * 1e9),
                                          int(self.parameters.health_window * 1e9))
@@ -134,15 +134,13 @@ class SegmentationNode(LifecycleNode):
                 keep = parse_classes(p.classes, segmenter.classes)
                 rows = region_rows(p.region, WARM_UP_SIZE[0])
                 segmenter.warm_up(rows.stop - rows.start, WARM_UP_SIZE[1])
-        except Exception as error:  # rclpy would turn what is not foreseen into a silent failure
+        except Exception as error:  # rclpy would fail silently
             if process.interrupted():  # which a library may turn into any error
                 return FAILURE
-            if isinstance(error, ImportError):
-                self.get_logger().error(
-                    f'A Python package is missing ({error}); install it for {sys.executable}.')
-                return FAILURE
-            self.get_logger().error(_sentence(error))
-            if not isinstance(error, (ValueError, EngineError, OSError)):
+            missing = f'A Python package is missing ({error}); install it for {sys.executable}.'
+            self.get_logger().error(
+                missing if isinstance(error, ImportError) else _sentence(error))
+            if not isinstance(error, (ImportError, ValueError, EngineError, OSError)):
                 self._unexpected.add('configuring', error)
             return FAILURE
         if not self.context.ok():  # SIGTERM while the engine was built
@@ -152,7 +150,7 @@ class SegmentationNode(LifecycleNode):
         chosen, checkpoint = segmenter.engine.name, segmenter.checkpoint
 
         def another(name: str, precision: str = '') -> Segmenter:
-            # A precision that was asked for may be one that only the chosen engine has.
+            # Only the chosen engine is sure to have the chosen precision.
             precision = precision or (p.precision if name == chosen else 'auto')
             return Segmenter(checkpoint, name, p.input_size, '', p.engine_threads,
                              precision, self.get_logger().info, strip_size=p.strip_size)
@@ -199,9 +197,9 @@ class SegmentationNode(LifecycleNode):
         if self._worker and not self._worker.stop():
             self.get_logger().error('The engine did not finish its image within 10 s.')
         self._worker = self._camera_info = self._input = None
-        give_back()  # the images that waited, in DDS and here
+        give_back()  # the memory of waiting images
         if self.context.ok():
-            self._status.look()  # at once: nobody drives on a mask that will not come
+            self._status.look()  # at once, because no more masks follow
 
     def _release(self) -> None:
         self._stop()
@@ -236,19 +234,18 @@ class SegmentationNode(LifecycleNode):
 
     def _on_drop(self, frame: _Frame, reason: DropReason) -> None:
         if self.get_logger().is_enabled_for(LoggingSeverity.DEBUG):
-            self.get_logger().debug(
-                f'Image of {frame.stamp / 1e9:.3f} s dropped: {reason.words}.')
+            self.get_logger().debug(f'Image of {frame.stamp / 1e9:.3f} s dropped: {reason.words}.')
         self.statistics.dropped(reason, time.monotonic_ns(), frame.stamp)
 
     def _on_camera_info(self, msg: CameraInfo) -> None:
         self._camera_info = msg
 
     def _horizon(self, size: tuple[int, int], msg: Any) -> float | None:
-        """Return the row of the horizon of an image [px], None where it is not known."""
+        """Return the row of the horizon of an image [px], None if unknown."""
         try:
             return self._outputs.cones.horizon(size, msg.header, self._camera_info,
                                                self.parameters.cones)
-        except Exception as error:  # beside the mask, which goes on without
+        except Exception as error:  # the mask does not need it
             self._on_output_failure('horizon', error)
             return None
 
@@ -261,7 +258,7 @@ class SegmentationNode(LifecycleNode):
         msg = frame.read(frame.raw)
         products = self._pipeline.run(msg)
         ready, header = time.perf_counter(), _header(msg.header)
-        if 'mask' in subscribed:  # first: it is what a car waits for
+        if 'mask' in subscribed:  # first: a car waits for it
             self._outputs.publish_mask(header, products)
         done = time.perf_counter()
         self._strip_rows = products.strip_rows
@@ -271,14 +268,14 @@ class SegmentationNode(LifecycleNode):
         if subscribed != {'mask'}:
             self.statistics.published_others(self._outputs.publish_others(
                 header, products, subscribed, self._camera_info, self.parameters))
-        self._holes.look()  # now that all is out
+        self._holes.look()
 
     def _on_error(self, frame: _Frame, error: Exception) -> None:
         if not self.context.ok():  # publishing failed because the process is ending
             self._on_drop(frame, DropReason.STOPPED)
             return
         text, reason = _sentence(error), DropReason.of(error)
-        self.statistics.error(text)  # first: a drop is judged with its words
+        self.statistics.error(text)  # first: the health of a drop quotes it
         self._on_drop(frame, reason)
         if isinstance(error, DeviceLostError):
             self.get_logger().fatal(f'{text} The node ends; respawn:=true starts it again.')
@@ -302,7 +299,7 @@ class SegmentationNode(LifecycleNode):
     # --- diagnostics ------------------------------------------------------------------------
 
     def health(self) -> health.Health:
-        """Return the node's health, as /diagnostics and ~/status tell it."""
+        """Return the node's health, as in /diagnostics and ~/status."""
         guard = self._pipeline.segmenter.state if self._pipeline else GuardState()
         images = self._input
         where = health.Situation(active=self._active, no_engine=guard.no_engine,
@@ -357,7 +354,7 @@ def main(args: list[str] | None = None) -> int:
     except Exception:
         if rclpy.ok():
             raise
-        # else a signal ended the context under a callback that was about to publish
+        # else a signal ended the context during a callback
     finally:
         process.only_note_signals()
         if node:

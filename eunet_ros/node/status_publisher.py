@@ -13,7 +13,7 @@ from eunet_ros.parameters import NodeParameters
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-_LOOK_S = 0.1      # between two looks, at most: a fault is told within this
+_LOOK_S = 0.1      # longest time until a fault is reported
 
 
 class StatusPublisher:
@@ -34,11 +34,11 @@ class StatusPublisher:
             self._look_s, self.look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def look(self) -> None:
-        """Publish what is due, and a changed level at once; nothing at the end of the process."""
+        """Publish what is due, and a changed level at once."""
         try:
             self._look()
         except Exception as error:
-            # A signal may end the context at any moment, also between a check and its use.
+            # A signal may end the context at any moment.
             if self._node.context.ok():
                 self._on_failure(error)
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Counts, rates, latencies and the health of the stream; all without ROS, times in nanoseconds."""
+"""Counts, rates and latencies of the stream; no ROS, times in nanoseconds."""
 from __future__ import annotations
 
 from collections import Counter, deque
@@ -14,8 +14,8 @@ import numpy as np
 
 WINDOW = 300            # frames over which the percentiles of stages are taken
 _RATE_WINDOW_NS = 5_000_000_000
-_MIN_INTERVALS = 5      # before the camera's period is believed
-_SLOWER = 15            # even intervals, all too long: the camera has another rate now
+_MIN_INTERVALS = 5      # for a valid period of the camera
+_SLOWER = 15            # equal intervals, all too long: the camera has become slower
 _DAY_NS = 86_400_000_000_000
 
 
@@ -35,7 +35,7 @@ class Rate:
 
 
 class Recent:
-    """What happened in the last moments, so that a fault that has passed is forgotten."""
+    """Events of the health window."""
 
     def __init__(self, length_ns: int) -> None:
         self.length_ns = length_ns
@@ -59,11 +59,10 @@ class Recent:
 
 class StreamMonitor:
     """
-    Notices frames that the transport lost or delivered late, from stamps and arrival times.
+    Detects frames that were lost or late in transport, from stamps and arrival times.
 
-    late_ns: an image older than this on arrival is late. A gap of k periods between stamps counts
-    k - 1 lost frames; the period is the median of the last intervals. Losses are uneven: where
-    the gaps are all alike the camera has become slower.
+    late_ns: age on arrival from which an image is late. A gap of k periods (median of recent
+    intervals) counts k - 1 lost frames. Equal gaps mean a slower camera: losses are uneven.
     """
 
     def __init__(self, late_ns: int) -> None:
@@ -75,12 +74,12 @@ class StreamMonitor:
         self._long: deque[int] = deque(maxlen=_SLOWER)  # in a row
 
     def observe(self, stamp: int, arrival: int) -> dict[str, int]:
-        """Take in one image; returns what is wrong: lost (before it), late, zero, future, back."""
+        """Add an image; returns its faults: lost (before it), late, zero, future, back."""
         if stamp <= 0:
             return {'zero': 1}
         found = {}
         age = arrival - stamp
-        # A day old is a bag played without a clock, not a slow transport.
+        # A day means a bag played without a clock.
         if self.late_ns < age < _DAY_NS:
             self.late += 1
             found['late'] = 1
@@ -108,15 +107,7 @@ class StreamMonitor:
 
 @dataclass
 class Snapshot:
-    """
-    What diagnostics report; counts since activation, rates in Hz, latencies in ms.
-
-    recent: counts of the last moments; of images 'in', 'masked', 'failed', 'unwanted' (nobody
-    listens, or disabled), 'lost', 'late', 'zero', 'future' and 'back'. waiting_s: how long images
-    have come without a mask. in_work: images that are neither masked nor dropped yet.
-    outputs_failed: how often in the last moments outputs beside the mask failed, by name;
-    output_errors: what they failed with last.
-    """
+    """The figures in diagnostics: counts since activation, rates in Hz, latencies in ms."""
 
     counts: dict[str, int]
     rate_in: float
@@ -127,26 +118,23 @@ class Snapshot:
     last_image_age_s: float | None
     last_error: str
     active_s: float = 0.0
+    # Counts of images in the health window: 'in', 'masked', 'failed', 'unwanted' (no subscriber or
+    # disabled), 'lost', 'late', 'zero', 'future' and 'back'.
     recent: dict[str, int] = field(default_factory=dict)
     recent_p99_s: float = 0.0
-    waiting_s: float = 0.0
-    in_work: int = 0
-    outputs_failed: dict[str, int] = field(default_factory=dict)
-    output_errors: dict[str, str] = field(default_factory=dict)
+    waiting_s: float = 0.0  # time without a mask while images arrive
+    in_work: int = 0  # images neither masked nor dropped
+    outputs_failed: dict[str, int] = field(default_factory=dict)  # of other outputs, recently
+    output_errors: dict[str, str] = field(default_factory=dict)  # their last errors
 
 
 @dataclass
 class NodeStatistics:
-    """
-    Thread-safe statistics of the node; `now` is of the monotonic clock, in ns.
-
-    recent_ns: how far back the present reaches. trace: where given, called with what became of
-    each image ('received', 'masked' or 'dropped_<reason>') and its stamp.
-    """
+    """Thread-safe statistics of the node; `now` is of the monotonic clock [ns]."""
 
     late_ns: int = 500_000_000
-    recent_ns: int = 2_000_000_000
-    trace: Callable[[str, int], None] | None = None
+    recent_ns: int = 2_000_000_000  # length of the health window
+    trace: Callable[[str, int], None] | None = None  # gets the fate and stamp of each image
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -167,7 +155,7 @@ class NodeStatistics:
             self._output_errors: dict[str, str] = {}
 
     def remember_for(self, recent_ns: int) -> None:
-        """Change how far back the present reaches."""
+        """Change the length of the health window."""
         with self._lock:
             self.recent_ns = self._recent.length_ns = self._failures.length_ns = recent_ns
 
@@ -220,7 +208,7 @@ class NodeStatistics:
             self._last_error = sentence
 
     def snapshot(self, now: int, stages: bool = True) -> Snapshot:
-        """Return the figures at `now`; stages: also their percentiles, which take a moment."""
+        """Return the figures at `now`; stages: with their percentiles, which take time."""
         with self._lock:
             percentiles = {name: tuple(float(v) for v in np.percentile(values, (50, 99)))
                            for name, values in self._stages.items()} if stages else {}

@@ -1,11 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Whether the CPU or GPU is slowed down by heat or power, from what Linux and NVIDIA tell; no ROS.
+Detects a CPU or GPU that is throttled by temperature or power; no ROS.
 
-Nothing is said where nothing can be read. Sources: the kernel's cooling devices, thermal zones and
-Intel's throttle counters under /sys, and NVML where the package nvidia-ml-py (pynvml) is
-installed. A CPU that clocks down because it has nothing to do is not throttled.
+Sources: the kernel's cooling devices, thermal zones and Intel's throttle counters under /sys, and
+NVML if nvidia-ml-py (pynvml) is installed. An idle CPU that clocks down is not throttled.
 """
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ import re
 import time
 from typing import Any
 
-# Not fans: a cooling device of these kinds takes speed away. Jetson's are called …-alert.
+# Cooling devices that reduce speed, unlike fans. Jetson's are called …-alert.
 _SLOWING = re.compile(r'processor|cpufreq|devfreq|(cpu|gpu|soc)[-_]?throttl', re.IGNORECASE)
 # nvmlClocksEventReasons: hardware slowdown, its thermal and power brake, software thermal.
 _NVML_REASONS = {0x8: 'hardware slowdown', 0x20: 'its temperature', 0x40: 'its temperature',
@@ -42,7 +41,7 @@ class ThrottleWatch:
                  clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._next, self._seen = clock, 0.0, ''
         thermal = root / 'class' / 'thermal'
-        # The files are looked for once: a look must not take time from the images.
+        # Search for the files once: a look must be fast.
         self._devices = [(kind, path / 'cur_state')
                          for path in sorted(thermal.glob('cooling_device*'))
                          if _SLOWING.search(kind := _read(path / 'type'))]
@@ -94,7 +93,7 @@ class ThrottleWatch:
     def _reasons(self, gpu: Any) -> int:
         try:
             return int(self._nvml.nvmlDeviceGetCurrentClocksThrottleReasons(gpu))
-        except Exception:  # NVML has its own errors; a GPU that cannot tell is left out
+        except Exception:  # NVML's own errors
             return 0
 
 

@@ -1,10 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Reads the values of launch arguments, which are text; imports neither launch nor rclpy.
-
-The arguments are declared in the launch files.
-"""
+"""Parses the values of launch arguments, which are text; imports neither launch nor rclpy."""
 from __future__ import annotations
 
 from collections.abc import Collection
@@ -15,12 +11,10 @@ from eunet_ros.ros.dds_profile import profile_settings, profile_variable
 
 
 def boolean(name: str, text: str) -> bool:
-    """Return the value of a truth; raises ValueError."""
-    if text.lower() in ('true', '1'):
-        return True
-    if text.lower() in ('false', '0'):
-        return False
-    raise ValueError(f'The argument {name} must be true or false, found {text!r}.')
+    """Return True or False; raises ValueError."""
+    if text.lower() not in ('true', '1', 'false', '0'):
+        raise ValueError(f'The argument {name} must be true or false, found {text!r}.')
+    return text.lower() in ('true', '1')
 
 
 def number(name: str, text: str, low: float, high: float) -> float:
@@ -43,20 +37,15 @@ def choice(name: str, text: str, choices: Collection[str]) -> str:
 
 
 def file(name: str, text: str) -> str:
-    """Return the path of a file, ~ expanded; raises ValueError where there is none."""
+    """Return the path of an existing file, ~ expanded; raises ValueError."""
     path = user_path(text)
     if not path.is_file():
-        raise ValueError(f'The argument {name} names {path}, which is no file.')
+        raise ValueError(f'The argument {name} names {path}, which is not a file.')
     return str(path)
 
 
 def dds_settings(text: str) -> dict[str, str]:
-    """
-    Return the environment of processes that publish or record images.
-
-    text: the argument dds_profile, a path; empty or none for what the package's own processes do.
-    Raises ValueError where there is no such file.
-    """
+    """Return the environment for a dds_profile (path, none or empty); raises ValueError."""
     if text in ('', 'none'):
         return profile_settings(os.environ)
     return {profile_variable(os.environ): file('dds_profile', text)}

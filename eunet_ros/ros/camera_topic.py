@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Which topic a camera's images come on, by its name and by what is published on it."""
+"""Finds the topic of a camera's images by name and by published type."""
 from __future__ import annotations
 
 import re
@@ -22,12 +22,12 @@ class ImageTopic(NamedTuple):
 
 
 def named_compressed(topic: str) -> bool:
-    """Return whether a topic carries compressed images by its name, such as /image_compressed."""
+    """Return whether the name of a topic stands for compressed images (/image_compressed)."""
     return re.search(r'(?<![a-z])compressed', topic.rpartition('/')[2]) is not None
 
 
 def compressed_topic(topic: str) -> str:
-    """Return the topic of compressed images that is meant: as it is, or image_transport's."""
+    """Return the topic of compressed images: as given, or that of image_transport."""
     return topic if named_compressed(topic) else topic + _SUFFIX
 
 
@@ -40,27 +40,24 @@ class CameraTopic:
     """
     The topic that a node subscribes to for images.
 
-    The node's own name for it is `image`, and `image/compressed` with image_transport, which may
-    be remapped by itself. A name that ends in /compressed is taken as it is, and any other may
-    carry compressed images, too: what is published on it decides, and until then its name.
+    Its names are `image`, and `image/compressed` with image_transport, each of which may be
+    remapped. Any name may carry compressed images: the published type decides, before that the
+    name.
     """
 
     def __init__(self, node: Node, image_transport: str) -> None:
-        self._node, self._transport = node, image_transport
+        self._node = node
         base = self._base = node.resolve_topic_name('image')
         own = node.resolve_topic_name('image/compressed')
         if own == node.resolve_topic_name('image/compressed', only_expand=True):
             own = compressed_topic(base)   # not remapped itself
         own = own.removesuffix(_SUFFIX) if own.endswith(_SUFFIX * 2) else own
-        raw, as_it_is = ImageTopic(base, RAW), ImageTopic(base, COMPRESSED)
-        if image_transport == 'raw':
-            self._choices = [raw, as_it_is]
-        else:
-            self._choices = [ImageTopic(own, COMPRESSED), as_it_is]
+        as_it_is, raw = ImageTopic(base, COMPRESSED), image_transport == 'raw'
+        self._choices = [ImageTopic(base, RAW) if raw else ImageTopic(own, COMPRESSED), as_it_is]
         self.topic = as_it_is if named_compressed(base) else self._choices[0]
 
     def look(self) -> bool:
-        """Choose by what is published now; returns whether the choice has changed."""
+        """Choose by the topics published now; returns whether the choice has changed."""
         if published(self._node, self.topic):
             return False
         found = next((c for c in self._choices if published(self._node, c)), self.topic)
@@ -68,7 +65,7 @@ class CameraTopic:
         return changed
 
     def trouble(self, qos: QoSProfile) -> str:
-        """Return a sentence about why no image can come, '' where a camera is connected."""
+        """Return a sentence about why no image can arrive, '' if a camera is connected."""
         name, kind = self.topic
         offered = self._node.get_publishers_info_by_topic(name)
         fitting = [e for e in offered if e.topic_type == kind]
@@ -81,12 +78,10 @@ class CameraTopic:
         if offered:
             return f'{name} has {offered[0].topic_type}, expected {kind}: choose another topic'
         below = compressed_topic(self._base)
-        if kind == RAW and published(self._node, ImageTopic(below, COMPRESSED)):
-            return (f'no camera publishes {name}, but one publishes {below}: set '
-                    'image_transport:=compressed')
-        if kind == COMPRESSED and published(self._node, ImageTopic(self._base, RAW)):
-            return (f'no camera publishes {name}, but one publishes {self._base}: set '
-                    'image_transport:=raw')
+        other = ImageTopic(below, COMPRESSED) if kind == RAW else ImageTopic(self._base, RAW)
+        if published(self._node, other):
+            return (f'no camera publishes {name}, but one publishes {other.name}: set '
+                    f'image_transport:={"compressed" if kind == RAW else "raw"}')
         others = self._others()
         return f'no camera publishes {name}' + (
             f'; images are on {", ".join(others)}: set image_topic' if others else

@@ -1,12 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-The Fast DDS profile that keeps large images from being lost, for every process that needs it.
-
-Fast DDS reads it when a process makes its first node, from a file that an environment variable
-names. With default settings it drops large images: see config/fastdds_large_images.xml. No ROS
-imports: launch files use this, too.
-"""
+"""The Fast DDS profile for large images: config/fastdds_large_images.xml; no ROS imports."""
 from __future__ import annotations
 
 from collections.abc import Mapping, MutableMapping
@@ -18,17 +12,16 @@ from eunet_ros.model.common.resources import share_file
 PROFILE = 'config/fastdds_large_images.xml'
 _SHARED_MEMORY, _SEGMENT_BYTES = Path('/dev/shm'), 72_000_000   # of each process, with its queues
 MAX_IMAGE_BYTES = 60_000_000   # that it carries, measured: its segment has 64 MB
-_SHOWN = 128
+_SHOWN = 128   # characters that `ros2 topic echo` shows
 _VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
 _IN_WORKING_DIRECTORY = ('DEFAULT_FASTDDS_PROFILES.xml', 'DEFAULT_FASTRTPS_PROFILES.xml')
-# A choice of transports, which our profile would override; DEFAULT: those of Fast DDS itself.
+# The user's choice of transports, which our profile would override.
 TRANSPORTS_VARIABLE = 'FASTDDS_BUILTIN_TRANSPORTS'
 
 
 def profile_variable(environment: Mapping[str, str]) -> str:
     """Return the variable that the distribution's Fast DDS reads; it was renamed after Iron."""
-    old = environment.get('ROS_DISTRO') in ('foxy', 'galactic', 'humble', 'iron')
-    return _VARIABLES[old]
+    return _VARIABLES[environment.get('ROS_DISTRO') in ('foxy', 'galactic', 'humble', 'iron')]
 
 
 def uses_fast_dds(environment: Mapping[str, str]) -> bool:
@@ -38,12 +31,7 @@ def uses_fast_dds(environment: Mapping[str, str]) -> bool:
 
 
 def users_choice(environment: Mapping[str, str]) -> str:
-    """
-    Return what the user has set that a profile of ours would override, '' for nothing.
-
-    A variable that names a file which is not there is no choice: Fast DDS would go on with its
-    default settings.
-    """
+    """Return the user's setting that takes precedence over our profile, '' for none."""
     for name in _VARIABLES:
         path = environment.get(name, '')
         if path and Path(path).is_file():
@@ -58,13 +46,13 @@ def users_choice(environment: Mapping[str, str]) -> str:
 
 
 def obstacle(environment: Mapping[str, str]) -> str:
-    """Return a sentence about what keeps the profile from its work, '' for nothing."""
+    """Return a sentence about a setting that disables the profile, '' for none."""
     if not uses_fast_dds(environment):
         return ''
     for name in _VARIABLES:
         path = environment.get(name, '')
         if path and not Path(path).is_file():
-            return f'{name} names {path}, which is no file: correct or unset it.'
+            return f'{name} names {path}, which is not a file: correct or unset it.'
     if not users_choice(environment) and _SHARED_MEMORY.is_dir():
         free = os.statvfs(_SHARED_MEMORY)
         if free.f_bavail * free.f_frsize < _SEGMENT_BYTES:
@@ -75,27 +63,22 @@ def obstacle(environment: Mapping[str, str]) -> str:
 
 
 def profile_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables to add to a process's environment: none where the user has chosen."""
+    """Return the variables to add to the environment, none if the user has chosen."""
     if not uses_fast_dds(environment) or users_choice(environment):
         return {}
     return {profile_variable(environment): str(share_file(PROFILE))}
 
 
 def apply_profile(environment: MutableMapping[str, str] = os.environ) -> str:
-    """Put the profile in force, before rclpy.init; returns what `obstacle` found."""
+    """Activate the profile, before rclpy.init; returns the result of `obstacle`."""
     found = obstacle(environment)
-    if not found.startswith(str(_SHARED_MEMORY)):  # there, Fast DDS would go without any of it
+    if not found.startswith(str(_SHARED_MEMORY)):  # Fast DDS would ignore all of it
         environment.update(profile_settings(environment))
     return found
 
 
 def advice(images: str, environment: Mapping[str, str] = os.environ) -> str:
-    """
-    Return a clause that says what the camera driver needs so that its images are not lost.
-
-    images: which, such as 'raw 2.8 MB images'. `ros2 topic echo` shows the first 128 characters
-    of a text: up to there it names the path.
-    """
+    """Return a clause about the setting for the camera driver; images: 'raw 2.8 MB images'."""
     path = str(share_file(PROFILE))
     home = environment.get('HOME', '').rstrip('/')
     short = f'~{path[len(home):]}' if home and path.startswith(f'{home}/') else path

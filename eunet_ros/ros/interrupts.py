@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-SIGINT and SIGTERM end a process in order, whenever and however often they come.
-
-Imports as little as possible: it is the first that a process imports, so that a signal while it
-imports the rest finds a handler.
-"""
+"""SIGINT and SIGTERM end a process in order; import this first, before slow imports."""
 import os
 import signal
 import time
@@ -17,10 +12,9 @@ class Interrupt:
     """
     The handler of both signals.
 
-    Until something is made that has to be freed the process ends at once: an exception in the
-    middle of an import becomes any other. Then KeyboardInterrupt is raised, once, or signals are
-    only noted, where someone looks at `came` or rclpy ends its spinning: an exception in the
-    middle of rclpy's own code leaves half-made objects. While the process ends, they are noted.
+    Until `made` the process ends at once: an exception during an import could become any other.
+    Then KeyboardInterrupt is raised, once; or, if `only_noted`, signals only set `came`, because
+    an exception in rclpy's own code leaves half-made objects.
     """
 
     def __init__(self) -> None:

@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-ROS parameter files, read as rclpy reads them, without ROS.
-
-Which node an entry is for, and which type a word has, follow rcl_yaml_param_parser (parse.c) and
-rclpy (node.cpp), whose rules differ from those of YAML: 010 is 8, and 1e3 a number.
-"""
+"""Reads ROS parameter files as rclpy (node.cpp) and rcl_yaml_param_parser (parse.c) do."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -29,7 +24,7 @@ FOREIGN = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
 
 
 class _Words(PlainLoader):
-    """Takes unquoted words for what rcl takes them for, and keys for text."""
+    """Interprets unquoted words as rcl does, and keys as text."""
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
         if kind is yaml.ScalarNode and implicit[0]:
@@ -51,7 +46,7 @@ _Words.add_constructor(_WORD, _word)
 
 
 def parsed(text: str) -> bool | int | float | str:
-    """Return what rcl takes an unquoted word of a parameter file for."""
+    """Return the value of an unquoted word of a parameter file in rcl."""
     if text in _TRUE or text in _FALSE:
         return text in _TRUE
     if _INTEGER.fullmatch(text):
@@ -81,13 +76,11 @@ def read_parameter_file(path: Path) -> dict[str, dict[str, Any]]:
 
 def _collect(content: Any, name: str, found: dict[str, dict[str, Any]]) -> None:
     if not isinstance(content, dict):
-        raise ValueError('expected a mapping of node names'
-                         + (f' below {name}' if name else ''))
+        raise ValueError(f'expected a mapping of node names{name and f" below {name}"}')
     for key, value in content.items():
         if key == _VALUES:
             if not name or not isinstance(value, dict):
-                raise ValueError('expected ros__parameters to be a mapping below the name of a '
-                                 'node')
+                raise ValueError('expected ros__parameters as a mapping below a node name')
             _flatten(value, '', found.setdefault(name, {}))
         else:
             _collect(value, f'{name}/{key.lstrip("/")}', found)
@@ -108,16 +101,13 @@ def matches(entry: str, node: str) -> bool:
 
 
 def values_for(content: Mapping[str, Mapping[str, Any]], node: str) -> dict[str, Any]:
-    """Return the values for a node; of two entries that are for it, the later one wins."""
-    values: dict[str, Any] = {}
-    for entry, given in content.items():
-        if matches(entry, node):
-            values.update(given)
-    return values
+    """Return the values for a node; the last of several matching entries wins."""
+    return {name: value for entry, given in content.items() if matches(entry, node)
+            for name, value in given.items()}
 
 
 def unused(path: Path, node: str, content: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return a sentence where a file has nothing for a node, else ''."""
+    """Return a sentence if a file has no values for a node, else ''."""
     if any(matches(entry, node) for entry in content):
         return ''
     return (f'{path} has no parameters for the node {node}: expected an entry {node} or /**, '
@@ -149,8 +139,8 @@ def read_values(path: Path, name: str, warn: Callable[[str], None]) -> dict[str,
         node = _node_named(content, name)
     except ValueError as error:
         raise ValueError(f'{path}: {error}.') from error
-    told = unused(path, node, content)
-    if told:
-        warn(told)
+    warning = unused(path, node, content)
+    if warning:
+        warn(warning)
     return {name: value for name, value in values_for(content, node).items()
             if not name.startswith(FOREIGN)}

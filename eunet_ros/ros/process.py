@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-How the package's processes start and end.
-
-They start with the DDS profile for large images. At the first SIGINT or SIGTERM they free in order
-what they made, then leave at once. ROS is imported late: signals are handled before that.
-"""
+"""Start and end of the package's processes; ROS is imported late, after signals are handled."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,18 +17,13 @@ from eunet_ros.ros.interrupts import interrupt
 
 
 def complain(text: str) -> None:
-    """Say something on stderr, which may be a file on a full disk."""
+    """Print to stderr, which may be a file on a full disk."""
     with suppress(OSError):
         print(text, file=sys.stderr, flush=True)
 
 
 def logging_arguments() -> list[str]:
-    """
-    Return what rclpy's arguments need where no log can be written: no log file.
-
-    ROS would refuse to start: on a full or read-only disk, or in a service without $HOME, the log
-    is worth less than the node.
-    """
+    """Return arguments that disable the log file if it cannot be written: ROS would not start."""
     import tempfile
     folder = os.environ.get('ROS_LOG_DIR') or os.path.join(
         os.environ.get('ROS_HOME') or '~/.ros', 'log')
@@ -53,7 +43,7 @@ def logging_arguments() -> list[str]:
 
 
 def own_arguments(args: Sequence[str]) -> list[str]:
-    """Return the arguments behind a program's name that are not between --ros-args and --."""
+    """Return the arguments of a program that are not between --ros-args and --."""
     own, ros = [], False
     for arg in args[1:]:
         if arg == '--ros-args' or (ros and arg == '--'):
@@ -65,7 +55,7 @@ def own_arguments(args: Sequence[str]) -> list[str]:
 
 def check_arguments(args: Sequence[str], name: str, description: str,
                     parameters: Mapping[str, str]) -> None:
-    """End the process for arguments that are not of ROS, or with a help text at --help."""
+    """Exit for arguments that are not of ROS, or with a help text at --help."""
     import argparse
     lines = [f'  {key}: {text}' for key, text in parameters.items()]
     argparse.ArgumentParser(
@@ -80,23 +70,21 @@ def parameter_files(args: Sequence[str]) -> list[str]:
 
 
 def warn_of_unused_files(node: Any, args: Sequence[str]) -> None:
-    """Log a warning for each parameter file on a command line that has nothing for a node."""
+    """Log a warning for each parameter file on a command line without values for a node."""
     from eunet_ros.ros.parameter_file import read_parameter_file, unused
     for path in parameter_files(_expanded(args)):
-        with suppress(ValueError, OSError):   # rclpy has read it: its word counts
-            told = unused(Path(path), node.get_fully_qualified_name(),
-                          read_parameter_file(Path(path)))
-            if told:
-                node.get_logger().warning(told)
+        with suppress(ValueError, OSError):   # rclpy could read it
+            warning = unused(Path(path), node.get_fully_qualified_name(),
+                             read_parameter_file(Path(path)))
+            if warning:
+                node.get_logger().warning(warning)
 
 
 def _expanded(args: Iterable[str]) -> list[str]:
-    """Return arguments with ~ for the home of the user in the paths of parameter files."""
-    expanded: list[str] = []
-    for arg in args:
-        after_flag = expanded and expanded[-1] == '--params-file'
-        expanded.append(os.path.expanduser(arg) if after_flag else arg)
-    return expanded
+    """Return arguments with ~ expanded in the paths of parameter files."""
+    given = list(args)
+    return [os.path.expanduser(arg) if before == '--params-file' else arg
+            for before, arg in zip(['', *given], given)]
 
 
 def initialise(args: Iterable[str], **options: Any) -> None:
@@ -104,24 +92,24 @@ def initialise(args: Iterable[str], **options: Any) -> None:
     from eunet_ros.ros.dds_profile import apply_profile
     import rclpy
     interrupt.made = True
-    told = apply_profile()
-    if told:
-        complain(told)
+    obstacle = apply_profile()
+    if obstacle:
+        complain(obstacle)
     given = [*_expanded(args), *logging_arguments()]
     for path in parameter_files(given):
         if not os.path.isfile(path):
             raise ValueError(f'There is no parameter file {path}: give the path of a YAML file '
                              'behind --params-file.')
-    if os.path.expanduser('~') == '~':   # a user without one: libraries fail at their import
+    if os.path.expanduser('~') == '~':   # no home: some libraries fail at their import
         os.environ['HOME'] = '/'
     try:
         rclpy.init(args=given, **options)
-    except Exception as error:  # of several types, by distribution
+    except Exception as error:  # its type depends on the distribution
         raise ValueError(_sentence(error)) from error
 
 
 def _sentence(error: Exception) -> str:
-    """Return what rclpy.init says about arguments, without the places in its sources."""
+    """Return the error of rclpy.init about arguments without its source locations."""
     words = re.sub(r', at \S+:\d+', '', str(error)).removeprefix('failed to initialize rcl: ')
     if type(error).__name__ == 'UnknownROSArgsError':
         words = f'found unknown ones, {words}'
@@ -132,58 +120,47 @@ def _sentence(error: Exception) -> str:
 
 
 def shut_down() -> None:
-    """Free what destroyed nodes left behind, then shut rclpy down; harmless when it is down."""
+    """Free what destroyed nodes left behind, then shut rclpy down if it is up."""
     import gc
 
     import rclpy
 
-    # rclpy keeps the services of a lifecycle node in reference cycles, and with them its DDS
-    # participant, whose threads would still run while the interpreter takes itself apart.
+    # Reference cycles of lifecycle services keep the DDS participant, whose threads would still
+    # run at the end of the interpreter.
     gc.collect()
     rclpy.try_shutdown()
 
 
 def only_note_signals() -> None:
-    """
-    Let signals raise nothing from now on: call it before spinning, and before freeing.
-
-    Spinning ends by itself, as rclpy shuts down at a signal; else look at `interrupted`.
-    """
+    """Stop raising at signals, before spinning and freeing; rclpy ends spinning by itself."""
     interrupt.only_noted = True
 
 
 def interrupted() -> bool:
-    """Return whether a signal came; whatever a process fails with then is no fault."""
+    """Return whether a signal has arrived; later failures are then no faults."""
     return interrupt.came
 
 
 def run(main: Callable[[], int] | str) -> NoReturn:
-    """
-    Run a process's `main` and end with its exit code, once its output is written.
-
-    main: the function, or the module that has it, which is imported here. SIGINT and SIGTERM: see
-    Interrupt. The destructors of C++ libraries are left out: Fast DDS keeps a thread
-    of its shared memory running beside them, and a crash there, as eProsima/Fast-DDS#6114
-    describes one, would turn a clean end into a failed one.
-    """
+    """Run `main`, a function or the name of its module, flush output and exit with its code."""
     interrupt.install()
     try:
         code = import_module(main).main() if isinstance(main, str) else main()
     except KeyboardInterrupt:  # before or after main could catch it
         code = 0
-    except SystemExit as error:  # argparse: --help, or a wrong argument that it has explained
+    except SystemExit as error:  # argparse: --help or a wrong argument
         code = error.code or 0
-        if not isinstance(code, int):  # Python's own meaning: words to be said
+        if not isinstance(code, int):  # a message, as in Python
             complain(str(code))
             code = 1
     except Exception:
-        if not interrupted():   # else what failed is that rclpy was shut down meanwhile
+        if not interrupted():   # else rclpy was shut down meanwhile
             raise
         code = 0
     only_note_signals()
     if 'logging' in sys.modules:
         sys.modules['logging'].shutdown()
-    with suppress(OSError):  # whoever read it has gone
+    with suppress(OSError):  # the reader has gone
         sys.stdout.flush()
         sys.stderr.flush()
-    os._exit(code)
+    os._exit(code)  # a thread of Fast DDS may crash in C++ destructors (eProsima/Fast-DDS#6114)

@@ -1,11 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Image messages as they go over DDS, without copies of their pixels; no ROS imports.
+Image messages as CDR bytes, without copies of their pixels; no ROS imports.
 
-rclpy copies an image three times on its way into a message: into a C structure, into bytes and
-into an array; and as often on its way out. A raw subscription gives bytes at once, and a publisher
-takes them: CDR of the OMG's DDS-XTypes 1.3, 7.4.1, after the four bytes of RTPS 2.5, 10.2.1.2.
+rclpy copies an image three times into a message, and as often out of it; raw subscriptions and
+publishers use bytes. CDR: DDS-XTypes 1.3, 7.4.1, after four bytes of RTPS 2.5, 10.2.1.2.
 """
 from __future__ import annotations
 
@@ -15,8 +14,8 @@ from typing import Any, NamedTuple
 from eunet_ros.images.conversions import ConversionError
 import numpy as np
 
-_HEAD = 4                               # bytes before the body, that tell its encoding
-_ORDERS = {b'\0\0': '>', b'\0\1': '<'}  # plain CDR, which all of ROS 2 speaks
+_HEAD = 4                               # bytes of the encapsulation header
+_ORDERS = {b'\0\0': '>', b'\0\1': '<'}  # plain CDR, as in all of ROS 2
 _CHANNELS = {'mono8': 1, 'bgr8': 3, 'rgb8': 3}
 
 
@@ -49,7 +48,7 @@ class RawCompressedImage(NamedTuple):
 
 
 class _Reader:
-    """Takes fields out of CDR, one after the other."""
+    """Reads consecutive fields of CDR."""
 
     def __init__(self, raw: bytes) -> None:
         self._raw, self._at = raw, _HEAD
@@ -73,6 +72,9 @@ class _Reader:
         """Return the next string; its length counts the zero at its end."""
         return bytes(self._take(self.number('I'))).rstrip(b'\0').decode('utf-8', 'replace')
 
+    def header(self) -> Stamped:
+        return Stamped(self.number('i'), self.number('I'), self.text())
+
     def data(self) -> np.ndarray:
         """Return the next sequence of uint8."""
         return np.frombuffer(self._take(self.number('I')), np.uint8)
@@ -88,12 +90,8 @@ class _Reader:
                                   f'{len(self._raw)}: check the camera driver and the network')
 
 
-def _header(reader: _Reader) -> Stamped:
-    return Stamped(reader.number('i'), reader.number('I'), reader.text())
-
-
 def read_stamp(raw: bytes) -> int:
-    """Return the stamp [ns] of a message that begins with a header, 0 where it cannot be read."""
+    """Return the stamp [ns] of a message that begins with a header, 0 if unreadable."""
     try:
         reader = _Reader(raw)
         return reader.number('i') * 1_000_000_000 + reader.number('I')
@@ -102,26 +100,22 @@ def read_stamp(raw: bytes) -> int:
 
 
 def read_image(raw: bytes) -> RawImage:
-    """Read a sensor_msgs/Image; raises ConversionError where the bytes are none."""
+    """Read a sensor_msgs/Image; raises ConversionError."""
     reader = _Reader(raw)
     return RawImage(
-        _header(reader), height=reader.number('I'), width=reader.number('I'),
+        reader.header(), height=reader.number('I'), width=reader.number('I'),
         encoding=reader.text(), is_bigendian=reader.number('B'), step=reader.number('I'),
         data=reader.data())
 
 
 def read_compressed(raw: bytes) -> RawCompressedImage:
-    """Read a sensor_msgs/CompressedImage; raises ConversionError where the bytes are none."""
+    """Read a sensor_msgs/CompressedImage; raises ConversionError."""
     reader = _Reader(raw)
-    return RawCompressedImage(_header(reader), format=reader.text(), data=reader.data())
+    return RawCompressedImage(reader.header(), format=reader.text(), data=reader.data())
 
 
 def image_bytes(header: Any, pixels: np.ndarray, encoding: str) -> bytes:
-    """
-    Return a sensor_msgs/Image as a publisher takes it: its pixels are copied once.
-
-    header: std_msgs/Header. pixels: (H, W) or (H, W, 3) uint8; encoding: mono8, bgr8 or rgb8.
-    """
+    """Return a sensor_msgs/Image as bytes; pixels: (H, W) or (H, W, 3) uint8, copied once."""
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     assert pixels.dtype == np.uint8 and _CHANNELS[encoding] == channels
     height, width = pixels.shape[:2]

@@ -19,16 +19,11 @@ SMALL_CONE = (0.325, 0.228)  # height and side of the plate [m], Formula Student
 
 @dataclass(frozen=True)
 class ClassTable:
-    """
-    The classes by id, `names[0]` is the background; colours are (red, green, blue).
-
-    sizes: height of the cone and side of its square plate [m]. Two classes make a binary network
-    with a single logit.
-    """
+    """The classes by id, 0 is the background; a network of two classes has one logit."""
 
     names: tuple[str, ...]
-    colors: tuple[tuple[int, int, int], ...]
-    sizes: tuple[tuple[float, float], ...] = ()
+    colors: tuple[tuple[int, int, int], ...]     # (red, green, blue)
+    sizes: tuple[tuple[float, float], ...] = ()  # heights and sides of the square plates [m]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, 'sizes', self.sizes or (SMALL_CONE,) * len(self.names))
@@ -39,11 +34,10 @@ class ClassTable:
         for what, values in (('colours', self.colors), ('sizes', self.sizes)):
             if len(values) != len(self.names):
                 raise ValueError(f'Expected {len(self.names)} {what}, found {len(values)}.')
-        for name, size in zip(self.names, self.sizes):
+        for name, size, color in zip(self.names, self.sizes, self.colors):
             if not all(isinstance(s, (int, float)) and 0 < s <= 5 for s in size):
                 raise ValueError(f'Height and base of class {name} must be above 0 and at most 5 '
                                  f'm, found {size[0]!r} and {size[1]!r}.')
-        for name, color in zip(self.names, self.colors):
             if len(color) != 3 or not all(isinstance(c, int) and 0 <= c <= 255 for c in color):
                 raise ValueError(f'The colour of class {name} must be three whole numbers from '
                                  f'0 to 255 (red, green, blue), found {color!r}.')

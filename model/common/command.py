@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the command lines share: arguments, and errors that end in a sentence and an exit code."""
+"""Shared by the command lines: arguments, errors and exit codes."""
 from __future__ import annotations
 
 import argparse
@@ -41,15 +41,12 @@ def check_new_file(path: Path, option: str = '--output') -> None:
 
 def run_command(name: str, work: Callable[[], Any], interrupted: str = 'nothing was written',
                 install: str = 'docs/training.md says what to install') -> int:
-    """Run a command; returns its exit code: 0, 1 after a user's error, 130 if interrupted."""
+    """Run a command; returns its exit code: 0, 1 for a user error, 130 if interrupted."""
     try:
         work()
-    except (ValueError, OSError, EngineError) as error:
-        print(f'{name}: {error}', file=sys.stderr)
-        return 1
-    except ImportError as error:
-        print(f'{name}: A Python package is missing ({one_line(error)}): {install}.',
-              file=sys.stderr)
+    except (ValueError, OSError, EngineError, ImportError) as error:
+        missing = f'A Python package is missing ({one_line(error)}): {install}.'
+        print(f'{name}: {missing if isinstance(error, ImportError) else error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f'{name}: interrupted, {interrupted}.', file=sys.stderr)

@@ -48,12 +48,8 @@ class Annotation:
 
 
 def class_of(title: str, classes: ClassTable) -> int:
-    """
-    Return the class id of a title: FSOCO's 'seg_blue_cone', or 'blue_cone', 'Blue Cone', 'blue'.
-
-    With two classes every cone is the second. Raises DataError, a clause, for unknown titles.
-    """
-    known = CONES if len(classes.names) == 2 else classes.names[1:]
+    """Return the class id of a title such as 'seg_blue_cone' or 'Blue Cone'; raises DataError."""
+    known = CONES if len(classes.names) == 2 else classes.names[1:]  # of two, all are the second
     plain = re.sub(r'[\s_-]+', '_', title.strip().lower()).removeprefix('seg_')
     for name in (title.removeprefix('seg_'), plain, f'{plain}_cone'):
         if name in classes.names[1:]:

@@ -1,10 +1,10 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Writing files so that a failure leaves what was there."""
+"""Files: atomic writing, natural order, safe YAML."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 import json
 import os
 from pathlib import Path
@@ -19,12 +19,12 @@ import yaml
 MAX_YAML_BYTES = 2 ** 20  # of a file that a person writes
 _MAX_DEPTH = 20
 
-# What systems put beside a user's files; all else of the kind begins with a dot.
+# Files of operating systems whose names do not begin with a dot.
 _COMPANIONS = {'__macosx', 'thumbs.db', 'desktop.ini', '$recycle.bin', 'system volume information'}
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether a file or folder is hidden (.DS_Store, ._a.png) or a system's (Thumbs.db)."""
+    """Return whether a file or folder is hidden (.DS_Store) or a system's (Thumbs.db)."""
     return name.startswith('.') or name.lower() in _COMPANIONS
 
 
@@ -35,7 +35,7 @@ def in_order(name: str) -> tuple[Any, ...]:
 
 
 def visible(folder: Path, everything_below: bool = False) -> list[Path]:
-    """Return what a folder holds, or its folders too, in natural order without hidden files."""
+    """Return a folder's entries, or all below it, in natural order, without hidden ones."""
     found = folder.rglob('*') if everything_below else folder.iterdir()
     return sorted((p for p in found if not any(map(is_hidden, p.relative_to(folder).parts))),
                   key=lambda p: in_order(str(p.relative_to(folder))))
@@ -47,7 +47,7 @@ def user_path(text: str) -> Path:
 
 
 def say_where(error: OSError, path: Path) -> None:
-    """Name the file in an error of the system that does not, such as that of a full disk."""
+    """Add the file name to an OSError without one, such as that of a full disk."""
     if error.errno is not None and error.filename is None:
         error.filename = str(path)
 
@@ -58,36 +58,32 @@ def written_beside(path: Path) -> Iterator[Path]:
     beside = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
         yield beside
-        with open(beside, 'rb') as file:
+        with suppress(IsADirectoryError), open(beside, 'rb') as file:
             os.fsync(file.fileno())  # else a power cut may leave the new name with no content
         os.replace(beside, path)
     except OSError as error:
         say_where(error, path)
         raise
     finally:
-        beside.unlink(missing_ok=True)
+        if beside.is_dir():
+            shutil.rmtree(beside, ignore_errors=True)
+        else:
+            beside.unlink(missing_ok=True)
 
 
 def refuse_existing(folder: Path) -> None:
-    """Raise ValueError where there is a file or folder of that name."""
+    """Raise ValueError if there is a file or folder of that name."""
     if os.path.lexists(folder):
         raise ValueError(f'{folder} exists: remove it first, or choose another folder.')
 
 
 @contextmanager
 def folder_beside(folder: Path) -> Iterator[Path]:
-    """As `written_beside`, a new folder; raises ValueError where `folder` exists."""
+    """As `written_beside`, a new folder; raises ValueError if `folder` exists."""
     refuse_existing(folder)
-    beside = folder.with_name(f'.{folder.name}.{os.getpid()}.tmp')
-    beside.mkdir(parents=True)
-    try:
+    with written_beside(folder) as beside:
+        beside.mkdir(parents=True)
         yield beside
-        beside.rename(folder)
-    except OSError as error:
-        say_where(error, folder)
-        raise
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def write_json(path: Path, content: Any, indent: int = 2) -> None:
@@ -98,7 +94,7 @@ def write_json(path: Path, content: Any, indent: int = 2) -> None:
 
 
 def rounded(value: Any, digits: int) -> Any:
-    """Return the same with plain, rounded numbers that JSON has; None for NaN and infinity."""
+    """Return a copy with plain, rounded numbers for JSON; None for NaN and infinity."""
     if isinstance(value, dict):
         return {str(k): rounded(v, digits) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -113,7 +109,7 @@ def rounded(value: Any, digits: int) -> Any:
 
 
 class PlainLoader(yaml.SafeLoader):
-    """Without aliases, of which a few lines make a gigabyte, and not deep: PyYAML takes hours."""
+    """Rejects aliases and deep nesting: a few lines could need gigabytes or hours."""
 
     depth = 0
 
@@ -139,5 +135,5 @@ def read_yaml(path: Path, loader: type[PlainLoader] = PlainLoader) -> Any:
         return yaml.load(data.decode('utf-8'), loader)  # a SafeLoader
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError,
             RecursionError) as error:
-        # PyYAML lets errors of int, datetime and hash through.
+        # PyYAML passes on errors of int, datetime and hash.
         raise ValueError(one_line(error)) from error

@@ -16,11 +16,7 @@ def fits(width: int, height: int) -> bool:
 
 
 def read_header(flat: np.ndarray) -> tuple[tuple[int, int] | None, int] | None:
-    """
-    Return ((width, height), None if damaged; bytes to decode, 0 if cut short) of a file's bytes.
-
-    Returns None for what is not JPEG, PNG or WebP.
-    """
+    """Return (width, height), None if damaged, and bytes to decode; None for other formats."""
     data = memoryview(flat)
     start = bytes(data[:30])
     if start[:3] == b'\xff\xd8\xff':
@@ -34,11 +30,7 @@ def read_header(flat: np.ndarray) -> tuple[tuple[int, int] | None, int] | None:
 
 
 def _png_header(data: memoryview) -> tuple[tuple[int, int] | None, int]:
-    """
-    Walk the chunks of a PNG (ISO/IEC 15948) up to its end.
-
-    OpenCV allocates what a chunk's length says: no chunk may exceed the data.
-    """
+    """Walk the chunks of a PNG (ISO/IEC 15948): OpenCV allocates what a length claims."""
     if len(data) < 24 or bytes(data[8:16]) != b'\0\0\0\rIHDR':
         return None, 0
     size = tuple(int.from_bytes(data[i:i + 4], 'big') for i in (16, 20))

@@ -21,17 +21,13 @@ PARTS = {'train': 'train2017', 'val': 'val2017'}  # of COCO
 
 @dataclass(frozen=True)
 class Item:
-    """
-    An image to write: file name, picture, class ids, cone numbers (or None), tags by number.
+    """An image to write."""
 
-    image: (h, w, 3) uint8 BGR, or the bytes of a file, which are written as they are.
-    """
-
-    name: str
-    image: np.ndarray | bytes
-    mask: np.ndarray
-    instances: np.ndarray | None = None
-    tags: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    name: str  # of the file
+    image: np.ndarray | bytes  # (h, w, 3) uint8 BGR, or the bytes of a file, written unchanged
+    mask: np.ndarray  # (h, w) uint8 class ids
+    instances: np.ndarray | None = None  # cone numbers (h, w)
+    tags: Mapping[int, frozenset[str]] = field(default_factory=dict)  # by number
 
 
 def _cones(item: Item) -> Iterator[tuple[int, tuple[int, int], np.ndarray, frozenset[str]]]:
@@ -50,13 +46,12 @@ def _cones(item: Item) -> Iterator[tuple[int, tuple[int, int], np.ndarray, froze
 
 def annotation_of(item: Item, classes: ClassTable, border: int = BORDER) -> dict[str, Any]:
     height, width = item.mask.shape
-    objects = []
-    for number, (class_id, (x, y), mask, tags) in enumerate(_cones(item), start=1):
-        objects.append({
-            'id': number, 'classId': class_id, 'description': '', 'geometryType': 'bitmap',
-            'tags': [{'name': t, 'value': None} for t in TAGS if t in tags],
-            'classTitle': f'seg_{classes.names[class_id]}',
-            'bitmap': {'data': encode_bitmap(mask), 'origin': [x + border, y + border]}})
+    objects = [{
+        'id': number, 'classId': class_id, 'description': '', 'geometryType': 'bitmap',
+        'tags': [{'name': t, 'value': None} for t in TAGS if t in tags],
+        'classTitle': f'seg_{classes.names[class_id]}',
+        'bitmap': {'data': encode_bitmap(mask), 'origin': [x + border, y + border]}}
+        for number, (class_id, (x, y), mask, tags) in enumerate(_cones(item), start=1)]
     return {'description': '', 'tags': [], 'objects': objects,
             'size': {'height': height + 2 * border, 'width': width + 2 * border}}
 

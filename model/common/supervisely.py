@@ -115,8 +115,7 @@ def rasterise_polygon(points: Any) -> tuple[tuple[int, int], np.ndarray]:
     width, height = (int(v) for v in outer.max(axis=0) - corner + 1)
     if width * height > MAX_PIXELS:
         raise DataError(f'a polygon covers {width}x{height} pixels, expected up to {MAX_PIXELS}')
-    mask = np.zeros((height, width), np.uint8)
-    cv2.fillPoly(mask, [outer - corner], 1)
+    mask = cv2.fillPoly(np.zeros((height, width), np.uint8), [outer - corner], 1)
     if inner:
         cv2.fillPoly(mask, [ring - corner for ring in inner], 0)
     return (int(corner[0]), int(corner[1])), mask > 0

@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The engines that run a network: `registry` has their names, `base` what each must offer."""
+"""The engines that run a network: `registry` lists them, `base` defines their interface."""
 from eunet_ros.model.engines.base import (
     DeviceLostError,
     Engine,
@@ -18,17 +18,6 @@ from eunet_ros.model.engines.registry import (
     ENGINES,
 )
 
-__all__ = [
-    'AUTO',
-    'ENGINES',
-    'PRECISIONS',
-    'DeviceLostError',
-    'Engine',
-    'EngineError',
-    'EngineOptions',
-    'NotFiniteError',
-    'Segmentation',
-    'check_engine_name',
-    'create_engines',
-    'engine_class',
-]
+__all__ = ['AUTO', 'ENGINES', 'PRECISIONS', 'DeviceLostError', 'Engine', 'EngineError',
+           'EngineOptions', 'NotFiniteError', 'Segmentation', 'check_engine_name',
+           'create_engines', 'engine_class']

@@ -1,10 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-What every engine offers, and what those that work on the CPU share.
-
-To add an engine: `<name>_engine.py` with a subclass of Engine, and its line in `registry.py`.
-"""
+"""The interface of engines, and the base class of those on the CPU; `registry` lists them."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
@@ -35,11 +31,11 @@ def installed_version(name: str) -> str:
 
 
 class NoHardwareError(EngineError):
-    """An engine for hardware that this machine has not: no reason to warn of it."""
+    """This machine lacks the engine's hardware, which needs no warning."""
 
 
 class NotFiniteError(EngineError):
-    """The network's values left the range of the precision; float32 may hold them."""
+    """Logits are not finite: they exceed the precision's range; float32 may be enough."""
 
     def __init__(self) -> None:
         super().__init__('The network returned values that are not finite; its weights do not '
@@ -47,25 +43,19 @@ class NotFiniteError(EngineError):
 
 
 class DeviceLostError(EngineError):
-    """The GPU cannot be used any more in this process; a new process may be able to."""
+    """The GPU is unusable in this process; a new process may be able to use it."""
 
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """
-    How an engine is built; raises ValueError.
+    """How an engine is built; raises ValueError."""
 
-    input_size: (height, width) [px]. num_threads: 0 for all cores. precision: one of PRECISIONS.
-    cache: folder of built engines, None for the user's. say: gets progress and warnings.
-    calibration: (h, w, 3) uint8 BGR images, for int8.
-    """
-
-    input_size: tuple[int, int]
-    num_threads: int = 0
-    precision: str = 'auto'
-    cache: Path | None = None
-    say: Callable[[str], None] = field(default=lambda text: None, compare=False)
-    calibration: Sequence[np.ndarray] = ()
+    input_size: tuple[int, int]  # (height, width) [px]
+    num_threads: int = 0  # 0 for all cores
+    precision: str = 'auto'  # one of PRECISIONS
+    cache: Path | None = None  # folder of built engines, None for the user's
+    say: Callable[[str], None] = field(default=lambda text: None, compare=False)  # gets progress
+    calibration: Sequence[np.ndarray] = ()  # (h, w, 3) uint8 BGR images, for int8
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -76,16 +66,16 @@ class EngineOptions:
 
 
 def fitted(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return what the network gets of a (h, w, 3) uint8 BGR image: (1, H, W, 3), size (H, W)."""
+    """Return the network's input (1, H, W, 3) of a (h, w, 3) uint8 BGR image; size: (H, W)."""
     batch = np.empty((1, *size, 3), np.uint8)
     processing.to_network(image, processing.fit(image.shape[:2], size), batch[0])
     return batch
 
 
 def no_calibration(engine: str) -> EngineError:
-    """Return the error of an engine in int8 that is not kept, and without images to make it."""
+    """Return the error of an int8 engine that is not in the cache and has no calibration."""
     return EngineError(
-        f'The engine {engine} has no int8 network of these weights yet, and needs images to make '
+        f'The engine {engine} has no int8 network of these weights yet and needs images to build '
         f'it: run build_engine --engine {engine} --precision int8 --calibrate FOLDER first, with '
         'the same weights and input size.')
 
@@ -100,21 +90,21 @@ class Segmentation(Protocol):
         """Return the chosen class's probability, (h, w) uint8; cones_only: on cones."""
 
     def cone_probability(self) -> np.ndarray:
-        """Return the probability of any cone, (h, w) float32; from that memory, too."""
+        """Return the probability of any cone, (h, w) float32."""
 
 
 class Engine(ABC):
     """Runs one network at one input size; used from one thread at a time."""
 
     name: str
-    libraries: tuple[str, ...] = ('torch',)  # distributions that it may be made of
-    precisions: tuple[str, ...]              # that it can compute in; `auto` is the first
-    precision: str                           # that it computes in
+    libraries: tuple[str, ...] = ('torch',)  # distributions that it may use
+    precisions: tuple[str, ...]              # available ones; `auto` is the first
+    precision: str                           # the one in use
     on_gpu = False                           # whether it leaves the CPU free
 
     @classmethod
     def choose_precision(cls, precision: str) -> str:
-        """Return the precision to compute in; raises EngineError for one that it has not."""
+        """Return the precision to compute in; raises EngineError if it is not available."""
         if precision == 'auto':
             return cls.precisions[0]
         if precision not in cls.precisions:
@@ -130,23 +120,23 @@ class Engine(ABC):
     @classmethod
     @abstractmethod
     def check_available(cls) -> None:
-        """Raise EngineError, saying what is missing, where this engine cannot run."""
+        """Raise EngineError with what is missing if this engine cannot run here."""
 
     @abstractmethod
     def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
-        """Build the engine; raises EngineError where that fails or it has not that precision."""
+        """Build the engine; raises EngineError, also for a precision that it lacks."""
 
     @abstractmethod
     def segment(self, image: np.ndarray) -> Segmentation:
         """Segment a (h, w, 3) uint8 BGR image of any size; raises EngineError on failure."""
 
     def close(self) -> None:
-        """Free what the engine holds; it is not used afterwards."""
+        """Free the engine's resources; do not use it afterwards."""
 
 
 @dataclass
 class LogitsSegmentation:
-    """A Segmentation with its logits (C, H, W) float32, in the computer's memory."""
+    """A Segmentation with its logits (C, H, W) float32 in host memory."""
 
     mask: np.ndarray
     stage_ms: dict[str, float]
@@ -166,7 +156,7 @@ class LogitsSegmentation:
 
 
 def stage_ms(*marks: float) -> dict[str, float]:
-    """Return the milliseconds of the stages between four times in seconds."""
+    """Return the milliseconds of the three stages between four times [s]."""
     stages = ('preprocess', 'inference', 'postprocess')
     return {name: 1e3 * (end - start) for name, start, end in zip(stages, marks, marks[1:])}
 
@@ -189,7 +179,7 @@ class HostEngine(Engine):
         processing.to_network(image, plan, self._input[0])
         ready = perf_counter()
         logits = self.infer(self._input)
-        if not np.isfinite(logits.sum()):  # one that is not makes the sum so too
+        if not np.isfinite(logits.sum()):  # faster than a look at each value
             raise NotFiniteError
         done = perf_counter()
         mask = processing.labels(logits, plan)

@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Built engines on disk, so that a node starts at once after the first time.
-
-A file holds what it was built for and a checksum: what is stale, foreign or incomplete is built
-again. The folder is private: what another user could have written is not used.
-"""
+"""Cache of built engines: only the first start of a node has to build."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -26,7 +21,7 @@ if TYPE_CHECKING:
     from eunet_ros.model.checkpoint import Checkpoint
 
 _MAGIC = b'eunet_ros engine 1\n'
-_CODE = ('blocks.py', 'deploy.py', 'eunet.py', 'engines')  # an engine of other code is another one
+_CODE = ('blocks.py', 'deploy.py', 'eunet.py', 'engines')  # a change of these requires a rebuild
 _LONGEST_BUILD_S = 900.0
 Say = Callable[[str], None]
 
@@ -38,7 +33,7 @@ def default_folder() -> Path:
 
 
 def engine_key(checkpoint: Checkpoint, **more: str) -> dict[str, str]:
-    """Return what an engine is built of: weights, architecture, our code, and what is given."""
+    """Return the key of an engine: weights, architecture, our code, and `more`."""
     weights = hashlib.sha256()
     for name, tensor in sorted(checkpoint.network.state_dict().items()):
         weights.update(name.encode() + tensor.detach().cpu().numpy().tobytes())
@@ -57,29 +52,15 @@ def _is_trusted(status: os.stat_result) -> bool:
             and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
 
 
-def _make_private(folder: Path) -> None:
-    """Close a folder of ours to others; raises PermissionError where it is another user's."""
-    status = folder.stat()
-    if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != 0o700:
-        folder.chmod(0o700)
-        status = folder.stat()
-    if not _is_trusted(status):
-        raise PermissionError(f'{folder} belongs to another user, or others can write to it')
-
-
 class EngineCache:
-    """Engines in a folder, by default the user's cache; say: gets warnings, a sentence each."""
+    """Engines in a folder, by default the user's cache; say: receives warnings."""
 
     def __init__(self, folder: Path | None = None, say: Say = lambda text: None) -> None:
         self._folder, self._say = folder, say
 
     def get(self, name: str, key: Mapping[str, str], build: Callable[[], bytes],
             anew: bool = False) -> bytes:
-        """
-        Return the engine built for exactly `key`; else, or if `anew`, build it and keep it.
-
-        One of several processes builds, the others wait. Raises what `build` raises.
-        """
+        """Return the engine of `key`; one process builds it if it is missing, or if `anew`."""
         text = json.dumps(dict(key), sort_keys=True)
         path = self._place(f'{name}-{hashlib.sha256(text.encode()).hexdigest()[:20]}.engine')
         if path is None:
@@ -95,8 +76,12 @@ class EngineCache:
         try:
             folder = self._folder or default_folder()
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _make_private(folder)
-        except (OSError, RuntimeError) as error:  # the latter where there is no home
+            if folder.stat().st_uid == os.geteuid():
+                folder.chmod(0o700)
+            if not _is_trusted(folder.stat()):
+                raise PermissionError(f'{folder} belongs to another user, or others can write to '
+                                      'it')
+        except (OSError, RuntimeError) as error:  # RuntimeError: no home folder
             self._say(f'Built engines cannot be kept ({one_line(error)}): this one is built at '
                       'every start.')
             return None
@@ -113,16 +98,14 @@ class EngineCache:
                 self._say('Another process is building this engine; waiting for it.')
                 lock.acquire(timeout=_LONGEST_BUILD_S)
         except Timeout:  # it hangs, or the folder cannot hold a lock
-            self._say(f'Waited {_LONGEST_BUILD_S:.0f} s in vain for it; the engine is built here.')
-            yield
-            return
-        except OSError:  # a folder that is only for reading: what is in it is still of use
-            yield
-            return
+            self._say(f'The other process has not finished after {_LONGEST_BUILD_S:.0f} s; the '
+                      'engine is built here.')
+        except OSError:  # a read-only folder: its engines can still be used
+            pass
         try:
             yield
         finally:
-            lock.release()
+            lock.release()  # does nothing where it is not held
 
     def _read(self, path: Path, key: str) -> bytes | None:
         try:
@@ -143,7 +126,7 @@ class EngineCache:
         except ValueError:
             found = {}
         if not isinstance(found, dict) or found.get('key') != key:
-            self._say(f'{path} is not the engine that its name says; it is built again.')
+            self._say(f'{path} does not match its name; it is built again.')
         elif found.get('sha256') != hashlib.sha256(content).hexdigest():
             self._say(f'{path} is damaged; it is built again.')
         else:

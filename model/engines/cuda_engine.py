@@ -30,9 +30,8 @@ class CudaEngine(DeviceEngine):
         network = deploy_image(checkpoint.network, checkpoint.mean, checkpoint.std)
         network = network.to(self.device, DTYPES[self.precision])
         example = torch.zeros((1, *options.input_size, 3), dtype=torch.uint8, device=self.device)
-        formats = torch.contiguous_format, torch.channels_last
         times = {}
-        for layout in formats:
+        for layout in (torch.contiguous_format, torch.channels_last):
             self._lay_out(network, layout)
             times[layout] = _seconds(self.network, example)
         self._lay_out(network, min(times, key=times.get))
@@ -52,15 +51,12 @@ class CudaEngine(DeviceEngine):
 
 @torch.inference_mode()
 def _seconds(network: Callable[[torch.Tensor], torch.Tensor], example: torch.Tensor) -> float:
-    """Return how long one image takes, on a device that is warm."""
-    def run(times: int) -> float:
-        start = perf_counter()
-        for _ in range(times):
-            network(example)
-        if example.is_cuda:
-            torch.cuda.current_stream().synchronize()
-        return perf_counter() - start
+    """Return the duration of some runs on a warm device, 0 without a GPU."""
     if not example.is_cuda:
         return 0.0
-    run(_TRIES)
-    return run(_TRIES)
+    for _ in range(2):  # the first is to warm up
+        start = perf_counter()
+        for _ in range(_TRIES):
+            network(example)
+        torch.cuda.current_stream().synchronize()
+    return perf_counter() - start

@@ -1,12 +1,11 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-What engines on a GPU share: everything between the image's bytes and the mask's.
+What engines on a GPU share: the path from the bytes of an image to those of its mask.
 
-Memory is allocated once for each size of image; the whole chain is one CUDA graph. Tests run it
-eagerly on other devices. While one engine works, the failover builds another in a thread: each has
-a stream of its own, and one graph at a time is captured, because a capture forbids synchronising
-the device in any thread.
+Memory is allocated once for each image size; the whole chain is one CUDA graph. The failover may
+build another engine in a thread: each has its own stream, and captures are serialised, because a
+capture forbids synchronising the device.
 """
 from __future__ import annotations
 
@@ -50,13 +49,13 @@ def on_orin() -> bool:
 
 
 def free_reserve() -> None:
-    """Give the GPU memory that PyTorch keeps for later back, so that others can have it."""
+    """Return the GPU memory that PyTorch has reserved, for use by others."""
     with _CAPTURING:
         torch.cuda.empty_cache()
 
 
 def check_gpu(name: str) -> None:
-    """Raise EngineError, saying what is missing, where PyTorch cannot use an NVIDIA GPU."""
+    """Raise EngineError with what is missing if PyTorch cannot use an NVIDIA GPU."""
     if torch.cuda.is_available():
         return
     if not (Path('/dev/nvidiactl').exists() or Path('/dev/nvhost-gpu').exists() or on_orin()):
@@ -70,18 +69,17 @@ def check_gpu(name: str) -> None:
 
 
 def _out_of_memory(error: BaseException | None) -> bool:
-    """Return whether memory was missing; an error inside a capture hides behind another one."""
+    """Return whether memory was missing, also as the cause of another error."""
     while error is not None:
-        text = str(error)
-        if (isinstance(error, torch.cuda.OutOfMemoryError) or 'out of memory' in text
-                or 'ALLOC_FAILED' in text):
+        if (isinstance(error, torch.cuda.OutOfMemoryError)
+                or any(words in str(error) for words in ('out of memory', 'ALLOC_FAILED'))):
             return True
         error = error.__cause__ or error.__context__
     return False
 
 
 def _is_lost() -> bool:
-    """Return whether the GPU refuses this process whatever it asks, as after a bad access."""
+    """Return whether the GPU fails any call of this process, as after an invalid access."""
     try:
         torch.cuda.current_stream().synchronize()
     except RuntimeError:
@@ -112,7 +110,7 @@ class _Plan:
 
 
 class DeviceSegmentation(LogitsSegmentation):
-    """A Segmentation whose logits (1, C, H, W) lie on the device."""
+    """A Segmentation with its logits (1, C, H, W) on the device."""
 
     def host_logits(self) -> np.ndarray:
         return self.logits[0].float().cpu().numpy()
@@ -140,16 +138,16 @@ class DeviceEngine(Engine):
         try:
             if self.device == 'cuda':
                 self._stream = torch.cuda.Stream()
-                # Of all plans, for they never run at once.
+                # Shared by all plans, which never run at the same time.
                 self._pool = torch.cuda.graph_pool_handle()
             self.build(checkpoint, options)
             shape = (1, *options.input_size, 3)
             self._host = self._pinned(shape, torch.uint8)
             self._image = torch.zeros(shape, dtype=torch.uint8, device=self.device)
             self._pixels = self._host[0].numpy()
-        except Exception as error:  # of a library that is not as expected: `auto` goes on
+        except Exception as error:  # an unexpected library: `auto` continues
             raise self._failed(error) from error
-        # What fails at its first image is passed over as well.
+        # An engine that fails at its first image is skipped as well.
         self.segment(np.zeros((*options.input_size, 3), np.uint8))
 
     @abstractmethod
@@ -188,7 +186,7 @@ class DeviceEngine(Engine):
 
     def _capture(self, plan: _Plan) -> None:
         self._stream.wait_stream(torch.cuda.current_stream())
-        # In the thread that captures: what libraries set up for each thread is illegal in there.
+        # In the same thread: per-thread setup of libraries is illegal during a capture.
         with torch.cuda.stream(self._stream):
             for _ in range(_WARM_UP):
                 self._chain(plan)
@@ -198,14 +196,6 @@ class DeviceEngine(Engine):
                                           capture_error_mode='thread_local'):
             self._chain(plan)
 
-    def _run(self, plan: _Plan) -> None:
-        if plan.graph is None:
-            self._chain(plan)
-            return
-        with torch.cuda.stream(self._stream):
-            plan.graph.replay()
-        self._stream.synchronize()
-
     @torch.inference_mode()
     def segment(self, image: np.ndarray) -> DeviceSegmentation:
         try:
@@ -213,7 +203,12 @@ class DeviceEngine(Engine):
             start = perf_counter()
             processing.to_network(image, plan.fit, self._pixels)
             ready = perf_counter()
-            self._run(plan)
+            if plan.graph is None:
+                self._chain(plan)
+            else:
+                with torch.cuda.stream(self._stream):
+                    plan.graph.replay()
+                self._stream.synchronize()
             done = perf_counter()
         except RuntimeError as error:
             raise self._failed(error) from error

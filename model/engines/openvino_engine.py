@@ -29,17 +29,17 @@ _HINTS = {'float32': 'f32', 'bfloat16': 'bf16', 'float16': 'f16', 'int8': 'f32'}
 
 
 def _processor() -> str:
-    """Return what distinguishes processors whose compiled code may differ."""
+    """Return a key of processors that can share compiled code."""
     try:
         lines = Path('/proc/cpuinfo').read_text().splitlines()
     except OSError:
         lines = []
-    told = sorted({line for line in lines if line.startswith(('model name', 'flags', 'Features'))})
-    return ' '.join([platform.machine(), platform.processor(), *told])
+    kinds = {line for line in lines if line.startswith(('model name', 'flags', 'Features'))}
+    return ' '.join([platform.machine(), platform.processor(), *sorted(kinds)])
 
 
 def _quantised(model: Any, images: Sequence[np.ndarray], size: tuple[int, int]) -> Any:
-    """Return the model in int8, calibrated by images; raises EngineError where NNCF is missing."""
+    """Return the model in int8, calibrated with images; raises EngineError."""
     try:
         import nncf
     except ImportError as error:
@@ -50,7 +50,7 @@ def _quantised(model: Any, images: Sequence[np.ndarray], size: tuple[int, int]) 
         return nncf.quantize(
             model, nncf.Dataset(images, lambda image: fitted(image, size)),
             subset_size=len(images), preset=nncf.QuantizationPreset.MIXED)
-    except Exception as error:  # it has many of its own
+    except Exception as error:  # of many types
         raise EngineError(f'NNCF could not quantise the network: {one_line(error)}.') from error
 
 
@@ -74,7 +74,7 @@ class OpenvinoEngine(HostEngine):
     def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
         import openvino
         super().__init__(checkpoint, options)
-        # float32 spelt out: on some CPUs OpenVINO would choose bfloat16 by itself.
+        # Explicit float32: on some CPUs OpenVINO would choose bfloat16.
         config = {'PERFORMANCE_HINT': 'LATENCY',
                   'INFERENCE_PRECISION_HINT': _HINTS[self.precision]}
         if options.num_threads:
@@ -115,8 +115,8 @@ class OpenvinoEngine(HostEngine):
         network = deploy_image(checkpoint.network, checkpoint.mean, checkpoint.std)
         example = torch.from_numpy(np.zeros_like(self._input))
         with warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # PyTorch would like another way to export
-            # Traced here: OpenVINO would trace it a second time to compare, which takes seconds.
+            warnings.simplefilter('ignore')  # PyTorch recommends another exporter
+            # Traced here: OpenVINO would trace it again for comparison, which takes seconds.
             traced = torch.jit.trace(network, example, check_trace=False)
             model = openvino.convert_model(traced, example_input=example,
                                            input=list(example.shape))

@@ -1,10 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-The engines by name, and the choice among them.
-
-To add one: its class in `<name>_engine.py` beside this file (see `base`), and its name in ENGINES.
-"""
+"""The engines by name, and the choice among them."""
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-TensorRT, built ahead of time by Torch-TensorRT and kept in the user's cache.
-
-The network is converted as a whole, in the precision of the graph's own types. What is kept is
-TensorRT's serialised engine, which needs no unpickling.
-"""
+"""TensorRT, built ahead of time by Torch-TensorRT; the cache holds its serialised engine."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -62,7 +57,7 @@ def _runtime() -> ModuleType:
     for name in ('tensorrt', 'tensorrt_rtx'):
         try:
             return importlib.import_module(name)
-        except Exception as error:  # as of Torch-TensorRT
+        except Exception as error:  # see check_available
             failure = error
     raise EngineError(f'The engine tensorrt needs the TensorRT library ({one_line(failure)}); '
                       + ('install it with: sudo apt install nvidia-jetpack.' if on_orin()
@@ -70,25 +65,22 @@ def _runtime() -> ModuleType:
 
 
 class _FirstError(logging.Handler):
-    """Keeps the first error that Torch-TensorRT or TensorRT logs while it is entered."""
+    """A context manager that keeps the first error logged by Torch-TensorRT or TensorRT."""
 
+    reason = ''
     _LOGS = ('torch_tensorrt', 'torch_tensorrt [TensorRT Conversion Context]')
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.reason = ''
 
     def emit(self, record: logging.LogRecord) -> None:
         raised = str(record.exc_info[1]) if record.exc_info else ''
         self.reason = self.reason or raised or record.getMessage()
 
     def __enter__(self) -> _FirstError:
-        self._before = [(log, log.level, log.propagate) for log in map(
-            logging.getLogger, self._LOGS)]
+        logs = map(logging.getLogger, self._LOGS)
+        self._before = [(log, log.level, log.propagate) for log in logs]
         for log, _, _ in self._before:
             log.addHandler(self)
             log.setLevel(logging.ERROR)
-            log.propagate = False  # what fails is in the error that is raised
+            log.propagate = False  # the exception contains the error
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -99,10 +91,10 @@ class _FirstError(logging.Handler):
 
 
 def _modelopt() -> Any:
-    """Return NVIDIA's Model Optimizer: it inserts operations that round as TensorRT does."""
+    """Return NVIDIA's Model Optimizer, which simulates TensorRT's rounding."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # of what it has for language models
+            warnings.simplefilter('ignore')  # about its parts for language models
             from modelopt.torch import quantization
     except (ImportError, OSError) as error:
         # Some of its versions need the other two without saying so.
@@ -123,7 +115,7 @@ def quantised(network: nn.Module, images: Sequence[np.ndarray],
     """Return the network with its dense convolutions in simulated int8; raises EngineError."""
     quantization = _modelopt()
     device = next(network.parameters()).device
-    # They are limited by memory bandwidth: int8 would not make them faster.
+    # Limited by memory bandwidth: int8 would not make them faster.
     depthwise = {name for name, layer in network.named_modules()
                  if isinstance(layer, nn.Conv2d) and layer.groups > 1}
 
@@ -136,7 +128,7 @@ def quantised(network: nn.Module, images: Sequence[np.ndarray],
             network = quantization.quantize(network, quantization.INT8_DEFAULT_CFG, show)
             quantization.disable_quantizer(
                 network, lambda name: name.rpartition('.')[0] in depthwise)
-    except Exception as error:  # it has many of its own
+    except Exception as error:  # of many types
         raise EngineError(
             f'ModelOpt could not quantise the network: {one_line(error)}.') from error
     return network
@@ -144,7 +136,7 @@ def quantised(network: nn.Module, images: Sequence[np.ndarray],
 
 def build(checkpoint: Checkpoint, size: tuple[int, int], precision: str,
           calibration: Sequence[np.ndarray] = ()) -> bytes:
-    """Build the engine for this GPU: seconds to minutes; raises EngineError where that fails."""
+    """Build the engine for this GPU, in seconds to minutes; raises EngineError."""
     import torch_tensorrt
     network = deploy_image(checkpoint.network, checkpoint.mean, checkpoint.std).cuda()
     int8 = precision == 'int8'
@@ -154,7 +146,8 @@ def build(checkpoint: Checkpoint, size: tuple[int, int], precision: str,
     example = torch.zeros((1, *size, 3), dtype=torch.uint8).cuda()
     free_reserve()  # TensorRT does not ask PyTorch for memory
     shared = torch.cuda.get_device_properties(0).is_integrated
-    with _FirstError() as logged, tempfile.TemporaryDirectory(prefix='eunet_ros_') as folder:
+    with (_FirstError(logging.ERROR) as logged,
+          tempfile.TemporaryDirectory(prefix='eunet_ros_') as folder):
         try:
             with (torch.inference_mode(False), torch.no_grad(),
                   export_mode() if int8 else nullcontext()):
@@ -164,19 +157,19 @@ def build(checkpoint: Checkpoint, size: tuple[int, int], precision: str,
                     exported, arg_inputs=(example,), require_full_compilation=True,
                     min_block_size=1, disable_tf32=True,
                     workspace_size=_SHARED_WORKSPACE if shared else 0,  # 0: all there is
-                    # By default one file for all users, which another one may have written.
+                    # The default is one file that all users can write.
                     timing_cache_path=str(Path(folder) / 'timing.bin'),
-                    # Until 2.10 the types of the graph would not be the engine's without it.
+                    # Until 2.10 required for the engine to have the types of the graph.
                     use_explicit_typing=True))
-        except Exception as error:  # until 2.11 an UnboundLocalError, whatever the reason
+        except Exception as error:  # until 2.11 always an UnboundLocalError
             reason = logged.reason or str(error) or type(error).__name__
-            first = reason.strip().partition('\n')[0]  # below it stands the whole graph
+            first = reason.strip().partition('\n')[0]  # the rest is the whole graph
             raise EngineError('Torch-TensorRT could not build the engine: '
                               f'{one_line(first)}.') from error
 
 
 def _type_of(trt: ModuleType, kind: Any) -> torch.dtype:
-    """Return PyTorch's name of a type of TensorRT's; raises EngineError for one not expected."""
+    """Return PyTorch's name of a TensorRT type; raises EngineError for an unexpected one."""
     kinds = {trt.DataType.HALF: torch.float16, trt.DataType.FLOAT: torch.float32,
              trt.DataType.INT32: torch.int32}
     if kind not in kinds:
@@ -196,9 +189,9 @@ class TensorrtEngine(DeviceEngine):
     def check_available(cls) -> None:
         check_gpu(cls.name)
         try:
-            with redirect_stdout(io.StringIO()):  # it prints what it raises
+            with redirect_stdout(io.StringIO()):  # it also prints its error
                 found = importlib.import_module('torch_tensorrt').__version__
-        except Exception as error:  # a plain one from 2.9 on, where TensorRT is missing
+        except Exception as error:  # a plain Exception from 2.9 on if TensorRT is missing
             raise EngineError(
                 f'The engine tensorrt needs the Torch-TensorRT library ({one_line(error)}); '
                 f'{_how_to_install()}') from error
@@ -218,7 +211,6 @@ class TensorrtEngine(DeviceEngine):
             tensorrt=f'{trt.__name__} {trt.__version__}', torch=torch.__version__,
             torch_tensorrt=(installed_version('torch-tensorrt')
                             or installed_version('torch-tensorrt-rtx')))
-
         int8 = self.precision == 'int8'
 
         def make() -> bytes:
@@ -230,7 +222,7 @@ class TensorrtEngine(DeviceEngine):
         cache = EngineCache(options.cache, options.say)
         self._runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
         calibrated = int8 and len(options.calibration) > 0
-        for anew in (calibrated, True):  # one that is refused is built again
+        for anew in (calibrated, True):  # a refused engine is built again
             self._engine = self._runtime.deserialize_cuda_engine(
                 cache.get(self.name, key, make, anew))
             if self._engine is not None:
@@ -260,7 +252,7 @@ class TensorrtEngine(DeviceEngine):
     def network(self, image: torch.Tensor) -> torch.Tensor:
         self._context.set_tensor_address(self._input, image.data_ptr())
         if not self._context.execute_async_v3(torch.cuda.current_stream().cuda_stream):
-            raise EngineError('TensorRT failed on the network; its log says why.')
+            raise EngineError('TensorRT failed on the network; see its log.')
         return self._logits
 
     def close(self) -> None:

@@ -121,7 +121,7 @@ class Soak:
         log = (self.folder / 'node.log').read_text(errors='replace')
         engine = self.options.engine
         back = max(log.rfind(f'{engine} works again'), log.rfind('Segmenting '))
-        return back > log.rfind(f'given up ({engine}')
+        return back > log.rfind(f'Engine failed ({engine}')
 
     # --- faults: each returns when it is over, and the time of its end --------------------------
 

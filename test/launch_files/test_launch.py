@@ -179,8 +179,8 @@ def test_respawn_on_request(load):
 
 
 @pytest.mark.parametrize('given, said', [
-    ({'params_file': '/nowhere.yaml'}, 'params_file names /nowhere.yaml, which is no file'),
-    ({'dds_profile': '/nowhere.xml'}, 'dds_profile names /nowhere.xml, which is no file'),
+    ({'params_file': '/nowhere.yaml'}, 'params_file names /nowhere.yaml, which is not a file'),
+    ({'dds_profile': '/nowhere.xml'}, 'dds_profile names /nowhere.xml, which is not a file'),
     ({'rviz': 'perhaps'}, "rviz must be .* found 'perhaps'"),
     ({'input_height': 'tall'}, "input_height must be .* found 'tall'")])
 def test_wrong_values_end_in_a_sentence(load, given, said):

@@ -144,9 +144,9 @@ def test_without_ros2_bag_another_way_is_named(module, tmp_path, monkeypatch, ab
 
 
 @pytest.mark.parametrize(('given', 'said'), [
-    ({'qos': '/nowhere.yaml'}, 'qos names /nowhere.yaml, which is no file'),
-    ({'params_file': '/nowhere.yaml'}, 'params_file names /nowhere.yaml, which is no file'),
-    ({'dds_profile': '/nowhere.xml'}, 'dds_profile names /nowhere.xml, which is no file'),
+    ({'qos': '/nowhere.yaml'}, 'qos names /nowhere.yaml, which is not a file'),
+    ({'params_file': '/nowhere.yaml'}, 'params_file names /nowhere.yaml, which is not a file'),
+    ({'dds_profile': '/nowhere.xml'}, 'dds_profile names /nowhere.xml, which is not a file'),
     ({'delay': '-1'}, 'delay must be a number from 0 to 3600'),
     ({'bag': ''}, 'Name the bag to play'), ({'bag': '/nowhere'}, 'There is no bag at /nowhere'),
     ({'rate': 'fast'}, "rate must be .* 0.01 to 100, found 'fast'"),

@@ -31,7 +31,7 @@ def test_it_says_what_is_ready(which, capsys):
     (['--weights', 'eunet_x'], 'eunet_x'),
     (['--precision', 'int8'], 'go together'),
     (['--calibrate', '.'], 'go together'),
-    (['--precision', 'int8', '--calibrate', 'nowhere'], 'nowhere is no folder'),
+    (['--precision', 'int8', '--calibrate', 'nowhere'], 'nowhere is not a folder'),
     (['--precision', 'int8', '--calibrate', str(Path(__file__).parents[1] / 'data')],
      'Expected at least 10 images'),
     (['--engine', 'torch', '--precision', 'float16'], 'not in float16')])

@@ -106,7 +106,7 @@ def test_values_that_are_not_finite_are_computed_in_float32_by_the_same_engine(s
     shop.overflows = {'fast float16'}
     assert shop.guard.segment(IMAGE) == 'fast'
     assert shop.guard.engine.precision == 'float32' and shop.built == ['fast'] * 2
-    assert not shop.guard.state.fallback and 'building fast in float32' in shop.said[-1]
+    assert not shop.guard.state.fallback and 'Switching to fast in float32' in shop.said[-1]
     shop.broken = dict.fromkeys(ORDER, 2)     # all fail, and come back
     with pytest.raises(EngineError, match='No engine works'):
         shop.guard.segment(IMAGE)

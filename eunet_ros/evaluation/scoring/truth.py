@@ -13,7 +13,7 @@ import cv2
 from eunet_ros.bags.messages import COMPRESSED_IMAGE, deserialise, IMAGE, stamp_of
 from eunet_ros.bags.reader import Bag, find_ground_truth, named_topic, Topic
 from eunet_ros.images.conversions import to_mask
-from eunet_ros.images.id_images import as_stored
+from eunet_ros.images.image_encodings import as_stored
 from eunet_ros.model.common.classes import ClassTable, cone_classes, IGNORE_ID
 from eunet_ros.model.common.cone_annotations import BORDER, paint_mask, read_annotation
 from eunet_ros.model.common.files import visible

@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Labelled boxes against a mask: touched, found, found as their class, by their height; false cones.
-
-For images whose labels have boxes and no masks. Boxes are rows of u0, v0, u1, v1 in pixels of the
-image, u1 and v1 exclusive.
-"""
+"""Labelled boxes against a mask; rows of u0, v0, u1, v1 [px], u1 and v1 exclusive."""
 from __future__ import annotations
 
 from typing import Any, NamedTuple
@@ -23,32 +18,26 @@ _DIGITS = 2           # of a pixel: labels as shares of an image's size are off 
 
 
 class BoxOutcomes(NamedTuple):
-    """
-    What became of the labels of an image, one row each, (n,); those to ignore are left out.
+    """The result of each label of an image, (n,), without those to ignore."""
 
-    height: of the part within the image [px]. touched, found: bool. class_id, taken_for: of the
-    label, and the most frequent cone class in it, 0 where its box has no cone.
-    """
-
-    height: np.ndarray
-    touched: np.ndarray
+    height: np.ndarray     # of the part within the image [px]
+    touched: np.ndarray    # bool, as found
     found: np.ndarray
-    class_id: np.ndarray
-    taken_for: np.ndarray
+    class_id: np.ndarray   # of the label
+    taken_for: np.ndarray  # most frequent cone class in its box, 0 for none
 
 
 def box_outcomes(labels: np.ndarray, class_id: np.ndarray, mask: np.ndarray,
                  predicted: np.ndarray) -> BoxOutcomes:
     """
-    Return which labels are touched and found, and as what.
+    Return which labels are touched and found, and as which class.
 
-    A label is touched where at least TOUCHED_SHARE of the pixels of its box are any cone in the
-    mask. It is found where a predicted box has an IoU of at least FOUND_IOU with it; pairs are
-    made from the highest IoU down, each box once. Where the label's class is level with another
-    in the mask, it is taken for the other.
+    A label is touched if at least TOUCHED_SHARE of its box is any cone in the mask. It is found if
+    a predicted box has an IoU of at least FOUND_IOU with it; pairs are made from the highest IoU
+    down, each box once. In a tie of classes the label counts as the other class.
 
-    labels: (n, 4) float. class_id: (n,) integers, NOT_SAID or a class, or IGNORE_ID for a region
-    to ignore. mask: (h, w) uint8 class ids. predicted: (m, 4), of the cones in the mask.
+    labels: (n, 4) float. class_id: (n,), NOT_SAID, a class, or IGNORE_ID for a region to ignore.
+    mask: (h, w) uint8 class ids. predicted: (m, 4), of the cones in the mask.
     """
     counts_as_label = class_id != IGNORE_ID
     boxes, class_id = _within(labels[counts_as_label], mask), class_id[counts_as_label]
@@ -76,11 +65,7 @@ def count_false_cones(labels: np.ndarray, class_id: np.ndarray, mask: np.ndarray
 
 
 def count_boxes(outcomes: BoxOutcomes) -> np.ndarray:
-    """
-    Return counts by height, (bins, 5): labels, touched, found, touched of known class, right.
-
-    Add those of all images before `box_row` takes ratios.
-    """
+    """Return counts (bins, 5): labels, touched, found, touched of known class, right class."""
     known = outcomes.touched & (outcomes.class_id != NOT_SAID)
     counts = np.zeros((len(HEIGHT_BINS), 5), np.int64)
     np.add.at(counts, height_bin(outcomes.height), np.stack([

@@ -94,8 +94,8 @@ def cone_outcomes(truth: np.ndarray, predicted: np.ndarray, pixels: ConePixels) 
     """
     Return which cones are found, and as what, from masks (h, w) of class ids.
 
-    A cone is found if at least half of its pixels are predicted as any cone. It is taken for the
-    most frequent cone class on it; a draw does not count for its own class.
+    A cone is found if at least half of its pixels are predicted as any cone. Its class is the most
+    frequent one on it; in a tie it counts as another class.
     """
     cones, ids = np.unique(pixels.cone, return_inverse=True)
     rows = pixels.place // truth.shape[1]
@@ -121,13 +121,8 @@ def cone_outcomes(truth: np.ndarray, predicted: np.ndarray, pixels: ConePixels) 
 
 def count_cones(height: np.ndarray, true_class: np.ndarray, taken_for: np.ndarray,
                 num_classes: int) -> np.ndarray:
-    """
-    Return counts [height bin, true class, taken for], (bins, n + 1, n + 1) int64.
-
-    Column MISSED: not found; last row and column: ids of no class. With two classes every cone is
-    the second.
-    """
-    most = 1 if num_classes == 2 else num_classes
+    """Return counts [height bin, true class, taken for], (bins, n + 1, n + 1); last: unknown."""
+    most = 1 if num_classes == 2 else num_classes  # of two, every cone is the second
     counts = np.zeros((len(HEIGHT_BINS), num_classes + 1, num_classes + 1), np.int64)
     place = height_bin(height), np.minimum(true_class, most), np.minimum(taken_for, most)
     np.add.at(counts, place, 1)

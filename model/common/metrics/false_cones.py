@@ -23,10 +23,10 @@ class FalseCones(NamedTuple):
 
 def find_false_cones(truth: np.ndarray, predicted: np.ndarray) -> FalseCones:
     """
-    Return the 8-connected parts of the prediction that are no cones.
+    Return the 8-connected parts of the prediction that are false cones.
 
-    A part is a false cone if it has MIN_FALSE_PIXELS pixels, of which less than one in
-    FALSE_CONE_ONE_IN is on a true cone. Ignored pixels connect, but do not count.
+    Such a part has MIN_FALSE_PIXELS or more pixels, of which less than one in FALSE_CONE_ONE_IN is
+    on a true cone. Ignored pixels connect, but do not count.
     """
     part = predicted != 0
     places = np.flatnonzero(part)

@@ -12,10 +12,10 @@ import numpy as np
 
 class FlickerCounts:
     """
-    Counts of cones by height that flicker, and that change their class.
+    Counts of cones, by height, that flicker or change their class.
 
-    A cone flickers if it is missed in a frame and found in those before and after it. It changes
-    its class if two consecutive frames find it with different classes.
+    A cone flickers if it is missed in a frame and found in those before and after. It changes its
+    class if two consecutive frames find it with different classes.
     """
 
     def __init__(self) -> None:

@@ -23,11 +23,7 @@ def check_masks(truth: np.ndarray, predicted: np.ndarray) -> None:
 
 
 def confusion_matrix(truth: np.ndarray, predicted: np.ndarray, num_classes: int) -> np.ndarray:
-    """
-    Count the pixels [true, predicted] of two masks; returns (n + 1, n + 1) int64.
-
-    The last row and column count ids that are no class. Raises ValueError for other arrays.
-    """
+    """Count pixels [true, predicted], (n + 1, n + 1), last: unknown ids; raises ValueError."""
     check_masks(truth, predicted)
     # Most pixels are background in both: only the others are counted one by one.
     places = np.flatnonzero(cv2.bitwise_or(truth, predicted) != 0)
