@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a training run is told: a dataclass, a YAML file and command-line overrides of it."""
+"""Configuration of a training run: a dataclass, a YAML file and command-line overrides of it."""
 from __future__ import annotations
 
 import argparse
@@ -29,8 +29,7 @@ def _option(default: Any, description: str, least: float | None = None,
 
 def _choice(description: str, *choices: str) -> Any:
     """Return a field of a few values, of which the first is the default."""
-    return field(default=choices[0], metadata={'help': description, 'choices': choices,
-                                               'range': (None, None)})
+    return field(default=choices[0], metadata={'help': description, 'choices': choices})
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ class TrainConfig:
                 object.__setattr__(self, f.name, float(value))
             elif type(value) is not kind:
                 raise ValueError(f'{f.name} must be of type {f.type}, found {value!r}.')
-            least, most = f.metadata['range']
+            least, most = f.metadata.get('range', (None, None))
             if least is not None and not value >= least:
                 raise ValueError(f'{f.name} must be at least {least}, found {value}.')
             if most is not None and value > most:

@@ -1,11 +1,11 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-The folder of a run: what it was told, what it saw, and its weights.
+The folder of a run.
 
 config.json, run.json (data, architecture, versions), split.json (of a project), logs*/
-(metrics.csv and TensorBoard's), last.ckpt and best.ckpt (Lightning's), panel.png (what the network
-sees), curves.png, and <variant>.safetensors, which the node loads.
+(metrics.csv, TensorBoard), last.ckpt and best.ckpt (Lightning), panel.png (images, truth and
+prediction), curves.png, and <variant>.safetensors, which the node loads.
 """
 from __future__ import annotations
 
@@ -86,10 +86,10 @@ def read_interrupted(folder: Path) -> tuple[TrainConfig, int]:
     if (folder / SPLIT).is_file():
         config = replace(config, split=str(folder / SPLIT),
                          border=run['training'].get('border', config.border))
-    # As the weights had it that the run began with.
-    architecture = _architecture(config, run).to_dict()
-    kinds = {name: architecture[name] for name in ('gate', 'attention', 'norm')}
-    return replace(config, weights='', **kinds), step
+    # Of the weights from which the run started.
+    architecture = _architecture(config, run)
+    return replace(config, weights='', gate=architecture.gate, attention=architecture.attention,
+                   norm=architecture.norm), step
 
 
 def describe(config: TrainConfig, data: dict[str, Any],

@@ -33,16 +33,8 @@ from eunet_ros.model.checkpoint import load_checkpoint
 from eunet_ros.model.common.command import run_command
 from eunet_ros.model.common.files import write_json
 from eunet_ros.model.common.supervisely import DataError
+from eunet_ros.training import run_folder
 from eunet_ros.training.config import parse_command_line, TrainConfig
-from eunet_ros.training.run_folder import (
-    CONFIG,
-    describe,
-    LAST,
-    new_folder,
-    read_interrupted,
-    RUN,
-    SPLIT,
-)
 import torch
 
 if TYPE_CHECKING:  # that imports what takes long
@@ -62,19 +54,18 @@ def _versions() -> dict[str, str]:
 
 
 def _prepare(config: TrainConfig, sets: TrainingSets, network: EUnet) -> Path:
-    folder = new_folder(Path(config.output))
-    write_json(folder / CONFIG, asdict(config))
+    folder = run_folder.new_folder(Path(config.output))
+    write_json(folder / run_folder.CONFIG, asdict(config))
     started = load_checkpoint(config.weights) if config.weights else None
     # Weights that go on to be used at the same input go on with the same strip.
     strip = (started.strip_size if started and started.input_size == (config.height, config.width)
              else None)
-    write_json(folder / RUN, {'training': describe(config, sets.description,
-                                                   started and started.training),
-                              'strip_size': strip,
-                              'architecture': network.variant.to_dict(),
-                              'classes': sets.classes.to_list(), 'versions': _versions()})
+    write_json(folder / run_folder.RUN, {
+        'training': run_folder.describe(config, sets.description, started and started.training),
+        'strip_size': strip, 'architecture': network.variant.to_dict(),
+        'classes': sets.classes.to_list(), 'versions': _versions()})
     if sets.split:
-        sets.split.save(folder / SPLIT)
+        sets.split.save(folder / run_folder.SPLIT)
     return folder
 
 
@@ -95,11 +86,8 @@ def _weigh(config: TrainConfig, sets: TrainingSets) -> Any:
 @contextmanager
 def quiet_threads() -> Iterator[None]:
     """Let a thread end silently on an error of the disk, which the main thread raises too."""
-    def hook(args: threading.ExceptHookArgs) -> None:
-        if not isinstance(args.exc_value, OSError):
-            before(args)
-
-    before, threading.excepthook = threading.excepthook, hook
+    before = threading.excepthook
+    threading.excepthook = lambda args: isinstance(args.exc_value, OSError) or before(args)
     try:
         yield
     finally:
@@ -110,7 +98,7 @@ def explain(error: BaseException, config: TrainConfig, folder: Path,
             step: int) -> ValueError | None:
     """Return the error with a sentence for what ended the loop, None for unknown errors."""
     saved = (f'python training/train.py --resume {folder} goes on from what was saved last'
-             if (folder / LAST).exists() else 'nothing had been saved yet')
+             if (folder / run_folder.LAST).exists() else 'nothing had been saved yet')
     if isinstance(error, (SystemExit, KeyboardInterrupt)):
         return ValueError(f'Interrupted at step {step}: {saved}.')
     if isinstance(error, OSError) and error.errno in _DISK:
@@ -133,12 +121,6 @@ def explain(error: BaseException, config: TrainConfig, folder: Path,
 
 def train(config: TrainConfig) -> Path | None:
     """Run or resume a training; returns its weights, None in other processes."""
-    from eunet_ros.training.loop import flushed_denormals
-    with flushed_denormals():
-        return _train(config)
-
-
-def _train(config: TrainConfig) -> Path | None:
     from eunet_ros.training.curves import plot_curves
     from eunet_ros.training.data.formats import open_sets
     from eunet_ros.training.export import export
@@ -148,8 +130,8 @@ def _train(config: TrainConfig) -> Path | None:
     from lightning.pytorch.utilities import rank_zero_only
     folder, done = Path(config.resume) if config.resume else None, 0
     if folder:
-        config, done = read_interrupted(folder)
-    load_start(config)  # unusable weights are told of now
+        config, done = run_folder.read_interrupted(folder)
+    load_start(config)  # reports unusable weights now
     world(config)
     sets = open_sets(config)
     weight = _weigh(config, sets)
@@ -158,7 +140,7 @@ def _train(config: TrainConfig) -> Path | None:
         os.environ['OMP_NUM_THREADS'] = str(config.threads)  # of processes that are started, too
         torch.set_num_threads(config.threads)
     task = SegmentationTask(config, sets.classes, weight)
-    resume = folder / LAST if folder else None
+    resume = folder / run_folder.LAST if folder else None
     loaders = make_loaders(config, sets, done)
     first = rank_zero_only.rank == 0  # of several processes this one writes
     folder = folder or (_prepare(config, sets, task.network) if first else Path(config.output))
@@ -199,7 +181,10 @@ def _train(config: TrainConfig) -> Path | None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     def work() -> None:
-        path = train(parse_command_line(arguments))
+        config = parse_command_line(arguments)
+        from eunet_ros.training.loop import flushed_denormals
+        with flushed_denormals():
+            path = train(config)
         if path:
             print(f'Weights: {path}')
     return run_command('train', work, 'before anything was trained')

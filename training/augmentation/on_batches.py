@@ -3,8 +3,7 @@
 """
 Light, blur and weather on whole batches through Kornia, on the GPU where there is one.
 
-The geometry stays as it is: what moves pixels belongs to `on_crops`, and so does a plain change of
-colours that needs no Kornia. Shares: config.py; used by task.py.
+Geometry and plain changes of colour are in `on_crops`. Shares: config.py; used by task.py.
 """
 from __future__ import annotations
 
@@ -63,18 +62,15 @@ class Augmentation(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        images, count = images.clone(), len(images)
         # In mixed precision a blur would be in bfloat16, which has fewer levels than a pixel.
         with torch.autocast(images.device.type, enabled=False):
-            return self._vary(images.clone())
-
-    def _vary(self, images: torch.Tensor) -> torch.Tensor:
-        count = len(images)
-        for share, steps in self.kinds:
-            chosen = torch.rand(count) < share  # on the CPU: the GPU is not waited for
-            for own_share, step in steps:
-                # Chosen here, and not by Kornia: some of its versions fail where none is.
-                numbers = (chosen & (torch.rand(count) < own_share)).nonzero().flatten()
-                if len(numbers):
-                    numbers = numbers.to(images.device, non_blocking=True)
-                    images[numbers] = step(images[numbers])
-        return images.clamp_(0, 1)
+            for share, steps in self.kinds:
+                chosen = torch.rand(count) < share  # on the CPU: does not wait for the GPU
+                for own_share, step in steps:
+                    # Not chosen by Kornia: some of its versions fail where none is chosen.
+                    numbers = (chosen & (torch.rand(count) < own_share)).nonzero().flatten()
+                    if len(numbers):
+                        numbers = numbers.to(images.device, non_blocking=True)
+                        images[numbers] = step(images[numbers])
+            return images.clamp_(0, 1)

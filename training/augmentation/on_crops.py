@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Zoom, flip and colour of single crops, as data/crops.py applies them; NumPy and OpenCV only.
-
-What moves pixels, and so the mask too, belongs here, and colours; light, blur and weather are in
-`on_batches`.
-"""
+"""Zoom, flip and colour of single crops, for data/crops.py; NumPy and OpenCV only."""
 from __future__ import annotations
 
 import cv2

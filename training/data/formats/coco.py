@@ -8,10 +8,9 @@ import argparse
 from eunet_ros.model.common.classes import ClassTable
 from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.training.config import TrainConfig
-from eunet_ros.training.data.readers.boxes import load_each
+from eunet_ros.training.data.readers.boxes import CocoBoxes
 from eunet_ros.training.data.readers.coco import CocoImages
-from eunet_ros.training.data.readers.coco_boxes import CocoBoxes
-from eunet_ros.training.data.readers.fsoco import LoadReport
+from eunet_ros.training.data.readers.fsoco import load_each, LoadReport
 from eunet_ros.training.data.sets import LabelledImages, TrainingSets
 
 

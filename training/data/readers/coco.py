@@ -107,11 +107,12 @@ def _read(root: Path, part: str, kind: str) -> tuple[list[dict[str, Any]], dict,
         raise DataError(f'Cannot read {path}: {one_line(error)}; download it again.') from error
 
 
-def _fault(row: dict[str, Any], size: tuple[int, int], ids: dict[int, int]) -> str:
-    """Return what is wrong with an instance's annotation that has a mask, '' for nothing."""
+def _fault(row: dict[str, Any], size: tuple[int, int], ids: dict[int, int],
+           panoptic: bool) -> str:
+    """Return what is wrong with an annotation that has a mask, '' for nothing."""
     if row.get('category_id') not in ids:
         return f'has the category {row.get("category_id")!r}, which is not listed'
-    shape = row['segmentation']
+    shape = [] if panoptic else row['segmentation']  # panoptic masks are in a PNG
     if isinstance(shape, dict):
         if list(shape.get('size') or ()) != list(size):
             return f'has run lengths of size {shape.get("size")}, the image has {list(size)}'
@@ -145,7 +146,7 @@ def _fault_of_lengths(counts: Any, size: tuple[int, int]) -> str:
 
 
 def _has_mask(row: dict[str, Any]) -> bool:
-    """Return whether an instance has a mask; tools for boxes write an empty one, or none."""
+    """Return whether an instance has a mask: tools for boxes write an empty one, or none."""
     shape = row.get('segmentation')
     return bool(any(shape) if isinstance(shape, list) else shape)
 
@@ -207,9 +208,7 @@ class CocoImages:
                 self.without_mask += len(given) - len(kept)
                 objects[row['id']] = kept
                 for a in kept:
-                    fault = '' if panoptic else _fault(a, shape, self.ids)
-                    if panoptic and a['category_id'] not in self.ids:
-                        fault = f'has the category {a["category_id"]!r}, which is not listed'
+                    fault = _fault(a, shape, self.ids, panoptic)
                     if fault:
                         faults.append(f'annotation {a.get("id")} of {row["file_name"]} {fault}')
             _refuse(listed, faults)

@@ -10,11 +10,12 @@ sample) of the root, of a team's folder or deeper. An annotation is <image name>
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 import os
 from pathlib import Path
 import re
+from typing import TypeVar
 
 from eunet_ros.model.common.classes import ClassTable
 from eunet_ros.model.common.cone_annotations import BORDER, paint_mask, read_annotation
@@ -28,6 +29,7 @@ IMAGES = {'.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff'}
 _HOW = ('Download the segmentation part of FSOCO (4 GB, 1,517 images, Supervisely format) from '
         'fsoco-dataset.com, which asks for no contribution, unpack it and name the folder that '
         'holds meta.json and one folder with img and ann per team with --data')
+Row, Item = TypeVar('Row'), TypeVar('Item')
 _DARK = 16         # of 255: black after JPEG
 _DARK_SHARE = 0.6  # of each side: the rest is left for logos
 
@@ -161,20 +163,29 @@ def load_sample(sample: Sample, classes: ClassTable,
     return image[border:height - border, border:width - border], *paint_mask(annotation, border)
 
 
-def load_samples(samples: Iterable[Sample], classes: ClassTable, border: int, on_error: str,
-                 report: LoadReport) -> Iterator[tuple[Sample, np.ndarray, np.ndarray]]:
-    """Yield (sample, image, mask); on_error: see `decoded.decoded_set`."""
-    for sample in samples:
+def load_each(rows: Iterable[Row], load: Callable[[Row], Item], on_error: str,
+              report: LoadReport) -> Iterator[Item]:
+    """Yield load(row) of each; on_error: 'skip' notes a DataError in the report and goes on."""
+    for row in rows:
         try:
-            image, mask, cut = load_sample(sample, classes, border)
+            item = load(row)
         except DataError as error:
             if on_error == 'raise':
                 raise
             report.errors.append(str(error))
-            continue
-        report.loaded += 1
+        else:
+            report.loaded += 1
+            yield item
+
+
+def load_samples(samples: Iterable[Sample], classes: ClassTable, border: int, on_error: str,
+                 report: LoadReport) -> Iterator[tuple[Sample, np.ndarray, np.ndarray]]:
+    """Yield (sample, image, mask); on_error: see `load_each`."""
+    def load(sample: Sample) -> tuple[Sample, np.ndarray, np.ndarray]:
+        image, mask, cut = load_sample(sample, classes, border)
         report.cut_objects += cut
-        yield sample, image, mask
+        return sample, image, mask
+    return load_each(samples, load, on_error, report)
 
 
 def has_border(image: np.ndarray, border: int = BORDER) -> bool:
