@@ -33,13 +33,8 @@ _FLANK = np.zeros(256, np.uint8)
 _FLANK[[_BAND, _BODY_LABEL, _LETTER]] = 255
 _SUBPIXEL = 4  # fractional bits that cv2.fillConvexPoly gets
 
-
-@dataclass(frozen=True)
-class ConePose:
-    """Base centre (metres) and the rotation (3, 3) from cone axes to the frame it stands in."""
-
-    position: np.ndarray
-    rotation: np.ndarray
+# The window of the image that a cone touches, and its unhidden, uncut area in pixels.
+Drawn = tuple[tuple[slice, slice], float]
 
 
 @dataclass(frozen=True)
@@ -58,26 +53,14 @@ class ConeView:
     lies: bool = False
 
 
-@dataclass(frozen=True)
-class DrawnCone:
-    """The window of the image that a cone touches, and its unhidden, uncut area in pixels."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-    area: float
-
-
 def _plate_outline() -> np.ndarray:
     """Return the outline (12, 2) of a square of side 1, counter-clockwise from its +x side."""
     corner = 0.12  # radius of a rounded corner
     turns = np.arange(4)[:, None] * math.pi / 2 + np.linspace(0, math.pi / 2, CORNER)
     centre = (0.5 - corner) * math.sqrt(2)
     middles = (np.arange(4) * math.pi / 2 + math.pi / 4)[:, None]
-    x = centre * np.cos(middles) + corner * np.cos(turns)
-    y = centre * np.sin(middles) + corner * np.sin(turns)
-    return np.stack([x, y], axis=-1).reshape(-1, 2)
+    return np.stack([centre * f(middles) + corner * f(turns) for f in (np.cos, np.sin)],
+                    axis=-1).reshape(-1, 2)
 
 
 _PLATE = _plate_outline()
@@ -96,22 +79,23 @@ def cone_points(look: ConeLook) -> np.ndarray:
     if look.bend != (0.0, 0.0):
         rims[..., :2] += ((heights / look.height) ** 2)[:, None, None] * np.array(look.bend)
     outline = look.base * _PLATE
-    points[_BODY:_BODY + _OUTLINE, :2] = outline
-    points[_BODY:_BODY + _OUTLINE, 2] = 0.0
-    points[_BODY + _OUTLINE:, :2] = 0.97 * outline
-    points[_BODY + _OUTLINE:, 2] = look.plate
+    points[_BODY:, :2] = np.concatenate([outline, 0.97 * outline])
+    points[_BODY:, 2] = np.repeat([0.0, look.plate], _OUTLINE)
     return points
 
 
-def view_cones(camera: Camera, looks: list[ConeLook], poses: list[ConePose], light: Light,
-               yaw: float,
-               sunlit: np.ndarray | None = None) -> tuple[list[ConeView | None], np.ndarray]:
-    """Return views of cones, None if too close, and hull points (cones, n, 3) for shadows."""
+def view_cones(camera: Camera, looks: list[ConeLook], positions: np.ndarray,
+               rotations: np.ndarray, light: Light, yaw: float,
+               sunlit: np.ndarray) -> tuple[list[ConeView | None], np.ndarray]:
+    """
+    Return views of cones, None if too close, and hull points (cones, n, 3) for shadows.
+
+    positions: of the bases' centres (cones, 3) [m]. rotations: (cones, 3, 3) from cone to vehicle
+    axes. sunlit: share of the sun's light on each.
+    """
     if not looks:
         return [], np.zeros((0, 1, 3))
     local = np.stack([cone_points(look) for look in looks])  # (cones, points, 3)
-    rotations = np.stack([pose.rotation for pose in poses])
-    positions = np.stack([pose.position for pose in poses])
     world = local @ rotations.transpose(0, 2, 1) + positions[:, None]
     pixels, depth = project(camera, world)
     pixels = pixels.astype(np.float32)
@@ -119,8 +103,7 @@ def view_cones(camera: Camera, looks: list[ConeLook], poses: list[ConePose], lig
     spread = np.stack([pixels[:, :SPOKES].mean(axis=1),
                        pixels[:, _BODY - SPOKES:_BODY].mean(axis=1)], axis=1)
     sun = sun_in_vehicle(light, yaw)
-    direct = np.array(light.sun) * (np.ones((len(looks), 1)) if sunlit is None
-                                    else np.asarray(sunlit)[:, None])  # (cones, 3)
+    direct = np.array(light.sun) * sunlit[:, None]  # (cones, 3)
     colours = _part_colours(looks, rotations, eyes, light, sun, direct)
     shade, gloss = _shade_tables(looks, rotations, eyes, spread, camera, light, sun, direct)
     eyes = np.einsum('nij,ni->nj', rotations, eyes)
@@ -138,13 +121,11 @@ def view_cones(camera: Camera, looks: list[ConeLook], poses: list[ConePose], lig
 def _slices(cone: ConeView):
     """Return the indices of frustum slices, and None for the plate, back to front."""
     rims = cone.look.rims
-    order = [(abs(0.5 * cone.look.plate - cone.eye[2]), None)]
+    away = {None: abs(0.5 * cone.look.plate - cone.eye[2])}
     for ring in range(RINGS - 1):
         if rims[ring + 1] - rims[ring] > 1e-6:
-            middle = 0.5 * (rims[ring] + rims[ring + 1])
-            order.append((abs(middle - cone.eye[2]), ring))
-    order.sort(key=lambda entry: -entry[0])
-    return [ring for _, ring in order]
+            away[ring] = abs(0.5 * (rims[ring] + rims[ring + 1]) - cone.eye[2])
+    return sorted(away, key=lambda ring: -away[ring])
 
 
 def _fill(label: np.ndarray, points: np.ndarray, value: int) -> None:
@@ -157,10 +138,9 @@ def _draw_plate(label: np.ndarray, fixed: np.ndarray, cone: ConeView, rich: bool
     if rich:
         half = 0.5 * cone.look.base
         # Face k looks along +y, -x, -y, +x: it lies between corner k and corner k + 1.
-        visible = (cone.eye[1] > half, cone.eye[0] < -half, cone.eye[1] < -half,
-                   cone.eye[0] > half)
-        for face in range(4):
-            if visible[face]:
+        x, y = cone.eye[:2]
+        for face, visible in enumerate((y > half, x < -half, y < -half, x > half)):
+            if visible:
                 ends = [CORNER * face + CORNER - 1, (CORNER * face + CORNER) % _OUTLINE]
                 _fill(label, np.concatenate([below[ends], above[ends]]), _SIDES + face)
     if cone.eye[2] > cone.look.plate:
@@ -322,8 +302,8 @@ def _thrice(plane: np.ndarray) -> np.ndarray:
 
 
 def draw_cone(image: np.ndarray, mask: np.ndarray, instances: np.ndarray, number: int,
-              cone: ConeView, light: Light, veil: float) -> DrawnCone | None:
-    """Paint a cone in place, under a share `veil` of haze; returns its window or None."""
+              cone: ConeView, light: Light, veil: float) -> Drawn | None:
+    """Paint a cone in place, under a share `veil` of haze; None if it is outside the image."""
     low, high = cone.low, cone.high
     left, top = max(low[0], 0), max(low[1], 0)
     width, height = min(high[0], image.shape[1]) - left, min(high[1], image.shape[0]) - top
@@ -360,12 +340,8 @@ def draw_cone(image: np.ndarray, mask: np.ndarray, instances: np.ndarray, number
     stamp(mask[window], solid, cone.look.class_id)
     stamp(instances[window], solid, number)
     whole = low == (left, top) and high == (left + width, top + height)
-    area = float(cv2.countNonZero(solid)) if whole else _hull_area(cone)
-    return DrawnCone(left, top, width, height, area)
-
-
-def _hull_area(cone: ConeView) -> float:
-    body = cv2.convexHull(cone.pixels[:_BODY])
-    plate = cv2.convexHull(cone.pixels[_BODY:])
+    if whole:
+        return window, float(cv2.countNonZero(solid))
+    body, plate = cv2.convexHull(cone.pixels[:_BODY]), cv2.convexHull(cone.pixels[_BODY:])
     both, _ = cv2.intersectConvexConvex(body, plate)
-    return cv2.contourArea(body) + cv2.contourArea(plate) - both
+    return window, cv2.contourArea(body) + cv2.contourArea(plate) - both

@@ -8,29 +8,16 @@ import math
 
 import cv2
 from eunet_ros.model.common.classes import cone_classes
+from eunet_ros.training.renderer import shadows, surroundings
 from eunet_ros.training.renderer.camera import Camera, make_camera, pixel_rays
 from eunet_ros.training.renderer.cone_looks import ConeLook
-from eunet_ros.training.renderer.cones import ConePose, draw_cone, DrawnCone, view_cones
+from eunet_ros.training.renderer.cones import draw_cone, Drawn, view_cones
 from eunet_ros.training.renderer.effects import apply_effects, Effects, sample_effects
 from eunet_ros.training.renderer.ground import draw_ground, look_at_ground, Pose, to_vehicle
 from eunet_ros.training.renderer.hall import draw_hall
 from eunet_ros.training.renderer.layouts import ConeSet, sample_layout
 from eunet_ros.training.renderer.own_car import draw_own_car, OwnCar, sample_own_car
 from eunet_ros.training.renderer.profiles import get_profile, Profile
-from eunet_ros.training.renderer.shadows import (
-    add_cone_shadows,
-    add_ground_shadow,
-    add_wall_shadow,
-    apply_shade,
-    share_of_sun,
-)
-from eunet_ros.training.renderer.surroundings import (
-    draw_prop,
-    draw_sky,
-    draw_skyline,
-    prop_size,
-    too_close,
-)
 from eunet_ros.training.renderer.world import sample_world, World
 import numpy as np
 
@@ -73,7 +60,9 @@ def cone_rotation(yaw: float, tilt: float, lean: float) -> np.ndarray:
     return turn @ fall @ np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
-def _pose_cone(cones: ConeSet, index: int, look: ConeLook, xy: np.ndarray, yaw: float) -> ConePose:
+def _pose_cone(cones: ConeSet, index: int, look: ConeLook, xy: np.ndarray,
+               yaw: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return position (3,) [m] and rotation (3, 3) of a cone in a vehicle frame of that yaw."""
     tilt, own_yaw, lean = (float(values[index]) for values in (cones.tilt, cones.yaw, cones.lean))
     z = float(cones.xyz[index, 2])
     half = 0.5 * look.base
@@ -84,11 +73,11 @@ def _pose_cone(cones: ConeSet, index: int, look: ConeLook, xy: np.ndarray, yaw: 
         tilt, z = 0.5 * math.pi + dip, z + half * math.cos(dip)
     elif tilt > 0:
         z += half * math.sin(tilt)  # one edge of the plate stays on the ground
-    return ConePose(np.array([xy[0], xy[1], z]), cone_rotation(own_yaw - yaw, tilt, lean - yaw))
+    return np.array([xy[0], xy[1], z]), cone_rotation(own_yaw - yaw, tilt, lean - yaw)
 
 
-def _visible(world: World, camera: Camera, pose: Pose):
-    """Return indices of cones in front of the camera that are large enough, and their places."""
+def _visible(world: World, camera: Camera, pose: Pose) -> tuple[np.ndarray, np.ndarray]:
+    """Return indices of cones in view that are large enough, and positions (n, 2) of all."""
     cones = world.cones
     xy = to_vehicle(cones.xyz[:, :2], pose)
     distance = np.hypot(xy[:, 0], xy[:, 1])
@@ -106,15 +95,15 @@ def render_world(world: World, camera: Camera, pose: Pose, effects: Effects,
                  rng: np.random.Generator, own_car: OwnCar | None = None) -> Scene:
     """Render a world from a vehicle at `pose`: x, y [m], yaw [rad]; rng: the sensor noise."""
     image = np.zeros((camera.height, camera.width, 3), np.uint8)
-    mask = np.zeros((camera.height, camera.width), np.uint8)
-    instances = np.zeros((camera.height, camera.width), np.uint8)  # at most 255 cones show
+    # At most 255 cones are drawn, so their numbers fit into a byte.
+    mask, instances, shade = (np.zeros(image.shape[:2], np.uint8) for _ in range(3))
     light, yaw = world.light, pose[2]
     rays = pixel_rays(camera, yaw)
     view = look_at_ground(camera, rays, pose)
     rises = rays[2][:, [0, camera.width // 2, -1]].max(axis=1) > -2e-3
     sky_rows = int(len(rises) - np.argmax(rises[::-1])) if rises.any() else 0
-    draw_sky(image, rays, light, world.skyline, sky_rows)
-    draw_skyline(image, rays, light, world.skyline, view.top)
+    surroundings.draw_sky(image, rays, light, world.skyline, sky_rows)
+    surroundings.draw_skyline(image, rays, light, world.skyline, view.top)
     draw_ground(image, world.ground, view, camera, pose, light)
     if world.hall is not None:
         draw_hall(image, rays, world.hall, camera, pose, light)
@@ -122,62 +111,57 @@ def render_world(world: World, camera: Camera, pose: Pose, effects: Effects,
     indices, xy = _visible(world, camera, pose)
     looks = [world.look(int(i)) for i in indices]
     poses = [_pose_cone(world.cones, int(i), look, xy[i], yaw) for i, look in zip(indices, looks)]
+    positions = np.array([position for position, _ in poses]).reshape(-1, 3)
+    rotations = np.array([rotation for _, rotation in poses])
     props = to_vehicle(np.array([(prop.x, prop.y) for prop in world.props]).reshape(-1, 2), pose)
     stands = [(math.hypot(*place), 0.0, 'prop', k) for k, place in enumerate(props)
               if place[0] > 0.3 and abs(place[1]) < camera.max_radius * place[0] + 8]
-    stands = [stand for stand in stands if not too_close(world.props[stand[3]], stand[0])]
-    shade = np.zeros(mask.shape, np.uint8)
+    stands = [s for s in stands if not surroundings.too_close(world.props[s[3]], s[0])]
     for outline in world.shades:
-        add_ground_shadow(shade, camera, to_vehicle(outline, pose), light)
+        shadows.add_ground_shadow(shade, camera, to_vehicle(outline, pose), light)
     for _, _, _, k in stands:
-        add_wall_shadow(shade, camera, props[k], *prop_size(world.props[k]), light, yaw)
-    sunlit = share_of_sun(shade, camera, poses, light)
-    views, hulls = view_cones(camera, looks, poses, light, yaw, sunlit)
-    add_cone_shadows(shade, camera, hulls, [look.height for look in looks], light, yaw)
-    apply_shade(image, shade, view.top, light)
+        shadows.add_wall_shadow(shade, camera, props[k], *surroundings.prop_size(world.props[k]),
+                                light, yaw)
+    sunlit = shadows.share_of_sun(shade, camera, positions, light)
+    views, hulls = view_cones(camera, looks, positions, rotations, light, yaw, sunlit)
+    shadows.add_cone_shadows(shade, camera, hulls, [look.height for look in looks], light, yaw)
+    shadows.apply_shade(image, shade, view.top, light)
     stands += [(float(np.hypot(*xy[i])), -world.cones.xyz[i, 2], 'cone', k)
                for k, i in enumerate(indices) if views[k] is not None]
     stands.sort(key=lambda stand: (-stand[0], -stand[1]))
-    drawn: dict[int, DrawnCone] = {}
+    drawn: dict[int, Drawn | None] = {}
     for distance, _, kind, k in stands:
         if kind == 'prop':
-            draw_prop(image, mask, instances, world.props[k], camera, light, *props[k])
+            surroundings.draw_prop(image, mask, instances, world.props[k], camera, light,
+                                   *props[k])
         else:
             veil = 1 - math.exp(-light.haze * distance)
-            cone = draw_cone(image, mask, instances, k + 1, views[k], light, veil)
-            if cone is not None:
-                drawn[k] = cone
+            drawn[k] = draw_cone(image, mask, instances, k + 1, views[k], light, veil)
     if own_car is not None:
         draw_own_car(image, mask, instances, own_car, light)
-    image = apply_effects(image, effects, rng)
     cones, instances = _list_cones(world, indices, xy, drawn, instances)
-    return Scene(image, mask, instances, cones, camera)
+    return Scene(apply_effects(image, effects, rng), mask, instances, cones, camera)
 
 
-def _list_cones(world: World, indices: np.ndarray, xy: np.ndarray, drawn: dict[int, DrawnCone],
-                instances: np.ndarray):
+def _list_cones(world: World, indices: np.ndarray, xy: np.ndarray, drawn: dict[int, Drawn | None],
+                instances: np.ndarray) -> tuple[list[SceneCone], np.ndarray]:
     """Describe cones that own pixels, nearest first, and renumber `instances` to match."""
-    owned = {}
-    for k, cone in drawn.items():
-        rows = slice(cone.top, cone.top + cone.height)
-        own = cv2.inRange(instances[rows, cone.left:cone.left + cone.width], k + 1, k + 1)
-        area = cv2.countNonZero(own)
-        if area:
-            owned[k] = own, area
-    order = sorted(owned, key=lambda k: float(np.hypot(*xy[indices[k]])))
     table = np.zeros(256, np.uint8)
     cones = []
-    for number, k in enumerate(order, start=1):
-        table[k + 1] = number
-        own, area = owned[k]
-        left, top, wide, tall = cv2.boundingRect(own)
-        u0, v0 = drawn[k].left + left, drawn[k].top + top
-        u1, v1 = u0 + wide, v0 + tall
-        i = int(indices[k])
-        cones.append(SceneCone(i, int(world.cones.class_id[i]), float(xy[i, 0]), float(xy[i, 1]),
-                               v1 - v0, (u0, v0, u1, v1),
-                               min(1.0, area / max(drawn[k].area, 1.0)),
-                               bool(world.cones.knocked[i])))
+    for k in sorted(drawn, key=lambda k: float(np.hypot(*xy[indices[k]]))):
+        if drawn[k] is None:
+            continue
+        (rows, columns), whole = drawn[k]
+        own = cv2.inRange(instances[rows, columns], k + 1, k + 1)
+        area = cv2.countNonZero(own)
+        if area:
+            left, top, wide, tall = cv2.boundingRect(own)
+            u0, v0, i = columns.start + left, rows.start + top, int(indices[k])
+            cones.append(SceneCone(
+                i, int(world.cones.class_id[i]), float(xy[i, 0]), float(xy[i, 1]), tall,
+                (u0, v0, u0 + wide, v0 + tall), min(1.0, area / max(whole, 1.0)),
+                bool(world.cones.knocked[i])))
+            table[k + 1] = len(cones)
     return cones, cv2.LUT(instances, table).astype(np.uint16)
 
 
@@ -232,5 +216,5 @@ def render_scene(seed: int, height: int = 384, width: int = 640,
     onboard = bool(chosen.onboard) and rng.random() < chosen.onboard
     camera = sample_camera(rng, chosen, height, width, onboard)
     effects = sample_effects(rng, chosen, width)
-    own_car = (sample_own_car(rng, onboard) if onboard or rng.random() < chosen.own_car else None)
+    own_car = sample_own_car(rng, onboard) if onboard or rng.random() < chosen.own_car else None
     return render_world(world, camera, layout.pose, effects, rng, own_car)

@@ -4,17 +4,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import cv2
 from eunet_ros.training.renderer.camera import Camera, project
 from eunet_ros.training.renderer.light import Light
 import numpy as np
 
-if TYPE_CHECKING:
-    from eunet_ros.training.renderer.cones import ConePose
-
 _LOWEST_SUN = 0.12  # sine of the elevation below which shadows get no longer
+_WEAK_SUN = 0.12  # share of the light below which the sun casts no shadows
+_NEAR = 0.25  # metres of depth: what is closer is not projected
 _SHADE = 0.85  # share of the sun's light that a thing keeps off the ground behind it
 _CONTACT = 0.5  # share of light that a thing keeps off the ground it stands on
 
@@ -26,33 +24,22 @@ def sun_in_vehicle(light: Light, yaw: float) -> np.ndarray:
     return np.array([c * x + s * y, -s * x + c * y, z])
 
 
-def clip_near(points: np.ndarray, camera: Camera, near: float = 0.25) -> np.ndarray:
-    """Cut a ground polygon (n, 2), vehicle metres, where it comes closer than `near` in depth."""
+def ground_polygon(camera: Camera, points: np.ndarray) -> np.ndarray | None:
+    """Project a ground polygon (n, 2), vehicle metres, to pixels; None if it is behind."""
     forward = camera.rotation[2]
     full = np.zeros((len(points), 3))
     full[:, :2] = points
-    depth = full @ forward - camera.mount_height * forward[2] - near
-    front = depth > 0
-    if front.all():
-        return full
-    if not front.any():
-        return full[:0]
-    kept = []
+    depth = full @ forward - camera.mount_height * forward[2] - _NEAR
+    if (depth > 0).all():
+        return project(camera, full)[0]
+    kept = []  # cut where it comes too close
     for i in range(len(full)):
         j = (i + 1) % len(full)
         if depth[i] > 0:
             kept.append(full[i])
         if (depth[i] > 0) != (depth[j] > 0):
             kept.append(full[i] + (full[j] - full[i]) * depth[i] / (depth[i] - depth[j]))
-    return np.array(kept)
-
-
-def ground_polygon(camera: Camera, points: np.ndarray) -> np.ndarray | None:
-    """Project a ground polygon (n, 2), vehicle metres, to pixels; None if it is behind."""
-    shape = clip_near(points, camera)
-    if len(shape) < 3:
-        return None
-    return project(camera, shape)[0]
+    return project(camera, np.array(kept))[0] if len(kept) >= 3 else None
 
 
 def _fixed(outline: np.ndarray) -> np.ndarray:
@@ -78,7 +65,7 @@ def fill_window(shape: tuple[int, int], outlines: list[np.ndarray], value: int =
     return top, left, alpha
 
 
-def add_shadow(shade: np.ndarray, pixels: np.ndarray, strength: float, soften: float) -> None:
+def _add_shadow(shade: np.ndarray, pixels: np.ndarray, strength: float, soften: float) -> None:
     """Darken `shade` in place within a polygon (n, 2), pixels, blurred by `soften` pixels."""
     value = int(255 * strength)
     if soften <= 0.3:
@@ -91,14 +78,20 @@ def add_shadow(shade: np.ndarray, pixels: np.ndarray, strength: float, soften: f
         cv2.max(window, alpha, window)
 
 
+def _add_on_ground(shade: np.ndarray, camera: Camera, outline: np.ndarray, strength: float,
+                   soften: float) -> None:
+    """As `_add_shadow`, of an outline (n, 2) on the ground, vehicle metres."""
+    pixels = ground_polygon(camera, outline)
+    if pixels is not None:
+        _add_shadow(shade, pixels, strength, soften)
+
+
 def add_cone_shadows(shade: np.ndarray, camera: Camera, points: np.ndarray, heights: list[float],
                      light: Light, yaw: float) -> None:
     """Add shadows of cones with hulls `points` (cones, n, 3), vehicle frame, and heights [m]."""
-    sun = sun_in_vehicle(light, yaw)
-    strength = light.sun_share
-    sunny = strength > 0.12
-    under = points.copy()
-    under[..., 2] = 0
+    sun, strength = sun_in_vehicle(light, yaw), light.sun_share
+    sunny = strength > _WEAK_SUN
+    under = points * (1, 1, 0)
     cast = under.copy()
     cast[..., :2] -= points[..., 2:] * sun[:2] / max(sun[2], _LOWEST_SUN)
     both = np.concatenate([under, cast], axis=1)
@@ -108,19 +101,17 @@ def add_cone_shadows(shade: np.ndarray, camera: Camera, points: np.ndarray, heig
     for i in range(len(points)):
         scale = camera.focal / max(float(depth[i, 0]), 0.3)  # pixels per metre
         small = heights[i] * scale < 9  # then one shape says it all
-        if depth[i].min() < 0.25:
+        if depth[i].min() < _NEAR:
             hull = cv2.convexHull(both[i, :, :2].astype(np.float32))[:, 0].astype(float)
-            outline = ground_polygon(camera, hull)
-            if outline is not None:
-                add_shadow(shade, outline, 0.8 * max(strength, 0.3), 0.01 * scale)
+            _add_on_ground(shade, camera, hull, 0.8 * max(strength, 0.3), 0.01 * scale)
             continue
         if not (small and sunny):
             hull = cv2.convexHull(pixels[i, :count])[:, 0]
-            add_shadow(shade, hull, _CONTACT, 0.0 if small else 0.022 * scale)
+            _add_shadow(shade, hull, _CONTACT, 0.0 if small else 0.022 * scale)
         if sunny:
             hull = cv2.convexHull(pixels[i])[:, 0]
             soft = 0.0 if small else (0.004 + 0.02 * light.softness) * scale
-            add_shadow(shade, hull, 0.92 * strength, soft)
+            _add_shadow(shade, hull, 0.92 * strength, soft)
 
 
 def add_wall_shadow(shade: np.ndarray, camera: Camera, foot: np.ndarray, wide: float,
@@ -132,42 +123,36 @@ def add_wall_shadow(shade: np.ndarray, camera: Camera, foot: np.ndarray, wide: f
     across = np.array([-foot[1], foot[0]]) / distance * 0.5 * wide
     away = foot / distance * min(0.3, 0.3 * wide)
     scale = camera.focal / distance
-    contact = np.stack([foot - across, foot + across, foot + across + away, foot - across + away])
-    outline = ground_polygon(camera, contact) if distance < 25 else None
-    if outline is not None:
-        add_shadow(shade, outline, 0.9 * _CONTACT, min(0.05 * scale, 9))
-    if light.sun_share <= 0.12:
+    left, right = foot - across, foot + across
+    if distance < 25:
+        _add_on_ground(shade, camera, np.stack([left, right, right + away, left + away]),
+                       0.9 * _CONTACT, min(0.05 * scale, 9))
+    if light.sun_share <= _WEAK_SUN:
         return
     sun = sun_in_vehicle(light, yaw)
     drop = -sun[:2] * tall / max(sun[2], 0.2)
     # Straight edges bend in a lens: many corners follow the bend.
     share = np.linspace(0, 1, 9)[:, None]
-    left, right = foot - across, foot + across
     cast = np.concatenate([left + share * (right - left), right + share * drop,
                            right + drop + share * (left - right), left + drop - share * drop])
-    outline = ground_polygon(camera, cast)
-    if outline is not None:
-        add_shadow(shade, outline, _SHADE * light.sun_share, min(0.03 * scale, 9))
+    _add_on_ground(shade, camera, cast, _SHADE * light.sun_share, min(0.03 * scale, 9))
 
 
 def add_ground_shadow(shade: np.ndarray, camera: Camera, outline: np.ndarray,
                       light: Light) -> None:
     """Add a shadow on the ground of outline (n, 2), vehicle metres, cast by something unseen."""
-    pixels = ground_polygon(camera, outline)
-    if pixels is not None and light.sun_share > 0.12:
-        add_shadow(shade, pixels, _SHADE * light.sun_share, 1.0 + 4 * light.softness)
+    if light.sun_share > _WEAK_SUN:
+        _add_on_ground(shade, camera, outline, _SHADE * light.sun_share, 1.0 + 4 * light.softness)
 
 
-def share_of_sun(shade: np.ndarray, camera: Camera, poses: list[ConePose],
-                 light: Light) -> np.ndarray:
-    """Return the share (cones,) of the sun's light where `shade` leaves it, at each one's foot."""
-    if not poses or light.sun_share <= 0.12:
-        return np.ones(len(poses))
-    feet = np.stack([pose.position for pose in poses])
+def share_of_sun(shade: np.ndarray, camera: Camera, feet: np.ndarray, light: Light) -> np.ndarray:
+    """Return the share (n,) of the sun's light that `shade` leaves on the ground at feet (n, 3)."""
+    if not len(feet) or light.sun_share <= _WEAK_SUN:
+        return np.ones(len(feet))
     pixels, _ = project(camera, feet * (1, 1, 0))
     column, row = np.rint(np.clip(pixels, -1, 1 << 15)).astype(int).T
     inside = (row >= 0) & (column >= 0) & (row < shade.shape[0]) & (column < shade.shape[1])
-    dark = np.zeros(len(poses))
+    dark = np.zeros(len(feet))
     dark[inside] = shade[row[inside], column[inside]]
     return 1 - np.minimum(dark / (255 * _SHADE * light.sun_share), 1)
 
