@@ -15,8 +15,7 @@ import cv2
 from eunet_ros.training.renderer.camera import Camera, project
 from eunet_ros.training.renderer.cone_looks import ConeLook
 from eunet_ros.training.renderer.ground import stamp
-from eunet_ros.training.renderer.light import Light
-from eunet_ros.training.renderer.shadows import sun_in_vehicle
+from eunet_ros.training.renderer.light import Light, sun_in_vehicle
 from eunet_ros.training.renderer.textures import noise_map
 import numpy as np
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 import cv2
 from eunet_ros.training.renderer import textures
 from eunet_ros.training.renderer.camera import Camera
-from eunet_ros.training.renderer.light import Light
-from eunet_ros.training.renderer.shadows import fill_window, ground_polygon
+from eunet_ros.training.renderer.light import fill_window, ground_polygon, Light
 from eunet_ros.training.renderer.textures import Pyramid, SIZE
 import numpy as np
 

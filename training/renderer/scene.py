@@ -1,28 +1,31 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Rendered images of cones with exact masks: single scenes, and views of a world."""
+"""Rendered images of cones with exact masks: single scenes, and drives through a world."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 import math
 
 import cv2
 from eunet_ros.model.common.classes import cone_classes
-from eunet_ros.training.renderer import shadows, surroundings
+from eunet_ros.training.renderer import light as lighting
+from eunet_ros.training.renderer import surroundings
 from eunet_ros.training.renderer.camera import Camera, make_camera, pixel_rays
 from eunet_ros.training.renderer.cone_looks import ConeLook
 from eunet_ros.training.renderer.cones import draw_cone, Drawn, view_cones
 from eunet_ros.training.renderer.effects import apply_effects, Effects, sample_effects
 from eunet_ros.training.renderer.ground import draw_ground, look_at_ground, Pose, to_vehicle
-from eunet_ros.training.renderer.hall import draw_hall
-from eunet_ros.training.renderer.layouts import ConeSet, sample_layout
+from eunet_ros.training.renderer.layouts import ConeSet, Layout, make_cone_set, sample_layout
 from eunet_ros.training.renderer.own_car import draw_own_car, OwnCar, sample_own_car
 from eunet_ros.training.renderer.profiles import get_profile, Profile
+from eunet_ros.training.renderer.track import make_track
 from eunet_ros.training.renderer.world import sample_world, World
 import numpy as np
 
 _FARTHEST = 90.0  # metres
 _MOST_CONES = 255  # in one image, the nearest ones
+_START_M = -14.0  # position of a drive on its track at time 0, from the start line
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ def render_world(world: World, camera: Camera, pose: Pose, effects: Effects,
     surroundings.draw_skyline(image, rays, light, world.skyline, view.top)
     draw_ground(image, world.ground, view, camera, pose, light)
     if world.hall is not None:
-        draw_hall(image, rays, world.hall, camera, pose, light)
+        surroundings.draw_hall(image, rays, world.hall, camera, pose, light)
 
     indices, xy = _visible(world, camera, pose)
     looks = [world.look(int(i)) for i in indices]
@@ -118,14 +121,14 @@ def render_world(world: World, camera: Camera, pose: Pose, effects: Effects,
               if place[0] > 0.3 and abs(place[1]) < camera.max_radius * place[0] + 8]
     stands = [s for s in stands if not surroundings.too_close(world.props[s[3]], s[0])]
     for outline in world.shades:
-        shadows.add_ground_shadow(shade, camera, to_vehicle(outline, pose), light)
+        lighting.add_ground_shadow(shade, camera, to_vehicle(outline, pose), light)
     for _, _, _, k in stands:
-        shadows.add_wall_shadow(shade, camera, props[k], *surroundings.prop_size(world.props[k]),
+        lighting.add_wall_shadow(shade, camera, props[k], *surroundings.prop_size(world.props[k]),
                                 light, yaw)
-    sunlit = shadows.share_of_sun(shade, camera, positions, light)
+    sunlit = lighting.share_of_sun(shade, camera, positions, light)
     views, hulls = view_cones(camera, looks, positions, rotations, light, yaw, sunlit)
-    shadows.add_cone_shadows(shade, camera, hulls, [look.height for look in looks], light, yaw)
-    shadows.apply_shade(image, shade, view.top, light)
+    lighting.add_cone_shadows(shade, camera, hulls, [look.height for look in looks], light, yaw)
+    lighting.apply_shade(image, shade, view.top, light)
     stands += [(float(np.hypot(*xy[i])), -world.cones.xyz[i, 2], 'cone', k)
                for k, i in enumerate(indices) if views[k] is not None]
     stands.sort(key=lambda stand: (-stand[0], -stand[1]))
@@ -218,3 +221,65 @@ def render_scene(seed: int, height: int = 384, width: int = 640,
     effects = sample_effects(rng, chosen, width)
     own_car = sample_own_car(rng, onboard) if onboard or rng.random() < chosen.own_car else None
     return render_world(world, camera, layout.pose, effects, rng, own_car)
+
+
+class Drive:
+    """A car that laps a closed track; the same arguments and time give the same bytes."""
+
+    def __init__(self, seed: int = 0, height: int = 720, width: int = 1280,
+                 hfov_deg: float = 86.0, own_car: bool = True):
+        self.profile, self.seed, self.speed_mps = get_profile('drive'), seed, 8.0
+        rng = np.random.default_rng((self.profile.salt, seed))
+        self.track = make_track(rng, self.profile)
+        cones = make_cone_set(rng, self.track.cone_class, self.track.cone_xy, self.profile)
+        layout = Layout('track', cones, self.track.pose(_START_M), self.track)
+        self.world = sample_world(rng, self.profile, layout, seed)
+        self.camera = make_camera(height, width, math.radians(hfov_deg), 1.05, math.radians(5.0),
+                                  0.0, (-0.045, 0.004, 0.0, 0.0, 0.0))
+        self._effects = sample_effects(rng, self.profile, width)
+        self._own_car = sample_own_car(rng) if own_car else None
+        self._phase = rng.uniform(0, 2 * math.pi, 8)
+
+    @property
+    def length_m(self) -> float:
+        return self.track.length
+
+    def travelled(self, t: float) -> float:
+        """Return how far along the loop the vehicle is at `t` seconds [m]."""
+        return _START_M + self.speed_mps * t
+
+    def pose(self, t: float) -> tuple[float, float, float]:
+        """Return the vehicle's x, y (metres) and yaw (radians) in the world at `t` seconds."""
+        at = self.travelled(t)
+        x, y, _ = self.track.pose(at)
+        # A car looks where it is about to be: the yaw is smooth over a wheelbase.
+        ahead, behind = self.track.pose(at + 1.2), self.track.pose(at - 0.8)
+        yaw = math.atan2(ahead[1] - behind[1], ahead[0] - behind[0])
+        side = 0.25 * math.sin(0.06 * at + self._phase[0]) + 0.12 * math.sin(
+            0.17 * at + self._phase[1])
+        return x - side * math.sin(yaw), y + side * math.cos(yaw), yaw
+
+    def camera_at(self, t: float) -> Camera:
+        """Return the camera at `t` seconds: mounted rigidly on a body that moves on springs."""
+        p = self._phase
+        pitch = 0.0035 * math.sin(2 * math.pi * 1.7 * t + p[2]) + 0.0018 * math.sin(
+            2 * math.pi * 5.3 * t + p[3])
+        roll = 0.005 * math.sin(2 * math.pi * 1.1 * t + p[4]) + 0.0015 * math.sin(
+            2 * math.pi * 6.1 * t + p[5])
+        _, _, before = self.pose(t - 0.15)
+        _, _, after = self.pose(t + 0.15)
+        turn = (after - before + math.pi) % (2 * math.pi) - math.pi
+        lateral = self.speed_mps * turn / 0.3  # m/s^2, the body leans outwards
+        bounce = 0.006 * math.sin(2 * math.pi * 2.3 * t + p[6])
+        return replace(self.camera, pitch=self.camera.pitch + pitch,
+                       roll=self.camera.roll + roll + 0.0022 * lateral,
+                       mount_height=self.camera.mount_height + bounce)
+
+    def render(self, t: float) -> Scene:
+        rng = np.random.default_rng((self.profile.salt, self.seed, round(t * 1e6) % 2 ** 32))
+        return render_world(self.world, self.camera_at(t), self.pose(t), self._effects, rng,
+                            self._own_car)
+
+    def frames(self, n: int, hz: float = 30.0) -> Iterator[Scene]:
+        """Yield `n` views, `hz` a second."""
+        return (self.render(k / hz) for k in range(n))

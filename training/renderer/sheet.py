@@ -8,8 +8,7 @@ import math
 
 import cv2
 from eunet_ros.model.common.classes import cone_classes
-from eunet_ros.training.renderer.drive import Drive
-from eunet_ros.training.renderer.scene import render_scene, Scene
+from eunet_ros.training.renderer.scene import Drive, render_scene, Scene
 import numpy as np
 
 

@@ -94,7 +94,8 @@ def _asphalt_macro(rng: np.random.Generator) -> np.ndarray:
     rubber = cv2.GaussianBlur(rubber, (0, 0), 1.6) * np.clip(
         0.6 + 0.5 * fractal(rng, SIZE, 8, 5), 0, 1)
     stains = np.clip(fractal(rng, SIZE, 6, 5) - 1.5, 0, 1)
-    return image - (0.25 * marks + 0.14 * rubber + 26 * stains)[..., None]
+    image -= (0.25 * marks + 0.14 * rubber + 26 * stains)[..., None]
+    return image
 
 
 def _concrete_macro(rng: np.random.Generator) -> np.ndarray:
