@@ -1,24 +1,24 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """
-Ranges the renderer draws from, one record per use.
+Ranges that the renderer draws from, one record per use.
 
-A pair is a uniform range (low, high); a single number is a probability or a bound; a mapping gives
-relative weights. Code never branches on a profile's name: another setting is another record.
+A pair is a uniform range (low, high), a single number a probability or a bound, a mapping relative
+weights. Code never branches on a profile's name: another setting is another record.
 """
-
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from enum import IntEnum
 
 from eunet_ros.model.common.classes import cone_classes
 import numpy as np
 
 Range = tuple[float, float]
 
-BLUE, YELLOW, ORANGE, LARGE_ORANGE, UNKNOWN = (cone_classes().id_of(f'{name}_cone') for name in (
-    'blue', 'yellow', 'orange', 'large_orange', 'unknown'))
+# Class ids of the cones.
+Cone = IntEnum('Cone', {name.upper(): cone_classes().id_of(f'{name}_cone') for name in (
+    'blue', 'yellow', 'orange', 'large_orange', 'unknown')})
 
 
 @dataclass(frozen=True)
@@ -138,12 +138,12 @@ class Profile:
 _PLAIN = Profile('plain', 0)
 
 TRAIN = replace(_PLAIN, name='train', salt=11, canted=0.12, lettered=0.45, glint=1.0,
-                oddments=0.35, verge=0.15, stains=0.2, blue_shade=0.5,
-                glare=0.12, onboard=0.2, fisheye=0.6, colour_decides=True,
-                orange_hue_deg=(-28.0, 8.0), plain_band=0.3, sticker_missing=0.12, unlit=0.35,
-                unlit_tone=(0.12, 0.85), grey_unknown=0.4, stray_unknown=0.05, yellow_lines=0.15,
-                overexposed=0.1, video=0.55, video_colour=(0.35, 1.1), video_coarse=(1.0, 8.0),
-                video_step=(1.0, 22.0), motion_blur=0.24)
+                oddments=0.35, verge=0.15, stains=0.2, blue_shade=0.5, glare=0.12, onboard=0.2,
+                fisheye=0.6, colour_decides=True, orange_hue_deg=(-28.0, 8.0), plain_band=0.3,
+                sticker_missing=0.12, unlit=0.35, unlit_tone=(0.12, 0.85), grey_unknown=0.4,
+                stray_unknown=0.05, yellow_lines=0.15, overexposed=0.1, video=0.55,
+                video_colour=(0.35, 1.1), video_coarse=(1.0, 8.0), video_step=(1.0, 22.0),
+                motion_blur=0.24)
 
 # Settings that training does not use: other textures, backdrops and props, and another camera.
 BENCHMARK = replace(
@@ -169,26 +169,20 @@ DRIVE = replace(
     surfaces={'asphalt': 1.0}, second_surface=1.0, marks=(4, 9), overcast=0.0,
     sun_strength=(0.6, 0.66), ground_tone=(0.2, 0.25), clear_clouds=(0.25, 0.4),
     swapped_colours=0.0, sun_elevation_deg=(28.0, 42.0), haze_per_m=(0.001, 0.002),
-    tint=0.02, strong_tint=0.0,
-    wet=0.0, hue_jitter=3.0, fade=(0.0, 0.18), dirt=(0.05, 0.4), sticker_missing=0.015,
-    sticker_damaged=0.06, dented=0.02, lettered=0.0, telephoto=0.0, shaded=0.0, indoor=0.0,
-    smudges=0.0, knocked_over=0.01, tilted=0.02, cone_spacing=(2.6, 4.6),
+    tint=0.02, strong_tint=0.0, wet=0.0, hue_jitter=3.0, fade=(0.0, 0.18), dirt=(0.05, 0.4),
+    sticker_missing=0.015, sticker_damaged=0.06, dented=0.02, lettered=0.0, telephoto=0.0,
+    shaded=0.0, indoor=0.0, smudges=0.0, knocked_over=0.01, tilted=0.02, cone_spacing=(2.6, 4.6),
     far_props=(70, 80), near_props=(26, 34), track_radius=(34.0, 42.0), min_height_px=2.8,
-    stray_unknown=0.0,
-    exposure_stops=(0.3, 0.36), gamma=(0.97, 1.03), contrast=(1.02, 1.1), saturation=(0.95, 1.05),
-    white_balance=0.02, motion_blur=0.0, defocus=(0.0, 0.0), read_noise=(1.5, 2.0),
-    shot_noise=(0.01, 0.015), vignette=(0.12, 0.18), flare=0.0, bayer=0.0, rescale=0.0,
-    sharpen=0.0, jpeg=0.0, own_car=1.0)
+    stray_unknown=0.0, exposure_stops=(0.3, 0.36), gamma=(0.97, 1.03), contrast=(1.02, 1.1),
+    saturation=(0.95, 1.05), white_balance=0.02, motion_blur=0.0, defocus=(0.0, 0.0),
+    read_noise=(1.5, 2.0), shot_noise=(0.01, 0.015), vignette=(0.12, 0.18), flare=0.0, bayer=0.0,
+    rescale=0.0, sharpen=0.0, jpeg=0.0, own_car=1.0)
 
 PROFILES = {profile.name: profile for profile in (TRAIN, BENCHMARK, CLUTTER, HARD, DRIVE)}
 
 
 def get_profile(name: str) -> Profile:
-    """
-    Return the profile of that name.
-
-    :raises ValueError: no profile has that name.
-    """
+    """Return the profile of that name; raises ValueError."""
     if name not in PROFILES:
         raise ValueError(
             f'Expected a profile among {sorted(PROFILES)}, found {name!r}; choose one of them.')
