@@ -56,7 +56,7 @@ def skyline_strip(number: int) -> np.ndarray:
     strip = np.zeros(_STRIP + (4,), np.float32)
     up = np.linspace(_TALL, 0, rows, dtype=np.float32)[:, None]
 
-    def layer(profile: np.ndarray, colour: Colour, rough: float, leafy: float = 1.0):
+    def layer(profile: np.ndarray, colour: Colour, rough: float, leafy: float = 1.0) -> None:
         noise = fractal(rng, _STRIP, 24, 3, 0.9)
         tone = fractal(rng, _STRIP, 12, 4, 0.8)
         cover = up + rough * noise < profile
@@ -65,14 +65,13 @@ def skyline_strip(number: int) -> np.ndarray:
         strip[..., :3][cover] = (np.float32(colour) * shade)[cover]
         strip[..., 3][cover] = 255
 
-    def ridge(first: int, octaves: int, low: float, high: float):
+    def ridge(first: int, octaves: int, low: float, high: float) -> np.ndarray:
         line = fractal(rng, (8, columns), 1, 1)[:1] * 0
         for octave in range(octaves):
             cells = first * 2 ** octave
-            knots = rng.standard_normal(cells)
             at = np.arange(columns) * cells / columns
-            line += 0.55 ** octave * np.interp(at, np.arange(cells + 1),
-                                               np.append(knots, knots[0]))[None]
+            line += 0.55 ** octave * np.interp(at, np.arange(cells), rng.standard_normal(cells),
+                                               period=cells)[None]
         line = (line - line.min()) / np.ptp(line)
         return (low + (high - low) * line).astype(np.float32)
 
@@ -88,8 +87,7 @@ def skyline_strip(number: int) -> np.ndarray:
           rng.uniform((28, 55, 38), (65, 105, 85)), 0.004)
     for _ in range(rng.integers(0, 14)):  # masts
         x, tall = int(rng.integers(0, columns)), rng.uniform(0.05, 0.22)
-        top = int(rows * (1 - tall / _TALL))
-        strip[top:, x:x + 2] = (95, 95, 95, 255)
+        strip[int(rows * (1 - tall / _TALL)):, x:x + 2] = (95, 95, 95, 255)
     strip = cv2.GaussianBlur(strip, (0, 0), 0.6).clip(0, 255).astype(np.uint8)
     return np.concatenate([strip, strip[:, :1]], axis=1)  # so that interpolation closes the ring
 
@@ -140,9 +138,8 @@ def draw_sky(image: np.ndarray, rays: np.ndarray, light: Light, skyline: Skyline
     elif light.clouds > 0.05:
         cover = np.clip((noise - np.float32(190 - 120 * light.clouds)) / 60, 0, 0.9)
         cover *= np.clip(slope * 9, 0, 1)
-        white = np.empty(sky.shape, np.uint8)
-        white[:] = np.clip(np.array(light.horizon) * 1.03 + 6, 0, 255)
-        blend(sky, white, cover)
+        white = np.clip(np.array(light.horizon) * 1.03 + 6, 0, 255)
+        blend(sky, np.full(sky.shape, white, np.uint8), cover)
     image[:bottom] = cv2.resize(sky, (image.shape[1], bottom))
 
 
@@ -199,8 +196,7 @@ def draw_prop(image: np.ndarray, mask: np.ndarray, instances: np.ndarray, prop: 
     distance = math.hypot(x, y)
     thing = sprite(prop.kind, prop.number)
     wide, tall = prop_size(prop)
-    # Half its width, across the view.
-    a, b = -y / max(distance, 1e-6) * 0.5 * wide, x / max(distance, 1e-6) * 0.5 * wide
+    a, b = (side / max(distance, 1e-6) * 0.5 * wide for side in (-y, x))  # half, across the view
     # Bottom left, right, middle, then top: so that it stands on the ground in any lens.
     corners = np.array([(x + a, y + b, 0.0), (x - a, y - b, 0.0), (x, y, 0.0), (x, y, tall)])
     pixels, depth = project(camera, corners)
@@ -216,10 +212,8 @@ def draw_prop(image: np.ndarray, mask: np.ndarray, instances: np.ndarray, prop: 
     if width <= 0 or height <= 0:
         return
     rows_px = math.hypot(*rise.tolist())
-    level = 0
-    while (level + 1 < len(thing.levels) and thing.levels[level].shape[0] > 1.4 * rows_px):
-        level += 1
-    picture = thing.levels[level]
+    picture = next((level for level in thing.levels if level.shape[0] <= 1.4 * rows_px),
+                   thing.levels[-1])
     h, w = picture.shape[:2]
     left, right = (w - 0.5, -0.5) if prop.flip else (-0.5, w - 0.5)
     source = np.float32([(left, h - 0.5), (right, h - 0.5), (left, -0.5)])
@@ -298,13 +292,12 @@ def draw_hall(image: np.ndarray, rays: np.ndarray, hall: Hall, camera: Camera, p
     px, py = hall.local(pose[0] - hall.x, pose[1] - hall.y)
     far = np.float32(1e4)
 
-    def reach(direction: np.ndarray, low: float, high: float):
-        ahead = np.where(direction > 0, np.float32(high), np.float32(low))
-        return ahead / np.where(np.abs(direction) < 1e-5, np.float32(1e-5), direction)
+    def reach(direction: np.ndarray, half: float, at: float) -> np.ndarray:
+        ahead = np.where(direction > 0, np.float32(half - at), np.float32(-half - at))
+        distance = ahead / np.where(np.abs(direction) < 1e-5, np.float32(1e-5), direction)
+        return np.where(distance > 0, distance, far)
 
-    tx = reach(rx, -hall.half_length - px, hall.half_length - px)
-    ty = reach(ry, -hall.half_width - py, hall.half_width - py)
-    tx, ty = np.where(tx > 0, tx, far), np.where(ty > 0, ty, far)
+    tx, ty = reach(rx, hall.half_length, px), reach(ry, hall.half_width, py)
     wall = np.minimum(tx, ty)
     floor = np.where(rz < 0, -camera.mount_height / np.minimum(rz, np.float32(-1e-5)), far)
     up = (hall.height - camera.mount_height) / np.maximum(rz, np.float32(1e-5))
@@ -314,7 +307,7 @@ def draw_hall(image: np.ndarray, rays: np.ndarray, hall: Hall, camera: Camera, p
     along = np.where(tx < ty, y + 40, x).astype(np.float32)
     noise = cv2.remap(noise_map('wall', 0, 7), (along * 60) % SIZE, (z * 60) % SIZE,
                       cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP).astype(np.float32)
-    tone = (0.72 + 0.3 * np.clip(z / hall.height, 0, 1) + (noise - 128) * np.float32(0.0016))
+    tone = 0.72 + 0.3 * np.clip(z / hall.height, 0, 1) + (noise - 128) * np.float32(0.0016)
     panel = ((along / hall.pitch) % 1 < hall.share) & (z < 0.55 * hall.height) & (z > 0.02)
     colour = np.where(panel[..., None], np.float32(hall.panel), np.float32(hall.wall))
     colour = colour * (tone * np.where(tx < ty, 1.0, 0.85))[..., None]
@@ -323,10 +316,10 @@ def draw_hall(image: np.ndarray, rays: np.ndarray, hall: Hall, camera: Camera, p
     beam = (y / hall.beams) % 1 < 0.12
     roof = np.float32(hall.ceiling) * np.where(beam, 0.35, 0.5)[..., None]
     colour = np.where(above[..., None], roof, colour)
-    lit = np.float32(light.ambient) + np.float32(0.5) * np.float32(light.sun)
-    colour = colour * lit
+    colour = colour * (np.float32(light.ambient) + np.float32(0.5) * np.float32(light.sun))
     bright = np.clip(np.float32(330) * np.float32(light.ambient) / max(light.ambient), 0, 255)
     colour = np.where((above & lamp)[..., None], bright, colour)
-    size = (image.shape[1], image.shape[0])
-    cover = cv2.resize((np.minimum(wall, up) < floor).astype(np.float32), size)
-    blend(image, cv2.resize(np.clip(colour, 0, 255).astype(np.uint8), size), cover)
+    seen = (np.minimum(wall, up) < floor).astype(np.float32)
+    cover, colour = (cv2.resize(plane, image.shape[1::-1])
+                     for plane in (seen, np.clip(colour, 0, 255).astype(np.uint8)))
+    blend(image, colour, cover)
