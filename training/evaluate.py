@@ -94,7 +94,7 @@ def _print(report: dict[str, Any]) -> None:
         print(f'Left out {len(report["skipped"])} images, first: {report["skipped"][0]}')
 
 
-def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description='Score weights on labelled images.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
@@ -117,11 +117,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--worst', type=int, default=20, help='images on the page of the worst')
     parser.add_argument('--output', type=Path, default=Path('runs/evaluation'),
                         help='folder to make; numbered if it exists')
-    return parser.parse_args(arguments)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    options = _arguments(arguments)
+    options = parser.parse_args(arguments)
 
     def work() -> None:
         folder, report = evaluate(options)

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 import errno
+from importlib import metadata
 import logging
 import os
 from pathlib import Path
@@ -44,26 +45,21 @@ if TYPE_CHECKING:  # that imports what takes long
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
-def _versions() -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version
-    versions = {'python': platform.python_version()}
-    for name in ('torch', 'lightning', 'torchmetrics', 'lion-pytorch', 'kornia', 'numpy'):
-        with suppress(PackageNotFoundError):  # Kornia is needed only where it is used
-            versions[name] = version(name)
-    return versions
-
-
 def _prepare(config: TrainConfig, sets: TrainingSets, network: EUnet) -> Path:
     folder = run_folder.new_folder(Path(config.output))
     write_json(folder / run_folder.CONFIG, asdict(config))
     started = load_checkpoint(config.weights) if config.weights else None
-    # Weights that go on to be used at the same input go on with the same strip.
+    # Weights that keep their input size keep their strip.
     strip = (started.strip_size if started and started.input_size == (config.height, config.width)
              else None)
+    versions = {'python': platform.python_version()}
+    for name in ('torch', 'lightning', 'torchmetrics', 'lion-pytorch', 'kornia', 'numpy'):
+        with suppress(metadata.PackageNotFoundError):  # Kornia is needed only where it is used
+            versions[name] = metadata.version(name)
     write_json(folder / run_folder.RUN, {
         'training': run_folder.describe(config, sets.description, started and started.training),
         'strip_size': strip, 'architecture': network.variant.to_dict(),
-        'classes': sets.classes.to_list(), 'versions': _versions()})
+        'classes': sets.classes.to_list(), 'versions': versions})
     if sets.split:
         sets.split.save(folder / run_folder.SPLIT)
     return folder
@@ -111,11 +107,10 @@ def explain(error: BaseException, config: TrainConfig, folder: Path,
             f'The memory of the GPU does not hold {config.batch} crops of {config.crop_height}x'
             f'{config.crop_width}: lower batch or the crop, or set precision to 16-mixed.')
     if re.search(r'Connection (closed|reset) by peer|remote process exited', str(error)):
-        return ValueError('Another process of this run has ended, its own message says why: '
-                          f'{saved}.')
+        return ValueError(f'Another process of this run ended, see its message: {saved}.')
     if re.search(r'DataLoader worker .*(exited unexpectedly|killed by signal)', str(error)):
-        return ValueError('A process that loads data was killed, most likely for want of memory: '
-                          f'lower workers; {saved}.')
+        return ValueError('A process that loads data was killed, most likely because memory ran '
+                          f'out: lower workers; {saved}.')
     return None
 
 

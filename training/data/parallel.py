@@ -34,5 +34,5 @@ def parallel_map(function: Callable[[_T], _R], tasks: Sequence[_T]) -> Iterator[
         try:
             yield from pool.map(function, tasks, chunksize=16)
         except BrokenProcessPool as error:
-            raise OSError('A process that prepares data was killed, most likely for want of '
-                          'memory: free some and start again.') from error
+            raise OSError('A process that prepares data was killed, most likely because '
+                          'memory ran out: free some and start again.') from error

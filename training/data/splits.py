@@ -1,10 +1,9 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Which images are trained on, chosen by and reported on.
+Images for training, for choosing the best weights and for the reported scores.
 
-Images of a camera are alike: whole sources (Sample.source) are assigned, or scores would measure
-memory.
+Whole sources (Sample.source) are assigned, because images of a camera are alike.
 """
 from __future__ import annotations
 
@@ -49,10 +48,9 @@ class Split:
         return {p: tuple(by_name[n] for n in getattr(self, p)) for p in PARTS}
 
     def save(self, path: str | Path) -> None:
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, {'by': self.by, 'seed': self.seed,
-                          **{p: getattr(self, p) for p in PARTS}}, indent=1)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_json(Path(path), {'by': self.by, 'seed': self.seed,
+                                **{p: getattr(self, p) for p in PARTS}}, indent=1)
 
 
 def load_split(path: str | Path, samples: Iterable[Sample] | None = None) -> Split:

@@ -44,7 +44,7 @@ class Camera:
 
     @cached_property
     def _projection(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, bool]:
-        """Position (3,), transposed rotation (3, 3), focals (2,), centre (2,), if the lens bends."""
+        """Position (3,), rotation (3, 3) of rows, focals (2,), centre (2,); has a distortion."""
         return (np.array([0.0, 0.0, self.mount_height]), self.rotation.T,
                 np.array([self.K[0, 0], self.K[1, 1]]), self.K[:2, 2].copy(),
                 bool(np.any(self.D)))

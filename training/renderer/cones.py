@@ -106,12 +106,11 @@ def view_cones(camera: Camera, looks: list[ConeLook], positions: np.ndarray,
     colours = _part_colours(looks, rotations, eyes, light, sun, direct)
     shade, gloss = _shade_tables(looks, rotations, eyes, spread, camera, light, sun, direct)
     eyes = np.einsum('nij,ni->nj', rotations, eyes)
-    far_enough = (depth.min(axis=1) > 0.15).tolist()
-    low = (np.floor(pixels.min(axis=1)) - 1).tolist()
-    high = (np.ceil(pixels.max(axis=1)) + 2).tolist()
+    far_enough, lies = depth.min(axis=1) > 0.15, rotations[:, 2, 2] < 0.8
+    low = np.floor(pixels.min(axis=1)).astype(int) - 1
+    high = np.ceil(pixels.max(axis=1)).astype(int) + 2
     views = [ConeView(look, pixels[i], spread[i], eyes[i], colours[i], shade[i], gloss[i],
-                      (int(low[i][0]), int(low[i][1])), (int(high[i][0]), int(high[i][1])),
-                      bool(rotations[i, 2, 2] < 0.8))
+                      tuple(low[i].tolist()), tuple(high[i].tolist()), bool(lies[i]))
              if far_enough[i] else None for i, look in enumerate(looks)]
     hull = np.r_[0:SPOKES:3, _BODY - SPOKES:_BODY:3, _BODY:_BODY + 2 * _OUTLINE]
     return views, world[:, hull]
@@ -201,18 +200,18 @@ def _part_colours(looks: list[ConeLook], rotations: np.ndarray, eyes: np.ndarray
     """Return BGRA tables (cones, 256, 1, 4), lit; the frustum's own shading comes on top."""
     ambient = np.array(light.ambient)
     body = np.array([look.body for look in looks])
+    band = np.array([look.band for look in looks])
     worn = 0.93 * body + 6  # plates are scuffed and dusty
     local = np.einsum('nij,i->nj', rotations, sun)  # the sun in cone axes
     up = rotations[:, 2]  # what is up, in cone axes
     colours = np.zeros((len(looks), 256, 1, 4), np.uint8)
 
-    def put(label: int, colour: np.ndarray):
+    def put(label: int, colour: np.ndarray) -> None:
         colours[:, label, 0, :3] = np.clip(colour, 0, 255)
 
     put(_BODY_LABEL, body)
-    band = np.array([look.band for look in looks])
     put(_BAND, band)
-    put(_LETTER, np.where(band.mean(axis=1, keepdims=True) > 110, 40, 215) + 0 * band)
+    put(_LETTER, np.where(band.mean(axis=1, keepdims=True) > 110, 40, 215))
     for label, axis, sign, share in ((_TOP, 2, 1, 1.0), (_SIDES, 1, 1, 0.86),
                                      (_SIDES + 1, 0, -1, 0.86), (_SIDES + 2, 1, -1, 0.86),
                                      (_SIDES + 3, 0, 1, 0.86), (_UNDER, 2, -1, 0.68)):
@@ -260,8 +259,7 @@ def _shade_tables(looks: list[ConeLook], rotations: np.ndarray, eyes: np.ndarray
         direct[..., None] * np.float32(strength)[:, None])
     half_way = view + sun
     half_way /= np.linalg.norm(half_way, axis=1, keepdims=True) + 1e-9
-    shine = np.maximum(mix(np.sum(half_way * view, 1), np.sum(half_way * side, 1)), 0)
-    shine = shine ** 12
+    shine = np.maximum(mix(np.sum(half_way * view, 1), np.sum(half_way * side, 1)), 0) ** 12
     gloss = np.float32(strength[:, 1:2]) * shine ** 5 + np.float32(0.12) * shine
     gloss *= np.float32([150 * look.gloss for look in looks])[:, None]
     return shade.astype(np.float32), gloss
@@ -272,9 +270,8 @@ def _surface_light(cone: ConeView, low: np.ndarray, shape: tuple[int, int], scal
     (x0, y0), (x1, y1) = (cone.spread - low).tolist()
     length = max(math.hypot(x1 - x0, y1 - y0), 1e-3)
     ax, ay = (x1 - x0) / length, (y1 - y0) / length
-    lateral = np.float32([-ay, ax])
-    wide = 0.5 * float(np.ptp(cone.pixels[:SPOKES] @ lateral))
-    narrow = 0.5 * float(np.ptp(cone.pixels[_BODY - SPOKES:_BODY] @ lateral))
+    wide, narrow = (0.5 * float(np.ptp(rim @ np.float32([-ay, ax])))
+                    for rim in (cone.pixels[:SPOKES], cone.pixels[_BODY - SPOKES:_BODY]))
     u = np.arange(shape[1], dtype=np.float32) - np.float32(x0)
     v = (np.arange(shape[0], dtype=np.float32) - np.float32(y0))[:, None]
     along = u * np.float32(ax / length) + v * np.float32(ay / length)

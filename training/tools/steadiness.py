@@ -107,22 +107,6 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 'size': list(options.size), 'steadiness': steadiness.to_report()}
 
 
-def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description='Measure how steady masks are on rendered drives.',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument('--weights', required=True, help='path or name of weights')
-    parser.add_argument('--drives', type=int, default=3, help='tracks, each another one')
-    parser.add_argument('--frames', type=int, default=150, help='of each drive')
-    parser.add_argument('--hz', type=float, default=30.0, help='frames a second, at 8 m/s')
-    add_size(parser, '--size', 'of the images [px]', (720, 1280))
-    parser.add_argument('--engine', default=AUTO, choices=(AUTO, *ENGINES))
-    add_size(parser, '--input-size', "the network's input, without a strip; without this option "
-             "the weights' own, with their strip")
-    parser.add_argument('--json', type=Path, help='file to write the report to')
-    return parser.parse_args(arguments)
-
-
 def table_lines(report: dict[str, Any]) -> list[str]:
     lines = [f'{"height px":>9}{"cones":>9}{"flicker":>10}{"class change":>14}'
              f'{"detection change":>18}']
@@ -136,7 +120,19 @@ def table_lines(report: dict[str, Any]) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _arguments(arguments)
+    parser = argparse.ArgumentParser(
+        description='Measure how steady masks are on rendered drives.',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument('--weights', required=True, help='path or name of weights')
+    parser.add_argument('--drives', type=int, default=3, help='tracks, each another one')
+    parser.add_argument('--frames', type=int, default=150, help='of each drive')
+    parser.add_argument('--hz', type=float, default=30.0, help='frames a second, at 8 m/s')
+    add_size(parser, '--size', 'of the images [px]', (720, 1280))
+    parser.add_argument('--engine', default=AUTO, choices=(AUTO, *ENGINES))
+    add_size(parser, '--input-size', "the network's input, without a strip; without this option "
+             "the weights' own, with their strip")
+    parser.add_argument('--json', type=Path, help='file to write the report to')
+    options = parser.parse_args(arguments)
 
     def work() -> None:
         if min(options.size) < 16:

@@ -189,10 +189,9 @@ class CocoImages:
         if not rows:
             raise DataError(f'COCO in {root} lists no image in {PARTS[part]}: {_HOW}.')
         listed = root / 'annotations' / f'{annotations}_{PARTS[part]}.json'
-        order = sorted(categories)
-        self.ids = {category: i for i, category in enumerate(order, 1)}
-        keys = ('segmentation', 'category_id', 'iscrowd', 'id')
+        order, keys = sorted(categories), ('segmentation', 'category_id', 'iscrowd', 'id')
         try:
+            self.ids = {category: i for i, category in enumerate(order, 1)}
             if binary:  # stuff is background
                 self.ids = {c: int(categories[c].get('isthing', 1)) for c in order}
             self.classes = _classes([categories[c]['name'] for c in order], binary)
@@ -249,7 +248,7 @@ class CocoImages:
 def _classes(names: list[str], binary: bool) -> ClassTable:
     if binary:
         return ClassTable(('background', 'object'), ((0, 0, 0), (255, 120, 0)))
-    colors = [(0, 0, 0)] + [
-        tuple(round(255 * c) for c in colorsys.hsv_to_rgb(i * 0.381966 % 1, 0.8, 0.95))
-        for i in range(len(names))]
-    return ClassTable(('background', *(n.replace(' ', '_') for n in names)), tuple(colors))
+    colors = (tuple(round(255 * c) for c in colorsys.hsv_to_rgb(i * 0.381966 % 1, 0.8, 0.95))
+              for i in range(len(names)))
+    return ClassTable(('background', *(n.replace(' ', '_') for n in names)),
+                      ((0, 0, 0), *colors))
