@@ -55,7 +55,7 @@ class StopAtNan(Callback):
         if not trainer.strategy.reduce_boolean_decision(finite, all=True):
             raise ValueError(
                 f'The loss is not finite at step {trainer.global_step}: lower lr, or set '
-                'gradient_clip; what was saved before is kept.')
+                'gradient_clip; earlier checkpoints are kept.')
 
 
 class BesideCheckpointIO(TorchCheckpointIO):

@@ -38,8 +38,8 @@ class TrainConfig:
 
     variant: str = _option('eunet_n', 'Network: eunet, eunet_s or eunet_n.')
     gate: str = _option('', "Gate: product or sigmoid; empty: the weights' or the variant's.")
-    attention: str = _option('', 'Attention: lka or lska; empty: as above.')
-    norm: str = _option('', 'Normalisation: batch, group or layer; empty: as above.')
+    attention: str = _option('', 'Attention: lka or lska; empty: as for gate.')
+    norm: str = _option('', 'Normalisation: batch, group or layer; empty: as for gate.')
     weights: str = _option('', 'Weights to start from, by path or name; empty: random.')
     new_head: bool = _option(False, 'Start from weights of other classes, without the last layer.')
     widen: bool = _option(False, 'Start from weights of a narrower variant, with new channels.')
@@ -199,7 +199,7 @@ def parse_command_line(arguments: Sequence[str] | None = None) -> TrainConfig:
         raise ValueError(f'The command line has {unknown[0]!r}, which belongs to no option.')
     given = vars(known)
     if 'resume' in given and len(given) > 1:
-        raise ValueError('--resume goes on as the run began: use it without other options.')
+        raise ValueError('--resume continues a run with its own options: use it alone.')
     values = read_config(given.pop('config', share_file(_DEFAULT)))
     if 'resume' in values:
         raise ValueError('resume belongs on the command line, alone, not into a configuration.')

@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--data-format', default='fsoco',
                         help='fsoco: masks; yolo or coco: boxes')
     parser.add_argument('--split', default='test', choices=(*PARTS, 'all'))
-    parser.add_argument('--split-file', type=Path, help="a run's split.json; without: made anew")
+    parser.add_argument('--split-file', type=Path, help="a run's split.json; default: a new split")
     parser.add_argument('--border', type=int, default=-1, help='black border [px]; -1: found')
     parser.add_argument('--on-error', default='raise', choices=('raise', 'skip'))
     parser.add_argument('--engine', default=AUTO, choices=(AUTO, *ENGINES))

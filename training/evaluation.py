@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
 import html
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import numpy as np
 import torch
 from torchmetrics.classification import BinaryPrecisionRecallCurve
 
+Bad = tuple[float, str, np.ndarray]  # Dice, name, and image, truth and mask side by side
 _THRESHOLDS = 101
 _WORST_WIDTH = 720  # pixels of a picture that is kept
 _OPACITY = 0.55
@@ -33,24 +33,13 @@ figure { margin: 0 0 1.5rem; } img { max-width: 100%; } figcaption { color: #555
 """
 
 
-@dataclass(frozen=True)
-class Bad:
-    """A picture that the network got wrong: its Dice, reduced image, truth and mask."""
-
-    dice: float
-    name: str
-    image: np.ndarray
-    truth: np.ndarray
-    mask: np.ndarray
-
-
 class Evaluation:
     """Scores of a network over images, its precision-recall curve, and its `worst` images."""
 
     def __init__(self, classes: ClassTable, worst: int = 20) -> None:
         self.scores = ImageSetScores(classes)
         self.curve = BinaryPrecisionRecallCurve(_THRESHOLDS, ignore_index=-1, validate_args=False)
-        self.worst: list[Bad] = []  # the worst first
+        self.worst: list[Bad] = []  # the lowest Dice first
         self._most = worst
 
     def add(self, segmenter: Segmenter, item: Labelled) -> None:
@@ -64,14 +53,15 @@ class Evaluation:
     def _keep(self, item: Labelled, mask: np.ndarray) -> None:
         counts = confusion_matrix(item.mask, mask, len(self.scores.classes.names))
         score = float(np.nan_to_num(dice(counts), nan=1.0))  # no cone and none found: perfect
-        if len(self.worst) == self._most and score >= self.worst[-1].dice:
+        if len(self.worst) == self._most and score >= self.worst[-1][0]:
             return
         scale = min(1.0, _WORST_WIDTH / mask.shape[1])
         size = (round(mask.shape[1] * scale), round(mask.shape[0] * scale))
-        bad = Bad(score, item.name, cv2.resize(item.image, size, interpolation=cv2.INTER_AREA),
-                  *(cv2.resize(m, size, interpolation=cv2.INTER_NEAREST)
-                    for m in (item.mask, mask)))
-        self.worst = sorted([*self.worst, bad], key=lambda bad: bad.dice)[:self._most]
+        image = cv2.resize(item.image, size, interpolation=cv2.INTER_AREA)
+        small = (cv2.resize(m, size, interpolation=cv2.INTER_NEAREST) for m in (item.mask, mask))
+        panels = [_tinted(image, m, self.scores.classes.table_bgr) for m in small]
+        bad = score, item.name, np.hstack([image, *panels])
+        self.worst = sorted([*self.worst, bad], key=lambda bad: bad[0])[:self._most]
 
     def precision_recall(self) -> dict[str, Any]:
         """Return lists of threshold, precision and recall of cone or not."""
@@ -135,14 +125,12 @@ def write_worst_page(path: Path, worst: Sequence[Bad], classes: ClassTable, titl
         f'<span><i style="background: rgb{color}"></i>{html.escape(name.replace("_", " "))}</span>'
         for name, color in zip(classes.names[1:], classes.colors[1:]))
     figures = []
-    for bad in worst:
-        panels = np.hstack([bad.image, *(_tinted(bad.image, mask, classes.table_bgr)
-                                         for mask in (bad.truth, bad.mask))])
+    for score, name, panels in worst:
         jpeg = cv2.imencode('.jpg', panels, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
         figures.append(
             f'<figure><img src="data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" '
-            f'alt="image, truth and mask"><figcaption>{html.escape(bad.name)}: Dice '
-            f'{bad.dice:.3f}</figcaption></figure>')
+            f'alt="image, truth and mask"><figcaption>{html.escape(name)}: Dice {score:.3f}'
+            '</figcaption></figure>')
     path.write_text(
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'

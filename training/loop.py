@@ -115,7 +115,7 @@ def make_loaders(config: TrainConfig, sets: TrainingSets,
                          f'{len(sets.validation)}: lower devices, or add images.')
     crop, epoch = (config.crop_height, config.crop_width), config.epoch_steps * config.batch
     sampler = EpochSampler(epoch, config.batch, processes)
-    # Before workers read ahead: Lightning tells the sampler only afterwards.
+    # Before workers read ahead: Lightning sets the epoch of the sampler only afterwards.
     sampler.set_epoch(done // config.epoch_steps)
     crops = CropDataset(sets.train, crop, epoch * config.epochs, config.cone_crops, config.seed,
                         config.binary, config.augment, config.crops_per_scene)
@@ -124,7 +124,7 @@ def make_loaders(config: TrainConfig, sets: TrainingSets,
                            persistent_workers=config.workers > 0,
                            pin_memory=config.accelerator != 'cpu' and torch.cuda.is_available(),
                            multiprocessing_context='spawn' if config.workers else None,
-                           # Its own, or it would draw from that of the augmentation.
+                           # A separate one: it must not draw from that of the augmentation.
                            generator=torch.Generator())
     held_out = CropDataset(sets.validation, crop, len(sets.validation), 1.0, 1, config.binary,
                            augment=False)

@@ -66,7 +66,7 @@ class SegmentationTask(LightningModule):
         network = _start(config, classes)
         self.register_buffer('weight', weight, False)  # of each class in the loss
         # channels_last: 1.7 times faster in training on a CPU with AVX-512.
-        # train(): Lightning leaves alone what a checkpoint brings in eval mode.
+        # train(): Lightning does not change modules that a checkpoint loads in eval mode.
         self.network = network.train().to(memory_format=torch.channels_last)
         self.register_buffer('mean', torch.tensor(DEFAULT_MEAN).view(1, 3, 1, 1), False)
         self.register_buffer('std', torch.tensor(DEFAULT_STD).view(1, 3, 1, 1), False)

@@ -38,7 +38,7 @@ from eunet_ros.training import run_folder
 from eunet_ros.training.config import parse_command_line, TrainConfig
 import torch
 
-if TYPE_CHECKING:  # that imports what takes long
+if TYPE_CHECKING:  # slow imports
     from eunet_ros.model.eunet import EUnet
     from eunet_ros.training.data.sets import TrainingSets
 
@@ -92,8 +92,8 @@ def quiet_threads() -> Iterator[None]:
 
 def explain(error: BaseException, config: TrainConfig, folder: Path,
             step: int) -> ValueError | None:
-    """Return the error with a sentence for what ended the loop, None for unknown errors."""
-    saved = (f'python training/train.py --resume {folder} goes on from what was saved last'
+    """Return an error that explains the end of the loop, None for unknown errors."""
+    saved = (f'python training/train.py --resume {folder} continues from the last checkpoint'
              if (folder / run_folder.LAST).exists() else 'nothing had been saved yet')
     if isinstance(error, (SystemExit, KeyboardInterrupt)):
         return ValueError(f'Interrupted at step {step}: {saved}.')
@@ -132,12 +132,12 @@ def train(config: TrainConfig) -> Path | None:
     weight = _weigh(config, sets)
     seed_everything(config.seed, verbose=False)
     if config.threads:
-        os.environ['OMP_NUM_THREADS'] = str(config.threads)  # of processes that are started, too
+        os.environ['OMP_NUM_THREADS'] = str(config.threads)  # also for child processes
         torch.set_num_threads(config.threads)
     task = SegmentationTask(config, sets.classes, weight)
     resume = folder / run_folder.LAST if folder else None
     loaders = make_loaders(config, sets, done)
-    first = rank_zero_only.rank == 0  # of several processes this one writes
+    first = rank_zero_only.rank == 0  # only this process writes files
     folder = folder or (_prepare(config, sets, task.network) if first else Path(config.output))
     logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
     for message in ('Checkpoint directory .* exists', r'.isinstance\(treespec'):
@@ -153,9 +153,9 @@ def train(config: TrainConfig) -> Path | None:
         with quiet_threads():
             trainer.fit(task, *loaders, ckpt_path=resume, weights_only=True if resume else None)
     except (SystemExit, KeyboardInterrupt, RuntimeError, OSError, DataError) as error:
-        if not first:  # the first's folder, which the checkpoints know
+        if not first:  # the folder of the first process
             folder = Path(trainer.checkpoint_callback.dirpath)
-        elif trainer.strategy.launcher:  # else they would wait for this one, on their GPUs
+        elif trainer.strategy.launcher:  # otherwise they would wait for this process
             trainer.strategy.launcher.kill(signal.SIGKILL)
         told = explain(error, config, folder, trainer.global_step)
         if told is None:
@@ -166,7 +166,7 @@ def train(config: TrainConfig) -> Path | None:
     if trainer.current_epoch < config.epochs:
         print(f'Stopped after {trainer.current_epoch} of {config.epochs} epochs: {config.patience}'
               ' validations without a better one.')
-    path = export(folder)  # before what is only nice to have
+    path = export(folder)  # the most important output first
     plot_curves(folder)
     if loaders[0].total:
         print(f'Waiting for data: {loaders[0].waited / loaders[0].total:.1%} of the time of the '

@@ -36,29 +36,26 @@ class SoftRain(kornia.RandomRain):
         return torch.lerp(image, drops, 0.4)
 
 
-def _operations() -> dict[str, list[tuple[float, nn.Module]]]:
-    """Return operations by kind, each with its share of the images that the kind changes."""
-    return {
-        'light': [  # temperature (5,000 to 12,000 K), from a side, on a spot
-            (0.5, kornia.RandomPlanckianJitter('CIED', select_from=list(range(2, 17)), p=1.0)),
-            (0.4, kornia.RandomLinearIllumination((0.05, 0.25), p=1.0)),
-            (0.3, kornia.RandomGaussianIllumination((0.05, 0.25), p=1.0))],
-        'weather': [(0.4, SoftRain((100, 500), (5, 16), (-3, 3), p=1.0)),
-                    (0.7, Haze((0.15, 0.6), p=1.0))],
-        'blur': [  # of motion, defocus, and the noise of a short exposure
-            (0.4, kornia.RandomMotionBlur((3, 7), (-180.0, 180.0), (-0.5, 0.5), 'reflect', p=1.0)),
-            (0.4, kornia.RandomGaussianBlur((5, 5), (0.3, 1.3), p=1.0)),
-            (0.5, kornia.RandomGaussianNoise(std=0.02, p=1.0))]}
-
-
 class Augmentation(nn.Module):
     """Varies shares of images (N, 3, H, W) float32 RGB from 0 to 1, by PyTorch's seed."""
 
     def __init__(self, light: float, blur: float, weather: float) -> None:
         super().__init__()
         shares = {'light': light, 'weather': weather, 'blur': blur}
-        self.kinds = [(shares[kind], steps) for kind, steps in _operations().items()
-                      if shares[kind]]
+        # Operations by kind, each with its share of the images that the kind changes.
+        kinds = {
+            'light': [  # temperature (5,000 to 12,000 K), from a side, on a spot
+                (0.5, kornia.RandomPlanckianJitter('CIED', select_from=list(range(2, 17)), p=1.0)),
+                (0.4, kornia.RandomLinearIllumination((0.05, 0.25), p=1.0)),
+                (0.3, kornia.RandomGaussianIllumination((0.05, 0.25), p=1.0))],
+            'weather': [(0.4, SoftRain((100, 500), (5, 16), (-3, 3), p=1.0)),
+                        (0.7, Haze((0.15, 0.6), p=1.0))],
+            'blur': [  # of motion, defocus, and the noise of a short exposure
+                (0.4, kornia.RandomMotionBlur((3, 7), (-180.0, 180.0), (-0.5, 0.5), 'reflect',
+                                              p=1.0)),
+                (0.4, kornia.RandomGaussianBlur((5, 5), (0.3, 1.3), p=1.0)),
+                (0.5, kornia.RandomGaussianNoise(std=0.02, p=1.0))]}
+        self.kinds = [(shares[kind], steps) for kind, steps in kinds.items() if shares[kind]]
 
     @torch.no_grad()
     def forward(self, images: torch.Tensor) -> torch.Tensor:

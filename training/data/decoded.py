@@ -21,7 +21,7 @@ from eunet_ros.training.data.readers.fsoco import load_sample, LoadReport, Sampl
 import numpy as np
 from rich.progress import track
 
-_FORMAT = 1  # part of the key: another one decodes anew
+_FORMAT = 1  # part of the key: a new number decodes again
 
 
 def scale_pair(image: np.ndarray, mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -44,7 +44,7 @@ def scale_pair(image: np.ndarray, mask: np.ndarray, size: tuple[int, int]) -> np
 
 def _decode(sample: Sample, classes: ClassTable, border: int,
             size: tuple[int, int]) -> tuple[np.ndarray | None, int, str]:
-    """Return pixels, objects that were cut and ''; or None, 0 and what is wrong."""
+    """Return pixels, number of cut objects and ''; or None, 0 and the error."""
     cv2.setNumThreads(1)
     try:
         image, mask, cut = load_sample(sample, classes, border)
@@ -77,7 +77,7 @@ def decoded_set(folder: Path, samples: Sequence[Sample], classes: ClassTable,
     if not index.is_file():
         with cache_lock(folder):
             if not index.is_file():
-                shutil.rmtree(place, ignore_errors=True)  # one that is not complete
+                shutil.rmtree(place, ignore_errors=True)  # an incomplete one
                 _write(place, samples, partial(_decode, classes=classes, border=border, size=size),
                        on_error)
     told = json.loads(index.read_text())

@@ -19,7 +19,7 @@ from eunet_ros.training.data.readers.fsoco import Sample
 
 PARTS = ('train', 'val', 'test')
 # Of images. The random split is that of the original EUnet project, 80/20, for comparisons only;
-# a tenth of all is taken from the 80 to choose by, so that nothing is chosen on the test images.
+# 10 % of all are taken from the 80 % for validation, so that no test image affects the choice.
 FRACTIONS = {'source': (0.7, 0.15, 0.15), 'random': (0.7, 0.1, 0.2)}
 
 
@@ -98,7 +98,7 @@ def make_split(samples: Iterable[Sample], seed: int = 0, by: str = 'source') -> 
         groups.setdefault(sample.source if by == 'source' else sample.name, []).append(sample.name)
     if len(groups) < len(PARTS):
         what = 'sources' if by == 'source' else 'images'
-        hint = (', or split by image (split_by: random), whose scores are too good'
+        hint = (', or split by image (split_by: random), which gives scores that are too high'
                 if by == 'source' and len(samples) >= len(PARTS) else '')
         raise DataError(
             f'{len(PARTS)} parts need as many {what}, found {len(groups)} '

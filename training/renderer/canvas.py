@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A drawing board for things that stand around a track, and the paint to draw them with."""
+"""A drawing board for things around a track, and its colours."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ WORDS = ('RACING', 'FORMULA STUDENT', 'TYRES', 'ENGINEERING', 'TECHNIK', 'MOTORS
 
 @dataclass(frozen=True)
 class Sprite:
-    """BGRA pictures from large to small, and the size in metres of what they show."""
+    """BGRA pictures from large to small, and their size in metres."""
 
     levels: tuple[np.ndarray, ...]
     width: float
@@ -72,7 +72,7 @@ class Canvas:
                      np.clip(np.array(colour) * lit, 0, 255))
 
     def text(self, words: str, x: float, y: float, tall: float, colour: Colour) -> None:
-        """Write capitals `tall` metres high from x, y on, on what is painted there."""
+        """Write capitals `tall` metres high, from x, y, over the painted area."""
         scale = tall * self.scale / 22  # the font's capitals are 22 pixels high
         place = round(x * self.scale_x), round(ROWS - y * self.scale)
         cv2.putText(self.bgr, words, place, cv2.FONT_HERSHEY_SIMPLEX, scale,

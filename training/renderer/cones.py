@@ -165,7 +165,7 @@ def _paint_labels(cone: ConeView, shape: tuple[int, int], fixed: np.ndarray,
     if look.letters and rich and not cone.lies:
         _write_letters(label, fixed, look)
     if rich and look.peeled is not None:
-        # A piece of the sticker is gone: the body shows through, within the band only.
+        # A piece of the sticker is missing: the body is visible, within the band only.
         low, high = fixed[:_BODY].min(axis=0), fixed[:_BODY].max(axis=0)
         torn = np.zeros(shape, np.uint8)
         _fill(torn, np.rint(low + look.peeled * (high - low)).astype(np.int32), 1)
@@ -203,7 +203,7 @@ def _part_colours(looks: list[ConeLook], rotations: np.ndarray, eyes: np.ndarray
     band = np.array([look.band for look in looks])
     worn = 0.93 * body + 6  # plates are scuffed and dusty
     local = np.einsum('nij,i->nj', rotations, sun)  # the sun in cone axes
-    up = rotations[:, 2]  # what is up, in cone axes
+    up = rotations[:, 2]  # the direction up in cone axes
     colours = np.zeros((len(looks), 256, 1, 4), np.uint8)
 
     def put(label: int, colour: np.ndarray) -> None:

@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a camera makes of light: exposure, colour, blur, noise, vignetting, flare, compression."""
+"""Camera effects: exposure, colour, blur, noise, vignetting, flare, compression."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Effects:
 
 def sample_effects(rng: np.random.Generator, profile: Profile, width: int) -> Effects:
     """Draw the settings for an image `width` pixels wide."""
-    # A sensor that the sky drives: what stands on the ground is dark, veiled and nearly grey.
+    # Exposed for the sky: things on the ground are dark, veiled and nearly grey.
     dimmed, veiled, vivid = 1.0, 0.0, 1.0
     if profile.glare and rng.random() < profile.glare:
         dimmed, veiled = 2.0 ** rng.uniform(-1.4, 0), rng.uniform(0, 0.3)
@@ -68,7 +68,7 @@ def sample_effects(rng: np.random.Generator, profile: Profile, width: int) -> Ef
     noisy = rng.random() ** 1.5
     if rng.random() < profile.flare:
         flare = (rng.uniform(0, 1), rng.uniform(-0.1, 0.5), rng.uniform(0.2, 0.9))
-    if dimmed < 1:  # and the sky is burnt out
+    if dimmed < 1:  # the sky is overexposed
         flare = (rng.uniform(0, 1), rng.uniform(-0.1, 0.4), rng.uniform(0.5, 1.5))
     if flare is not None and rng.random() < 0.6:
         for _ in range(rng.integers(1, 6)):
@@ -199,7 +199,7 @@ def _as_video(image: np.ndarray, coarse: float, step: float, halo: float,
 
 
 def apply_effects(image: np.ndarray, effects: Effects, rng: np.random.Generator) -> np.ndarray:
-    """Return what the camera stores of `image` (height, width, 3) BGR uint8."""
+    """Return `image` (height, width, 3) BGR uint8 as the camera stores it."""
     height, width = image.shape[:2]
     if effects.flare is not None:
         image = _flared(image, effects.flare, effects.ghosts)
@@ -219,7 +219,7 @@ def apply_effects(image: np.ndarray, effects: Effects, rng: np.random.Generator)
     if effects.bayer:
         image = _mosaic(image)
     if effects.shot_noise > 0.004:
-        # Brighter pixels scatter more: noise proportional to the signal stands in for its root.
+        # Shot noise grows with the root of the signal; here it is proportional to the signal.
         noise = _noise(rng, image.shape, effects)
         share = effects.shot_noise * 128 / _NOISE_STD
         noise = cv2.convertScaleAbs(noise, alpha=share, beta=128 * (1 - share))

@@ -42,7 +42,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Ground:
-    """What lies on the ground plane."""
+    """Surfaces and marks of the ground plane."""
 
     kind: str
     number: int
@@ -67,7 +67,7 @@ class GroundView:
 
 def look_at_ground(camera: Camera, rays: np.ndarray, pose: Pose) -> GroundView:
     """Intersect pixel rays (3, height, width), in world axes, with the ground plane."""
-    # Along a row the horizon is monotonic but for the lens's bend: three columns tell.
+    # Three columns suffice: along a row the horizon is monotonic, except for distortion.
     probe = rays[2][:, [0, camera.width // 2, -1]]
     falls = probe.min(axis=1) < -1e-3
     top = int(np.argmax(falls)) if falls.any() else camera.height
@@ -95,7 +95,7 @@ def _wrapped(metres: np.ndarray, tile: float) -> np.ndarray:
 
 
 def _sample(levels: Pyramid, rows: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Look positions u, v within a tile up in a pyramid, with one level per row."""
+    """Look up positions u, v within a tile in a pyramid, with one level per row."""
     out = np.empty(u.shape + levels[0].shape[2:], np.uint8)
     starts = np.flatnonzero(np.diff(rows, prepend=-1))
     for start, stop in zip(starts, np.append(starts[1:], len(rows))):

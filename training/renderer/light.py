@@ -14,9 +14,9 @@ import numpy as np
 Colour = tuple[float, float, float] | np.ndarray  # BGR
 _LOWEST_SUN = 0.12  # sine of the elevation below which shadows get no longer
 _WEAK_SUN = 0.12  # share of the light below which the sun casts no shadows
-_NEAR = 0.25  # metres of depth: what is closer is not projected
-_SHADE = 0.85  # share of the sun's light that a thing keeps off the ground behind it
-_CONTACT = 0.5  # share of light that a thing keeps off the ground it stands on
+_NEAR = 0.25  # metres of depth: closer points are not projected
+_SHADE = 0.85  # share of the sun's light that an object blocks from the ground behind it
+_CONTACT = 0.5  # share of light that an object blocks from the ground below it
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def sample_light(rng: np.random.Generator, profile: Profile) -> Light:
     zenith = (grey * 0.85 * veiled + blue * (1 - veiled)) * tint
     horizon = (grey * veiled + np.array([240, 226, 208]) * (1 - veiled)) * tint
     shade = (1.0, 1.0, 1.0)
-    if profile.blue_shade and not overcast:  # the sky lights what the sun does not
+    if profile.blue_shade and not overcast:  # shadows are lit by the blue sky
         blue = profile.blue_shade * rng.random() ** 2
         shade = (1 - blue, 1 - 0.35 * blue, 1.0)
     return Light(
@@ -163,7 +163,7 @@ def add_cone_shadows(shade: np.ndarray, camera: Camera, points: np.ndarray, heig
     count = points.shape[1]
     for i in range(len(points)):
         scale = camera.focal / max(float(depth[i, 0]), 0.3)  # pixels per metre
-        small = heights[i] * scale < 9  # then one shape says it all
+        small = heights[i] * scale < 9  # then one shape is enough
         if depth[i].min() < _NEAR:
             hull = cv2.convexHull(both[i, :, :2].astype(np.float32))[:, 0].astype(float)
             _add_on_ground(shade, camera, hull, 0.8 * max(strength, 0.3), 0.01 * scale)

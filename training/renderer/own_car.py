@@ -252,7 +252,7 @@ def _draw_cockpit(fill: Callable, car: OwnCar) -> None:
 
 def draw_own_car(image: np.ndarray, mask: np.ndarray, instances: np.ndarray, car: OwnCar,
                  light: Light) -> None:
-    """Draw the car over `image`, and erase what it hides from the masks, in place."""
+    """Draw the car over `image`, and erase hidden cones from the masks, in place."""
     height, width = image.shape[:2]
     mast = max(car.mast, 0.13 if car.parts else 0.0)
     top = max(0, int(height * (min(car.nose_top, car.wheel_top) - mast - 0.02)) - 4)

@@ -45,7 +45,7 @@ class Profile:
     telephoto_hfov_deg: Range = (14.0, 45.0)
     k1: Range = (-0.28, 0.06)
     onboard: float = 0.0  # share of images from a roll hoop or a helmet: much of the own car shows
-    fisheye: float = 0.0  # share of those whose lens is a fisheye
+    fisheye: float = 0.0  # share of onboard cameras with a fisheye lens
     principal_shift: float = 0.03
 
     # Track
@@ -67,7 +67,7 @@ class Profile:
     sticker_damaged: float = 0.12
     dented: float = 0.12
     lettered: float = 0.3  # of bands of small cones
-    glint: float = 0.0  # most that a plate mirrors a low sun, as a share of white
+    glint: float = 0.0  # maximum reflection of a low sun by a plate, as a share of white
     colour_decides: bool = False  # class without a band: else it is lost; and red is orange
     orange_hue_deg: Range = (0.0, 0.0)  # added to the hue of orange cones
     plain_band: float = 0.0  # share of grey bands, other places of bands and tall slim large cones
@@ -84,8 +84,8 @@ class Profile:
     tint: float = 0.035
     strong_tint: float = 0.08
     wet: float = 0.12
-    shaded: float = 0.25  # scenes with shadows of what stands outside the image
-    blue_shade: float = 0.0  # most that shadows are bluer than what is lit
+    shaded: float = 0.25  # share of scenes with shadows of things outside the image
+    blue_shade: float = 0.0  # maximum blue shift of shadows
     indoor: float = 0.07
 
     # Ground
@@ -134,7 +134,7 @@ class Profile:
     jpeg_quality: Range = (40, 95)
 
 
-# What the other sets are drawn from.
+# The base of the other profiles.
 _PLAIN = Profile('plain', 0)
 
 TRAIN = replace(_PLAIN, name='train', salt=11, canted=0.12, lettered=0.45, glint=1.0,
@@ -153,17 +153,17 @@ BENCHMARK = replace(
     telephoto=0.0, heading_error_deg=(-18.0, 18.0), textures=(4, 5), backdrops=(8, 9, 10),
     sprites=(12, 13, 14, 15), near_props=(0, 10), wrong_way=0.0)
 
-# Not one cone, and much in their colours: whatever is found is false.
+# No cones, and many things in their colours: every detection is false.
 CLUTTER = replace(
     BENCHMARK, name='clutter', salt=53, layouts={'none': 1.0}, textures=(6,), backdrops=(12, 13),
     sprites=(16, 17, 18, 19), far_props=(8, 20), near_props=(6, 16), marks=(2, 9))
 
-# What training has, arranged as clutter is: to find hard examples in, never to score on.
+# The objects of training, arranged as in CLUTTER: for hard examples, never for scores.
 HARD = replace(
     TRAIN, name='hard', salt=71, layouts={'none': 1.0}, far_props=(8, 20), near_props=(6, 16),
     marks=(2, 9))
 
-# One fixed camera on one car; what varies from frame to frame is left to the drive itself.
+# One fixed camera on one car; `Drive` varies what changes from frame to frame.
 DRIVE = replace(
     _PLAIN, name='drive', salt=37, textures=(7,), backdrops=(11,), sprites=(20, 21, 22, 23),
     surfaces={'asphalt': 1.0}, second_surface=1.0, marks=(4, 9), overcast=0.0,

@@ -30,21 +30,21 @@ _START_M = -14.0  # position of a drive on its track at time 0, from the start l
 
 @dataclass(frozen=True)
 class SceneCone:
-    """A cone that shows: its place in the vehicle frame (metres) and in the image (pixels)."""
+    """A visible cone: its position in the vehicle frame [m] and in the image [px]."""
 
     index: int  # of the cone in its world, the same in every view
     class_id: int
     x: float
     y: float
-    height_px: int  # of what shows
-    box: tuple[int, int, int, int]  # u0, v0, u1, v1 of what shows; u1 and v1 are exclusive
+    height_px: int  # of the visible part
+    box: tuple[int, int, int, int]  # u0, v0, u1, v1 of the visible part; u1, v1 exclusive
     visible_fraction: float
     knocked_over: bool
 
 
 @dataclass(frozen=True)
 class Scene:
-    """An image, its truth, and the camera that saw it."""
+    """An image, its ground truth and its camera."""
 
     image: np.ndarray  # (height, width, 3) uint8 BGR
     mask: np.ndarray  # (height, width) uint8 class ids
@@ -85,7 +85,7 @@ def _visible(world: World, camera: Camera, pose: Pose) -> tuple[np.ndarray, np.n
     xy = to_vehicle(cones.xyz[:, :2], pose)
     distance = np.hypot(xy[:, 0], xy[:, 1])
     heights, _ = cone_classes().sizes_of(cones.class_id)
-    # How wide the image sees, with room for a cone that only its edge cuts.
+    # Width of the view, with a margin for cones that its edge cuts.
     reach = camera.max_radius * np.maximum(xy[:, 0], 0) + 0.4 + 0.3 * np.abs(xy[:, 0])
     large = camera.focal * heights / np.maximum(xy[:, 0], 0.1) >= (
         world.profile.min_height_px * camera.width / 640)
@@ -227,7 +227,7 @@ class Drive:
     """A car that laps a closed track; the same arguments and time give the same bytes."""
 
     def __init__(self, seed: int = 0, height: int = 720, width: int = 1280,
-                 hfov_deg: float = 86.0, own_car: bool = True):
+                 hfov_deg: float = 86.0, own_car: bool = True) -> None:
         self.profile, self.seed, self.speed_mps = get_profile('drive'), seed, 8.0
         rng = np.random.default_rng((self.profile.salt, seed))
         self.track = make_track(rng, self.profile)
@@ -252,7 +252,7 @@ class Drive:
         """Return the vehicle's x, y (metres) and yaw (radians) in the world at `t` seconds."""
         at = self.travelled(t)
         x, y, _ = self.track.pose(at)
-        # A car looks where it is about to be: the yaw is smooth over a wheelbase.
+        # The yaw is smoothed over a wheelbase.
         ahead, behind = self.track.pose(at + 1.2), self.track.pose(at - 0.8)
         yaw = math.atan2(ahead[1] - behind[1], ahead[0] - behind[0])
         side = 0.25 * math.sin(0.06 * at + self._phase[0]) + 0.12 * math.sin(
@@ -266,9 +266,8 @@ class Drive:
             2 * math.pi * 5.3 * t + p[3])
         roll = 0.005 * math.sin(2 * math.pi * 1.1 * t + p[4]) + 0.0015 * math.sin(
             2 * math.pi * 6.1 * t + p[5])
-        _, _, before = self.pose(t - 0.15)
-        _, _, after = self.pose(t + 0.15)
-        turn = (after - before + math.pi) % (2 * math.pi) - math.pi
+        turn = self.pose(t + 0.15)[2] - self.pose(t - 0.15)[2]
+        turn = (turn + math.pi) % (2 * math.pi) - math.pi
         lateral = self.speed_mps * turn / 0.3  # m/s^2, the body leans outwards
         bounce = 0.006 * math.sin(2 * math.pi * 2.3 * t + p[6])
         return replace(self.camera, pitch=self.camera.pitch + pitch,

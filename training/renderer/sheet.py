@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Draw a contact sheet of rendered scenes, to look at what a network is trained on."""
+"""Draw a contact sheet of rendered scenes."""
 from __future__ import annotations
 
 import argparse

@@ -14,7 +14,7 @@ from eunet_ros.training.renderer.textures import texture_rng
 from eunet_ros.training.renderer.vehicles import car, car_end, racing_car, racing_car_end
 import numpy as np
 
-_CACHED = 36  # pictures of each kind, what training needs
+_CACHED = 36  # pictures of each kind, as many as training uses
 
 
 def _tree(rng: np.random.Generator) -> Sprite:
@@ -304,7 +304,7 @@ def _sign(rng: np.random.Generator) -> Sprite:
     elif kind == 1:
         canvas.box(0.05, 1.4, 0.75, 2.1, colour)
         canvas.polygon([(0.2, 1.6), (0.6, 1.75), (0.2, 1.9)], paint(rng, 0.7))
-    else:  # point down, so that it is no cone
+    else:  # pointing down, unlike a cone
         canvas.polygon([(0.02, 2.1), (0.78, 2.1), (0.4, 1.42)], colour)
         canvas.polygon([(0.16, 2.02), (0.64, 2.02), (0.4, 1.58)], (235, 235, 235))
     return canvas.finish(rng)

@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Everything that is neither ground nor cone: sky, skyline, props; or a hall with lamps."""
+"""Surroundings: sky, skyline and props; or a hall with lamps."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _TALL = 0.30  # tangent of the elevation at the strip's top row
 
 @dataclass(frozen=True)
 class Prop:
-    """A thing that stands in the world and always faces the camera."""
+    """An upright picture in the world that always faces the camera."""
 
     kind: str
     number: int
@@ -147,7 +147,7 @@ def draw_skyline(image: np.ndarray, rays: np.ndarray, light: Light, skyline: Sky
                  horizon_row: int) -> None:
     """Draw the skyline where rays (3, h, w) rise less than its top, in place."""
     tall = _TALL * skyline.scale
-    # Three columns tell where the strip lies, with a row to spare for the lens's bend.
+    # Three columns give the rows of the strip, with a margin for the distortion of the lens.
     probe = rays[:, :, [0, rays.shape[2] // 2, -1]]
     slopes = (probe[2] / np.hypot(probe[0], probe[1])).min(axis=1)
     rises = probe[2].max(axis=1) > 0
@@ -185,7 +185,7 @@ def prop_size(prop: Prop) -> tuple[float, float]:
 
 
 def too_close(prop: Prop, distance: float) -> bool:
-    """Tell whether a prop is nearer than a flat picture can convince."""
+    """Return whether a prop is too close for a flat picture."""
     wide, tall = prop_size(prop)
     return distance < 1.0 + 1.1 * max(wide, 0.6 * tall)
 
@@ -197,10 +197,10 @@ def draw_prop(image: np.ndarray, mask: np.ndarray, instances: np.ndarray, prop: 
     thing = sprite(prop.kind, prop.number)
     wide, tall = prop_size(prop)
     a, b = (side / max(distance, 1e-6) * 0.5 * wide for side in (-y, x))  # half, across the view
-    # Bottom left, right, middle, then top: so that it stands on the ground in any lens.
+    # Bottom left, right and middle, then top: it stays on the ground in any lens.
     corners = np.array([(x + a, y + b, 0.0), (x - a, y - b, 0.0), (x, y, 0.0), (x, y, tall)])
     pixels, depth = project(camera, corners)
-    # Far off the axis a flat picture would be smeared.
+    # Far from the optical axis a flat picture would be distorted.
     if depth.min() < 0.35 * distance or too_close(prop, distance):
         return
     rise = pixels[3] - pixels[2]
@@ -252,7 +252,7 @@ class Hall:
     beams: float
 
     def holds(self, points: np.ndarray, margin: float = 0.5) -> np.ndarray:
-        """Tell which points (n, 2 or 3) are inside, `margin` metres off the walls."""
+        """Return which points (n, 2 or 3) are inside, `margin` metres from the walls."""
         x, y = self.local(points[:, 0] - self.x, points[:, 1] - self.y)
         return (np.abs(x) < self.half_length - margin) & (np.abs(y) < self.half_width - margin)
 

@@ -33,7 +33,7 @@ class World:
     skyline: Skyline
     props: tuple[Prop, ...]
     cones: ConeSet
-    shades: tuple[np.ndarray, ...] = ()  # outlines (n, 2) of shadows of what is not seen, metres
+    shades: tuple[np.ndarray, ...] = ()  # outlines (n, 2) of shadows of unseen things [m]
     hall: Hall | None = None
     _looks: dict[int, ConeLook] = field(default_factory=dict, repr=False, compare=False)
 

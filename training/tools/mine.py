@@ -86,12 +86,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description='Find rendered scenes in which weights see a cone where none is.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument('--weights', required=True, help='path or name')
-    parser.add_argument('--engine', default='auto', help='that runs them')
+    parser.add_argument('--engine', default='auto', help='engine that runs the weights')
     parser.add_argument('--images', type=int, default=6000, help='scenes to look at')
     parser.add_argument('--first-image', type=int, default=600_000, help='seed of the first')
     add_size(parser, '--size', 'of every other scene; the others are 1.5 times as large [px]',
              (384, 640))
-    add_size(parser, '--crop', 'what is kept around a false cone [px]', (320, 480))
+    add_size(parser, '--crop', 'region to keep around a false cone [px]', (320, 480))
     parser.add_argument('--output', type=Path, required=True, help='file to write: .npy')
     o = parser.parse_args(arguments)
 

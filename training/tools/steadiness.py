@@ -31,7 +31,7 @@ from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.model.engines import AUTO, ENGINES
 import numpy as np
 
-SEED = 500  # of the first drive; no bundled one has it
+SEED = 500  # of the first drive; no bundled drive uses it
 
 
 class Steadiness:
@@ -43,7 +43,7 @@ class Steadiness:
         self.start()
 
     def start(self) -> None:
-        """Forget the frames before: another drive begins."""
+        """Start a new drive: forget the frames before."""
         self._before: list[dict[int, tuple[int, int]]] = []
 
     def add(self, cones: dict[int, tuple[int, int]]) -> None:
@@ -71,7 +71,7 @@ class Steadiness:
 
 def seen_cones(mask: np.ndarray, scene: Any, min_visible: float = 0.5,
                ) -> dict[int, tuple[int, int]]:
-    """Return what `Steadiness.add` takes: of cones of which at least `min_visible` shows."""
+    """Return the input of `Steadiness.add`: cones of which at least `min_visible` is visible."""
     outcomes = truth.cone_outcomes(scene.mask, mask,
                                    truth.numbered_cones(scene.mask, scene.instances))
     taken = dict(zip(outcomes.cone.tolist(), outcomes.taken_for.tolist()))
@@ -124,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description='Measure how steady masks are on rendered drives.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument('--weights', required=True, help='path or name of weights')
-    parser.add_argument('--drives', type=int, default=3, help='tracks, each another one')
+    parser.add_argument('--drives', type=int, default=3, help='number of tracks')
     parser.add_argument('--frames', type=int, default=150, help='of each drive')
     parser.add_argument('--hz', type=float, default=30.0, help='frames a second, at 8 m/s')
     add_size(parser, '--size', 'of the images [px]', (720, 1280))

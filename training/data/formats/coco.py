@@ -27,7 +27,7 @@ def open_sets(config: TrainConfig) -> TrainingSets:
         'data': 'COCO 2017', 'binary': config.binary,
         **{name: {'images': len(part), 'objects without a mask': part.without_mask}
            for name, part in parts.items()}}, left_out=tuple(
-        f'{part.without_mask} objects of {part.folder} have a box but no mask: passed over.'
+        f'{part.without_mask} objects of {part.folder} have a box but no mask: ignored.'
         for part in parts.values() if part.without_mask))
 
 

@@ -40,7 +40,7 @@ def open_sets(config: TrainConfig) -> TrainingSets:
                    'border': border, **notes}
     classes = BINARY_CLASSES if config.binary else cone_classes()
     return TrainingSets(*sets, classes, description, split, tuple(
-        f'{len(names)} {what}, such as {names[0]}: passed over.' for names, what in (
+        f'{len(names)} {what}, such as {names[0]}: ignored.' for names, what in (
             (project.without_annotation, 'images have no annotation'),
             (project.without_image, 'annotations have no image')) if names))
 

@@ -53,7 +53,7 @@ def labelled_images(options: argparse.Namespace, classes: ClassTable,
                     report: LoadReport) -> LabelledImages:
     if options.split not in SEEDS:
         raise DataError(f'Rendered scenes have the parts {" and ".join(SEEDS)}, found '
-                        f'{options.split}: what was trained on is no test.')
+                        f'{options.split}: training scenes are not test data.')
     if len(classes.names) > 2 and classes.names != cone_classes().names:
         raise DataError(f'The weights know the classes {", ".join(classes.names[:6])}, but '
                         f'rendered scenes show {", ".join(cone_classes().names)}: take other '

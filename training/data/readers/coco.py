@@ -211,7 +211,7 @@ class CocoImages:
                     if fault:
                         faults.append(f'annotation {a.get("id")} of {row["file_name"]} {fault}')
             _refuse(listed, faults)
-            # Only what is needed goes to the processes that load.
+            # Loading processes get only the fields that they need.
             self.rows = [
                 (row['file_name'], (row['height'], row['width']), zlib.compress(json.dumps([
                     {k: a[k] for k in keys if k in a} for a in objects[row['id']]]).encode()))

@@ -31,7 +31,7 @@ _HOW = ('Download the segmentation part of FSOCO (4 GB, 1,517 images, Supervisel
         'holds meta.json and one folder with img and ann per team with --data')
 Row, Item = TypeVar('Row'), TypeVar('Item')
 _DARK = 16         # of 255: black after JPEG
-_DARK_SHARE = 0.6  # of each side: the rest is left for logos
+_DARK_SHARE = 0.6  # of each side: the rest may be logos
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Sample:
 
 @dataclass
 class LoadReport:
-    """What a pass over samples met."""
+    """Counts and errors of a pass over samples."""
 
     loaded: int = 0
     cut_objects: int = 0  # objects that reached outside the image
@@ -54,7 +54,7 @@ class LoadReport:
 
 
 def source_of(file_name: str, team: str = '') -> str:
-    """Return the camera of an image: what stands before the first underscore, without numbers."""
+    """Return the camera of an image: its name before the first underscore, without numbers."""
     stem = re.sub(r'^(\d+[_\-. ]*)+', '', Path(file_name).stem.lower())
     head, underscore, _ = stem.partition('_')
     return (head if underscore else re.sub(r'[\-. ]*\d+$', '', stem)) or team.lower() or 'unnamed'
@@ -93,7 +93,7 @@ class FsocoProject:
         pairs = {name for pair in _FOLDERS for name in pair}
         waiting, seen = [(self.root, '')], set()
         for folder, prefix in waiting:
-            if folder.resolve() in seen:  # a link that leads round in a circle
+            if folder.resolve() in seen:  # a circular link
                 continue
             seen.add(folder.resolve())
             yield folder, prefix
@@ -113,7 +113,7 @@ class FsocoProject:
         start = f'{prefix}/' if prefix else ''
         for name in files:
             stem = Path(name).stem
-            # 'a.json' is nobody's where both a.png and a.jpg exist.
+            # 'a.json' is ambiguous where both a.png and a.jpg exist.
             candidates = [f'{name}.json'] + [f'{stem}.json'] * (stems[stem] == 1)
             found = next((c for c in candidates if c in left), None)
             if found is None:
@@ -165,7 +165,7 @@ def load_sample(sample: Sample, classes: ClassTable,
 
 def load_each(rows: Iterable[Row], load: Callable[[Row], Item], on_error: str,
               report: LoadReport) -> Iterator[Item]:
-    """Yield load(row) of each; on_error: 'skip' notes a DataError in the report and goes on."""
+    """Yield load(row) of each; on_error: 'skip' adds a DataError to the report and continues."""
     for row in rows:
         try:
             item = load(row)

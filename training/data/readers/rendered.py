@@ -70,7 +70,7 @@ def rendered_set(folder: Path, first_seed: int, count: int, height: int, width: 
 
 
 def hard_images(path: Path) -> np.ndarray:
-    """Return what training/tools/mine.py wrote, (count, H, W, 4) uint8; raises ValueError."""
+    """Return the file of training/tools/mine.py, (count, H, W, 4) uint8; raises ValueError."""
     try:
         images = np.load(path, mmap_mode='r', allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -84,7 +84,7 @@ def hard_images(path: Path) -> np.ndarray:
 
 
 class RenderedScenes:
-    """What `rendered_set` returns, but rendered on access, without a disk; the latest are kept."""
+    """As `rendered_set`, but rendered on access, without files; the latest scenes are cached."""
 
     def __init__(self, first_seed: int, count: int, height: int, width: int) -> None:
         self.first_seed, self.shape = first_seed, (count, height, width, 4)
