@@ -199,7 +199,7 @@ def parse_command_line(arguments: Sequence[str] | None = None) -> TrainConfig:
         raise ValueError(f'The command line has {unknown[0]!r}, which belongs to no option.')
     given = vars(known)
     if 'resume' in given and len(given) > 1:
-        raise ValueError('--resume continues a run with its own options: use it alone.')
+        raise ValueError('--resume continues a run as it began: use it without other options.')
     values = read_config(given.pop('config', share_file(_DEFAULT)))
     if 'resume' in values:
         raise ValueError('resume belongs on the command line, alone, not into a configuration.')
