@@ -124,7 +124,7 @@ def render_world(world: World, camera: Camera, pose: Pose, effects: Effects,
         lighting.add_ground_shadow(shade, camera, to_vehicle(outline, pose), light)
     for _, _, _, k in stands:
         lighting.add_wall_shadow(shade, camera, props[k], *surroundings.prop_size(world.props[k]),
-                                  light, yaw)
+                                 light, yaw)
     sunlit = lighting.share_of_sun(shade, camera, positions, light)
     views, hulls = view_cones(camera, looks, positions, rotations, light, yaw, sunlit)
     lighting.add_cone_shadows(shade, camera, hulls, [look.height for look in looks], light, yaw)
