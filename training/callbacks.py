@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a run does beside learning: it watches itself, and saves so that nothing is lost."""
+"""Lightning callbacks of a run: averaged weights, checks of the loss, checkpoints, pictures."""
 from __future__ import annotations
 
 import io
@@ -41,11 +41,11 @@ class EmaWeights(WeightAveraging):
 
 
 def ramped_decay(decay: float, updates: int) -> float:
-    return min(decay, (1 + updates) / (10 + updates))  # the random start is forgotten early
+    return min(decay, (1 + updates) / (10 + updates))  # forgets the random start early
 
 
 class StopAtNan(Callback):
-    """Ends a run whose loss is not finite, before its weights are saved."""
+    """Stops a run whose loss is not finite, before its weights are saved."""
 
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, outputs: Any,
                            batch: Any, batch_idx: int) -> None:
@@ -55,17 +55,17 @@ class StopAtNan(Callback):
         if not trainer.strategy.reduce_boolean_decision(finite, all=True):
             raise ValueError(
                 f'The loss is not finite at step {trainer.global_step}: lower lr, or set '
-                'gradient_clip; what was saved before is kept.')
+                'gradient_clip; earlier checkpoints are kept.')
 
 
 class BesideCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and renames it, so that a kill leaves the old one."""
+    """Writes a checkpoint to a temporary file and renames it: a kill leaves the old one."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path,
                         storage_options: Any | None = None) -> None:
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        content = io.BytesIO()  # PyTorch's own writing ends a full disk with a RuntimeError
+        content = io.BytesIO()  # writing by PyTorch raises RuntimeError on a full disk
         torch.save(checkpoint, content)
         with written_beside(path) as beside:
             beside.write_bytes(content.getbuffer())

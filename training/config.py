@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a training run is told: a dataclass, a YAML file and command-line overrides of it."""
+"""Configuration of a training run: a dataclass, a YAML file and command-line overrides of it."""
 from __future__ import annotations
 
 import argparse
@@ -29,8 +29,7 @@ def _option(default: Any, description: str, least: float | None = None,
 
 def _choice(description: str, *choices: str) -> Any:
     """Return a field of a few values, of which the first is the default."""
-    return field(default=choices[0], metadata={'help': description, 'choices': choices,
-                                               'range': (None, None)})
+    return field(default=choices[0], metadata={'help': description, 'choices': choices})
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,8 @@ class TrainConfig:
 
     variant: str = _option('eunet_n', 'Network: eunet, eunet_s or eunet_n.')
     gate: str = _option('', "Gate: product or sigmoid; empty: the weights' or the variant's.")
-    attention: str = _option('', 'Attention: lka or lska; empty: as above.')
-    norm: str = _option('', 'Normalisation: batch, group or layer; empty: as above.')
+    attention: str = _option('', 'Attention: lka or lska; empty: as for gate.')
+    norm: str = _option('', 'Normalisation: batch, group or layer; empty: as for gate.')
     weights: str = _option('', 'Weights to start from, by path or name; empty: random.')
     new_head: bool = _option(False, 'Start from weights of other classes, without the last layer.')
     widen: bool = _option(False, 'Start from weights of a narrower variant, with new channels.')
@@ -106,7 +105,7 @@ class TrainConfig:
                 object.__setattr__(self, f.name, float(value))
             elif type(value) is not kind:
                 raise ValueError(f'{f.name} must be of type {f.type}, found {value!r}.')
-            least, most = f.metadata['range']
+            least, most = f.metadata.get('range', (None, None))
             if least is not None and not value >= least:
                 raise ValueError(f'{f.name} must be at least {least}, found {value}.')
             if most is not None and value > most:
@@ -200,7 +199,7 @@ def parse_command_line(arguments: Sequence[str] | None = None) -> TrainConfig:
         raise ValueError(f'The command line has {unknown[0]!r}, which belongs to no option.')
     given = vars(known)
     if 'resume' in given and len(given) > 1:
-        raise ValueError('--resume goes on as the run began: use it without other options.')
+        raise ValueError('--resume continues a run as it began: use it without other options.')
     values = read_config(given.pop('config', share_file(_DEFAULT)))
     if 'resume' in values:
         raise ValueError('resume belongs on the command line, alone, not into a configuration.')

@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The curves of a run as a picture."""
+"""Plot of the loss and the scores of a run."""
 from __future__ import annotations
 
 import csv
@@ -12,7 +12,7 @@ _SCORES = ('dice', 'miou')
 def read_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
     """Return (step, value) of loss, dice and miou from all logs of a run, in order of steps."""
     curves: dict[str, dict[int, float]] = {name: {} for name in ('loss', *_SCORES)}
-    # Of a run that was taken up again there are several; what was done twice counts once.
+    # A resumed run has several logs; repeated steps count once.
     for path in sorted(folder.glob('logs*/metrics.csv'), key=lambda p: p.stat().st_mtime_ns):
         with open(path, newline='') as file:
             for row in csv.DictReader(file):

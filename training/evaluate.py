@@ -36,16 +36,15 @@ from eunet_ros.training.run_folder import new_folder
 def evaluate(options: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
     """Evaluate; returns the folder and the report. Raises ValueError or EngineError."""
     from eunet_ros.model import Segmenter
-    from eunet_ros.training.box_set_scores import BoxSetScores
-    from eunet_ros.training.evaluation import Evaluation
-    from eunet_ros.training.evaluation_report import plot_confusion, plot_curves, write_worst_page
+    from eunet_ros.training import evaluation as masks
+    from eunet_ros.training.image_set_scores import BoxSetScores
     from rich.progress import track
     check_positive(options, 'count', 'worst')
     with closing(Segmenter(options.weights, options.engine, options.input_size)) as segmenter:
         classes, loading, checkpoint = segmenter.classes, LoadReport(), segmenter.checkpoint
         source = format_module(RENDERED if options.data == RENDERED else options.data_format
                                ).labelled_images(options, classes, loading)
-        evaluation = None if source.boxes else Evaluation(classes, options.worst)
+        evaluation = None if source.boxes else masks.Evaluation(classes, options.worst)
         scores = evaluation.scores if evaluation else BoxSetScores()
         for item in track(source.images, 'Evaluating', total=source.count):
             (evaluation or scores).add(segmenter, item)
@@ -62,10 +61,11 @@ def evaluate(options: argparse.Namespace) -> tuple[Path, dict[str, Any]]:
     write_json(folder / 'report.json', report)
     if evaluation:
         computed = scores.compute()
-        plot_confusion(folder / 'confusion.png', computed)
-        plot_curves(folder / 'curves.png', computed, evaluation.precision_recall())
-        write_worst_page(folder / 'worst.html', evaluation.worst, classes,
-                         f'{report["weights"]} on {source.description["data"]}, {options.split}')
+        masks.plot_confusion(folder / 'confusion.png', computed)
+        masks.plot_curves(folder / 'curves.png', computed, evaluation.precision_recall())
+        masks.write_worst_page(
+            folder / 'worst.html', evaluation.worst, classes,
+            f'{report["weights"]} on {source.description["data"]}, {options.split}')
     return folder, report
 
 
@@ -73,36 +73,28 @@ def _text(value: float | None) -> str:
     return '-' if value is None else f'{value:.3f}'
 
 
-def _false_cones_and_input(report: dict[str, Any]) -> str:
-    size, strip = ('x'.join(map(str, report[key] or ())) for key in ('input_size', 'strip_size'))
-    return (f'false cones per image {_text(report["false_cones_per_image"])}; input {size}'
-            + (f' and strip {strip}' if strip else ''))
-
-
-def _print_boxes(report: dict[str, Any]) -> None:
-    print(f'{report["images"]} images with boxes: {_false_cones_and_input(report)}')
-    print(f'  {"height [px]":12}{"boxes":>7}{"touched":>9}{"found":>7}{"class right":>13}')
-    for name, row in {**report['boxes_by_height'], 'all': report['boxes']}.items():
-        print(f'  {name:12}{row["boxes"]:7}{_text(row["touched_rate"]):>9}'
-              f'{_text(row["found_rate"]):>7}{_text(row["class_right_rate"]):>13}')
-
-
-def _print_masks(report: dict[str, Any]) -> None:
-    print(f'{report["images"]} images: Dice {_text(report["dice"])}, mIoU '
-          f'{_text(report["miou"])}, {_false_cones_and_input(report)}')
-    for name, value in report['iou'].items():
-        print(f'  IoU {name:18} {_text(value)}')
-    for name, row in report['recall_by_height'].items():
-        print(f'  recall {name:>6} px       {_text(row["recall"])} of {row["cones"]} cones')
-
-
 def _print(report: dict[str, Any]) -> None:
-    (_print_boxes if 'boxes' in report else _print_masks)(report)
+    size, strip = ('x'.join(map(str, report[key] or ())) for key in ('input_size', 'strip_size'))
+    false_cones = (f'false cones per image {_text(report["false_cones_per_image"])}; input {size}'
+                   + (f' and strip {strip}' if strip else ''))
+    if 'boxes' in report:
+        print(f'{report["images"]} images with boxes: {false_cones}')
+        print(f'  {"height [px]":12}{"boxes":>7}{"touched":>9}{"found":>7}{"class right":>13}')
+        for name, row in {**report['boxes_by_height'], 'all': report['boxes']}.items():
+            print(f'  {name:12}{row["boxes"]:7}{_text(row["touched_rate"]):>9}'
+                  f'{_text(row["found_rate"]):>7}{_text(row["class_right_rate"]):>13}')
+    else:
+        print(f'{report["images"]} images: Dice {_text(report["dice"])}, mIoU '
+              f'{_text(report["miou"])}, {false_cones}')
+        for name, value in report['iou'].items():
+            print(f'  IoU {name:18} {_text(value)}')
+        for name, row in report['recall_by_height'].items():
+            print(f'  recall {name:>6} px       {_text(row["recall"])} of {row["cones"]} cones')
     if report['skipped']:
         print(f'Left out {len(report["skipped"])} images, first: {report["skipped"][0]}')
 
 
-def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description='Score weights on labelled images.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
@@ -113,7 +105,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--data-format', default='fsoco',
                         help='fsoco: masks; yolo or coco: boxes')
     parser.add_argument('--split', default='test', choices=(*PARTS, 'all'))
-    parser.add_argument('--split-file', type=Path, help="a run's split.json; without: made anew")
+    parser.add_argument('--split-file', type=Path, help="a run's split.json; default: a new split")
     parser.add_argument('--border', type=int, default=-1, help='black border [px]; -1: found')
     parser.add_argument('--on-error', default='raise', choices=('raise', 'skip'))
     parser.add_argument('--engine', default=AUTO, choices=(AUTO, *ENGINES))
@@ -125,11 +117,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument('--worst', type=int, default=20, help='images on the page of the worst')
     parser.add_argument('--output', type=Path, default=Path('runs/evaluation'),
                         help='folder to make; numbered if it exists')
-    return parser.parse_args(arguments)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    options = _arguments(arguments)
+    options = parser.parse_args(arguments)
 
     def work() -> None:
         folder, report = evaluate(options)

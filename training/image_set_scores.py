@@ -1,55 +1,46 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Scores of a set of labelled images, at their own size; model/common/metrics defines them."""
+"""Scores of a set of images with masks or boxes, at their own size; see model/common/metrics."""
 from __future__ import annotations
 
 from typing import Any
 
+from eunet_ros.model import Segmenter
 from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.common.files import rounded
-from eunet_ros.model.common.metrics.cones import (
-    cone_outcomes,
-    connected_cones,
-    count_cones,
-    HEIGHT_BINS,
-    numbered_cones,
-    recall,
-    recall_by_height,
-)
-from eunet_ros.model.common.metrics.false_cones import find_false_cones, MIN_FALSE_PIXELS
-from eunet_ros.model.common.metrics.pixels import (
-    binary_iou,
-    confusion_matrix,
-    pixel_scores,
-    plain,
-    ratio_or_none,
-)
+from eunet_ros.model.common.metrics import boxes, cones, false_cones, pixels
+from eunet_ros.training.data.sets import Boxed
 import numpy as np
 
 
 class ImageSetScores:
-    """Counts over a set of images; `compute` turns them into scores."""
+    """Counts over a set of images with masks; `compute` turns them into scores."""
 
     def __init__(self, classes: ClassTable) -> None:
         self.classes = classes
         n = len(classes.names)
         self._confusion = np.zeros((n, n), np.int64)
-        self._cones = np.zeros((len(HEIGHT_BINS), n + 1, n + 1), np.int64)  # see `count_cones`
+        self._cones = np.zeros((len(cones.HEIGHT_BINS), n + 1, n + 1), np.int64)  # `count_cones`
         self._images = self._ignored = self._false_cones = 0
 
     def update(self, predicted: np.ndarray, truth: np.ndarray,
                instances: np.ndarray | None = None) -> None:
         """Count an image; instances: (h, w) cone numbers, or None; raises ValueError."""
-        counts = confusion_matrix(truth, predicted, len(self.classes.names))
-        self._check_ids(truth[truth != IGNORE_ID], 'The ground truth')
-        self._check_ids(predicted, 'The prediction')
-        pixels = (connected_cones(truth) if instances is None
-                  else numbered_cones(truth, instances))
-        outcomes = cone_outcomes(truth, predicted, pixels)
+        names = self.classes.names
+        counts = pixels.confusion_matrix(truth, predicted, len(names))
+        for whose, ids in (('The ground truth', truth[truth != IGNORE_ID]),
+                           ('The prediction', predicted)):
+            if ids.size and ids.max() >= len(names):
+                raise ValueError(f'{whose} has the id {ids.max()}, but the classes end at '
+                                 f'{len(names) - 1} ({names[-1]}): map its ids to these classes '
+                                 'first.')
+        outcomes = cones.cone_outcomes(truth, predicted, (
+            cones.connected_cones(truth) if instances is None
+            else cones.numbered_cones(truth, instances)))
         self._confusion += counts[:-1, :-1]
-        self._cones += count_cones(outcomes.height, outcomes.true_class, outcomes.taken_for,
-                                   len(self.classes.names))
-        self._false_cones += len(find_false_cones(truth, predicted).pixels)
+        self._cones += cones.count_cones(outcomes.height, outcomes.true_class, outcomes.taken_for,
+                                         len(names))
+        self._false_cones += len(false_cones.find_false_cones(truth, predicted).pixels)
         self._ignored += int(np.count_nonzero(truth == IGNORE_ID))
         self._images += 1
 
@@ -61,31 +52,55 @@ class ImageSetScores:
         color_confusion: the same of found cones, without the background. recall: see `recall_row`.
         """
         table, names = self._confusion, self.classes.names
-        cones = self._cones.sum(0)
+        all_heights = self._cones.sum(0)
         return {
             'images': self._images,
             'classes': list(names),
-            **pixel_scores(table, names),
-            'binary_iou': plain(binary_iou(table)),
-            'recall': recall(cones),
-            'recall_by_height': recall_by_height(self._cones),
-            'color_confusion': cones[1:-1, 1:-1].tolist(),
+            **pixels.pixel_scores(table, names),
+            'binary_iou': pixels.plain(pixels.binary_iou(table)),
+            'recall': cones.recall(all_heights),
+            'recall_by_height': cones.recall_by_height(self._cones),
+            'color_confusion': all_heights[1:-1, 1:-1].tolist(),
             'false_cones': self._false_cones,
-            'false_cones_per_image': ratio_or_none(self._false_cones, self._images),
-            'false_cone_min_pixels': MIN_FALSE_PIXELS,
+            'false_cones_per_image': pixels.ratio_or_none(self._false_cones, self._images),
+            'false_cone_min_pixels': false_cones.MIN_FALSE_PIXELS,
             'confusion': table.tolist(),
-            'pixels': {
-                'counted': int(table.sum()),
-                'ignored': self._ignored,
-                'truth': dict(zip(names, table.sum(1).tolist())),
-                'predicted': dict(zip(names, table.sum(0).tolist()))}}
+            'pixels': {'counted': int(table.sum()), 'ignored': self._ignored,
+                       'truth': dict(zip(names, table.sum(1).tolist())),
+                       'predicted': dict(zip(names, table.sum(0).tolist()))}}
 
     def to_report(self, digits: int = 4) -> dict[str, Any]:
         return rounded(self.compute(), digits)
 
-    def _check_ids(self, ids: np.ndarray, whose: str) -> None:
-        if ids.size and ids.max() >= len(self.classes.names):
-            raise ValueError(
-                f'{whose} has the id {ids.max()}, but the classes end at '
-                f'{len(self.classes.names) - 1} ({self.classes.names[-1]}): '
-                'map its ids to these classes first.')
+
+class BoxSetScores:
+    """
+    Counts over a set of images with boxes.
+
+    A predicted box is that of a connected part of the mask: cones that touch are one box here; the
+    node separates them (cones/).
+    """
+
+    def __init__(self) -> None:
+        self._counts: np.ndarray | int = 0  # see `count_boxes`
+        self._images = self._false_cones = 0
+
+    def add(self, segmenter: Segmenter, item: Boxed) -> None:
+        """Segment an image and count it."""
+        mask = segmenter(item.image)
+        self._counts += boxes.count_boxes(boxes.box_outcomes(
+            item.boxes, item.class_id, mask, cones.part_boxes(mask)))
+        self._false_cones += boxes.count_false_cones(item.boxes, item.class_id, mask)
+        self._images += 1
+
+    def to_report(self, digits: int = 4) -> dict[str, Any]:
+        """Return counts and rounded ratios, ready for json.dumps; see `box_row` for the rows."""
+        if not self._images:
+            return {'images': 0}
+        return rounded({
+            'images': self._images, 'boxes': boxes.box_row(self._counts.sum(0)),
+            'boxes_by_height': {name: boxes.box_row(row)
+                                for name, row in zip(cones.HEIGHT_BINS, self._counts)},
+            'false_cones': self._false_cones,
+            'false_cones_per_image': pixels.ratio_or_none(self._false_cones, self._images)},
+            digits)

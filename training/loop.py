@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Lightning's loop, put together for a run: its trainer, its loaders, its callbacks."""
+"""Lightning's trainer, data loaders and callbacks of a run."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -10,13 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from eunet_ros.training.callbacks import (
-    BesideCheckpointIO,
-    EmaWeights,
-    Panels,
-    RunCheckpoint,
-    StopAtNan,
-)
+from eunet_ros.training import callbacks
 from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.data.crops import CropDataset, EpochSampler, ShareSampler
 from eunet_ros.training.data.sets import TrainingSets
@@ -79,17 +73,16 @@ def world(config: TrainConfig) -> tuple[int, int]:
 
 
 def _callbacks(config: TrainConfig, folder: Path) -> list[Callback]:
-    # At the epoch's end, when the run can be taken up exactly; StopAtNan comes before them.
-    callbacks = [StopAtNan(), TQDMProgressBar(refresh_rate=10), Panels(folder)]
+    chosen = [callbacks.StopAtNan(), TQDMProgressBar(refresh_rate=10), callbacks.Panels(folder)]
     if config.ema:
-        callbacks.append(EmaWeights(config.ema))
+        chosen.append(callbacks.EmaWeights(config.ema))
     if config.patience:
-        callbacks.append(EarlyStopping('miou', mode='max', patience=config.patience))
-    for name, monitor in ((BEST, 'miou'), (LAST, None)):
-        callbacks.append(RunCheckpoint(
-            folder, Path(name).stem, monitor=monitor, mode='max', save_top_k=1,
-            save_on_train_epoch_end=True, enable_version_counter=False))
-    return callbacks
+        chosen.append(EarlyStopping('miou', mode='max', patience=config.patience))
+    # Saved at the epoch's end, from which a run resumes exactly, and after StopAtNan.
+    return chosen + [callbacks.RunCheckpoint(
+        folder, Path(name).stem, monitor=monitor, mode='max', save_top_k=1,
+        save_on_train_epoch_end=True, enable_version_counter=False)
+        for name, monitor in ((BEST, 'miou'), (LAST, None))]
 
 
 def make_trainer(config: TrainConfig, folder: Path, first: bool) -> Trainer:
@@ -106,9 +99,8 @@ def make_trainer(config: TrainConfig, folder: Path, first: bool) -> Trainer:
         callbacks=_callbacks(config, folder), accelerator=config.accelerator,
         devices=devices, num_nodes=machines,
         strategy='ddp' if devices * machines > 1 else 'auto', use_distributed_sampler=False,
-        logger=loggers,
-        log_every_n_steps=max(1, min(_LOG_EVERY, config.epoch_steps // 2)),
-        plugins=BesideCheckpointIO(), precision=config.precision,
+        logger=loggers, log_every_n_steps=max(1, min(_LOG_EVERY, config.epoch_steps // 2)),
+        plugins=callbacks.BesideCheckpointIO(), precision=config.precision,
         gradient_clip_val=config.gradient_clip or None, num_sanity_val_steps=0,
         enable_model_summary=False)
 
@@ -123,7 +115,7 @@ def make_loaders(config: TrainConfig, sets: TrainingSets,
                          f'{len(sets.validation)}: lower devices, or add images.')
     crop, epoch = (config.crop_height, config.crop_width), config.epoch_steps * config.batch
     sampler = EpochSampler(epoch, config.batch, processes)
-    # Before workers read ahead: Lightning tells the sampler only afterwards.
+    # Before workers read ahead: Lightning sets the epoch of the sampler only afterwards.
     sampler.set_epoch(done // config.epoch_steps)
     crops = CropDataset(sets.train, crop, epoch * config.epochs, config.cone_crops, config.seed,
                         config.binary, config.augment, config.crops_per_scene)
@@ -132,7 +124,7 @@ def make_loaders(config: TrainConfig, sets: TrainingSets,
                            persistent_workers=config.workers > 0,
                            pin_memory=config.accelerator != 'cpu' and torch.cuda.is_available(),
                            multiprocessing_context='spawn' if config.workers else None,
-                           # Its own, or it would draw from that of the augmentation.
+                           # A separate one: it must not draw from that of the augmentation.
                            generator=torch.Generator())
     held_out = CropDataset(sets.validation, crop, len(sets.validation), 1.0, 1, config.binary,
                            augment=False)

@@ -1,11 +1,11 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-The folder of a run: what it was told, what it saw, and its weights.
+The folder of a run.
 
 config.json, run.json (data, architecture, versions), split.json (of a project), logs*/
-(metrics.csv and TensorBoard's), last.ckpt and best.ckpt (Lightning's), panel.png (what the network
-sees), curves.png, and <variant>.safetensors, which the node loads.
+(metrics.csv, TensorBoard), last.ckpt and best.ckpt (Lightning), panel.png (images, truth and
+prediction), curves.png, and <variant>.safetensors, which the node loads.
 """
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _read_json(folder: Path, name: str) -> dict[str, Any]:
         raise ValueError(f'{folder} is not the folder of a run: its {name} cannot be read '
                          f'({one_line(error)}).') from error
     if not isinstance(content, dict):
-        raise ValueError(f'{folder} is not the folder of a run: its {name} is no table.')
+        raise ValueError(f'{folder} is not the folder of a run: its {name} is not a JSON object.')
     return content
 
 
@@ -80,21 +80,21 @@ def read_interrupted(folder: Path) -> tuple[TrainConfig, int]:
     """Return the configuration to resume a run, and the steps done; raises ValueError."""
     config, run = read_run_config(folder), _read_json(folder, RUN)
     if not (folder / LAST).is_file():
-        raise ValueError(f'{folder} holds no {LAST}: the run was interrupted before it had saved '
-                         'anything, start it anew.')
+        raise ValueError(f'{folder} holds no {LAST}: the run was interrupted before it saved '
+                         'anything. Start a new run.')
     step = int(_load(folder / LAST)['global_step'])
     if (folder / SPLIT).is_file():
         config = replace(config, split=str(folder / SPLIT),
                          border=run['training'].get('border', config.border))
-    # As the weights had it that the run began with.
-    architecture = _architecture(config, run).to_dict()
-    kinds = {name: architecture[name] for name in ('gate', 'attention', 'norm')}
-    return replace(config, weights='', **kinds), step
+    # Of the weights from which the run started.
+    architecture = _architecture(config, run)
+    return replace(config, weights='', gate=architecture.gate, attention=architecture.attention,
+                   norm=architecture.norm), step
 
 
 def describe(config: TrainConfig, data: dict[str, Any],
              started_from: dict[str, Any] | None) -> dict[str, Any]:
-    """Return what a checkpoint reports of its training, without folders of this machine."""
+    """Return the description of the training in a checkpoint, without paths of this machine."""
     fields = {k: v for k, v in asdict(config).items() if k not in _PRIVATE}
     return {**data, 'config': fields,
             **({} if started_from is None else {'started from': started_from})}
@@ -105,8 +105,8 @@ def run_checkpoint(folder: Path) -> Checkpoint:
     config, run = read_run_config(folder), _read_json(folder, RUN)
     path = next((folder / n for n in (BEST, LAST) if (folder / n).is_file()), None)
     if path is None:
-        raise ValueError(f'{folder} holds neither {BEST} nor {LAST}: the run has saved nothing '
-                         'yet.')
+        raise ValueError(f'{folder} holds neither {BEST} nor {LAST}: the run has not saved '
+                         'any weights yet.')
     state = _load(path)
     try:
         classes = ClassTable.from_list(run['classes'])

@@ -53,14 +53,6 @@ def _start(config: TrainConfig, classes: ClassTable) -> EUnet:
     return network
 
 
-def _augmentation(config: TrainConfig) -> torch.nn.Module | None:
-    shares = config.light, config.blur, config.weather
-    if not any(shares):
-        return None
-    from eunet_ros.training.augmentation.on_batches import Augmentation  # Kornia, where it is used
-    return Augmentation(*shares)
-
-
 def _unit(images: torch.Tensor) -> torch.Tensor:
     return images.float() / 255 if images.dtype == torch.uint8 else images
 
@@ -74,11 +66,15 @@ class SegmentationTask(LightningModule):
         network = _start(config, classes)
         self.register_buffer('weight', weight, False)  # of each class in the loss
         # channels_last: 1.7 times faster in training on a CPU with AVX-512.
-        # train(): Lightning leaves alone what a checkpoint brings in eval mode.
+        # train(): Lightning does not change modules that a checkpoint loads in eval mode.
         self.network = network.train().to(memory_format=torch.channels_last)
         self.register_buffer('mean', torch.tensor(DEFAULT_MEAN).view(1, 3, 1, 1), False)
         self.register_buffer('std', torch.tensor(DEFAULT_STD).view(1, 3, 1, 1), False)
-        self.augmentation = _augmentation(config)
+        self.augmentation = None
+        shares = config.light, config.blur, config.weather
+        if any(shares):  # Kornia is imported only where it is used
+            from eunet_ros.training.augmentation.on_batches import Augmentation
+            self.augmentation = Augmentation(*shares)
         self.confusion = MulticlassConfusionMatrix(len(classes.names), ignore_index=IGNORE_ID)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 import errno
+from importlib import metadata
 import logging
 import os
 from pathlib import Path
@@ -33,48 +34,34 @@ from eunet_ros.model.checkpoint import load_checkpoint
 from eunet_ros.model.common.command import run_command
 from eunet_ros.model.common.files import write_json
 from eunet_ros.model.common.supervisely import DataError
+from eunet_ros.training import run_folder
 from eunet_ros.training.config import parse_command_line, TrainConfig
-from eunet_ros.training.run_folder import (
-    CONFIG,
-    describe,
-    LAST,
-    new_folder,
-    read_interrupted,
-    RUN,
-    SPLIT,
-)
 import torch
 
-if TYPE_CHECKING:  # that imports what takes long
+if TYPE_CHECKING:  # slow imports
     from eunet_ros.model.eunet import EUnet
     from eunet_ros.training.data.sets import TrainingSets
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
-def _versions() -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version
-    versions = {'python': platform.python_version()}
-    for name in ('torch', 'lightning', 'torchmetrics', 'lion-pytorch', 'kornia', 'numpy'):
-        with suppress(PackageNotFoundError):  # Kornia is needed only where it is used
-            versions[name] = version(name)
-    return versions
-
-
 def _prepare(config: TrainConfig, sets: TrainingSets, network: EUnet) -> Path:
-    folder = new_folder(Path(config.output))
-    write_json(folder / CONFIG, asdict(config))
+    folder = run_folder.new_folder(Path(config.output))
+    write_json(folder / run_folder.CONFIG, asdict(config))
     started = load_checkpoint(config.weights) if config.weights else None
-    # Weights that go on to be used at the same input go on with the same strip.
+    # Weights that keep their input size keep their strip.
     strip = (started.strip_size if started and started.input_size == (config.height, config.width)
              else None)
-    write_json(folder / RUN, {'training': describe(config, sets.description,
-                                                   started and started.training),
-                              'strip_size': strip,
-                              'architecture': network.variant.to_dict(),
-                              'classes': sets.classes.to_list(), 'versions': _versions()})
+    versions = {'python': platform.python_version()}
+    for name in ('torch', 'lightning', 'torchmetrics', 'lion-pytorch', 'kornia', 'numpy'):
+        with suppress(metadata.PackageNotFoundError):  # Kornia is needed only where it is used
+            versions[name] = metadata.version(name)
+    write_json(folder / run_folder.RUN, {
+        'training': run_folder.describe(config, sets.description, started and started.training),
+        'strip_size': strip, 'architecture': network.variant.to_dict(),
+        'classes': sets.classes.to_list(), 'versions': versions})
     if sets.split:
-        sets.split.save(folder / SPLIT)
+        sets.split.save(folder / run_folder.SPLIT)
     return folder
 
 
@@ -95,11 +82,8 @@ def _weigh(config: TrainConfig, sets: TrainingSets) -> Any:
 @contextmanager
 def quiet_threads() -> Iterator[None]:
     """Let a thread end silently on an error of the disk, which the main thread raises too."""
-    def hook(args: threading.ExceptHookArgs) -> None:
-        if not isinstance(args.exc_value, OSError):
-            before(args)
-
-    before, threading.excepthook = threading.excepthook, hook
+    before = threading.excepthook
+    threading.excepthook = lambda args: isinstance(args.exc_value, OSError) or before(args)
     try:
         yield
     finally:
@@ -108,9 +92,9 @@ def quiet_threads() -> Iterator[None]:
 
 def explain(error: BaseException, config: TrainConfig, folder: Path,
             step: int) -> ValueError | None:
-    """Return the error with a sentence for what ended the loop, None for unknown errors."""
-    saved = (f'python training/train.py --resume {folder} goes on from what was saved last'
-             if (folder / LAST).exists() else 'nothing had been saved yet')
+    """Return an error that explains the end of the loop, None for unknown errors."""
+    saved = (f'python training/train.py --resume {folder} continues from the last checkpoint'
+             if (folder / run_folder.LAST).exists() else 'nothing had been saved yet')
     if isinstance(error, (SystemExit, KeyboardInterrupt)):
         return ValueError(f'Interrupted at step {step}: {saved}.')
     if isinstance(error, OSError) and error.errno in _DISK:
@@ -123,22 +107,15 @@ def explain(error: BaseException, config: TrainConfig, folder: Path,
             f'The memory of the GPU does not hold {config.batch} crops of {config.crop_height}x'
             f'{config.crop_width}: lower batch or the crop, or set precision to 16-mixed.')
     if re.search(r'Connection (closed|reset) by peer|remote process exited', str(error)):
-        return ValueError('Another process of this run has ended, its own message says why: '
-                          f'{saved}.')
+        return ValueError(f'Another process of this run ended, see its message: {saved}.')
     if re.search(r'DataLoader worker .*(exited unexpectedly|killed by signal)', str(error)):
-        return ValueError('A process that loads data was killed, most likely for want of memory: '
-                          f'lower workers; {saved}.')
+        return ValueError('A process that loads data was killed, most likely because memory ran '
+                          f'out: lower workers; {saved}.')
     return None
 
 
 def train(config: TrainConfig) -> Path | None:
     """Run or resume a training; returns its weights, None in other processes."""
-    from eunet_ros.training.loop import flushed_denormals
-    with flushed_denormals():
-        return _train(config)
-
-
-def _train(config: TrainConfig) -> Path | None:
     from eunet_ros.training.curves import plot_curves
     from eunet_ros.training.data.formats import open_sets
     from eunet_ros.training.export import export
@@ -148,19 +125,19 @@ def _train(config: TrainConfig) -> Path | None:
     from lightning.pytorch.utilities import rank_zero_only
     folder, done = Path(config.resume) if config.resume else None, 0
     if folder:
-        config, done = read_interrupted(folder)
-    load_start(config)  # unusable weights are told of now
+        config, done = run_folder.read_interrupted(folder)
+    load_start(config)  # reports unusable weights now
     world(config)
     sets = open_sets(config)
     weight = _weigh(config, sets)
     seed_everything(config.seed, verbose=False)
     if config.threads:
-        os.environ['OMP_NUM_THREADS'] = str(config.threads)  # of processes that are started, too
+        os.environ['OMP_NUM_THREADS'] = str(config.threads)  # also for child processes
         torch.set_num_threads(config.threads)
     task = SegmentationTask(config, sets.classes, weight)
-    resume = folder / LAST if folder else None
+    resume = folder / run_folder.LAST if folder else None
     loaders = make_loaders(config, sets, done)
-    first = rank_zero_only.rank == 0  # of several processes this one writes
+    first = rank_zero_only.rank == 0  # only this process writes files
     folder = folder or (_prepare(config, sets, task.network) if first else Path(config.output))
     logging.getLogger('lightning.pytorch').setLevel(logging.WARNING)
     for message in ('Checkpoint directory .* exists', r'.isinstance\(treespec'):
@@ -176,9 +153,9 @@ def _train(config: TrainConfig) -> Path | None:
         with quiet_threads():
             trainer.fit(task, *loaders, ckpt_path=resume, weights_only=True if resume else None)
     except (SystemExit, KeyboardInterrupt, RuntimeError, OSError, DataError) as error:
-        if not first:  # the first's folder, which the checkpoints know
+        if not first:  # the folder of the first process
             folder = Path(trainer.checkpoint_callback.dirpath)
-        elif trainer.strategy.launcher:  # else they would wait for this one, on their GPUs
+        elif trainer.strategy.launcher:  # otherwise they would wait for this process
             trainer.strategy.launcher.kill(signal.SIGKILL)
         told = explain(error, config, folder, trainer.global_step)
         if told is None:
@@ -189,7 +166,7 @@ def _train(config: TrainConfig) -> Path | None:
     if trainer.current_epoch < config.epochs:
         print(f'Stopped after {trainer.current_epoch} of {config.epochs} epochs: {config.patience}'
               ' validations without a better one.')
-    path = export(folder)  # before what is only nice to have
+    path = export(folder)  # the most important output first
     plot_curves(folder)
     if loaders[0].total:
         print(f'Waiting for data: {loaders[0].waited / loaders[0].total:.1%} of the time of the '
@@ -199,7 +176,10 @@ def _train(config: TrainConfig) -> Path | None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     def work() -> None:
-        path = train(parse_command_line(arguments))
+        config = parse_command_line(arguments)
+        from eunet_ros.training.loop import flushed_denormals
+        with flushed_denormals():
+            path = train(config)
         if path:
             print(f'Weights: {path}')
     return run_command('train', work, 'before anything was trained')

@@ -14,12 +14,12 @@ from eunet_ros.model.eunet import EUnet
 import torch
 from torch import nn
 
-# What reads two tensors that are joined along the channels: half of them are of each.
+# Blocks whose input is two tensors, joined along the channels: half of the channels of each.
 _JOINED = ('up2', 'up1', 'head')
 
 
 def _places(narrow: int, wide: int, joined: bool) -> torch.Tensor:
-    """Return where `narrow` channels stand among `wide` ones."""
+    """Return the indices of `narrow` channels among `wide` ones."""
     if not joined or narrow == wide:
         return torch.arange(narrow)
     half = torch.arange(narrow // 2)
@@ -49,7 +49,7 @@ def widen(narrow: EUnet, wide: EUnet) -> None:
                     ours[at] = theirs
                 layer.num_batches_tracked.copy_(old.num_batches_tracked)
             elif isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
-                # The layers that lead out of what reads joined channels give others.
+                # The last layers of blocks with joined inputs have plain outputs.
                 leads_out = name == 'head' or isinstance(layer, nn.ConvTranspose2d)
                 _widen_convolution(old, layer, joined, joined and not leads_out)
 

@@ -130,7 +130,7 @@ def test_the_report_of_boxes(tmp_path, capsys):
 @pytest.mark.parametrize('options, said', [
     ({'weights': 'eunet_q'}, 'no weights named eunet_q'),
     ({'data': 'nowhere'}, 'nowhere does not exist'),
-    ({'data': 'rendered', 'split': 'train'}, 'what was trained on is no test'),
+    ({'data': 'rendered', 'split': 'train'}, 'training scenes are not test data'),
     ({'data': 'rendered', 'profile': 'night'}, 'Expected a profile among'),
     ({'data': 'rendered', 'count': 0}, '--count must be'),
     ({'worst': 0}, '--worst must be'),

@@ -197,8 +197,8 @@ def test_a_crop_of_padding_alone_costs_nothing():
 
 
 @pytest.mark.parametrize('error, said', [
-    (RuntimeError('DataLoader worker (pid 7) is killed by signal: Killed.'), 'want of memory'),
-    (RuntimeError('DataLoader worker (pid(s) 7) exited unexpectedly'), 'want of memory'),
+    (RuntimeError('DataLoader worker (pid 7) is killed by signal: Killed.'), 'memory ran out'),
+    (RuntimeError('DataLoader worker (pid(s) 7) exited unexpectedly'), 'memory ran out'),
     (RuntimeError('Connection closed by peer [127.0.0.1]:1'), 'Another process of this run'),
     (OSError(28, 'No space left on device'), 'step 5 (No space left on device)'),
     (RuntimeError('Caught RuntimeError in DataLoader worker process 0.'), None),

@@ -156,7 +156,7 @@ def test_interrupted_in_the_terminal(tmp_path, cache):
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 1 and 'Interrupted at step' in error
-    assert f'--resume {tmp_path / "run"} goes on' in error and 'Traceback' not in error
+    assert f'--resume {tmp_path / "run"} continues' in error and 'Traceback' not in error
 
 
 def test_resume_needs_a_run(tmp_path, capsys):

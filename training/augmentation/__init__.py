@@ -1,3 +1,3 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What varies training images: on_crops on the CPU, on_batches on the network's device."""
+"""Augmentation of training images: on_crops on the CPU, on_batches on the network's device."""

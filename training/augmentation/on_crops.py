@@ -1,11 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-Zoom, flip and colour of single crops, as data/crops.py applies them; NumPy and OpenCV only.
-
-What moves pixels, and so the mask too, belongs here, and colours; light, blur and weather are in
-`on_batches`.
-"""
+"""Zoom, flip and colour of single crops, for data/crops.py; NumPy and OpenCV only."""
 from __future__ import annotations
 
 import cv2
@@ -19,7 +14,7 @@ def zoom_factor(rng: np.random.Generator) -> float:
 
 def maybe_flipped(image: np.ndarray, mask: np.ndarray,
                   rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return image (h, w, 3) and mask (h, w), one in two mirrored left to right."""
+    """Return image (h, w, 3) and mask (h, w), mirrored left to right with probability 0.5."""
     return (cv2.flip(image, 1), cv2.flip(mask, 1)) if rng.random() < 0.5 else (image, mask)
 
 

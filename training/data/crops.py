@@ -65,8 +65,7 @@ class CropDataset(Dataset):
         scene = self.scenes[self._order[number % len(self._order)]]
         h, w = self.crop
         zoom = zoom_factor(rng) if self.augment else 1.0
-        source_h = min(scene.shape[0], round(h / zoom))
-        source_w = min(scene.shape[1], round(w / zoom))
+        source_h, source_w = (min(scene.shape[i], round(self.crop[i] / zoom)) for i in (0, 1))
         y, x = (int(rng.integers(0, scene.shape[i] - s + 1))
                 for i, s in enumerate((source_h, source_w)))
         if rng.random() < self.cone_crops:
@@ -78,7 +77,7 @@ class CropDataset(Dataset):
                 y = int(np.clip(ys[k] - rng.integers(source_h), 0, scene.shape[0] - source_h))
                 x = int(np.clip(xs[k] - rng.integers(source_w), 0, scene.shape[1] - source_w))
         part = scene[y:y + source_h, x:x + source_w]
-        # OpenCV takes channels apart five times faster than NumPy copies them.
+        # OpenCV separates channels five times faster than NumPy copies them.
         image, mask = cv2.cvtColor(part, cv2.COLOR_BGRA2RGB), cv2.extractChannel(part, 3)
         if self.augment:
             image, mask = maybe_flipped(image, mask, rng)
@@ -96,18 +95,16 @@ class CropDataset(Dataset):
 
 def _place() -> tuple[int, int]:
     """Return the rank of this process and the number of processes."""
-    distributed = torch.distributed
-    if distributed.is_available() and distributed.is_initialized():
-        return distributed.get_rank(), distributed.get_world_size()
-    return 0, 1
+    group = torch.distributed
+    running = group.is_available() and group.is_initialized()
+    return (group.get_rank(), group.get_world_size()) if running else (0, 1)
 
 
 class EpochSampler(Sampler[int]):
     """Numbers the items of an epoch; each process takes its share of every batch."""
 
     def __init__(self, items: int, batch: int = 1, processes: int = 1) -> None:
-        self.items, self.batch, self.epoch = items, batch, 0
-        self.processes = processes
+        self.items, self.batch, self.epoch, self.processes = items, batch, 0, processes
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch

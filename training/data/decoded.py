@@ -13,7 +13,7 @@ import shutil
 
 import cv2
 from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
-from eunet_ros.model.common.files import say_where
+from eunet_ros.model.common.files import folder_beside
 from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.model.processing import fit, to_network
 from eunet_ros.training.data.parallel import cache_lock, parallel_map
@@ -21,16 +21,15 @@ from eunet_ros.training.data.readers.fsoco import load_sample, LoadReport, Sampl
 import numpy as np
 from rich.progress import track
 
-_FORMAT = 1  # part of the key: another one decodes anew
+_FORMAT = 1  # part of the key: a new number decodes again
 
 
 def scale_pair(image: np.ndarray, mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Return (H, W, 4), BGR and the ids that cover most of a pixel, 255 in the padding."""
     plan = fit(image.shape[:2], size)
-    out = np.full((*size, 4), IGNORE_ID, np.uint8)
     picture = np.empty((*size, 3), np.uint8)
     to_network(image, plan, picture)
-    out[..., :3] = picture
+    out = np.dstack([picture, np.full(size, IGNORE_ID, np.uint8)])
     h, w = plan.scaled
     best, ids = np.zeros((h, w), np.float32), np.zeros((h, w), np.uint8)
     shrinks = h < mask.shape[0]
@@ -45,7 +44,7 @@ def scale_pair(image: np.ndarray, mask: np.ndarray, size: tuple[int, int]) -> np
 
 def _decode(sample: Sample, classes: ClassTable, border: int,
             size: tuple[int, int]) -> tuple[np.ndarray | None, int, str]:
-    """Return pixels, objects that were cut and ''; or None, 0 and what is wrong."""
+    """Return pixels, number of cut objects and ''; or None, 0 and the error."""
     cv2.setNumThreads(1)
     try:
         image, mask, cut = load_sample(sample, classes, border)
@@ -78,6 +77,7 @@ def decoded_set(folder: Path, samples: Sequence[Sample], classes: ClassTable,
     if not index.is_file():
         with cache_lock(folder):
             if not index.is_file():
+                shutil.rmtree(place, ignore_errors=True)  # an incomplete one
                 _write(place, samples, partial(_decode, classes=classes, border=border, size=size),
                        on_error)
     told = json.loads(index.read_text())
@@ -93,27 +93,18 @@ def decoded_set(folder: Path, samples: Sequence[Sample], classes: ClassTable,
 
 
 def _write(place: Path, samples: Sequence[Sample], decode: partial, on_error: str) -> None:
-    beside = place.with_name(f'.{place.name}.{os.getpid()}.tmp')
-    beside.mkdir(parents=True)
-    report = LoadReport()
-    try:
+    count, cut_objects, errors = 0, 0, []
+    with folder_beside(place) as beside:
         with open(beside / 'pixels.bin', 'wb') as file:
             rows = parallel_map(decode, samples)
             for pixels, cut, error in track(rows, 'Decoding', total=len(samples)):
-                if pixels is None:
-                    if on_error == 'raise':
-                        raise DataError(error)
-                    report.errors.append(error)
-                    continue
-                file.write(pixels.tobytes())
-                report.loaded += 1
-                report.cut_objects += cut
-        (beside / 'index.json').write_text(json.dumps({
-            'count': report.loaded, 'cut_objects': report.cut_objects, 'errors': report.errors}))
-        shutil.rmtree(place, ignore_errors=True)  # one that is not complete
-        os.rename(beside, place)
-    except OSError as error:
-        say_where(error, place)
-        raise
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
+                if pixels is not None:
+                    file.write(pixels.tobytes())
+                    count += 1
+                    cut_objects += cut
+                elif on_error == 'raise':
+                    raise DataError(error)
+                else:
+                    errors.append(error)
+        (beside / 'index.json').write_text(json.dumps(
+            {'count': count, 'cut_objects': cut_objects, 'errors': errors}))

@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Work on all cores, in order, and by one process at a time."""
+"""Parallel work in order, and a lock for one process at a time."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from filelock import FileLock
 
-_FEW = 64  # tasks that are done before other processes would have started
+_FEW = 64  # fewer tasks take less time than starting processes
 _T, _R = TypeVar('_T'), TypeVar('_R')
 
 
@@ -24,7 +24,7 @@ def cache_lock(folder: Path) -> FileLock:
 
 
 def parallel_map(function: Callable[[_T], _R], tasks: Sequence[_T]) -> Iterator[_R]:
-    """Yield function(task) in the order of the tasks; a few are done in this process."""
+    """Yield function(task) in the order of the tasks; a few run in this process."""
     if len(tasks) < _FEW:
         yield from map(function, tasks)
         return
@@ -34,5 +34,5 @@ def parallel_map(function: Callable[[_T], _R], tasks: Sequence[_T]) -> Iterator[
         try:
             yield from pool.map(function, tasks, chunksize=16)
         except BrokenProcessPool as error:
-            raise OSError('A process that prepares data was killed, most likely for want of '
-                          'memory: free some and start again.') from error
+            raise OSError('A process that prepares data was killed, most likely because '
+                          'memory ran out: free some and start again.') from error

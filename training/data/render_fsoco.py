@@ -1,11 +1,11 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Render scenes as an FSOCO project, to try the whole FSOCO path without FSOCO.
+Render scenes as an FSOCO project, to try the whole FSOCO path without FSOCO's images.
 
     python -m eunet_ros.training.data.render_fsoco --output fsoco_like --count 40
 
-The same arguments give the same pictures. They are rendered, none is of FSOCO.
+The same arguments give the same pictures.
 """
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def scene_item(name: str, scene: Scene) -> Item:
     tags = {}
     for number, cone in enumerate(scene.cones, start=1):
         u0, v0, u1, v1 = cone.box
-        at_edge = u0 == 0 or v0 == 0 or u1 == width or v1 == height
+        at_edge = 0 in (u0, v0) or u1 == width or v1 == height
         tags[number] = frozenset(['truncated'] * at_edge + ['knocked_over'] * cone.knocked_over)
     return Item(name, scene.image, scene.mask, scene.instances, tags)
 
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--seed', type=int, default=0, help='of the first image')
     parser.add_argument('--height', type=int, default=384, help='without the border [px]')
     parser.add_argument('--width', type=int, default=640, help='without the border [px]')
-    parser.add_argument('--sources', type=int, default=8, help='cameras that the names tell of')
+    parser.add_argument('--sources', type=int, default=8, help='cameras in the names of images')
     o = parser.parse_args(arguments)
 
     def work() -> None:

@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a format of data sets gives: to train on, and to score."""
+"""Data sets for training and for scores, as the modules of `formats` return them."""
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class TrainingSets:
-    """Images (count, H, W, 4) uint8 BGR and ids, and what a checkpoint reports of them."""
+    """Images (count, H, W, 4) uint8 BGR and ids, and their description in a checkpoint."""
 
     train: Any
     validation: Any
@@ -52,7 +52,7 @@ class Boxed:
 @dataclass(frozen=True)
 class LabelledImages:
     """
-    Images to score, how many there are, and what a report says of them.
+    Images to score, their number, and their description in a report.
 
     boxes: images are Boxed, not Labelled.
     """

@@ -1,10 +1,9 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Which images are trained on, chosen by and reported on.
+Images for training, for choosing the best weights and for the reported scores.
 
-Images of a camera are alike: whole sources (Sample.source) are assigned, or scores would measure
-memory.
+Whole sources (Sample.source) are assigned, because images of a camera are alike.
 """
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ from eunet_ros.training.data.readers.fsoco import Sample
 
 PARTS = ('train', 'val', 'test')
 # Of images. The random split is that of the original EUnet project, 80/20, for comparisons only;
-# a tenth of all is taken from the 80 to choose by, so that nothing is chosen on the test images.
+# 10 % of all are taken from the 80 % for validation, so that no test image affects the choice.
 FRACTIONS = {'source': (0.7, 0.15, 0.15), 'random': (0.7, 0.1, 0.2)}
 
 
@@ -49,10 +48,9 @@ class Split:
         return {p: tuple(by_name[n] for n in getattr(self, p)) for p in PARTS}
 
     def save(self, path: str | Path) -> None:
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, {'by': self.by, 'seed': self.seed,
-                          **{p: getattr(self, p) for p in PARTS}}, indent=1)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_json(Path(path), {'by': self.by, 'seed': self.seed,
+                                **{p: getattr(self, p) for p in PARTS}}, indent=1)
 
 
 def load_split(path: str | Path, samples: Iterable[Sample] | None = None) -> Split:
@@ -100,7 +98,7 @@ def make_split(samples: Iterable[Sample], seed: int = 0, by: str = 'source') -> 
         groups.setdefault(sample.source if by == 'source' else sample.name, []).append(sample.name)
     if len(groups) < len(PARTS):
         what = 'sources' if by == 'source' else 'images'
-        hint = (', or split by image (split_by: random), whose scores are too good'
+        hint = (', or split by image (split_by: random), which gives scores that are too high'
                 if by == 'source' and len(samples) >= len(PARTS) else '')
         raise DataError(
             f'{len(PARTS)} parts need as many {what}, found {len(groups)} '

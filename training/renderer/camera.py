@@ -44,7 +44,7 @@ class Camera:
 
     @cached_property
     def _projection(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, bool]:
-        """Place (3,), rotation (3, 3) of rows, focals (2,), centre (2,); if the lens bends."""
+        """Position (3,), rotation (3, 3) of rows, focals (2,), centre (2,); has a distortion."""
         return (np.array([0.0, 0.0, self.mount_height]), self.rotation.T,
                 np.array([self.K[0, 0], self.K[1, 1]]), self.K[:2, 2].copy(),
                 bool(np.any(self.D)))
@@ -91,7 +91,7 @@ def undistort(points: np.ndarray, D: np.ndarray, steps: int = 9) -> np.ndarray:
     if not np.any(D):
         return points.copy()
     k1, k2, p1, p2, k3 = D
-    x0, y0 = np.ascontiguousarray(points[..., 0]), np.ascontiguousarray(points[..., 1])
+    x0, y0 = (np.ascontiguousarray(points[..., axis]) for axis in (0, 1))
     x, y = x0, y0
     for _ in range(steps):
         r2 = x * x + y * y
@@ -123,12 +123,9 @@ def pixel_rays(camera: Camera, yaw: float = 0.0) -> np.ndarray:
     """Return directions (3, height, width) float32 of unit optical depth, turned by `yaw`."""
     rows, columns = -(-camera.height // _GRID) + 2, -(-camera.width // _GRID) + 2
     # Node i of cv2.resize's input lies at output pixel 8 i + 3.5; one more node on every side.
-    u = (np.arange(columns) - 1) * _GRID + 0.5 * (_GRID - 1)
-    v = (np.arange(rows) - 1) * _GRID + 0.5 * (_GRID - 1)
-    plane = np.empty((rows, columns, 2))
-    plane[..., 0] = (u - camera.K[0, 2]) / camera.K[0, 0]
-    plane[..., 1] = ((v - camera.K[1, 2]) / camera.K[1, 1])[:, None]
-    plane = undistort(plane, camera.D)
+    x, y = (((np.arange(nodes) - 1) * _GRID + 0.5 * (_GRID - 1) - camera.K[axis, 2])
+            / camera.K[axis, axis] for axis, nodes in enumerate((columns, rows)))
+    plane = undistort(np.dstack(np.meshgrid(x, y)), camera.D)
     optical = np.dstack([plane, np.ones((rows, columns))])
     c, s = math.cos(yaw), math.sin(yaw)
     turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])

@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A drawing board for things that stand around a track, and the paint to draw them with."""
+"""A drawing board for things around a track, and its colours."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ WORDS = ('RACING', 'FORMULA STUDENT', 'TYRES', 'ENGINEERING', 'TECHNIK', 'MOTORS
 
 @dataclass(frozen=True)
 class Sprite:
-    """BGRA pictures from large to small, and the size in metres of what they show."""
+    """BGRA pictures from large to small, and their size in metres."""
 
     levels: tuple[np.ndarray, ...]
     width: float
@@ -40,9 +40,8 @@ def paint(rng: np.random.Generator, vivid: float = 0.6) -> np.ndarray:
 class Canvas:
     """A drawing board, transparent, in metres: origin at the bottom left, y up."""
 
-    def __init__(self, width: float, height: float):
-        self.scale = ROWS / height
-        self.size = (width, height)
+    def __init__(self, width: float, height: float) -> None:
+        self.size, self.scale = (width, height), ROWS / height
         columns = int(np.clip(round(width * self.scale), 16, 1600))
         self.scale_x = columns / width
         self.bgr = np.zeros((ROWS, columns, 3), np.uint8)
@@ -66,15 +65,14 @@ class Canvas:
         self.polygon(np.stack([x + rx * np.cos(angle), y + ry * np.sin(angle)], 1), colour)
 
     def cylinder(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
-        steps = 9
-        edges = np.linspace(x0, x1, steps + 1)
-        for i in range(steps):
-            lit = 0.6 + 0.45 * np.cos((i + 0.5) / steps * 2.4 - 0.7)
-            self.box(edges[i], y0, edges[i + 1] + 0.2 * (x1 - x0) / steps, y1,
+        edges = np.linspace(x0, x1, 10)
+        for i in range(9):
+            lit = 0.6 + 0.45 * np.cos((i + 0.5) / 9 * 2.4 - 0.7)
+            self.box(edges[i], y0, edges[i + 1] + 0.2 * (x1 - x0) / 9, y1,
                      np.clip(np.array(colour) * lit, 0, 255))
 
     def text(self, words: str, x: float, y: float, tall: float, colour: Colour) -> None:
-        """Write capitals `tall` metres high from x, y on, on what is painted there."""
+        """Write capitals `tall` metres high, from x, y, over the painted area."""
         scale = tall * self.scale / 22  # the font's capitals are 22 pixels high
         place = round(x * self.scale_x), round(ROWS - y * self.scale)
         cv2.putText(self.bgr, words, place, cv2.FONT_HERSHEY_SIMPLEX, scale,
@@ -82,14 +80,11 @@ class Canvas:
 
     def foliage(self, rng: np.random.Generator, cover: np.ndarray, colour: Colour) -> None:
         """Draw leaves where `cover` (rows, columns) is high."""
-        shape = self.alpha.shape
-        noise = board_noise(rng, shape, 8)
+        noise, depth = (board_noise(rng, self.alpha.shape, cells) for cells in (8, 6))
         leaf = (cover + 0.22 * noise) > 0.5
-        depth = board_noise(rng, shape, 6)
-        rows = np.linspace(1.15, 0.6, shape[0])[:, None]
+        rows = np.linspace(1.15, 0.6, ROWS)[:, None]
         tone = np.clip((1 + 0.24 * depth + 0.1 * noise) * rows, 0.25, 1.7)[..., None]
-        painted = np.clip(np.array(colour) * tone, 0, 255)
-        self.bgr[leaf] = painted[leaf]
+        self.bgr[leaf] = np.clip(np.array(colour) * tone, 0, 255)[leaf]
         self.alpha[leaf] = 255
 
     def finish(self, rng: np.random.Generator, natural: bool = False,
@@ -126,12 +121,11 @@ class Canvas:
         return np.clip(0.7 * slope, -1, 1)
 
 
-def board_noise(rng: np.random.Generator, shape: tuple[int, int], cells: int,
-                contrast: float = 1.0) -> np.ndarray:
+def board_noise(rng: np.random.Generator, shape: tuple[int, int], cells: int) -> np.ndarray:
     """Return noise of unit deviation and any shape, about `cells` patches down its side."""
     side = min(SIZE, 64 * cells)  # the map has a patch every 64 texels or so
     wide = min(SIZE, max(8, round(side * shape[1] / shape[0])))
     top, left = int(rng.integers(SIZE - side + 1)), int(rng.integers(SIZE - wide + 1))
     crop = noise_map('sprite', 0, 7, 16, 0.85)[top:top + side, left:left + wide]
     fine = cv2.resize(crop, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
-    return (fine.astype(np.float32) - 128) * np.float32(contrast / 42)
+    return (fine.astype(np.float32) - 128) * np.float32(1 / 42)

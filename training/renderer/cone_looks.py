@@ -1,8 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """Shapes and colours of Formula Student cones, as new, and as they are after some events."""
-
 from __future__ import annotations
 
 import colorsys
@@ -11,19 +9,12 @@ import math
 
 from eunet_ros.model.common.classes import cone_classes
 from eunet_ros.training.renderer.light import Colour
-from eunet_ros.training.renderer.profiles import (
-    BLUE,
-    LARGE_ORANGE,
-    ORANGE,
-    Profile,
-    UNKNOWN,
-    YELLOW,
-)
+from eunet_ros.training.renderer.profiles import Cone, Profile
 import numpy as np
 
 # BGR of clean plastic in neutral light.
-_BODY = {BLUE: (165, 78, 18), YELLOW: (18, 196, 238), ORANGE: (30, 88, 238),
-         LARGE_ORANGE: (28, 84, 236)}
+_BODY = {Cone.BLUE: (165, 78, 18), Cone.YELLOW: (18, 196, 238), Cone.ORANGE: (30, 88, 238),
+         Cone.LARGE_ORANGE: (28, 84, 236)}
 _WHITE, _BLACK = (232, 234, 232), (34, 32, 32)
 _LETTERS = ('SG', 'FS', 'FSG', 'FSA', 'FSN', 'E7', '12', 'DV')
 _UNKNOWN_BODY = ((60, 160, 40), (40, 30, 200), (215, 215, 215), (150, 90, 230), (40, 210, 190),
@@ -56,21 +47,14 @@ class ConeLook:
     glint: float = 0.0  # how much the plate mirrors the sun, as a share of white
 
 
-def _aged(
-    draws: list[float], colour: Colour, profile: Profile, fade: float, turn: float,
-) -> tuple[float, float, float]:
-    """
-    Return a BGR colour after sun and weather, its hue turned by `turn` degrees.
-
-    `draws` are three numbers in [0, 1).
-    """
-    blue, green, red = (channel / 255 for channel in colour)
-    hue, saturation, value = colorsys.rgb_to_hsv(red, green, blue)
+def _aged(draws: list[float], colour: Colour, profile: Profile, fade: float,
+          turn: float) -> tuple[float, ...]:
+    """Return BGR after sun and weather; draws: three in [0, 1); turn: of the hue [degrees]."""
+    hue, saturation, value = colorsys.rgb_to_hsv(*(channel / 255 for channel in colour[::-1]))
     hue = (hue + ((2 * draws[0] - 1) * profile.hue_jitter + turn) / 360) % 1
     saturation = min(saturation * (1 - 0.75 * fade) * (0.92 + 0.13 * draws[1]), 1)
     value = min(value * (1 + 0.3 * fade) * (0.82 + 0.3 * draws[2]), 1)
-    red, green, blue = colorsys.hsv_to_rgb(hue, saturation, value)
-    return 255 * blue, 255 * green, 255 * red
+    return tuple(255 * channel for channel in colorsys.hsv_to_rgb(hue, saturation, value)[::-1])
 
 
 def _between(draw: float, bounds: tuple[float, float]) -> float:
@@ -81,9 +65,9 @@ def sample_look(rng: np.random.Generator, class_id: int, profile: Profile) -> Co
     """Draw one cone of a class."""
     # One call for all numbers: a scene has dozens of cones.
     d = rng.random(32).tolist()
-    large = class_id == LARGE_ORANGE or (class_id == UNKNOWN and d[0] < 0.15)
-    height, base = cone_classes().sizes[LARGE_ORANGE if large else ORANGE]
-    if class_id == UNKNOWN and d[24] < 0.4:  # of other makers
+    large = class_id == Cone.LARGE_ORANGE or (class_id == Cone.UNKNOWN and d[0] < 0.15)
+    height, base = cone_classes().sizes[Cone.LARGE_ORANGE if large else Cone.ORANGE]
+    if class_id == Cone.UNKNOWN and d[24] < 0.4:  # of other makers
         height, base = _between(d[25], (0.22, 0.75)), _between(d[26], (0.18, 0.36))
     plate = _between(d[1], (0.022, 0.032))
     if large:
@@ -92,33 +76,32 @@ def sample_look(rng: np.random.Generator, class_id: int, profile: Profile) -> Co
     else:
         low = _between(d[2], (0.32, 0.46))
         rims = (low, low + _between(d[4], (0.22, 0.3)), 1.0, 1.0)
-    band = _BLACK if class_id == YELLOW else _WHITE
+    band = _BLACK if class_id == Cone.YELLOW else _WHITE
     banded = d[6] >= profile.sticker_missing
-    if class_id == UNKNOWN:
+    if class_id == Cone.UNKNOWN:
         bodies = _OF_NO_CLASS if profile.colour_decides else _UNKNOWN_BODY
         body = bodies[int(d[7] * len(bodies))]
-        # A known colour is unknown only for want of its sticker, or with a wrong one.
+        # A known colour is of no known class only without its sticker, or with a wrong one.
         banded = body not in _BODY.values() and d[8] < 0.5
         if d[9] > 0.7:
             band = (20 + 210 * d[10], 20 + 210 * d[11], 20 + 210 * d[12])
     else:
         body = _BODY[class_id]
-        if class_id == BLUE:  # from navy to sky blue
+        if class_id == Cone.BLUE:  # from navy to sky blue
             body = (body[0] + 45 * d[7], body[1] + 30 * d[7], body[2] + 14 * d[7])
-    hue, radius = 0.0, 1.0
-    if class_id in (ORANGE, LARGE_ORANGE):
-        hue = _between(d[8], profile.orange_hue_deg)
+    radius = 1.0
+    hue = (_between(d[8], profile.orange_hue_deg)
+           if class_id in (Cone.ORANGE, Cone.LARGE_ORANGE) else 0.0)
     if profile.plain_band and rng.random() < profile.plain_band:
         if large:
             height, radius = rng.uniform(0.45, 0.8), rng.uniform(0.7, 1)
         else:
             low = rng.uniform(0.25, 0.55)
             rims = (low, low + rng.uniform(0.18, 0.4), 1.0, 1.0)
-        if class_id != YELLOW:
+        if class_id != Cone.YELLOW:
             band = (rng.uniform(90, 200),) * 3
-    peeled = None
-    if d[13] < profile.sticker_damaged:
-        peeled = rng.uniform(0.1, 0.9, 2) + rng.uniform(-0.35, 0.35, (4, 2))
+    peeled = (rng.uniform(0.1, 0.9, 2) + rng.uniform(-0.35, 0.35, (4, 2))
+              if d[13] < profile.sticker_damaged else None)
     tone = _between(d[14], (0.78, 1.06))
     bend, squash = (0.0, 0.0), (1.0,) * 6
     if d[27] < profile.dented:
@@ -126,9 +109,8 @@ def sample_look(rng: np.random.Generator, class_id: int, profile: Profile) -> Co
         squash = tuple(np.clip(rng.normal(1, 0.09, 6), 0.72, 1.2).tolist())
     flare = _between(d[28], (1.0, 1.16))  # the foot of the cone widens into its plate
     squash = (squash[0] * flare,) + squash[1:]
-    letters = ''
-    if d[29] < profile.lettered and banded and not large:
-        letters = _LETTERS[int(d[30] * len(_LETTERS))]
+    letters = (_LETTERS[int(d[30] * len(_LETTERS))]
+               if d[29] < profile.lettered and banded and not large else '')
     glint = rng.uniform(0, profile.glint) if profile.glint else 0.0
     body = _aged(d[17:20], body, profile, _between(d[20], profile.fade) * d[21], hue)
     if profile.unlit and rng.random() < profile.unlit:

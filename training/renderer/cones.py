@@ -15,8 +15,7 @@ import cv2
 from eunet_ros.training.renderer.camera import Camera, project
 from eunet_ros.training.renderer.cone_looks import ConeLook
 from eunet_ros.training.renderer.ground import stamp
-from eunet_ros.training.renderer.light import Light
-from eunet_ros.training.renderer.shadows import sun_in_vehicle
+from eunet_ros.training.renderer.light import Light, sun_in_vehicle
 from eunet_ros.training.renderer.textures import noise_map
 import numpy as np
 
@@ -33,13 +32,8 @@ _FLANK = np.zeros(256, np.uint8)
 _FLANK[[_BAND, _BODY_LABEL, _LETTER]] = 255
 _SUBPIXEL = 4  # fractional bits that cv2.fillConvexPoly gets
 
-
-@dataclass(frozen=True)
-class ConePose:
-    """Base centre (metres) and the rotation (3, 3) from cone axes to the frame it stands in."""
-
-    position: np.ndarray
-    rotation: np.ndarray
+# The window of the image that a cone touches, and its unhidden, uncut area in pixels.
+Drawn = tuple[tuple[slice, slice], float]
 
 
 @dataclass(frozen=True)
@@ -58,26 +52,14 @@ class ConeView:
     lies: bool = False
 
 
-@dataclass(frozen=True)
-class DrawnCone:
-    """The window of the image that a cone touches, and its unhidden, uncut area in pixels."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-    area: float
-
-
 def _plate_outline() -> np.ndarray:
     """Return the outline (12, 2) of a square of side 1, counter-clockwise from its +x side."""
     corner = 0.12  # radius of a rounded corner
     turns = np.arange(4)[:, None] * math.pi / 2 + np.linspace(0, math.pi / 2, CORNER)
     centre = (0.5 - corner) * math.sqrt(2)
     middles = (np.arange(4) * math.pi / 2 + math.pi / 4)[:, None]
-    x = centre * np.cos(middles) + corner * np.cos(turns)
-    y = centre * np.sin(middles) + corner * np.sin(turns)
-    return np.stack([x, y], axis=-1).reshape(-1, 2)
+    return np.stack([centre * f(middles) + corner * f(turns) for f in (np.cos, np.sin)],
+                    axis=-1).reshape(-1, 2)
 
 
 _PLATE = _plate_outline()
@@ -96,22 +78,23 @@ def cone_points(look: ConeLook) -> np.ndarray:
     if look.bend != (0.0, 0.0):
         rims[..., :2] += ((heights / look.height) ** 2)[:, None, None] * np.array(look.bend)
     outline = look.base * _PLATE
-    points[_BODY:_BODY + _OUTLINE, :2] = outline
-    points[_BODY:_BODY + _OUTLINE, 2] = 0.0
-    points[_BODY + _OUTLINE:, :2] = 0.97 * outline
-    points[_BODY + _OUTLINE:, 2] = look.plate
+    points[_BODY:, :2] = np.concatenate([outline, 0.97 * outline])
+    points[_BODY:, 2] = np.repeat([0.0, look.plate], _OUTLINE)
     return points
 
 
-def view_cones(camera: Camera, looks: list[ConeLook], poses: list[ConePose], light: Light,
-               yaw: float,
-               sunlit: np.ndarray | None = None) -> tuple[list[ConeView | None], np.ndarray]:
-    """Return views of cones, None if too close, and hull points (cones, n, 3) for shadows."""
+def view_cones(camera: Camera, looks: list[ConeLook], positions: np.ndarray,
+               rotations: np.ndarray, light: Light, yaw: float,
+               sunlit: np.ndarray) -> tuple[list[ConeView | None], np.ndarray]:
+    """
+    Return views of cones, None if too close, and hull points (cones, n, 3) for shadows.
+
+    positions: of the bases' centres (cones, 3) [m]. rotations: (cones, 3, 3) from cone to vehicle
+    axes. sunlit: share of the sun's light on each.
+    """
     if not looks:
         return [], np.zeros((0, 1, 3))
     local = np.stack([cone_points(look) for look in looks])  # (cones, points, 3)
-    rotations = np.stack([pose.rotation for pose in poses])
-    positions = np.stack([pose.position for pose in poses])
     world = local @ rotations.transpose(0, 2, 1) + positions[:, None]
     pixels, depth = project(camera, world)
     pixels = pixels.astype(np.float32)
@@ -119,17 +102,15 @@ def view_cones(camera: Camera, looks: list[ConeLook], poses: list[ConePose], lig
     spread = np.stack([pixels[:, :SPOKES].mean(axis=1),
                        pixels[:, _BODY - SPOKES:_BODY].mean(axis=1)], axis=1)
     sun = sun_in_vehicle(light, yaw)
-    direct = np.array(light.sun) * (np.ones((len(looks), 1)) if sunlit is None
-                                    else np.asarray(sunlit)[:, None])  # (cones, 3)
+    direct = np.array(light.sun) * sunlit[:, None]  # (cones, 3)
     colours = _part_colours(looks, rotations, eyes, light, sun, direct)
     shade, gloss = _shade_tables(looks, rotations, eyes, spread, camera, light, sun, direct)
     eyes = np.einsum('nij,ni->nj', rotations, eyes)
-    far_enough = (depth.min(axis=1) > 0.15).tolist()
-    low = (np.floor(pixels.min(axis=1)) - 1).tolist()
-    high = (np.ceil(pixels.max(axis=1)) + 2).tolist()
+    far_enough, lies = depth.min(axis=1) > 0.15, rotations[:, 2, 2] < 0.8
+    low = np.floor(pixels.min(axis=1)).astype(int) - 1
+    high = np.ceil(pixels.max(axis=1)).astype(int) + 2
     views = [ConeView(look, pixels[i], spread[i], eyes[i], colours[i], shade[i], gloss[i],
-                      (int(low[i][0]), int(low[i][1])), (int(high[i][0]), int(high[i][1])),
-                      bool(rotations[i, 2, 2] < 0.8))
+                      tuple(low[i].tolist()), tuple(high[i].tolist()), bool(lies[i]))
              if far_enough[i] else None for i, look in enumerate(looks)]
     hull = np.r_[0:SPOKES:3, _BODY - SPOKES:_BODY:3, _BODY:_BODY + 2 * _OUTLINE]
     return views, world[:, hull]
@@ -138,13 +119,11 @@ def view_cones(camera: Camera, looks: list[ConeLook], poses: list[ConePose], lig
 def _slices(cone: ConeView):
     """Return the indices of frustum slices, and None for the plate, back to front."""
     rims = cone.look.rims
-    order = [(abs(0.5 * cone.look.plate - cone.eye[2]), None)]
+    away = {None: abs(0.5 * cone.look.plate - cone.eye[2])}
     for ring in range(RINGS - 1):
         if rims[ring + 1] - rims[ring] > 1e-6:
-            middle = 0.5 * (rims[ring] + rims[ring + 1])
-            order.append((abs(middle - cone.eye[2]), ring))
-    order.sort(key=lambda entry: -entry[0])
-    return [ring for _, ring in order]
+            away[ring] = abs(0.5 * (rims[ring] + rims[ring + 1]) - cone.eye[2])
+    return sorted(away, key=lambda ring: -away[ring])
 
 
 def _fill(label: np.ndarray, points: np.ndarray, value: int) -> None:
@@ -157,10 +136,9 @@ def _draw_plate(label: np.ndarray, fixed: np.ndarray, cone: ConeView, rich: bool
     if rich:
         half = 0.5 * cone.look.base
         # Face k looks along +y, -x, -y, +x: it lies between corner k and corner k + 1.
-        visible = (cone.eye[1] > half, cone.eye[0] < -half, cone.eye[1] < -half,
-                   cone.eye[0] > half)
-        for face in range(4):
-            if visible[face]:
+        x, y = cone.eye[:2]
+        for face, visible in enumerate((y > half, x < -half, y < -half, x > half)):
+            if visible:
                 ends = [CORNER * face + CORNER - 1, (CORNER * face + CORNER) % _OUTLINE]
                 _fill(label, np.concatenate([below[ends], above[ends]]), _SIDES + face)
     if cone.eye[2] > cone.look.plate:
@@ -187,7 +165,7 @@ def _paint_labels(cone: ConeView, shape: tuple[int, int], fixed: np.ndarray,
     if look.letters and rich and not cone.lies:
         _write_letters(label, fixed, look)
     if rich and look.peeled is not None:
-        # A piece of the sticker is gone: the body shows through, within the band only.
+        # A piece of the sticker is missing: the body is visible, within the band only.
         low, high = fixed[:_BODY].min(axis=0), fixed[:_BODY].max(axis=0)
         torn = np.zeros(shape, np.uint8)
         _fill(torn, np.rint(low + look.peeled * (high - low)).astype(np.int32), 1)
@@ -222,18 +200,18 @@ def _part_colours(looks: list[ConeLook], rotations: np.ndarray, eyes: np.ndarray
     """Return BGRA tables (cones, 256, 1, 4), lit; the frustum's own shading comes on top."""
     ambient = np.array(light.ambient)
     body = np.array([look.body for look in looks])
+    band = np.array([look.band for look in looks])
     worn = 0.93 * body + 6  # plates are scuffed and dusty
     local = np.einsum('nij,i->nj', rotations, sun)  # the sun in cone axes
-    up = rotations[:, 2]  # what is up, in cone axes
+    up = rotations[:, 2]  # the direction up in cone axes
     colours = np.zeros((len(looks), 256, 1, 4), np.uint8)
 
-    def put(label: int, colour: np.ndarray):
+    def put(label: int, colour: np.ndarray) -> None:
         colours[:, label, 0, :3] = np.clip(colour, 0, 255)
 
     put(_BODY_LABEL, body)
-    band = np.array([look.band for look in looks])
     put(_BAND, band)
-    put(_LETTER, np.where(band.mean(axis=1, keepdims=True) > 110, 40, 215) + 0 * band)
+    put(_LETTER, np.where(band.mean(axis=1, keepdims=True) > 110, 40, 215))
     for label, axis, sign, share in ((_TOP, 2, 1, 1.0), (_SIDES, 1, 1, 0.86),
                                      (_SIDES + 1, 0, -1, 0.86), (_SIDES + 2, 1, -1, 0.86),
                                      (_SIDES + 3, 0, 1, 0.86), (_UNDER, 2, -1, 0.68)):
@@ -281,8 +259,7 @@ def _shade_tables(looks: list[ConeLook], rotations: np.ndarray, eyes: np.ndarray
         direct[..., None] * np.float32(strength)[:, None])
     half_way = view + sun
     half_way /= np.linalg.norm(half_way, axis=1, keepdims=True) + 1e-9
-    shine = np.maximum(mix(np.sum(half_way * view, 1), np.sum(half_way * side, 1)), 0)
-    shine = shine ** 12
+    shine = np.maximum(mix(np.sum(half_way * view, 1), np.sum(half_way * side, 1)), 0) ** 12
     gloss = np.float32(strength[:, 1:2]) * shine ** 5 + np.float32(0.12) * shine
     gloss *= np.float32([150 * look.gloss for look in looks])[:, None]
     return shade.astype(np.float32), gloss
@@ -293,9 +270,8 @@ def _surface_light(cone: ConeView, low: np.ndarray, shape: tuple[int, int], scal
     (x0, y0), (x1, y1) = (cone.spread - low).tolist()
     length = max(math.hypot(x1 - x0, y1 - y0), 1e-3)
     ax, ay = (x1 - x0) / length, (y1 - y0) / length
-    lateral = np.float32([-ay, ax])
-    wide = 0.5 * float(np.ptp(cone.pixels[:SPOKES] @ lateral))
-    narrow = 0.5 * float(np.ptp(cone.pixels[_BODY - SPOKES:_BODY] @ lateral))
+    wide, narrow = (0.5 * float(np.ptp(rim @ np.float32([-ay, ax])))
+                    for rim in (cone.pixels[:SPOKES], cone.pixels[_BODY - SPOKES:_BODY]))
     u = np.arange(shape[1], dtype=np.float32) - np.float32(x0)
     v = (np.arange(shape[0], dtype=np.float32) - np.float32(y0))[:, None]
     along = u * np.float32(ax / length) + v * np.float32(ay / length)
@@ -322,8 +298,8 @@ def _thrice(plane: np.ndarray) -> np.ndarray:
 
 
 def draw_cone(image: np.ndarray, mask: np.ndarray, instances: np.ndarray, number: int,
-              cone: ConeView, light: Light, veil: float) -> DrawnCone | None:
-    """Paint a cone in place, under a share `veil` of haze; returns its window or None."""
+              cone: ConeView, light: Light, veil: float) -> Drawn | None:
+    """Paint a cone in place, under a share `veil` of haze; None if it is outside the image."""
     low, high = cone.low, cone.high
     left, top = max(low[0], 0), max(low[1], 0)
     width, height = min(high[0], image.shape[1]) - left, min(high[1], image.shape[0]) - top
@@ -360,12 +336,8 @@ def draw_cone(image: np.ndarray, mask: np.ndarray, instances: np.ndarray, number
     stamp(mask[window], solid, cone.look.class_id)
     stamp(instances[window], solid, number)
     whole = low == (left, top) and high == (left + width, top + height)
-    area = float(cv2.countNonZero(solid)) if whole else _hull_area(cone)
-    return DrawnCone(left, top, width, height, area)
-
-
-def _hull_area(cone: ConeView) -> float:
-    body = cv2.convexHull(cone.pixels[:_BODY])
-    plate = cv2.convexHull(cone.pixels[_BODY:])
+    if whole:
+        return window, float(cv2.countNonZero(solid))
+    body, plate = cv2.convexHull(cone.pixels[:_BODY]), cv2.convexHull(cone.pixels[_BODY:])
     both, _ = cv2.intersectConvexConvex(body, plate)
-    return cv2.contourArea(body) + cv2.contourArea(plate) - both
+    return window, cv2.contourArea(body) + cv2.contourArea(plate) - both

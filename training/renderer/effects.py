@@ -1,8 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
-"""What a camera makes of light: exposure, colour, blur, noise, vignetting, flare, compression."""
-
+"""Camera effects: exposure, colour, blur, noise, vignetting, flare, compression."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -42,7 +40,7 @@ class Effects:
 
 def sample_effects(rng: np.random.Generator, profile: Profile, width: int) -> Effects:
     """Draw the settings for an image `width` pixels wide."""
-    # A sensor that the sky drives: what stands on the ground is dark, veiled and nearly grey.
+    # Exposed for the sky: things on the ground are dark, veiled and nearly grey.
     dimmed, veiled, vivid = 1.0, 0.0, 1.0
     if profile.glare and rng.random() < profile.glare:
         dimmed, veiled = 2.0 ** rng.uniform(-1.4, 0), rng.uniform(0, 0.3)
@@ -62,18 +60,16 @@ def sample_effects(rng: np.random.Generator, profile: Profile, width: int) -> Ef
     level = level * (1 - veiled) + veiled * rng.uniform(0.5, 1) if veiled else level
     table = np.clip(level * 255, 0, 255).astype(np.uint8)[:, None]
     scale = width / 640
-    motion = (0.0, 0.0)
+    motion, flare, ghosts, smudges = (0.0, 0.0), None, [], []
     if rng.random() < profile.motion_blur:
         angle = rng.normal(0, 0.5) + (math.pi / 2 if rng.random() < 0.25 else 0)
         length = rng.uniform(1.5, 7) * scale
         motion = (length * math.cos(angle), length * math.sin(angle))
     noisy = rng.random() ** 1.5
-    flare = None
     if rng.random() < profile.flare:
         flare = (rng.uniform(0, 1), rng.uniform(-0.1, 0.5), rng.uniform(0.2, 0.9))
-    if dimmed < 1:  # and the sky is burnt out
+    if dimmed < 1:  # the sky is overexposed
         flare = (rng.uniform(0, 1), rng.uniform(-0.1, 0.4), rng.uniform(0.5, 1.5))
-    ghosts, smudges = [], []
     if flare is not None and rng.random() < 0.6:
         for _ in range(rng.integers(1, 6)):
             colour = rng.uniform(0, 1, 3) ** 2
@@ -114,12 +110,10 @@ def _noise_field(coarse: bool, chroma: bool) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(field, shape[:2] + (3,)))
 
 
-def _noise(
-    rng: np.random.Generator, shape: tuple[int, int], coarse: bool, chroma: bool,
-) -> np.ndarray:
-    field = _noise_field(coarse, chroma)
-    if shape[0] > field.shape[0] or shape[1] > field.shape[1]:
-        more = [max(0, shape[k] - field.shape[k]) for k in (0, 1)]
+def _noise(rng: np.random.Generator, shape: tuple[int, ...], effects: Effects) -> np.ndarray:
+    field = _noise_field(effects.coarse_noise, effects.chroma_noise)
+    more = [max(0, shape[k] - field.shape[k]) for k in (0, 1)]
+    if any(more):
         field = np.pad(field, ((0, more[0]), (0, more[1]), (0, 0)), 'wrap')
     top, left = (int(rng.integers(field.shape[k] - shape[k] + 1)) for k in (0, 1))
     return field[top:top + shape[0], left:left + shape[1]]
@@ -127,10 +121,8 @@ def _noise(
 
 def _mosaic(image: np.ndarray) -> np.ndarray:
     """Sample one colour per pixel and interpolate, as a sensor with a Bayer filter does."""
-    raw = np.empty(image.shape[:2], np.uint8)
+    raw = image[..., 1].copy()
     raw[0::2, 0::2] = image[0::2, 0::2, 2]
-    raw[0::2, 1::2] = image[0::2, 1::2, 1]
-    raw[1::2, 0::2] = image[1::2, 0::2, 1]
     raw[1::2, 1::2] = image[1::2, 1::2, 0]
     return cv2.cvtColor(raw, cv2.COLOR_BayerBG2BGR)
 
@@ -138,9 +130,8 @@ def _mosaic(image: np.ndarray) -> np.ndarray:
 def _motion_kernel(motion: tuple[float, float]) -> np.ndarray:
     reach = math.ceil(max(abs(motion[0]), abs(motion[1])) / 2) + 1
     kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
-    ends = [(round((reach + s * motion[0] / 2) * 16), round((reach + s * motion[1] / 2) * 16))
-            for s in (-1, 1)]
-    cv2.line(kernel, ends[0], ends[1], 1.0, 1, cv2.LINE_8, 4)
+    ends = [[round((reach + sign * pixels / 2) * 16) for pixels in motion] for sign in (-1, 1)]
+    cv2.line(kernel, *ends, 1.0, 1, cv2.LINE_8, 4)
     return kernel / kernel.sum()
 
 
@@ -150,8 +141,8 @@ def _falloff(height: int, width: int, strength: float) -> np.ndarray:
     x = np.linspace(-1, 1, 32, dtype=np.float32)
     radius = (x ** 2 + y ** 2) / 2
     coarse = np.clip(255 * (1 - np.float32(strength) * radius), 0, 255)
-    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).clip(
-        0, 255).astype(np.uint8)
+    fine = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    return fine.clip(0, 255).astype(np.uint8)
 
 
 def _flared(image: np.ndarray, flare: tuple[float, float, float],
@@ -161,7 +152,7 @@ def _flared(image: np.ndarray, flare: tuple[float, float, float],
     radius = np.sqrt(x ** 2 + y ** 2)
     glow = flare[2] * (150 * np.exp(-radius * 3.2) + 120 * np.exp(-(radius * 9) ** 2) + 18)
     glow = np.dstack([0.85 * glow, 0.95 * glow, glow]).clip(0, 255).astype(np.uint8)
-    size = (image.shape[1], image.shape[0])
+    size = image.shape[1::-1]
     glow = cv2.resize(glow, size, interpolation=cv2.INTER_LINEAR)
     for along, wide, *colour in ghosts:  # reflections between lenses, mirrored at the middle
         place = [round((flare[i] + along * (0.5 - flare[i])) * size[i]) for i in (0, 1)]
@@ -181,9 +172,8 @@ def _smudged(image: np.ndarray, smudges: tuple[tuple[float, ...], ...]) -> np.nd
         spot = np.clip(1.6 - 1.3 * away, 0, 1)
         share *= 1 - spot * np.float32(1 - light)
         blur = np.maximum(blur, spot)
-    size = (image.shape[1], image.shape[0])
-    blur, share = (cv2.resize(part, size) for part in (blur, share))
-    soft = cv2.blur(image, (max(3, size[0] // 70),) * 2)
+    blur, share = (cv2.resize(part, image.shape[1::-1]) for part in (blur, share))
+    soft = cv2.blur(image, (max(3, image.shape[1] // 70),) * 2)
     image = cv2.blendLinear(soft, image, blur, 1 - blur)
     share = np.clip(share * 128, 0, 255).astype(np.uint8)
     return cv2.multiply(image, cv2.merge([share] * 3), scale=1 / 128)
@@ -208,7 +198,7 @@ def _as_video(image: np.ndarray, coarse: float, step: float, halo: float,
 
 
 def apply_effects(image: np.ndarray, effects: Effects, rng: np.random.Generator) -> np.ndarray:
-    """Return what the camera stores of `image` (height, width, 3) BGR uint8."""
+    """Return `image` (height, width, 3) BGR uint8 as the camera stores it."""
     height, width = image.shape[:2]
     if effects.flare is not None:
         image = _flared(image, effects.flare, effects.ghosts)
@@ -220,24 +210,22 @@ def apply_effects(image: np.ndarray, effects: Effects, rng: np.random.Generator)
         image = cv2.filter2D(image, -1, _motion_kernel(effects.motion))
     image = cv2.LUT(image, effects.table)
     if abs(effects.saturation - 1) > 0.02:
-        keep = effects.saturation
-        grey = (1 - keep) * np.array([0.114, 0.587, 0.299])
-        image = cv2.transform(image, np.float32(np.eye(3) * keep + grey))
+        grey = (1 - effects.saturation) * np.array([0.114, 0.587, 0.299])
+        image = cv2.transform(image, np.float32(np.eye(3) * effects.saturation + grey))
     if effects.vignette > 0.03:
-        image = cv2.multiply(image, cv2.merge([_falloff(height, width, effects.vignette)] * 3),
-                             scale=1 / 255)
+        share = _falloff(height, width, effects.vignette)
+        image = cv2.multiply(image, cv2.merge([share] * 3), scale=1 / 255)
     if effects.bayer:
         image = _mosaic(image)
     if effects.shot_noise > 0.004:
-        # Brighter pixels scatter more: noise proportional to the signal stands in for its root.
-        noise = _noise(rng, image.shape, effects.coarse_noise, effects.chroma_noise)
+        # Shot noise grows with the root of the signal; here it is proportional to the signal.
+        noise = _noise(rng, image.shape, effects)
         share = effects.shot_noise * 128 / _NOISE_STD
         noise = cv2.convertScaleAbs(noise, alpha=share, beta=128 * (1 - share))
         image = cv2.multiply(image, noise, scale=1 / 128)
     if effects.read_noise > 0.4:
-        noise = _noise(rng, image.shape, effects.coarse_noise, effects.chroma_noise)
         share = effects.read_noise / _NOISE_STD
-        image = cv2.addWeighted(image, 1.0, noise, share, -128 * share)
+        image = cv2.addWeighted(image, 1.0, _noise(rng, image.shape, effects), share, -128 * share)
     if effects.rescale < 1:
         small = (max(8, int(width * effects.rescale)), max(8, int(height * effects.rescale)))
         image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
@@ -248,6 +236,6 @@ def apply_effects(image: np.ndarray, effects: Effects, rng: np.random.Generator)
     if effects.video:
         image = _as_video(image, *effects.video)
     if effects.jpeg_quality:
-        _, data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, effects.jpeg_quality])
+        data = cv2.imencode('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, effects.jpeg_quality])[1]
         image = cv2.imdecode(data, cv2.IMREAD_COLOR)
     return image

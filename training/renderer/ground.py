@@ -3,22 +3,13 @@
 """The ground plane: surfaces anchored to the world, painted lines, rubber, puddles, shadows."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
+from eunet_ros.training.renderer import textures
 from eunet_ros.training.renderer.camera import Camera
-from eunet_ros.training.renderer.light import Light
-from eunet_ros.training.renderer.shadows import fill_window, ground_polygon
-from eunet_ros.training.renderer.textures import (
-    DETAIL_TILE,
-    LEVELS,
-    MACRO_TILE,
-    noise_map,
-    Pyramid,
-    SIZE,
-    Surface,
-    surface,
-)
+from eunet_ros.training.renderer.light import fill_window, ground_polygon, Light
+from eunet_ros.training.renderer.textures import Pyramid, SIZE
 import numpy as np
 
 _STRIP = 24  # rows of a mark that are painted at once
@@ -51,7 +42,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Ground:
-    """What lies on the ground plane."""
+    """Surfaces and marks of the ground plane."""
 
     kind: str
     number: int
@@ -64,10 +55,10 @@ class Ground:
 
 @dataclass(frozen=True)
 class GroundView:
-    """Which ground point every pixel of rows [top, height) sees."""
+    """The ground point of every pixel of rows [top, height)."""
 
     top: int
-    mixed: int  # so many of its first rows also show sky
+    mixed: int  # number of its first rows that also show sky
     x: np.ndarray  # world metres, float32 (rows, width)
     y: np.ndarray
     distance: np.ndarray  # optical depth in metres
@@ -76,7 +67,7 @@ class GroundView:
 
 def look_at_ground(camera: Camera, rays: np.ndarray, pose: Pose) -> GroundView:
     """Intersect pixel rays (3, height, width), in world axes, with the ground plane."""
-    # Along a row the horizon is monotonic but for the lens's bend: three columns tell.
+    # Three columns suffice: along a row the horizon is monotonic, except for distortion.
     probe = rays[2][:, [0, camera.width // 2, -1]]
     falls = probe.min(axis=1) < -1e-3
     top = int(np.argmax(falls)) if falls.any() else camera.height
@@ -94,7 +85,7 @@ def _levels(view: GroundView, camera: Camera, texel: float) -> np.ndarray:
     """Return the pyramid level per row whose texel is about as large as a pixel's footprint."""
     # Across: depth / f. Along: depth^2 / (height f). Their geometric mean serves both.
     footprint = view.row_depth ** 1.5 / (camera.focal * np.sqrt(camera.mount_height))
-    return np.clip(np.floor(np.log2(footprint / texel) + 0.25), 0, LEVELS - 1).astype(int)
+    return np.clip(np.floor(np.log2(footprint / texel) + 0.25), 0, textures.LEVELS - 1).astype(int)
 
 
 def _wrapped(metres: np.ndarray, tile: float) -> np.ndarray:
@@ -104,7 +95,7 @@ def _wrapped(metres: np.ndarray, tile: float) -> np.ndarray:
 
 
 def _sample(levels: Pyramid, rows: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Look positions u, v within a tile up in a pyramid, with one level per row."""
+    """Look up positions u, v within a tile in a pyramid, with one level per row."""
     out = np.empty(u.shape + levels[0].shape[2:], np.uint8)
     starts = np.flatnonzero(np.diff(rows, prepend=-1))
     for start, stop in zip(starts, np.append(starts[1:], len(rows))):
@@ -116,21 +107,24 @@ def _sample(levels: Pyramid, rows: np.ndarray, u: np.ndarray, v: np.ndarray) -> 
 
 
 def _noise(name: str, octaves: int, x: np.ndarray, y: np.ndarray, tile: float) -> np.ndarray:
-    """Look noise (mean 128) up at world places; `tile` metres repeat."""
-    size = np.float32(SIZE)
-    return cv2.remap(noise_map(name, 0, octaves), _wrapped(x, tile) * size,
-                     _wrapped(y, tile) * size, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    """Look up noise (mean 128) at world positions; it repeats every `tile` metres."""
+    u, v = (_wrapped(metres, tile) * np.float32(SIZE) for metres in (x, y))
+    return cv2.remap(textures.noise_map(name, 0, octaves), u, v, cv2.INTER_LINEAR,
+                     borderMode=cv2.BORDER_WRAP)
 
 
-def _textured(found: Surface, view: GroundView, camera: Camera, grain: float) -> np.ndarray:
-    macro = _sample(found.macro, _levels(view, camera, MACRO_TILE / SIZE),
-                    _wrapped(view.x, MACRO_TILE), _wrapped(view.y, MACRO_TILE))
-    rows = _levels(view, camera, DETAIL_TILE / SIZE)
+def _textured(kind: str, number: int, view: GroundView, camera: Camera,
+              grain: float) -> np.ndarray:
+    tone, fine = textures.surface(kind, number)
+    macro = _sample(tone, _levels(view, camera, textures.MACRO_TILE / SIZE),
+                    *(_wrapped(metres, textures.MACRO_TILE) for metres in (view.x, view.y)))
+    rows = _levels(view, camera, textures.DETAIL_TILE / SIZE)
     # Beyond the coarsest levels the grain has averaged out: leave those rows as they are.
-    near = int(np.argmax(rows < LEVELS - 2)) if (rows < LEVELS - 2).any() else len(rows)
-    if near < len(rows):
-        detail = _sample(found.detail, rows[near:], _wrapped(view.x[near:], DETAIL_TILE),
-                         _wrapped(view.y[near:], DETAIL_TILE))
+    close = rows < textures.LEVELS - 2
+    if close.any():
+        near = int(np.argmax(close))
+        detail = _sample(fine, rows[near:], *(_wrapped(metres[near:], textures.DETAIL_TILE)
+                                              for metres in (view.x, view.y)))
         if grain != 1.0:
             detail = cv2.convertScaleAbs(detail, alpha=grain, beta=128 * (1 - grain))
         cv2.multiply(macro[near:], cv2.merge([detail] * 3), macro[near:], scale=1 / 128)
@@ -150,11 +144,6 @@ def stamp(plane: np.ndarray, solid: np.ndarray, value: int) -> None:
         plane += np.uint8(value) * solid
 
 
-def _rows(view: GroundView, rows: slice) -> GroundView:
-    return GroundView(view.top + rows.start, 0, view.x[rows], view.y[rows], view.distance[rows],
-                      view.row_depth[rows])
-
-
 def _draw_borders(texture: np.ndarray, ground: Ground, view: GroundView, camera: Camera) -> None:
     for border in ground.borders:
         # Two pixels are fine enough for an edge that is never sharper than that.
@@ -164,14 +153,13 @@ def _draw_borders(texture: np.ndarray, ground: Ground, view: GroundView, camera:
         side += (ragged - 128) * np.float32(border.rag / 100) - np.float32(border.offset)
         side /= 0.12 + view.distance[::2, ::2] * np.float32(2.5 / camera.focal)
         alpha = np.clip(side + 0.5, 0, 1)
-        rows = np.flatnonzero(alpha.max(axis=1) > 0.004)
-        if len(rows) == 0:
+        shown = np.flatnonzero(alpha.max(axis=1) > 0.004)
+        if len(shown) == 0:
             continue
-        first, last = 2 * int(rows[0]), min(2 * int(rows[-1]) + 2, len(view.row_depth))
-        alpha = cv2.resize(alpha[rows[0]:rows[-1] + 1], (camera.width, last - first))
-        other = _textured(surface(border.kind, border.number), _rows(view, slice(first, last)),
-                          camera, 1.0)
-        blend(texture[first:last], other, alpha)
+        rows = slice(2 * int(shown[0]), min(2 * int(shown[-1]) + 2, len(view.row_depth)))
+        alpha = cv2.resize(alpha[shown[0]:shown[-1] + 1], (camera.width, rows.stop - rows.start))
+        part = replace(view, x=view.x[rows], y=view.y[rows], row_depth=view.row_depth[rows])
+        blend(texture[rows], _textured(border.kind, border.number, part, camera, 1.0), alpha)
 
 
 def to_vehicle(points: np.ndarray, pose: Pose) -> np.ndarray:
@@ -184,7 +172,7 @@ def _outline(line: np.ndarray, width: float) -> np.ndarray:
     if width <= 0:
         return line
     normal = np.empty(line.shape)
-    along = normal[:, ::-1]  # as np.gradient, in a fifth of the time
+    along = normal[:, ::-1]  # as np.gradient, but five times as fast
     along[1:-1] = (line[2:] - line[:-2]) / 2
     along[0], along[-1] = line[1] - line[0], line[-1] - line[-2]
     normal[:, 0] *= -1
@@ -223,8 +211,7 @@ def _paint(texture: np.ndarray, mark: Mark, alpha: np.ndarray, view: GroundView,
         wear = cv2.convertScaleAbs(np.maximum(wear, np.uint8(level + 6)), alpha=255 / 40,
                                    beta=-255 / 40 * level)
         alpha = cv2.multiply(alpha, wear, scale=1 / 255)
-    colour = np.empty(alpha.shape + (3,), np.uint8)
-    colour[:] = mark.colour
+    colour = np.full((*alpha.shape, 3), mark.colour, np.uint8)
     blend(texture[window], colour, alpha * np.float32(mark.opacity / 255))
 
 
@@ -232,24 +219,21 @@ def _draw_water(texture: np.ndarray, ground: Ground, view: GroundView, light: Li
     noise = _noise('water', 4, view.x, view.y, 23.0).astype(np.float32)
     alpha = np.clip((noise - np.float32(215 - 110 * ground.wetness)) / 14, 0, 1)
     # A film everywhere, mirrors in hollows; both stronger at grazing angles.
-    grazing = np.clip(view.distance / 25, 0.25, 0.85)
-    alpha = (np.float32(0.25 * ground.wetness) + np.float32(0.75) * alpha) * grazing
-    colour = np.empty(texture.shape, np.uint8)
-    colour[:] = np.clip(0.75 * np.array(light.horizon) + 0.2 * np.array(light.zenith), 0, 255)
-    blend(texture, colour, alpha)
+    alpha = (np.float32(0.25 * ground.wetness) + np.float32(0.75) * alpha) * np.clip(
+        view.distance / 25, 0.25, 0.85)
+    colour = np.clip(0.75 * np.array(light.horizon) + 0.2 * np.array(light.zenith), 0, 255)
+    blend(texture, np.full(texture.shape, colour, np.uint8), alpha)
 
 
 def _draw_haze(texture: np.ndarray, view: GroundView, light: Light) -> None:
-    near = view.row_depth * light.haze < 0.012  # less than that nobody sees
+    near = view.row_depth * light.haze < 0.012  # less is invisible
     rows = int(np.argmax(near)) if near.any() else len(near)
     if rows == 0:
         return
     # Depth changes slowly along a row.
     veil = 1 - np.exp(view.distance[:rows, ::8] * np.float32(-light.haze))
     veil = cv2.resize(veil, (texture.shape[1], rows))
-    colour = np.empty((rows,) + texture.shape[1:], np.uint8)
-    colour[:] = light.horizon
-    blend(texture[:rows], colour, veil)
+    blend(texture[:rows], np.full((rows, *texture.shape[1:]), light.horizon, np.uint8), veil)
 
 
 def draw_ground(image: np.ndarray, ground: Ground, view: GroundView, camera: Camera, pose: Pose,
@@ -257,7 +241,7 @@ def draw_ground(image: np.ndarray, ground: Ground, view: GroundView, camera: Cam
     """Draw the ground into `image` (height, width, 3) uint8, in place, below the horizon."""
     if view.top >= camera.height:
         return
-    texture = _textured(surface(ground.kind, ground.number), view, camera, ground.grain)
+    texture = _textured(ground.kind, ground.number, view, camera, ground.grain)
     _draw_borders(texture, ground, view, camera)
     _draw_marks(texture, ground, view, camera, pose)
     lit = np.array(light.ambient) + np.array(light.sun) * np.sin(light.elevation)

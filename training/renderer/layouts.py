@@ -7,15 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 import math
 
-from eunet_ros.training.renderer.profiles import (
-    BLUE,
-    choose,
-    LARGE_ORANGE,
-    ORANGE,
-    Profile,
-    UNKNOWN,
-    YELLOW,
-)
+from eunet_ros.training.renderer.profiles import choose, Cone, Profile
 from eunet_ros.training.renderer.track import make_track, Track
 import numpy as np
 
@@ -51,7 +43,7 @@ def make_cone_set(rng: np.random.Generator, class_id: np.ndarray | list[int], xy
     """Turn places (n, 2) into cones, some tilted, some knocked over."""
     class_id = np.array(class_id, int).reshape(-1)
     count = len(class_id)
-    class_id[rng.random(count) < profile.stray_unknown] = UNKNOWN
+    class_id[rng.random(count) < profile.stray_unknown] = Cone.UNKNOWN
     xyz = np.zeros((count, 3))
     xyz[:, :2] = np.asarray(xy, float).reshape(-1, 2)
     tilt = np.where(rng.random(count) < profile.tilted, np.abs(rng.normal(0, 0.09, count)), 0.0)
@@ -97,21 +89,18 @@ def _scatter(rng: np.random.Generator, profile: Profile) -> Layout:
 def _rows(rng: np.random.Generator, profile: Profile) -> Layout:
     classes, xy, z = [], [], []
     for _ in range(rng.integers(1, 4)):
-        count = int(rng.integers(2, 13))
-        start = np.array([np.exp(rng.uniform(0.4, 3.0)), 0.0])
-        start[1] = start[0] * rng.uniform(-0.7, 0.7)
+        count, ahead = int(rng.integers(2, 13)), np.exp(rng.uniform(0.4, 3.0))
+        start = np.array([ahead, ahead * rng.uniform(-0.7, 0.7)])
         angle, step = rng.uniform(0, math.pi), np.exp(rng.uniform(math.log(0.24), math.log(1.5)))
         line = np.arange(count)[:, None] * step * np.array([math.cos(angle), math.sin(angle)])
-        colours = (_classes(rng, profile, count) if rng.random() < 0.5
-                   else np.full(count, _classes(rng, profile, 1)[0]))
+        classes.append(_classes(rng, profile, count) if rng.random() < 0.5
+                       else np.full(count, _classes(rng, profile, 1)[0]))
         xy.append(start + line + rng.normal(0, 0.03 + 0.05 * step, (count, 2)))
-        classes.append(colours)
         z.append(np.zeros(count))
     if rng.random() < 0.5:  # stacks
         for _ in range(rng.integers(1, 5)):
-            count = int(rng.integers(2, 7))
-            distance = np.exp(rng.uniform(0.3, 2.4))
-            spot = np.array([distance, distance * rng.uniform(-0.6, 0.6)])
+            count, ahead = int(rng.integers(2, 7)), np.exp(rng.uniform(0.3, 2.4))
+            spot = np.array([ahead, ahead * rng.uniform(-0.6, 0.6)])
             xy.append(spot + rng.normal(0, 0.006, (count, 2)))
             classes.append(np.full(count, _classes(rng, profile, 1)[0]))
             z.append(np.arange(count) * rng.uniform(0.045, 0.075))
@@ -121,54 +110,48 @@ def _rows(rng: np.random.Generator, profile: Profile) -> Layout:
                   (0.0, 0.0, 0.0), None)
 
 
-class _Pairs:
-    """Cones in pairs to the left and the right of a lane along x."""
-
-    def __init__(self) -> None:
-        self.classes: list[int] = []
-        self.xy: list[tuple[float, float]] = []
-
-    def add(self, at: Iterable[float], side: float, left: int, right: int) -> None:
-        for x in at:
-            self.xy += [(x, side), (x, -side)]
-            self.classes += [left, right]
+def _pairs(at: Iterable[float], side: float, left: int,
+           right: int | None = None) -> list[tuple[int, float, float]]:
+    """Return class, x and y of cones to the left and the right of a lane along x."""
+    return [cone for x in at for cone in ((left, x, side), (right or left, x, -side))]
 
 
 def _gate(rng: np.random.Generator, profile: Profile) -> Layout:
     """Acceleration: start gate, a straight lane, finish gate, braking lane in orange."""
-    cones, width = _Pairs(), rng.uniform(*profile.track_width)
+    half = 0.5 * rng.uniform(*profile.track_width)
     start, length = rng.uniform(1.5, 12), rng.uniform(15, 75)
-    cones.add((start, start + 0.5, start + length, start + length + 0.5), -(0.5 * width + 0.2),
-              LARGE_ORANGE, LARGE_ORANGE)
-    cones.add(np.arange(start + 2, start + length - 1, rng.uniform(3, 5)), 0.5 * width, BLUE,
-              YELLOW)
-    cones.add(np.arange(start + length + 3, start + length + 40, 5.0), 0.5 * width, ORANGE, ORANGE)
-    cones.add(np.arange(start - 1.5, 0.5, -1.2), 0.5 * width, ORANGE, ORANGE)  # staging lane
-    return _seen_from(rng, profile, 'gate', cones)
+    end = start + length
+    lane = np.arange(start + 2, end - 1, rng.uniform(3, 5))
+    return _seen_from(rng, profile, 'gate', [
+        *_pairs((start, start + 0.5, end, end + 0.5), -(half + 0.2), Cone.LARGE_ORANGE),
+        *_pairs(lane, half, Cone.BLUE, Cone.YELLOW),
+        *_pairs(np.arange(end + 3, end + 40, 5.0), half, Cone.ORANGE),
+        *_pairs(np.arange(start - 1.5, 0.5, -1.2), half, Cone.ORANGE)])  # staging lane
 
 
 def _skidpad(rng: np.random.Generator, profile: Profile) -> Layout:
     """Two circles, inner diameter 15.25 m, outer 21.25 m, centres 18.25 m apart."""
-    cones = _Pairs()
-    for side, inner, outer in ((1, BLUE, YELLOW), (-1, YELLOW, BLUE)):
+    cones = []
+    for side, inner, outer in ((1, Cone.BLUE, Cone.YELLOW), (-1, Cone.YELLOW, Cone.BLUE)):
         centre = np.array([12.0, side * 9.125])
         for radius, colour, count in ((7.625, inner, 16), (10.625, outer, 20)):
             for angle in np.arange(count) * 2 * math.pi / count:
                 spot = centre + radius * np.array([math.cos(angle), math.sin(angle)])
                 if radius < 10 or (abs(spot[1]) > 2.0 and np.hypot(
                         *(spot - centre * (1, -1))) > 10.6):
-                    cones.xy.append(spot)
-                    cones.classes.append(colour)
-    cones.add((11.6, 12.4), -1.75, LARGE_ORANGE, LARGE_ORANGE)
-    cones.add((*np.arange(1.0, 6, 1.5), *np.arange(20, 34, 3.0)), 1.6, ORANGE, ORANGE)
+                    cones.append((colour, *spot))
+    cones += _pairs((11.6, 12.4), -1.75, Cone.LARGE_ORANGE)
+    cones += _pairs((*np.arange(1.0, 6, 1.5), *np.arange(20, 34, 3.0)), 1.6, Cone.ORANGE)
     return _seen_from(rng, profile, 'skidpad', cones)
 
 
-def _seen_from(rng: np.random.Generator, profile: Profile, kind: str, cones: _Pairs) -> Layout:
+def _seen_from(rng: np.random.Generator, profile: Profile, kind: str,
+               cones: list[tuple[int, float, float]]) -> Layout:
     pose = (rng.uniform(-4, 8), rng.uniform(*profile.lateral_offset),
             math.radians(rng.uniform(*profile.heading_error_deg)) * rng.random())
-    xy = np.array(cones.xy) + rng.normal(0, 0.05, (len(cones.xy), 2))
-    return Layout(kind, make_cone_set(rng, cones.classes, xy, profile), pose, None)
+    classes, *xy = np.array(cones).T
+    xy = np.stack(xy, axis=1) + rng.normal(0, 0.05, (len(cones), 2))
+    return Layout(kind, make_cone_set(rng, classes, xy, profile), pose, None)
 
 
 _LAYOUTS = {'track': _track, 'scatter': _scatter, 'rows': _rows, 'gate': _gate,

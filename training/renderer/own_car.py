@@ -86,9 +86,9 @@ def _round_tyre(rng: np.random.Generator, x: float, y: float, wide: float,
         parts.append((outline(share * shift, 1 - 0.6 * share, 1 - 0.25 * share),
                       (tone + 2, tone, tone)))
     flank = side * wide * rng.uniform(0.25, 0.45)
-    for grow, colour in ((1.0, (dark, dark, dark)), (0.6, tuple(0.4 * np.array(rim) + 15))):
-        parts.append((outline(flank, rng.uniform(0.2, 0.6) * grow, 0.9 * grow), colour))
-    return parts
+    return parts + [
+        (outline(flank, rng.uniform(0.2, 0.6) * grow, 0.9 * grow), colour)
+        for grow, colour in ((1.0, (dark,) * 3), (0.6, tuple(0.4 * np.array(rim) + 15)))]
 
 
 def _sample_cockpit(rng: np.random.Generator, centre: float, top: float, wide: float, body: Colour,
@@ -151,11 +151,9 @@ def _onboard_car(rng: np.random.Generator) -> OwnCar:
     top, wide = rng.uniform(0.45, 0.72), rng.uniform(0.12, 0.42)
     centre = 0.5 + rng.normal(0, 0.05)
     body = paint(rng, 0.6) if rng.random() < 0.7 else (38, 36, 35)
-    stripe = paint(rng, 0.8)
-    gap = rng.uniform(0.02, 0.2)
+    stripe, gap = paint(rng, 0.8), rng.uniform(0.02, 0.2)
     wheel_wide, wheel_top = rng.uniform(0.08, 0.2), top + rng.uniform(-0.01, 0.15)
-    parts = []
-    whole = rng.random() < 0.7
+    parts, whole = [], rng.random() < 0.7
     for side in (-1, 1):  # lettering on the tyres, covers and arms of the suspension
         x = centre + side * (wide / 2 + gap)
         if whole:
@@ -223,18 +221,16 @@ def _draw_nose(fill: Callable, car: OwnCar) -> tuple[np.ndarray, np.ndarray]:
     half = 0.5 * (car.nose_tip + (car.nose_wide - car.nose_tip) * down ** 0.75)
     half *= np.clip(down / 0.06 + 0.55, 0, 1)  # the tip is blunt
     row = tip + (1.04 - tip) * down
-    edges = np.linspace(-1, 1, _STRIPS + 1)
-    for left in edges[:-1]:
-        # The nose is round: light from above, dark flanks, a highlight off its crest.
+    for left in np.linspace(-1, 1, _STRIPS + 1)[:-1]:
+        # The nose is round: light from above, dark flanks, a highlight beside its crest.
         right = left + 2 / _STRIPS
         middle = 0.5 * (left + right)
         shade = 0.32 + 0.7 * np.sqrt(1 - 0.97 * middle ** 2) + 0.3 * np.exp(
             -((middle + 0.28) / 0.12) ** 2)
         colour = np.array(car.stripe if abs(middle) < car.stripe_wide else car.body) * shade
-        bulge = 0.014 * (1 - middle ** 2)
-        right = min(right + 0.03, 1.0)
-        fill(np.concatenate([np.stack([centre + left * half, row - bulge], 1),
-                             np.stack([centre + right * half, row - bulge], 1)[::-1]]), colour)
+        sides = [np.stack([centre + side * half, row - 0.014 * (1 - middle ** 2)], 1)
+                 for side in (left, min(right + 0.03, 1.0))]
+        fill(np.concatenate([sides[0], sides[1][::-1]]), colour)
     return half, row
 
 
@@ -247,35 +243,32 @@ def _draw_cockpit(fill: Callable, car: OwnCar) -> None:
                          1.02 - grow * tall * np.sin(angle) ** 0.6], 1)
     fill(arch(1.12), tuple(0.9 * np.array(car.body) + 12))
     fill(arch(1.0), (22, 21, 21))
-    fill(np.stack([car.centre - 0.4 * wide * np.cos(2 * angle),
-                   1.0 - 0.35 * tall - 0.25 * tall * np.sin(2 * angle)], 1), (48, 46, 45))
-    fill(np.stack([car.centre - 0.2 * wide * np.cos(2 * angle),
-                   1.0 - 0.35 * tall - 0.13 * tall * np.sin(2 * angle)], 1), car.stripe)
+    for across, down, colour in ((0.4, 0.25, (48, 46, 45)), (0.2, 0.13, car.stripe)):
+        fill(np.stack([car.centre - across * wide * np.cos(2 * angle),
+                       1.0 - 0.35 * tall - down * tall * np.sin(2 * angle)], 1), colour)
 
 
 def draw_own_car(image: np.ndarray, mask: np.ndarray, instances: np.ndarray, car: OwnCar,
                  light: Light) -> None:
-    """Draw the car over `image`, and erase what it hides from the masks, in place."""
+    """Draw the car over `image`, and erase hidden cones from the masks, in place."""
     height, width = image.shape[:2]
     mast = max(car.mast, 0.13 if car.parts else 0.0)
     top = max(0, int(height * (min(car.nose_top, car.wheel_top) - mast - 0.02)) - 4)
-    rows = height - top
-    layer = np.zeros((rows, width, 3), np.uint8)
-    alpha = np.zeros((rows, width), np.uint8)
+    layer, alpha = np.zeros_like(image[top:]), np.zeros_like(mask[top:])
     lit = np.array(light.ambient) * 0.8 + np.array(light.sun) * 0.5
 
-    def fill(points: Points, colour: Colour):
+    def fill(points: Points, colour: Colour) -> None:
         shape = np.rint((np.array(points) * (width, height) - (0, top)) * 16).astype(np.int32)
-        cv2.fillPoly(layer, [shape], tuple(np.clip(np.array(colour) * lit, 0, 255)),
-                     cv2.LINE_AA, 4)
-        cv2.fillPoly(alpha, [shape], 255, cv2.LINE_AA, 4)
+        for plane, value in ((layer, tuple(np.clip(np.array(colour) * lit, 0, 255))),
+                             (alpha, 255)):
+            cv2.fillPoly(plane, [shape], value, cv2.LINE_AA, 4)
 
     centre, tip = car.centre, car.nose_top
     if car.wing:
-        fill([(centre - car.wing, tip + 0.05), (centre - car.wing, tip + 0.015),
-              (centre + car.wing, tip + 0.015), (centre + car.wing, tip + 0.05)], car.stripe)
-        fill([(centre - car.wing, tip + 0.07), (centre - car.wing, tip + 0.045),
-              (centre + car.wing, tip + 0.045), (centre + car.wing, tip + 0.07)], car.body)
+        left, right = centre - car.wing, centre + car.wing
+        for low, high, colour in ((0.05, 0.015, car.stripe), (0.07, 0.045, car.body)):
+            fill([(left, tip + low), (left, tip + high), (right, tip + high), (right, tip + low)],
+                 colour)
     if car.mast:
         fill([(centre - 0.003, tip + 0.05), (centre - 0.002, tip - car.mast),
               (centre + 0.002, tip - car.mast), (centre + 0.003, tip + 0.05)], (40, 40, 42))
@@ -287,27 +280,25 @@ def draw_own_car(image: np.ndarray, mask: np.ndarray, instances: np.ndarray, car
                 fill([(centre, low), (x, high), (x, high + 0.011), (centre, low + 0.014)],
                      (36, 35, 35))
             _tyre(fill, x, y, car.wheel_wide, tuple(0.6 * np.array(car.stripe)))
-    half, row = _draw_nose(fill, car)
+    nose = _draw_nose(fill, car)
     for sticker in car.stickers:
-        wide = float(np.interp(sticker.down, np.linspace(0, 1, 10), half))
-        x = centre + sticker.across * wide
-        y, reach = float(np.interp(sticker.down, np.linspace(0, 1, 10), row)), sticker.wide * wide
+        wide, y = (float(np.interp(sticker.down, np.linspace(0, 1, 10), row)) for row in nose)
+        x, reach = centre + sticker.across * wide, sticker.wide * wide
         low = y + sticker.tall * (1 - tip)
         fill([(x - reach, y), (x + reach, y), (x + 1.1 * reach, low), (x - 1.1 * reach, low)],
              sticker.colour)
         if sticker.words:
             scale = (low - y) * height / 34
             ink = tuple(np.clip(np.array(sticker.ink) * lit, 0, 255))
-            cv2.putText(layer, sticker.words, (int((x - 0.9 * reach) * width),
-                                               int((low - 0.15 * (low - y)) * height) - top),
-                        cv2.FONT_HERSHEY_SIMPLEX, scale, ink, max(1, round(2.5 * scale)),
-                        cv2.LINE_AA)
+            at = int((x - 0.9 * reach) * width), int((low - 0.15 * (low - y)) * height) - top
+            cv2.putText(layer, sticker.words, at, cv2.FONT_HERSHEY_SIMPLEX, scale, ink,
+                        max(1, round(2.5 * scale)), cv2.LINE_AA)
     if car.cockpit:
         _draw_cockpit(fill, car)
     for outline, colour in car.parts:
         fill(outline, colour)
     if car.sheen is not None:
-        sheen = cv2.resize(car.sheen, (width, rows), interpolation=cv2.INTER_CUBIC)
+        sheen = cv2.resize(car.sheen, alpha.shape[::-1], interpolation=cv2.INTER_CUBIC)
         sheen = np.clip(sheen * 64, 0, 255).astype(np.uint8)
         layer = cv2.multiply(layer, cv2.merge([sheen] * 3), scale=1 / 64)
     layer = cv2.GaussianBlur(layer, (0, 0), max(0.5, width / 1100))

@@ -1,24 +1,24 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-
 """
-Ranges the renderer draws from, one record per use.
+Ranges that the renderer draws from, one record per use.
 
-A pair is a uniform range (low, high); a single number is a probability or a bound; a mapping gives
-relative weights. Code never branches on a profile's name: another setting is another record.
+A pair is a uniform range (low, high), a single number a probability or a bound, a mapping relative
+weights. Code never branches on a profile's name: another setting is another record.
 """
-
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from enum import IntEnum
 
 from eunet_ros.model.common.classes import cone_classes
 import numpy as np
 
 Range = tuple[float, float]
 
-BLUE, YELLOW, ORANGE, LARGE_ORANGE, UNKNOWN = (cone_classes().id_of(f'{name}_cone') for name in (
-    'blue', 'yellow', 'orange', 'large_orange', 'unknown'))
+# Class ids of the cones.
+Cone = IntEnum('Cone', {name.upper(): cone_classes().id_of(f'{name}_cone') for name in (
+    'blue', 'yellow', 'orange', 'large_orange', 'unknown')})
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Profile:
     telephoto_hfov_deg: Range = (14.0, 45.0)
     k1: Range = (-0.28, 0.06)
     onboard: float = 0.0  # share of images from a roll hoop or a helmet: much of the own car shows
-    fisheye: float = 0.0  # share of those whose lens is a fisheye
+    fisheye: float = 0.0  # share of onboard cameras with a fisheye lens
     principal_shift: float = 0.03
 
     # Track
@@ -67,7 +67,7 @@ class Profile:
     sticker_damaged: float = 0.12
     dented: float = 0.12
     lettered: float = 0.3  # of bands of small cones
-    glint: float = 0.0  # most that a plate mirrors a low sun, as a share of white
+    glint: float = 0.0  # maximum reflection of a low sun by a plate, as a share of white
     colour_decides: bool = False  # class without a band: else it is lost; and red is orange
     orange_hue_deg: Range = (0.0, 0.0)  # added to the hue of orange cones
     plain_band: float = 0.0  # share of grey bands, other places of bands and tall slim large cones
@@ -82,7 +82,7 @@ class Profile:
     tint: float = 0.035
     strong_tint: float = 0.08
     wet: float = 0.12
-    shaded: float = 0.25  # scenes with shadows of what stands outside the image
+    shaded: float = 0.25  # share of scenes with shadows of things outside the image
     indoor: float = 0.07
 
     # Ground
@@ -126,7 +126,7 @@ class Profile:
     jpeg_quality: Range = (40, 95)
 
 
-# What the other sets are drawn from.
+# The base of the other profiles.
 _PLAIN = Profile('plain', 0)
 
 TRAIN = replace(_PLAIN, name='train', salt=11, canted=0.12, lettered=0.45, glint=1.0,
@@ -142,42 +142,36 @@ BENCHMARK = replace(
     telephoto=0.0, heading_error_deg=(-18.0, 18.0), textures=(4, 5), backdrops=(8, 9, 10),
     sprites=(12, 13, 14, 15), near_props=(0, 10), wrong_way=0.0)
 
-# Not one cone, and much in their colours: whatever is found is false.
+# No cones, and many things in their colours: every detection is false.
 CLUTTER = replace(
     BENCHMARK, name='clutter', salt=53, layouts={'none': 1.0}, textures=(6,), backdrops=(12, 13),
     sprites=(16, 17, 18, 19), far_props=(8, 20), near_props=(6, 16), marks=(2, 9))
 
-# What training has, arranged as clutter is: to find hard examples in, never to score on.
+# The objects of training, arranged as in CLUTTER: for hard examples, never for scores.
 HARD = replace(
     TRAIN, name='hard', salt=71, layouts={'none': 1.0}, far_props=(8, 20), near_props=(6, 16),
     marks=(2, 9))
 
-# One fixed camera on one car; what varies from frame to frame is left to the drive itself.
+# One fixed camera on one car; `Drive` varies what changes from frame to frame.
 DRIVE = replace(
     _PLAIN, name='drive', salt=37, textures=(7,), backdrops=(11,), sprites=(20, 21, 22, 23),
     surfaces={'asphalt': 1.0}, second_surface=1.0, marks=(4, 9), overcast=0.0,
     sun_strength=(0.6, 0.66), ground_tone=(0.2, 0.25), clear_clouds=(0.25, 0.4),
     swapped_colours=0.0, sun_elevation_deg=(28.0, 42.0), haze_per_m=(0.001, 0.002),
-    tint=0.02, strong_tint=0.0,
-    wet=0.0, hue_jitter=3.0, fade=(0.0, 0.18), dirt=(0.05, 0.4), sticker_missing=0.015,
-    sticker_damaged=0.06, dented=0.02, lettered=0.0, telephoto=0.0, shaded=0.0, indoor=0.0,
-    smudges=0.0, knocked_over=0.01, tilted=0.02, cone_spacing=(2.6, 4.6),
+    tint=0.02, strong_tint=0.0, wet=0.0, hue_jitter=3.0, fade=(0.0, 0.18), dirt=(0.05, 0.4),
+    sticker_missing=0.015, sticker_damaged=0.06, dented=0.02, lettered=0.0, telephoto=0.0,
+    shaded=0.0, indoor=0.0, smudges=0.0, knocked_over=0.01, tilted=0.02, cone_spacing=(2.6, 4.6),
     far_props=(70, 80), near_props=(26, 34), track_radius=(34.0, 42.0), min_height_px=2.8,
-    stray_unknown=0.0,
-    exposure_stops=(0.3, 0.36), gamma=(0.97, 1.03), contrast=(1.02, 1.1), saturation=(0.95, 1.05),
-    white_balance=0.02, motion_blur=0.0, defocus=(0.0, 0.0), read_noise=(1.5, 2.0),
-    shot_noise=(0.01, 0.015), vignette=(0.12, 0.18), flare=0.0, bayer=0.0, rescale=0.0,
-    sharpen=0.0, jpeg=0.0, own_car=1.0)
+    stray_unknown=0.0, exposure_stops=(0.3, 0.36), gamma=(0.97, 1.03), contrast=(1.02, 1.1),
+    saturation=(0.95, 1.05), white_balance=0.02, motion_blur=0.0, defocus=(0.0, 0.0),
+    read_noise=(1.5, 2.0), shot_noise=(0.01, 0.015), vignette=(0.12, 0.18), flare=0.0, bayer=0.0,
+    rescale=0.0, sharpen=0.0, jpeg=0.0, own_car=1.0)
 
 PROFILES = {profile.name: profile for profile in (TRAIN, BENCHMARK, CLUTTER, HARD, DRIVE)}
 
 
 def get_profile(name: str) -> Profile:
-    """
-    Return the profile of that name.
-
-    :raises ValueError: no profile has that name.
-    """
+    """Return the profile of that name; raises ValueError."""
     if name not in PROFILES:
         raise ValueError(
             f'Expected a profile among {sorted(PROFILES)}, found {name!r}; choose one of them.')

@@ -1,6 +1,6 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Draw a contact sheet of rendered scenes, to look at what a network is trained on."""
+"""Draw a contact sheet of rendered scenes."""
 from __future__ import annotations
 
 import argparse
@@ -8,8 +8,7 @@ import math
 
 import cv2
 from eunet_ros.model.common.classes import cone_classes
-from eunet_ros.training.renderer.drive import Drive
-from eunet_ros.training.renderer.scene import render_scene, Scene
+from eunet_ros.training.renderer.scene import Drive, render_scene, Scene
 import numpy as np
 
 

@@ -14,7 +14,7 @@ from eunet_ros.training.renderer.textures import texture_rng
 from eunet_ros.training.renderer.vehicles import car, car_end, racing_car, racing_car_end
 import numpy as np
 
-_CACHED = 36  # pictures of each kind, what training needs
+_CACHED = 36  # pictures of each kind, as many as training uses
 
 
 def _tree(rng: np.random.Generator) -> Sprite:
@@ -52,8 +52,7 @@ def _building(rng: np.random.Generator) -> Sprite:
     wall = paint(rng, 0.25)
     roof = 0.12 * height * rng.random()
     canvas.box(0, 0, wide, height - roof, wall)
-    ridge = 0.6 * wall
-    canvas.polygon([(0, height - roof), (wide / 2, height), (wide, height - roof)], ridge)
+    canvas.polygon([(0, height - roof), (wide / 2, height), (wide, height - roof)], 0.6 * wall)
     for x in np.arange(0, wide, rng.uniform(0.5, 1.5)):  # sheet metal
         canvas.box(x, 0, x + 0.06, height - roof, 0.9 * wall)
     storeys = int(rng.integers(1, 4))
@@ -151,8 +150,7 @@ def _barrier(rng: np.random.Generator) -> Sprite:
     height = canvas.size[1]
     colours = (paint(rng, 0.95), paint(rng, 0.95))
     for k in range(pieces):
-        colour = np.array(colours[k % 2])
-        left = 1.2 * k
+        colour, left = colours[k % 2], 1.2 * k
         canvas.polygon([(left + 0.01, 0), (left + 0.05, 0.3 * height), (left + 0.08, height),
                         (left + 1.12, height), (left + 1.15, 0.3 * height), (left + 1.19, 0)],
                        colour)
@@ -259,16 +257,15 @@ def _box(rng: np.random.Generator) -> Sprite:
     canvas.box(0, 0, split, 0.9 * height, colour)
     canvas.box(split, 0, wide, 0.86 * height, 0.6 * colour)
     canvas.polygon([(0, 0.9 * height), (0.1 * wide, height), (0.95 * wide, height),
-                    (wide, 0.86 * height), (split, 0.9 * height)], tuple(np.minimum(
-                        1.15 * colour + 10, 255)))
+                    (wide, 0.86 * height), (split, 0.9 * height)],
+                   np.minimum(1.15 * colour + 10, 255))
     if rng.random() < 0.4:
         canvas.box(0.1 * split, 0.3 * height, 0.8 * split, 0.6 * height, paint(rng))
     return canvas.finish(rng)
 
 
 def _tube(rng: np.random.Generator) -> Sprite:
-    wide = rng.uniform(0.5, 3)
-    height = rng.uniform(0.1, 0.3)
+    wide, height = rng.uniform(0.5, 3), rng.uniform(0.1, 0.3)
     canvas = Canvas(wide, height)
     colour = paint(rng, 0.95)
     for k in range(8):
@@ -304,15 +301,14 @@ def _sign(rng: np.random.Generator) -> Sprite:
     elif kind == 1:
         canvas.box(0.05, 1.4, 0.75, 2.1, colour)
         canvas.polygon([(0.2, 1.6), (0.6, 1.75), (0.2, 1.9)], paint(rng, 0.7))
-    else:  # point down, so that it is no cone
+    else:  # pointing down, unlike a cone
         canvas.polygon([(0.02, 2.1), (0.78, 2.1), (0.4, 1.42)], colour)
         canvas.polygon([(0.16, 2.02), (0.64, 2.02), (0.4, 1.58)], (235, 235, 235))
     return canvas.finish(rng)
 
 
 def _post(rng: np.random.Generator) -> Sprite:
-    height = rng.uniform(0.35, 1.1)
-    radius = rng.uniform(0.03, 0.09)
+    height, radius = rng.uniform(0.35, 1.1), rng.uniform(0.03, 0.09)
     canvas = Canvas(4 * radius, height)
     body = paint(rng, 0.5)
     canvas.cylinder(radius, 0, 3 * radius, height, body)

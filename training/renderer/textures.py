@@ -3,12 +3,10 @@
 """Procedural, tileable textures, made once per process and seeded by their own names."""
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 import zlib
 
 import cv2
-from eunet_ros.training.renderer.light import Colour
 import numpy as np
 
 SIZE = 1024  # texels along a side of every ground texture
@@ -17,14 +15,6 @@ DETAIL_TILE = 4.2  # metres: grain, stones, cracks, blades
 LEVELS = 8
 
 Pyramid = tuple[np.ndarray, ...]
-
-
-@dataclass(frozen=True)
-class Surface:
-    """Colour (SIZE, SIZE, 3) over 48 m and grain (SIZE, SIZE), 128 = neutral, over 4.2 m."""
-
-    macro: Pyramid
-    detail: Pyramid
 
 
 def texture_rng(*key: object) -> np.random.Generator:
@@ -53,12 +43,11 @@ def fractal(rng: np.random.Generator, size: int | tuple[int, int], first: int, o
     return (total - total.mean()) / (total.std() + 1e-6)
 
 
-def pyramid(texture: np.ndarray) -> Pyramid:
-    """Return `texture` and its halvings; averaging 2x2 keeps a tileable texture tileable."""
-    levels = [np.ascontiguousarray(texture)]
-    while len(levels) < LEVELS:
-        half = (levels[-1].shape[1] // 2, levels[-1].shape[0] // 2)
-        levels.append(cv2.resize(levels[-1], half, interpolation=cv2.INTER_AREA))
+def _pyramid(values: np.ndarray) -> Pyramid:
+    """Return a texture and its halvings; averaging 2x2 keeps a tileable texture tileable."""
+    levels = [_to_texture(values)]
+    for size in (SIZE >> level for level in range(1, LEVELS)):
+        levels.append(cv2.resize(levels[-1], (size, size), interpolation=cv2.INTER_AREA))
     return tuple(levels)
 
 
@@ -77,11 +66,6 @@ def _walk(rng: np.random.Generator, steps: int, step: float, wander: float) -> n
 
 def _to_texture(values: np.ndarray) -> np.ndarray:
     return np.clip(values, 0, 255).astype(np.uint8)
-
-
-def _colour(rng: np.random.Generator, noise: np.ndarray, low: Colour, high: Colour) -> np.ndarray:
-    weight = np.clip(0.5 + 0.25 * noise, 0, 1)[..., None]
-    return np.float32(low) * (1 - weight) + np.float32(high) * weight
 
 
 def _asphalt_macro(rng: np.random.Generator) -> np.ndarray:
@@ -111,7 +95,7 @@ def _asphalt_macro(rng: np.random.Generator) -> np.ndarray:
         0.6 + 0.5 * fractal(rng, SIZE, 8, 5), 0, 1)
     stains = np.clip(fractal(rng, SIZE, 6, 5) - 1.5, 0, 1)
     image -= (0.25 * marks + 0.14 * rubber + 26 * stains)[..., None]
-    return _to_texture(image)
+    return image
 
 
 def _concrete_macro(rng: np.random.Generator) -> np.ndarray:
@@ -126,29 +110,28 @@ def _concrete_macro(rng: np.random.Generator) -> np.ndarray:
         cv2.line(joints, (0, int(at)), (SIZE, int(at)), 200, 2, cv2.LINE_AA)
     for _ in range(8):
         _wrapped_polyline(joints, _walk(rng, 50, 8, 0.4), 120, 1)
-    return _to_texture(image - 0.3 * joints[..., None])
+    return image - 0.3 * joints[..., None]
 
 
 def _paving_macro(rng: np.random.Generator) -> np.ndarray:
     tone = rng.uniform(100, 160)
     warm = rng.uniform(0, 22)
-    image = np.float32([tone - warm, tone, tone + warm]) + 10 * fractal(rng, SIZE, 4, 7)[..., None]
-    return _to_texture(image)
+    return np.float32([tone - warm, tone, tone + warm]) + 10 * fractal(rng, SIZE, 4, 7)[..., None]
 
 
 def _grass_macro(rng: np.random.Generator) -> np.ndarray:
     low = (rng.uniform(20, 50), rng.uniform(70, 105), rng.uniform(55, 95))
     high = (rng.uniform(50, 95), rng.uniform(115, 150), rng.uniform(105, 160))
-    image = _colour(rng, fractal(rng, SIZE, 6, 8, 0.7), low, high)
+    share = np.clip(0.5 + 0.25 * fractal(rng, SIZE, 6, 8, 0.7), 0, 1)[..., None]
+    image = np.float32(low) * (1 - share) + np.float32(high) * share
     bare = np.clip(fractal(rng, SIZE, 5, 6) - 1.4, 0, 1)[..., None]
-    return _to_texture(image * (1 - bare) + np.float32([85, 115, 140]) * bare)
+    return image * (1 - bare) + np.float32([85, 115, 140]) * bare
 
 
 def _gravel_macro(rng: np.random.Generator) -> np.ndarray:
     tone = rng.uniform(115, 165)
-    image = np.float32([tone - 22, tone - 6, tone + 6]) + 9 * fractal(rng, SIZE, 6, 8, 0.7)[
-        ..., None]
-    return _to_texture(image)
+    noise = fractal(rng, SIZE, 6, 8, 0.7)[..., None]
+    return np.float32([tone - 22, tone - 6, tone + 6]) + 9 * noise
 
 
 def _asphalt_detail(rng: np.random.Generator) -> np.ndarray:
@@ -156,13 +139,13 @@ def _asphalt_detail(rng: np.random.Generator) -> np.ndarray:
     grain += 5 * fractal(rng, SIZE, 8, 4)
     stones = rng.random((SIZE, SIZE)) < rng.uniform(0.004, 0.02)
     grain += cv2.GaussianBlur(stones.astype(np.float32), (0, 0), 0.9) * rng.uniform(90, 220)
-    return _to_texture(grain)
+    return grain
 
 
 def _smooth_detail(rng: np.random.Generator) -> np.ndarray:
     grain = 128 + 7 * fractal(rng, SIZE, 32, 6, 0.9)
     pits = rng.random((SIZE, SIZE)) < 0.002
-    return _to_texture(grain - 150 * cv2.GaussianBlur(pits.astype(np.float32), (0, 0), 1.2))
+    return grain - 150 * cv2.GaussianBlur(pits.astype(np.float32), (0, 0), 1.2)
 
 
 def _paving_detail(rng: np.random.Generator) -> np.ndarray:
@@ -176,7 +159,7 @@ def _paving_detail(rng: np.random.Generator) -> np.ndarray:
     gap_y = np.abs((y * rows / SIZE) % 1 - 0.5) > 0.5 - 1.6 * rows / SIZE
     gap_x = np.abs(along % 1 - 0.5) > 0.5 - 1.6 * columns / SIZE
     joints = cv2.GaussianBlur((gap_x | gap_y).astype(np.float32), (0, 0), 0.8)
-    return _to_texture(128 + brick + 7 * fractal(rng, SIZE, 64, 5, 0.9) - 45 * joints)
+    return 128 + brick + 7 * fractal(rng, SIZE, 64, 5, 0.9) - 45 * joints
 
 
 def _grass_detail(rng: np.random.Generator) -> np.ndarray:
@@ -186,7 +169,7 @@ def _grass_detail(rng: np.random.Generator) -> np.ndarray:
     tones = rng.integers(60, 190, 9000).tolist()
     for start, end, tone in zip(root.astype(int).tolist(), tip.astype(int).tolist(), tones):
         cv2.line(blades, start, end, tone, 1, cv2.LINE_AA)
-    return _to_texture(blades + 13 * fractal(rng, SIZE, 8, 6, 0.8))
+    return blades + 13 * fractal(rng, SIZE, 8, 6, 0.8)
 
 
 def _gravel_detail(rng: np.random.Generator) -> np.ndarray:
@@ -195,7 +178,7 @@ def _gravel_detail(rng: np.random.Generator) -> np.ndarray:
     turns, tones = rng.uniform(0, 180, 9000).tolist(), rng.integers(85, 190, 9000).tolist()
     for place, axis, turn, tone in zip(places, axes.tolist(), turns, tones):
         cv2.ellipse(stones, place, axis, turn, 0, 360, tone, -1, cv2.LINE_AA)
-    return _to_texture(stones + 6 * fractal(rng, SIZE, 128, 3, 1.0))
+    return stones + 6 * fractal(rng, SIZE, 128, 3, 1.0)
 
 
 _SURFACES = {
@@ -208,11 +191,14 @@ _SURFACES = {
 
 
 @lru_cache(maxsize=48)
-def surface(kind: str, number: int) -> Surface:
-    """Return ground texture `number` of a kind: asphalt, concrete, paving, grass or gravel."""
-    macro, detail = _SURFACES[kind]
+def surface(kind: str, number: int) -> tuple[Pyramid, Pyramid]:
+    """
+    Return ground texture `number` of a kind: asphalt, concrete, paving, grass or gravel.
+
+    Colour (SIZE, SIZE, 3) over MACRO_TILE and grain (SIZE, SIZE), 128 = neutral, over DETAIL_TILE.
+    """
     rng = texture_rng('surface', kind, number)
-    return Surface(pyramid(macro(rng)), pyramid(detail(rng)))
+    return tuple(_pyramid(draw(rng)) for draw in _SURFACES[kind])
 
 
 @lru_cache(maxsize=16)

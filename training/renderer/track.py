@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 import math
 
-from eunet_ros.training.renderer.profiles import BLUE, LARGE_ORANGE, ORANGE, Profile, YELLOW
+from eunet_ros.training.renderer.profiles import Cone, Profile
 import numpy as np
 
 _STEP = 0.25  # metres between two stored points
@@ -90,7 +90,7 @@ def _set_cones(rng: np.random.Generator, points: np.ndarray, heading: np.ndarray
     normal = np.stack([-np.sin(heading), np.cos(heading)], 1)
     breathing = 1 + 0.07 * np.sin(2 * math.pi * np.arange(count) / count * rng.integers(2, 6))
     classes, places = [], []
-    for side, colour in ((1, BLUE), (-1, YELLOW)):
+    for side, colour in ((1, Cone.BLUE), (-1, Cone.YELLOW)):
         edge = points + side * 0.5 * width * breathing[:, None] * normal
         along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(edge, axis=0).T))])
         number = max(8, math.ceil(along[-1] / spacing))
@@ -110,8 +110,8 @@ def _set_cones(rng: np.random.Generator, points: np.ndarray, heading: np.ndarray
             gate.append(points[int(offset / _STEP) % count]
                         + side * (0.5 * width + 0.25) * normal[0])
         places.append(np.array(gate))
-        classes.append(np.full(2, LARGE_ORANGE))
+        classes.append(np.full(2, Cone.LARGE_ORANGE))
         lane = [int(metres / _STEP) % count for metres in (-3.2, -2.2, 2.2, 3.2)]
         places.append(points[lane] + side * 0.5 * width * normal[lane])
-        classes.append(np.full(4, ORANGE))
+        classes.append(np.full(4, Cone.ORANGE))
     return np.concatenate(classes).astype(int), np.concatenate(places)

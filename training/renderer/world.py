@@ -6,15 +6,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 import math
 
+from eunet_ros.training.renderer import surroundings
 from eunet_ros.training.renderer.canvas import paint
 from eunet_ros.training.renderer.cone_looks import ConeLook, sample_look
 from eunet_ros.training.renderer.ground import Border, Ground, Mark
-from eunet_ros.training.renderer.hall import Hall, lamp_light, sample_hall
 from eunet_ros.training.renderer.layouts import ConeSet, Layout
 from eunet_ros.training.renderer.light import Light, sample_light
 from eunet_ros.training.renderer.profiles import choose, Profile
 from eunet_ros.training.renderer.sprites import FAR_KINDS, NEAR_KINDS, ODD_KINDS
-from eunet_ros.training.renderer.surroundings import Prop, prop_size, Skyline
+from eunet_ros.training.renderer.surroundings import Hall, Prop, prop_size, Skyline
 import numpy as np
 
 _PLANTS = ('tree', 'bush', 'weed')
@@ -33,7 +33,7 @@ class World:
     skyline: Skyline
     props: tuple[Prop, ...]
     cones: ConeSet
-    shades: tuple[np.ndarray, ...] = ()  # outlines (n, 2) of shadows of what is not seen, metres
+    shades: tuple[np.ndarray, ...] = ()  # outlines (n, 2) of shadows of unseen things [m]
     hall: Hall | None = None
     _looks: dict[int, ConeLook] = field(default_factory=dict, repr=False, compare=False)
 
@@ -54,7 +54,7 @@ def _sample_marks(rng: np.random.Generator, profile: Profile, layout: Layout) ->
     ahead = np.array([math.cos(yaw), math.sin(yaw)])
     left = np.array([-ahead[1], ahead[0]])
 
-    def place(x: np.ndarray, y: np.ndarray):
+    def place(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return np.array([x0, y0]) + np.outer(x, ahead) + np.outer(y, left)
 
     for _ in range(rng.integers(*profile.marks)):
@@ -69,12 +69,11 @@ def _sample_marks(rng: np.random.Generator, profile: Profile, layout: Layout) ->
                               _SPRAY[rng.integers(len(_SPRAY))], rng.uniform(0.4, 0.95),
                               rng.uniform(0, 0.6)))
         elif kind < 0.24:  # dry grass or sand along a seam
-            along = np.linspace(0, rng.uniform(4, 40), 12)
-            angle = rng.uniform(0, math.pi)
-            x, y = along * math.cos(angle), along * math.sin(angle)
-            colour = rng.uniform((45, 95, 105), (120, 180, 200))
-            marks.append(Mark((place(distance + x, side + y),), rng.uniform(0.06, 0.45),
-                              tuple(colour), rng.uniform(0.5, 0.95), rng.uniform(0.4, 0.95)))
+            along, angle = np.linspace(0, rng.uniform(4, 40), 12), rng.uniform(0, math.pi)
+            line = place(distance + along * math.cos(angle), side + along * math.sin(angle))
+            colour = tuple(rng.uniform((45, 95, 105), (120, 180, 200)))
+            marks.append(Mark((line,), rng.uniform(0.06, 0.45), colour, rng.uniform(0.5, 0.95),
+                              rng.uniform(0.4, 0.95)))
         elif kind < 0.6:  # painted line, straight or bent
             along = np.linspace(0, rng.uniform(2, 40), 12)
             angle, bend = rng.uniform(0, math.pi), rng.normal(0, 0.015)
@@ -126,10 +125,9 @@ def _sample_ground(rng: np.random.Generator, profile: Profile, layout: Layout) -
         for _ in range(rng.integers(1, 4)):
             angle = rng.uniform(-math.pi, math.pi)
             nx, ny = math.cos(angle), math.sin(angle)
-            if layout.track is not None:
-                reach = np.max(layout.track.points @ np.array([nx, ny])) + rng.uniform(3, 14)
-            else:
-                reach = layout.pose[0] * nx + layout.pose[1] * ny + rng.uniform(1.5, 30)
+            reach = (layout.pose[0] * nx + layout.pose[1] * ny + rng.uniform(1.5, 30)
+                     if layout.track is None
+                     else np.max(layout.track.points @ np.array([nx, ny])) + rng.uniform(3, 14))
             other = 'grass' if rng.random() < 0.72 else choose(
                 rng, {'gravel': 1.0, 'concrete': 1.0, 'asphalt': 1.0, 'paving': 0.6})
             borders.append(Border(other, _number(rng, profile), nx, ny, float(reach),
@@ -140,10 +138,8 @@ def _sample_ground(rng: np.random.Generator, profile: Profile, layout: Layout) -
 
 def _sample_prop(rng: np.random.Generator, profile: Profile, kinds: dict[str, float], x: float,
                  y: float) -> Prop:
-    kind = choose(rng, kinds)
-    plant = kind in _PLANTS
-    order = (0, 1, 2)
-    if not plant and rng.random() < profile.swapped_colours:
+    kind, order = choose(rng, kinds), (0, 1, 2)
+    if kind not in _PLANTS and rng.random() < profile.swapped_colours:
         order = tuple(int(k) for k in rng.permutation(3))
     gain = np.exp(rng.normal(0, 0.15) + rng.normal(0, 0.03, 3))
     number = profile.sprites[rng.integers(len(profile.sprites))]
@@ -185,28 +181,24 @@ def _sample_props(rng: np.random.Generator, profile: Profile, layout: Layout) ->
             if away < 0.5 * (layout.track.width + prop_size(prop)[0]) + 0.4:
                 continue  # it would stand on the track
         props.append(prop)
+    c, s = math.cos(yaw), math.sin(yaw)
     if profile.oddments and rng.random() < profile.oddments:
-        props += _sample_oddments(rng, profile, layout)
+        kinds, ahead, left = _oddments(rng)
+        props += [_sample_prop(rng, profile, kinds, x0 + c * a - s * b, y0 + s * a + c * b)
+                  for a, b in zip(ahead.tolist(), left.tolist())]
     return tuple(props)
 
 
-def _sample_oddments(rng: np.random.Generator, profile: Profile, layout: Layout) -> list[Prop]:
-    """Draw a few small things, in a row or anywhere: they may stand on a track, too."""
-    x0, y0, yaw = layout.pose
+def _oddments(rng: np.random.Generator) -> tuple[dict[str, float], np.ndarray, np.ndarray]:
+    """Return kinds of small things in a row or anywhere, and metres ahead and to the left."""
     count = int(rng.integers(1, 9))
-    if rng.random() < 0.5:
-        start, step = rng.uniform(3, 25), rng.uniform(0.5, 4)
-        across = rng.uniform(-1, 1)
-        ahead = start + step * (1 - abs(across)) * np.arange(count)
-        left = start * rng.uniform(-0.6, 0.6) + step * across * np.arange(count)
-        kinds = {choose(rng, ODD_KINDS): 1.0}
-    else:
+    if rng.random() >= 0.5:
         ahead = np.exp(rng.uniform(0.9, 3.4, count))
-        left = ahead * rng.uniform(-0.8, 0.8, count)
-        kinds = ODD_KINDS
-    c, s = math.cos(yaw), math.sin(yaw)
-    return [_sample_prop(rng, profile, kinds, x0 + c * a - s * b, y0 + s * a + c * b)
-            for a, b in zip(ahead.tolist(), left.tolist())]
+        return ODD_KINDS, ahead, ahead * rng.uniform(-0.8, 0.8, count)
+    start, step, across = rng.uniform(3, 25), rng.uniform(0.5, 4), rng.uniform(-1, 1)
+    ahead = start + step * (1 - abs(across)) * np.arange(count)
+    left = start * rng.uniform(-0.6, 0.6) + step * across * np.arange(count)
+    return {choose(rng, ODD_KINDS): 1.0}, ahead, left
 
 
 def _sample_shades(rng: np.random.Generator, profile: Profile,
@@ -215,26 +207,23 @@ def _sample_shades(rng: np.random.Generator, profile: Profile,
     if rng.random() >= profile.shaded:
         return ()
     x0, y0, yaw = layout.pose
+    c, s = math.cos(yaw), math.sin(yaw)
     shades = []
     for _ in range(rng.integers(1, 4)):
         angle = np.sort(rng.uniform(-math.pi, math.pi, 26))
-        smooth = rng.uniform(0.05, 0.35)
-        radius = np.exp(rng.normal(0, smooth, 26)) * np.exp(rng.uniform(0.3, 2.4))
+        radius = np.exp(rng.normal(0, rng.uniform(0.05, 0.35), 26)) * np.exp(rng.uniform(0.3, 2.4))
         stretch = np.exp(rng.normal(0, 0.7))
         distance, side = np.exp(rng.uniform(0.5, 3.2)), rng.normal(0, 5)
         local = np.stack([distance + radius * np.cos(angle) * stretch,
                           side + radius * np.sin(angle) / stretch], 1)
-        c, s = math.cos(yaw), math.sin(yaw)
         shades.append(np.array([x0, y0]) + local @ np.array([[c, s], [-s, c]]))
     return tuple(shades)
 
 
 def sample_world(rng: np.random.Generator, profile: Profile, layout: Layout, seed: int) -> World:
-    light = sample_light(rng, profile)
-    hall = None
+    light, hall = sample_light(rng, profile), None
     if rng.random() < profile.indoor:
-        hall = sample_hall(rng, layout.pose)
-        light = lamp_light(rng)
+        hall, light = surroundings.sample_hall(rng, layout.pose), surroundings.lamp_light(rng)
         profile = replace(profile, surfaces={'asphalt': 2.0, 'concrete': 3.0, 'paving': 0.4},
                           second_surface=0.0)
         layout = replace(layout, cones=layout.cones.select(hall.holds(layout.cones.xyz)))

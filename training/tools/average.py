@@ -6,9 +6,8 @@ Average weights from before and after a fine-tuning: often better than either.
     python training/tools/average.py eunet_s runs/hard/eunet_s.safetensors --share 0.75 \
         --output averaged.safetensors
 
-What the new scenes taught is kept, and less of the old is forgotten. Wortsman et al., "Robust
-fine-tuning of zero-shot models", arXiv:2109.01903. It holds where one started from the other:
-weights of two separate trainings do not mix.
+Keeps what the new scenes taught and forgets less of the old (Wortsman et al., "Robust fine-tuning
+of zero-shot models", arXiv:2109.01903). Weights of two separate trainings cannot be averaged.
 """
 from __future__ import annotations
 

@@ -26,7 +26,6 @@ from eunet_ros.training.renderer import Drive, Scene
 import numpy as np
 
 HEIGHT, WIDTH = 720, 1280
-FRAME_ID = 'camera_optical_frame'              # REP 103: x right, y down, z forward
 IMAGE_TOPIC = '/camera/image_raw/compressed'
 INFO_TOPIC = '/camera/camera_info'
 TRUTH_TOPIC = '/ground_truth/mask/compressed'
@@ -63,7 +62,7 @@ def messages(drive: Drive, frames: int, hz: float, quality: int,
     for index in range(frames):
         scene, time = drive.render(index / hz), START_NS + round(index * 1e9 / hz)
         stamp = types['builtin_interfaces/msg/Time'](time // 10**9, time % 10**9)
-        header = types['std_msgs/msg/Header'](stamp, FRAME_ID)
+        header = types['std_msgs/msg/Header'](stamp, 'camera_optical_frame')  # REP 103
         yield INFO_TOPIC, time, camera_info(scene, header, types)
         for topic, name, data in (
                 (IMAGE_TOPIC, 'bgr8; jpeg compressed bgr8', encode(scene.image, quality)),
@@ -81,17 +80,9 @@ def camera_info(scene: Scene, header: Any, types: Any) -> Any:
         0, 0, roi)
 
 
-def _mounting(drive: Drive) -> str:
-    """Return how the camera is mounted, as the node's parameters; the demo reads it."""
-    return ('# How the camera of this drive is mounted, as make_sample_bag.py renders '
-            'it.\n/**:\n  ros__parameters:\n'
-            f'    camera_height: {drive.camera.mount_height:g}\n'
-            f'    camera_pitch: {drive.camera.pitch:.5f}\n')
-
-
 def write_bag(folder: Path, rows: Iterator[tuple[str, int, Any]], store: Any,
               drive: Drive) -> None:
-    """Write messages and the mounting as a rosbag2; sqlite3, for a plain Humble has no mcap."""
+    """Write messages and the mounting as a rosbag2; sqlite3, because plain Humble has no mcap."""
     from rosbags.rosbag2 import StoragePlugin, Writer
     with tempfile.TemporaryDirectory(prefix=f'.{folder.name}.', dir=folder.parent) as beside:
         bag = Path(beside) / folder.name  # the .db3 is named after its folder
@@ -105,36 +96,19 @@ def write_bag(folder: Path, rows: Iterator[tuple[str, int, Any]], store: Any,
                                     (TRUTH_TOPIC, 'CompressedImage'))}
             for topic, time, msg in rows:
                 writer.write(connections[topic], time, store.serialize_cdr(msg, msg.__msgtype__))
-        (bag / 'mounting.yaml').write_text(_mounting(drive))
+        (bag / 'mounting.yaml').write_text(  # parameters of the node, which the demo reads
+            '# How the camera of this drive is mounted, as make_sample_bag.py renders it.\n'
+            f'/**:\n  ros__parameters:\n    camera_height: {drive.camera.mount_height:g}\n'
+            f'    camera_pitch: {drive.camera.pitch:.5f}\n')
         bag.rename(folder)
 
 
 def _reliable_qos() -> Any:
-    from rosbags.interfaces import (
-        Qos,
-        QosDurability,
-        QosHistory,
-        QosLiveliness,
-        QosReliability,
-        QosTime,
-    )
-    forever = QosTime(9_223_372_036, 854_775_807)  # rmw's infinite duration
-    return Qos(QosHistory.KEEP_LAST, 10, QosReliability.RELIABLE, QosDurability.VOLATILE,
-               forever, forever, QosLiveliness.AUTOMATIC, forever, False)
-
-
-def _arguments(args: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Render a drive as a rosbag2.')
-    parser.add_argument('--output', type=Path, default=Path('test/data/sample_drive'))
-    parser.add_argument('--frames', type=int, default=160)
-    parser.add_argument('--hz', type=float, default=15.0)
-    parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--height', type=int, default=HEIGHT)
-    parser.add_argument('--width', type=int, default=WIDTH)
-    options = parser.parse_args(args)
-    if options.frames < 1 or not 0.1 <= options.hz <= 1000:
-        parser.error('--frames must be positive and --hz from 0.1 to 1000')
-    return options
+    from rosbags import interfaces as qos
+    forever = qos.QosTime(9_223_372_036, 854_775_807)  # rmw's infinite duration
+    return qos.Qos(qos.QosHistory.KEEP_LAST, 10, qos.QosReliability.RELIABLE,
+                   qos.QosDurability.VOLATILE, forever, forever, qos.QosLiveliness.AUTOMATIC,
+                   forever, False)
 
 
 def _make(o: argparse.Namespace) -> None:
@@ -155,7 +129,14 @@ def _make(o: argparse.Namespace) -> None:
 
 
 def main(args: list[str] | None = None) -> int:
-    options = _arguments(args)
+    parser = argparse.ArgumentParser(description='Render a drive as a rosbag2.')
+    parser.add_argument('--output', type=Path, default=Path('test/data/sample_drive'))
+    for name, kind, default in (('frames', int, 160), ('hz', float, 15.0), ('seed', int, 0),
+                                ('height', int, HEIGHT), ('width', int, WIDTH)):
+        parser.add_argument(f'--{name}', type=kind, default=default)
+    options = parser.parse_args(args)
+    if options.frames < 1 or not 0.1 <= options.hz <= 1000:
+        parser.error('--frames must be positive and --hz from 0.1 to 1000')
     return run_command('make_sample_bag', lambda: _make(options),
                        install='install it with: pip install rosbags')
 

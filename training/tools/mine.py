@@ -1,14 +1,14 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Find rendered scenes in which weights see a cone where none is, to train on: hard examples.
+Find rendered scenes in which weights detect a cone where none is, to train on: hard examples.
 
     python training/tools/mine.py --weights eunet_s --images 6000 --output runs/hard.npy
     python training/train.py … --weights eunet_s --hard-images runs/hard.npy
 
-Half of the scenes are as in training, half have no cone and much in the colours of cones. Of each
-scene with a false cone (defined in model/common/metrics) the part around the largest is kept, with
-its truth. Shrivastava et al., "Training Region-based Object Detectors with Online Hard Example
+Half of the scenes are as in training, half have no cone and many things in the colours of cones.
+Keeps the region around the largest false cone (model/common/metrics) of each scene, with its
+truth. Shrivastava et al., "Training Region-based Object Detectors with Online Hard Example
 Mining", arXiv:1604.03540.
 """
 from __future__ import annotations
@@ -86,12 +86,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description='Find rendered scenes in which weights see a cone where none is.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument('--weights', required=True, help='path or name')
-    parser.add_argument('--engine', default='auto', help='that runs them')
+    parser.add_argument('--engine', default='auto', help='engine that runs the weights')
     parser.add_argument('--images', type=int, default=6000, help='scenes to look at')
     parser.add_argument('--first-image', type=int, default=600_000, help='seed of the first')
     add_size(parser, '--size', 'of every other scene; the others are 1.5 times as large [px]',
              (384, 640))
-    add_size(parser, '--crop', 'what is kept around a false cone [px]', (320, 480))
+    add_size(parser, '--crop', 'region to keep around a false cone [px]', (320, 480))
     parser.add_argument('--output', type=Path, required=True, help='file to write: .npy')
     o = parser.parse_args(arguments)
 
@@ -101,9 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                              f'into --size, found {o.images} images, crop {o.crop}, size '
                              f'{o.size}.')
         if not 0 <= o.first_image <= VALIDATION_SEED - o.images:
-            raise ValueError(
-                f'--first-image must be from 0 to {VALIDATION_SEED - o.images:,}, found '
-                f'{o.first_image}: beyond are the scenes to validate on.')
+            raise ValueError(f'--first-image must be from 0 to {VALIDATION_SEED - o.images:,}, '
+                             f'found {o.first_image}: beyond are the scenes to validate on.')
         o.output.parent.mkdir(parents=True, exist_ok=True)
         check_new_file(o.output)
         count = mine(o.weights, o.first_image, o.images, tuple(o.size), tuple(o.crop), o.output,

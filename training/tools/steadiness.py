@@ -3,12 +3,10 @@
 """
 Measure how steady masks are on rendered drives: whether a cone that stays in view keeps its class.
 
-    python training/tools/steadiness.py --weights eunet_n
     python training/tools/steadiness.py --weights eunet_n --drives 1 --frames 30
 
-Flicker and changes of class are those of model/common/metrics, of cones that are in view in all
-the frames. Here the truth is known, so detection changes are counted, too: of cones in view in two
-frames that follow each other, those that are found in one of them only.
+Flicker and changes of class: see model/common/metrics; of cones in view in all the frames.
+Detection changes: of cones in view in two consecutive frames, those found in only one.
 """
 from __future__ import annotations
 
@@ -25,20 +23,15 @@ if __package__ in (None, ''):  # run as a script from a checkout that is not ins
 from eunet_ros.model.common.classes import cone_classes
 from eunet_ros.model.common.command import add_size, check_new_file, check_positive, run_command
 from eunet_ros.model.common.files import write_json
-from eunet_ros.model.common.metrics.cones import (
-    cone_outcomes,
-    height_bin,
-    HEIGHT_BINS,
-    MISSED,
-    numbered_cones,
-)
+from eunet_ros.model.common.metrics import cones as truth
+from eunet_ros.model.common.metrics.cones import MISSED
 from eunet_ros.model.common.metrics.flicker import FlickerCounts
 from eunet_ros.model.common.metrics.pixels import ratio_or_none
 from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.model.engines import AUTO, ENGINES
 import numpy as np
 
-SEED = 500  # of the first drive; no bundled one has it
+SEED = 500  # of the first drive; no bundled drive uses it
 
 
 class Steadiness:
@@ -46,11 +39,12 @@ class Steadiness:
 
     def __init__(self) -> None:
         self._flicker = FlickerCounts()
-        self._detection = np.zeros((len(HEIGHT_BINS), 2), np.int64)  # in view twice, changes
-        self._before: list[dict[int, tuple[int, int]]] = []
+        self._detection = np.zeros((len(truth.HEIGHT_BINS), 2), np.int64)  # in view twice, changes
+        self.start()
 
     def start(self) -> None:
-        self._before = []
+        """Start a new drive: forget the frames before."""
+        self._before: list[dict[int, tuple[int, int]]] = []
 
     def add(self, cones: dict[int, tuple[int, int]]) -> None:
         """Count a frame: by cone number, its predicted class or MISSED and its height [px]."""
@@ -60,7 +54,7 @@ class Steadiness:
                 continue
             before, height_before = last[number]
             changes = (found == MISSED) != (before == MISSED)
-            self._detection[height_bin(height)] += 1, changes
+            self._detection[truth.height_bin(height)] += 1, changes
             if MISSED not in (found, before):
                 self._flicker.add_seen_twice(height, found != before)
             if MISSED not in (found, first.get(number, (MISSED, 0))[0]):
@@ -77,8 +71,9 @@ class Steadiness:
 
 def seen_cones(mask: np.ndarray, scene: Any, min_visible: float = 0.5,
                ) -> dict[int, tuple[int, int]]:
-    """Return what `Steadiness.add` takes: of cones of which at least `min_visible` shows."""
-    outcomes = cone_outcomes(scene.mask, mask, numbered_cones(scene.mask, scene.instances))
+    """Return the input of `Steadiness.add`: cones of which at least `min_visible` is visible."""
+    outcomes = truth.cone_outcomes(scene.mask, mask,
+                                   truth.numbered_cones(scene.mask, scene.instances))
     taken = dict(zip(outcomes.cone.tolist(), outcomes.taken_for.tolist()))
     return {cone.index: (taken[number], cone.height_px)
             for number, cone in enumerate(scene.cones, start=1)
@@ -109,24 +104,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 'input_size': list(segmenter.input_size),
                 'strip_size': segmenter.strip_size and list(segmenter.strip_size),
                 'drives': options.drives, 'frames': options.frames, 'hz': options.hz,
-                'size': list(options.size),
-                'steadiness': steadiness.to_report()}
-
-
-def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description='Measure how steady masks are on rendered drives.',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument('--weights', required=True, help='path or name of weights')
-    parser.add_argument('--drives', type=int, default=3, help='tracks, each another one')
-    parser.add_argument('--frames', type=int, default=150, help='of each drive')
-    parser.add_argument('--hz', type=float, default=30.0, help='frames a second, at 8 m/s')
-    add_size(parser, '--size', 'of the images [px]', (720, 1280))
-    parser.add_argument('--engine', default=AUTO, choices=(AUTO, *ENGINES))
-    add_size(parser, '--input-size', "the network's input, without a strip; without this option "
-             "the weights' own, with their strip")
-    parser.add_argument('--json', type=Path, help='file to write the report to')
-    return parser.parse_args(arguments)
+                'size': list(options.size), 'steadiness': steadiness.to_report()}
 
 
 def table_lines(report: dict[str, Any]) -> list[str]:
@@ -142,12 +120,24 @@ def table_lines(report: dict[str, Any]) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = _arguments(arguments)
+    parser = argparse.ArgumentParser(
+        description='Measure how steady masks are on rendered drives.',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument('--weights', required=True, help='path or name of weights')
+    parser.add_argument('--drives', type=int, default=3, help='number of tracks')
+    parser.add_argument('--frames', type=int, default=150, help='of each drive')
+    parser.add_argument('--hz', type=float, default=30.0, help='frames a second, at 8 m/s')
+    add_size(parser, '--size', 'of the images [px]', (720, 1280))
+    parser.add_argument('--engine', default=AUTO, choices=(AUTO, *ENGINES))
+    add_size(parser, '--input-size', "the network's input, without a strip; without this option "
+             "the weights' own, with their strip")
+    parser.add_argument('--json', type=Path, help='file to write the report to')
+    options = parser.parse_args(arguments)
 
     def work() -> None:
         if min(options.size) < 16:
-            raise ValueError(f'--size must be at least 16 each way, found {options.size[0]} and '
-                             f'{options.size[1]}.')
+            raise ValueError('--size must be at least 16 each way, found '
+                             f'{" and ".join(map(str, options.size))}.')
         if options.json:
             check_new_file(options.json, '--json')
         report = measure(options)

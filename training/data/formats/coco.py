@@ -8,10 +8,9 @@ import argparse
 from eunet_ros.model.common.classes import ClassTable
 from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.training.config import TrainConfig
-from eunet_ros.training.data.readers.boxes import load_each
+from eunet_ros.training.data.readers.boxes import CocoBoxes
 from eunet_ros.training.data.readers.coco import CocoImages
-from eunet_ros.training.data.readers.coco_boxes import CocoBoxes
-from eunet_ros.training.data.readers.fsoco import LoadReport
+from eunet_ros.training.data.readers.fsoco import load_each, LoadReport
 from eunet_ros.training.data.sets import LabelledImages, TrainingSets
 
 
@@ -28,7 +27,7 @@ def open_sets(config: TrainConfig) -> TrainingSets:
         'data': 'COCO 2017', 'binary': config.binary,
         **{name: {'images': len(part), 'objects without a mask': part.without_mask}
            for name, part in parts.items()}}, left_out=tuple(
-        f'{part.without_mask} objects of {part.folder} have a box but no mask: passed over.'
+        f'{part.without_mask} objects of {part.folder} have a box but no mask: ignored.'
         for part in parts.values() if part.without_mask))
 
 

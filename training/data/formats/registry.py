@@ -3,10 +3,9 @@
 """
 The formats of data sets by name.
 
-To add one: a module beside this file, its name in FORMATS, and what reads its files in
-data/readers. The module has `open_sets(config)`, which returns a `TrainingSets`, and
-`labelled_images(options, classes, report)`, a `LabelledImages` for evaluate.py. Both raise
-DataError.
+To add one: a module beside this file, its name in FORMATS, and its reader in data/readers. The
+module has `open_sets(config)`, which returns a `TrainingSets`, and `labelled_images(options,
+classes, report)`, which returns a `LabelledImages` for evaluate.py. Both raise DataError.
 """
 from __future__ import annotations
 

@@ -11,55 +11,49 @@ from typing import Any
 from eunet_ros.model.common.classes import BINARY_CLASSES, ClassTable, cone_classes
 from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.training.config import TrainConfig
+from eunet_ros.training.data.readers import rendered as reader
 from eunet_ros.training.data.readers.fsoco import LoadReport
-from eunet_ros.training.data.readers.rendered import (
-    hard_images,
-    rendered_set,
-    RenderedScenes,
-    renderer_fingerprint,
-    TEST_SEED,
-    VALIDATION_SEED,
-)
 from eunet_ros.training.data.sets import Labelled, LabelledImages, TrainingSets
 from eunet_ros.training.renderer import render_scene
 from eunet_ros.training.renderer.profiles import get_profile
 import numpy as np
 from torch.utils.data import ConcatDataset
 
-SEEDS = {'val': VALIDATION_SEED, 'test': TEST_SEED}  # the first ones
+SEEDS = {'val': reader.VALIDATION_SEED, 'test': reader.TEST_SEED}  # the first ones
 
 
 def _training_scenes(config: TrainConfig, first_seed: int, count: int,
                      size: tuple[int, int]) -> Any:
     if config.on_the_fly:
-        return RenderedScenes(first_seed, count, *size)
-    return rendered_set(Path(config.cache), first_seed, count, *size)
+        return reader.RenderedScenes(first_seed, count, *size)
+    return reader.rendered_set(Path(config.cache), first_seed, count, *size)
 
 
 def open_sets(config: TrainConfig) -> TrainingSets:
-    size, cache = (config.height, config.width), Path(config.cache)
+    size = config.height, config.width
     classes = BINARY_CLASSES if config.binary else cone_classes()
-    if config.first_image + config.images + config.large_images > VALIDATION_SEED:
-        raise ValueError(f'first_image, images and large_images must be {VALIDATION_SEED:,} '
-                         'or less together: beyond are the images to validate on.')
+    if config.first_image + config.images + config.large_images > reader.VALIDATION_SEED:
+        raise ValueError('first_image, images and large_images must be '
+                         f'{reader.VALIDATION_SEED:,} or less together: beyond are the images to '
+                         'validate on.')
     train = _training_scenes(config, config.first_image, config.images, size)
     if config.large_images:
         large = tuple(round(1.5 * side) for side in size)
         train = ConcatDataset([train, _training_scenes(
             config, config.first_image + config.images, config.large_images, large)])
     if config.hard_images:
-        train = ConcatDataset([train, hard_images(Path(config.hard_images))])
-    return TrainingSets(
-        train,
-        rendered_set(cache, VALIDATION_SEED, config.validation_images, *size), classes,
-        {'data': 'rendered scenes only, no real image', 'renderer': renderer_fingerprint()})
+        train = ConcatDataset([train, reader.hard_images(Path(config.hard_images))])
+    validation = reader.rendered_set(Path(config.cache), reader.VALIDATION_SEED,
+                                     config.validation_images, *size)
+    return TrainingSets(train, validation, classes, {
+        'data': 'rendered scenes only, no real image', 'renderer': reader.renderer_fingerprint()})
 
 
 def labelled_images(options: argparse.Namespace, classes: ClassTable,
                     report: LoadReport) -> LabelledImages:
     if options.split not in SEEDS:
         raise DataError(f'Rendered scenes have the parts {" and ".join(SEEDS)}, found '
-                        f'{options.split}: what was trained on is no test.')
+                        f'{options.split}: training scenes are not test data.')
     if len(classes.names) > 2 and classes.names != cone_classes().names:
         raise DataError(f'The weights know the classes {", ".join(classes.names[:6])}, but '
                         f'rendered scenes show {", ".join(cone_classes().names)}: take other '

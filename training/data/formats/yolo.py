@@ -8,9 +8,8 @@ import argparse
 from eunet_ros.model.common.classes import ClassTable
 from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.training.config import TrainConfig
-from eunet_ros.training.data.readers.boxes import load_each
-from eunet_ros.training.data.readers.fsoco import LoadReport
-from eunet_ros.training.data.readers.yolo import YoloFolder
+from eunet_ros.training.data.readers.boxes import YoloFolder
+from eunet_ros.training.data.readers.fsoco import load_each, LoadReport
 from eunet_ros.training.data.sets import LabelledImages, TrainingSets
 
 

@@ -1,3 +1,3 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What reads, or renders, the images and masks of each format; `data.formats` uses it."""
+"""Readers of images and labels, one module per kind; `data.formats` uses them."""

@@ -107,11 +107,12 @@ def _read(root: Path, part: str, kind: str) -> tuple[list[dict[str, Any]], dict,
         raise DataError(f'Cannot read {path}: {one_line(error)}; download it again.') from error
 
 
-def _fault(row: dict[str, Any], size: tuple[int, int], ids: dict[int, int]) -> str:
-    """Return what is wrong with an instance's annotation that has a mask, '' for nothing."""
+def _fault(row: dict[str, Any], size: tuple[int, int], ids: dict[int, int],
+           panoptic: bool) -> str:
+    """Return what is wrong with an annotation that has a mask, '' for nothing."""
     if row.get('category_id') not in ids:
         return f'has the category {row.get("category_id")!r}, which is not listed'
-    shape = row['segmentation']
+    shape = [] if panoptic else row['segmentation']  # panoptic masks are in a PNG
     if isinstance(shape, dict):
         if list(shape.get('size') or ()) != list(size):
             return f'has run lengths of size {shape.get("size")}, the image has {list(size)}'
@@ -145,7 +146,7 @@ def _fault_of_lengths(counts: Any, size: tuple[int, int]) -> str:
 
 
 def _has_mask(row: dict[str, Any]) -> bool:
-    """Return whether an instance has a mask; tools for boxes write an empty one, or none."""
+    """Return whether an instance has a mask: tools for boxes write an empty one, or none."""
     shape = row.get('segmentation')
     return bool(any(shape) if isinstance(shape, list) else shape)
 
@@ -188,10 +189,9 @@ class CocoImages:
         if not rows:
             raise DataError(f'COCO in {root} lists no image in {PARTS[part]}: {_HOW}.')
         listed = root / 'annotations' / f'{annotations}_{PARTS[part]}.json'
-        order = sorted(categories)
-        self.ids = {category: i for i, category in enumerate(order, 1)}
-        keys = ('segmentation', 'category_id', 'iscrowd', 'id')
+        order, keys = sorted(categories), ('segmentation', 'category_id', 'iscrowd', 'id')
         try:
+            self.ids = {category: i for i, category in enumerate(order, 1)}
             if binary:  # stuff is background
                 self.ids = {c: int(categories[c].get('isthing', 1)) for c in order}
             self.classes = _classes([categories[c]['name'] for c in order], binary)
@@ -207,13 +207,11 @@ class CocoImages:
                 self.without_mask += len(given) - len(kept)
                 objects[row['id']] = kept
                 for a in kept:
-                    fault = '' if panoptic else _fault(a, shape, self.ids)
-                    if panoptic and a['category_id'] not in self.ids:
-                        fault = f'has the category {a["category_id"]!r}, which is not listed'
+                    fault = _fault(a, shape, self.ids, panoptic)
                     if fault:
                         faults.append(f'annotation {a.get("id")} of {row["file_name"]} {fault}')
             _refuse(listed, faults)
-            # Only what is needed goes to the processes that load.
+            # Loading processes get only the fields that they need.
             self.rows = [
                 (row['file_name'], (row['height'], row['width']), zlib.compress(json.dumps([
                     {k: a[k] for k in keys if k in a} for a in objects[row['id']]]).encode()))
@@ -250,7 +248,7 @@ class CocoImages:
 def _classes(names: list[str], binary: bool) -> ClassTable:
     if binary:
         return ClassTable(('background', 'object'), ((0, 0, 0), (255, 120, 0)))
-    colors = [(0, 0, 0)] + [
-        tuple(round(255 * c) for c in colorsys.hsv_to_rgb(i * 0.381966 % 1, 0.8, 0.95))
-        for i in range(len(names))]
-    return ClassTable(('background', *(n.replace(' ', '_') for n in names)), tuple(colors))
+    colors = (tuple(round(255 * c) for c in colorsys.hsv_to_rgb(i * 0.381966 % 1, 0.8, 0.95))
+              for i in range(len(names)))
+    return ClassTable(('background', *(n.replace(' ', '_') for n in names)),
+                      ((0, 0, 0), *colors))

@@ -10,11 +10,12 @@ sample) of the root, of a team's folder or deeper. An annotation is <image name>
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 import os
 from pathlib import Path
 import re
+from typing import TypeVar
 
 from eunet_ros.model.common.classes import ClassTable
 from eunet_ros.model.common.cone_annotations import BORDER, paint_mask, read_annotation
@@ -28,8 +29,9 @@ IMAGES = {'.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff'}
 _HOW = ('Download the segmentation part of FSOCO (4 GB, 1,517 images, Supervisely format) from '
         'fsoco-dataset.com, which asks for no contribution, unpack it and name the folder that '
         'holds meta.json and one folder with img and ann per team with --data')
+Row, Item = TypeVar('Row'), TypeVar('Item')
 _DARK = 16         # of 255: black after JPEG
-_DARK_SHARE = 0.6  # of each side: the rest is left for logos
+_DARK_SHARE = 0.6  # of each side: the rest may be logos
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Sample:
 
 @dataclass
 class LoadReport:
-    """What a pass over samples met."""
+    """Counts and errors of a pass over samples."""
 
     loaded: int = 0
     cut_objects: int = 0  # objects that reached outside the image
@@ -52,7 +54,7 @@ class LoadReport:
 
 
 def source_of(file_name: str, team: str = '') -> str:
-    """Return the camera of an image: what stands before the first underscore, without numbers."""
+    """Return the camera of an image: its name before the first underscore, without numbers."""
     stem = re.sub(r'^(\d+[_\-. ]*)+', '', Path(file_name).stem.lower())
     head, underscore, _ = stem.partition('_')
     return (head if underscore else re.sub(r'[\-. ]*\d+$', '', stem)) or team.lower() or 'unnamed'
@@ -91,7 +93,7 @@ class FsocoProject:
         pairs = {name for pair in _FOLDERS for name in pair}
         waiting, seen = [(self.root, '')], set()
         for folder, prefix in waiting:
-            if folder.resolve() in seen:  # a link that leads round in a circle
+            if folder.resolve() in seen:  # a circular link
                 continue
             seen.add(folder.resolve())
             yield folder, prefix
@@ -111,7 +113,7 @@ class FsocoProject:
         start = f'{prefix}/' if prefix else ''
         for name in files:
             stem = Path(name).stem
-            # 'a.json' is nobody's where both a.png and a.jpg exist.
+            # 'a.json' is ambiguous where both a.png and a.jpg exist.
             candidates = [f'{name}.json'] + [f'{stem}.json'] * (stems[stem] == 1)
             found = next((c for c in candidates if c in left), None)
             if found is None:
@@ -161,20 +163,29 @@ def load_sample(sample: Sample, classes: ClassTable,
     return image[border:height - border, border:width - border], *paint_mask(annotation, border)
 
 
-def load_samples(samples: Iterable[Sample], classes: ClassTable, border: int, on_error: str,
-                 report: LoadReport) -> Iterator[tuple[Sample, np.ndarray, np.ndarray]]:
-    """Yield (sample, image, mask); on_error: see `decoded.decoded_set`."""
-    for sample in samples:
+def load_each(rows: Iterable[Row], load: Callable[[Row], Item], on_error: str,
+              report: LoadReport) -> Iterator[Item]:
+    """Yield load(row) of each; on_error: 'skip' adds a DataError to the report and continues."""
+    for row in rows:
         try:
-            image, mask, cut = load_sample(sample, classes, border)
+            item = load(row)
         except DataError as error:
             if on_error == 'raise':
                 raise
             report.errors.append(str(error))
-            continue
-        report.loaded += 1
+        else:
+            report.loaded += 1
+            yield item
+
+
+def load_samples(samples: Iterable[Sample], classes: ClassTable, border: int, on_error: str,
+                 report: LoadReport) -> Iterator[tuple[Sample, np.ndarray, np.ndarray]]:
+    """Yield (sample, image, mask); on_error: see `load_each`."""
+    def load(sample: Sample) -> tuple[Sample, np.ndarray, np.ndarray]:
+        image, mask, cut = load_sample(sample, classes, border)
         report.cut_objects += cut
-        yield sample, image, mask
+        return sample, image, mask
+    return load_each(samples, load, on_error, report)
 
 
 def has_border(image: np.ndarray, border: int = BORDER) -> bool:

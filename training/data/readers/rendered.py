@@ -22,7 +22,7 @@ SCENES_AT_ONCE = 64  # that a process keeps where they are rendered on the fly
 
 
 def _fingerprint(profile: Profile) -> str:
-    # Not by pictures alone: what is rare may show in none of these few.
+    # Not by pictures alone: rare things may be in none of these few.
     digest = hashlib.sha256(b'' if profile is TRAIN else repr(profile).encode())
     for seed in range(2_000_000_000, 2_000_000_006):
         scene = render_scene(seed, 192, 320, profile)
@@ -47,14 +47,12 @@ def _render_to_train(seed: int, height: int, width: int) -> np.ndarray:
     return _render((seed, height, width, TRAIN))
 
 
-def _render_into(path: Path, first_seed: int, shape: tuple[int, int, int, int],
-                 profile: Profile) -> None:
-    tasks = [(first_seed + i, *shape[1:3], profile) for i in range(shape[0])]
-    # Not through a memory map: on a full disk that is a crash.
+def _render_into(path: Path, tasks: list[tuple[int, int, int, Profile]]) -> None:
+    # Not through a memory map, which crashes on a full disk.
     with written_beside(path) as beside, open(beside, 'wb') as file:
-        np.lib.format.write_array_header_1_0(
-            file, {'descr': '|u1', 'fortran_order': False, 'shape': shape})
-        for pixels in track(parallel_map(_render, tasks), 'Rendering', total=shape[0]):
+        np.lib.format.write_array_header_1_0(file, {
+            'descr': '|u1', 'fortran_order': False, 'shape': (len(tasks), *tasks[0][1:3], 4)})
+        for pixels in track(parallel_map(_render, tasks), 'Rendering', total=len(tasks)):
             file.write(pixels.tobytes())
 
 
@@ -66,12 +64,13 @@ def rendered_set(folder: Path, first_seed: int, count: int, height: int, width: 
     if not path.exists():
         with cache_lock(folder):
             if not path.exists():
-                _render_into(path, first_seed, (count, height, width, 4), profile)
+                _render_into(path, [(first_seed + i, height, width, profile)
+                                    for i in range(count)])
     return np.load(path, mmap_mode='r')
 
 
 def hard_images(path: Path) -> np.ndarray:
-    """Return what training/tools/mine.py wrote, (count, H, W, 4) uint8; raises ValueError."""
+    """Return the file of training/tools/mine.py, (count, H, W, 4) uint8; raises ValueError."""
     try:
         images = np.load(path, mmap_mode='r', allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -85,7 +84,7 @@ def hard_images(path: Path) -> np.ndarray:
 
 
 class RenderedScenes:
-    """What `rendered_set` returns, but rendered on access, without a disk; the latest are kept."""
+    """As `rendered_set`, but rendered on access, without files; the latest scenes are cached."""
 
     def __init__(self, first_seed: int, count: int, height: int, width: int) -> None:
         self.first_seed, self.shape = first_seed, (count, height, width, 4)
