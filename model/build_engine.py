@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 from eunet_ros.model.common.classes import cone_classes
-from eunet_ros.model.common.command import run_command
+from eunet_ros.model.common.command import make_parser, run_command
 from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.common.files import user_path, visible
 from eunet_ros.model.common.metrics.pixels import confusion_matrix, dice
@@ -134,10 +134,9 @@ def _images(options: argparse.Namespace,
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        'ros2 run eunet_ros build_engine',
-        description='Build an engine ahead of time, so that a node finds it in the cache.',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = make_parser(
+        'Build an engine ahead of time, so that a node finds it in the cache.',
+        'ros2 run eunet_ros build_engine')
     parser.add_argument('--check', action='store_true',
                         help='print which engines can run here and what others need; build none')
     add_network(parser)

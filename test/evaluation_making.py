@@ -64,6 +64,11 @@ def counts(report, k=0):
     return np.array(report['weights'][k]['scores']['confusion'])
 
 
+def comparable(report):
+    """Return a report without measured values: equal for equal frames, weights and engines."""
+    return {name: value for name, value in report.items() if name not in ('speed', 'run', 'live')}
+
+
 def missing_metrics(report):
     """Return the names of metrics that a report has no entry for; one of None is an entry."""
     missing, entry = [], entry_of(report, 0)

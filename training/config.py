@@ -13,6 +13,7 @@ import sys
 from typing import Any
 
 from eunet_ros.model.checkpoint import check_input_size
+from eunet_ros.model.common.command import make_parser
 from eunet_ros.model.common.files import read_yaml
 from eunet_ros.model.common.resources import share_file
 from eunet_ros.model.eunet import get_variant, Variant
@@ -179,9 +180,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def parse_command_line(arguments: Sequence[str] | None = None) -> TrainConfig:
     """Return the configuration of a command line; raises ValueError where a value is wrong."""
-    parser = argparse.ArgumentParser(
-        description='Train a network of the EUnet family on FSOCO or on rendered scenes.',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = make_parser('Train a network of the EUnet family on FSOCO or on rendered scenes.')
     parser.add_argument('--config', type=Path, default=argparse.SUPPRESS,
                         help='YAML file with any of the fields below')
     for f in fields(TrainConfig):

@@ -23,7 +23,7 @@ from typing import Any
 if __package__ in (None, ''):  # run as a script from a checkout that is not installed
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from eunet_ros.model.common.command import add_size, check_positive, run_command
+from eunet_ros.model.common.command import add_size, check_positive, make_parser, run_command
 from eunet_ros.model.common.files import write_json
 from eunet_ros.model.common.supervisely import DataError
 from eunet_ros.model.engines import AUTO, ENGINES
@@ -95,9 +95,7 @@ def _print(report: dict[str, Any]) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description='Score weights on labelled images.',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = make_parser('Score weights on labelled images.')
     parser.add_argument('--weights', required=True, help='path or name of weights')
     parser.add_argument('--data', required=True,
                         help=f'folder of an FSOCO project or of images and labels in the YOLO '

@@ -29,7 +29,7 @@ from eunet_ros.cones.detection import find_cones
 from eunet_ros.cones.ground import Ground, mounted
 from eunet_ros.images.conversions import to_bgr
 from eunet_ros.model.common.classes import ClassTable
-from eunet_ros.model.common.command import check_new_file, run_command
+from eunet_ros.model.common.command import check_new_file, make_parser, run_command
 from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.common.files import read_yaml, user_path, written_beside
 from eunet_ros.model.common.pictures import read_picture
@@ -187,10 +187,9 @@ def calibrate(o: argparse.Namespace) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Calibrate from the command line; returns the exit code."""
-    parser = argparse.ArgumentParser(
-        'ros2 run eunet_ros calibrate_mount',
-        description='Estimate how the camera is mounted from cones at measured spots.',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = make_parser(
+        'Estimate how the camera is mounted from cones at measured spots.',
+        'ros2 run eunet_ros calibrate_mount')
     parser.add_argument('--image', type=user_path, help='a picture of the cones')
     parser.add_argument('--bag', type=user_path, help='or a bag; the car stands still')
     parser.add_argument('--drive', type=user_path, metavar='BAG',

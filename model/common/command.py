@@ -12,6 +12,12 @@ from typing import Any
 from eunet_ros.model.common.errors import EngineError, one_line
 
 
+def make_parser(description: str, command: str | None = None) -> argparse.ArgumentParser:
+    """Return a parser whose help names the defaults; command: as it is typed."""
+    return argparse.ArgumentParser(command, description=description,
+                                   formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+
+
 def add_size(parser: argparse.ArgumentParser, option: str, about: str,
              default: tuple[int, int] | None = None) -> None:
     parser.add_argument(option, type=int, nargs=2, default=default, metavar=('H', 'W'), help=about)

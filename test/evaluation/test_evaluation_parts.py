@@ -12,7 +12,7 @@ from eunet_ros.cones.detection import find_cones
 from eunet_ros.cones.locator import Seen
 from eunet_ros.evaluation.page import page
 from eunet_ros.evaluation.page.pictures import choose_worst, crop_of
-from eunet_ros.evaluation.page.report import comparable, percentiles
+from eunet_ros.evaluation.page.report import percentiles
 from eunet_ros.evaluation.run.journal import MaskScores, ScoreRow
 from eunet_ros.evaluation.run.plan import FORMAT, JOURNAL_FORMAT, Plan
 from eunet_ros.evaluation.scoring.comparison import compare, runs_of
@@ -221,7 +221,6 @@ def test_plain_numbers():
     assert rounded({'a': np.float32(0.25), 'b': (np.int64(3), float('nan')), 'c': np.bool_(1)},
                    6) == {'a': 0.25, 'b': [3, None], 'c': True}
     assert percentiles([]) == {'p50': None, 'p90': None, 'p99': None, 'max': None}
-    assert comparable({'weights': 1, 'speed': 2, 'run': 3, 'live': 4}) == {'weights': 1}
 
 
 def test_the_pitch_of_a_drive_is_summed_up_and_drawn():

@@ -10,11 +10,10 @@ import time
 
 from bag_making import make_bag
 from eunet_ros.bags.reader import Bag
-from eunet_ros.evaluation.page.report import comparable
 from eunet_ros.evaluation.run.folder import read_report
 from eunet_ros.evaluation.run.journal import Journal, read_rows
 from eunet_ros.evaluation.run.runner import MODULES
-from evaluation_making import command, ENVIRONMENT, evaluate, refused
+from evaluation_making import command, comparable, ENVIRONMENT, evaluate, refused
 import pytest
 
 pytest.importorskip('rosbags.rosbag2', reason='rosbags is not installed')

@@ -9,12 +9,11 @@ The same arguments give the same pictures.
 """
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 import sys
 
-from eunet_ros.model.common.command import check_positive, run_command
+from eunet_ros.model.common.command import check_positive, make_parser, run_command
 from eunet_ros.model.common.label_writer import Item, write_project
 from eunet_ros.training.renderer import render_scene, Scene
 from rich.progress import track
@@ -39,9 +38,7 @@ def items(count: int, seed: int, height: int, width: int, sources: int) -> Itera
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description='Render scenes as an FSOCO project (Supervisely format).',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = make_parser('Render scenes as an FSOCO project (Supervisely format).')
     parser.add_argument('--output', type=Path, required=True, help='folder to make')
     parser.add_argument('--count', type=int, default=40, help='images')
     parser.add_argument('--seed', type=int, default=0, help='of the first image')

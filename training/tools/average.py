@@ -11,7 +11,6 @@ of zero-shot models", arXiv:2109.01903). Weights of two separate trainings canno
 """
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,7 @@ if __package__ in (None, ''):  # run as a script from a checkout that is not ins
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from eunet_ros.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from eunet_ros.model.common.command import add_size, check_new_file, run_command
+from eunet_ros.model.common.command import add_size, check_new_file, make_parser, run_command
 from eunet_ros.model.eunet import EUnet
 
 
@@ -49,9 +48,7 @@ def average(before: Checkpoint, after: Checkpoint, share: float) -> Checkpoint:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description='Average weights from before and after a fine-tuning.',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = make_parser('Average weights from before and after a fine-tuning.')
     parser.add_argument('before', help='path or name of weights')
     parser.add_argument('after', help='path or name of those that were trained on from there')
     parser.add_argument('--share', type=float, default=0.5, help='of the second, 0 to 1')

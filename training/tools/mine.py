@@ -13,7 +13,6 @@ Mining", arXiv:1604.03540.
 """
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -24,7 +23,7 @@ if __package__ in (None, ''):  # run as a script from a checkout that is not ins
 
 import cv2
 from eunet_ros.model.checkpoint import load_checkpoint
-from eunet_ros.model.common.command import add_size, check_new_file, run_command
+from eunet_ros.model.common.command import add_size, check_new_file, make_parser, run_command
 from eunet_ros.model.common.files import written_beside
 from eunet_ros.model.common.metrics.false_cones import find_false_cones
 from eunet_ros.model.segmenter import Segmenter
@@ -82,9 +81,7 @@ def mine(weights: str, first_seed: int, count: int, size: tuple[int, int],
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description='Find rendered scenes in which weights see a cone where none is.',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = make_parser('Find rendered scenes in which weights see a cone where none is.')
     parser.add_argument('--weights', required=True, help='path or name')
     parser.add_argument('--engine', default='auto', help='engine that runs the weights')
     parser.add_argument('--images', type=int, default=6000, help='scenes to look at')

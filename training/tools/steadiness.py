@@ -21,7 +21,13 @@ if __package__ in (None, ''):  # run as a script from a checkout that is not ins
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from eunet_ros.model.common.classes import cone_classes
-from eunet_ros.model.common.command import add_size, check_new_file, check_positive, run_command
+from eunet_ros.model.common.command import (
+    add_size,
+    check_new_file,
+    check_positive,
+    make_parser,
+    run_command,
+)
 from eunet_ros.model.common.files import write_json
 from eunet_ros.model.common.metrics import cones as truth
 from eunet_ros.model.common.metrics.cones import MISSED
@@ -120,9 +126,7 @@ def table_lines(report: dict[str, Any]) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description='Measure how steady masks are on rendered drives.',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = make_parser('Measure how steady masks are on rendered drives.')
     parser.add_argument('--weights', required=True, help='path or name of weights')
     parser.add_argument('--drives', type=int, default=3, help='number of tracks')
     parser.add_argument('--frames', type=int, default=150, help='of each drive')

@@ -14,8 +14,6 @@ from eunet_ros.model.common.files import rounded, written_beside
 from eunet_ros.replay.figures import percentiles
 import numpy as np
 
-MEASURED = ('speed', 'run', 'live')   # sections that differ from run to run
-
 
 def speed_of(frames: Sequence[FrameFigures], k: int) -> dict[str, Any]:
     """Return the latencies of weights k by stage, and the rate [images/s] they allow."""
@@ -32,7 +30,7 @@ def speed_of(frames: Sequence[FrameFigures], k: int) -> dict[str, Any]:
 
 def make_report(plan: Plan, summary: Summary, partial: list[str], engines: list[dict[str, Any]],
                 run: dict[str, Any], live: dict[str, Any] | None) -> dict[str, Any]:
-    """Return report.json; measured values are in the sections MEASURED."""
+    """Return report.json; the sections speed, run and live differ from run to run."""
     report = {
         'format': FORMAT, 'complete': not partial, 'partial_because': partial,
         'mode': plan.mode, 'frames': sum(b['frames'] for b in summary.bags),
@@ -47,11 +45,6 @@ def make_report(plan: Plan, summary: Summary, partial: list[str], engines: list[
     if live is not None:
         report['live'] = live
     return rounded(report, 6)
-
-
-def comparable(report: dict[str, Any]) -> dict[str, Any]:
-    """Return a report without measured values: equal for equal frames, weights and engines."""
-    return {name: value for name, value in report.items() if name not in MEASURED}
 
 
 def write_metrics(path: Path, plan: Plan, frames: Sequence[FrameFigures]) -> None:
