@@ -4,8 +4,6 @@
 Build an engine ahead of time, so that a node finds it in the cache.
 
     ros2 run eunet_ros build_engine --engine tensorrt
-    python -m eunet_ros.model.build_engine --weights eunet_n --engine tensorrt --precision float16
-    python -m eunet_ros.model.build_engine --variant eunet --height 512 --width 512
     python -m eunet_ros.model.build_engine --engine openvino --precision int8 --calibrate images/
     ros2 run eunet_ros build_engine --check    # which engines can run here, and what others need
 

@@ -6,9 +6,8 @@ Export a network to ONNX, for trtexec, ONNX Runtime and others; what it computes
     python -m eunet_ros.model.export_onnx --output eunet_n.onnx
     python -m eunet_ros.model.export_onnx --weights my.safetensors --height 544 --width 960
 
-The file takes `image`, (1, height, width, 3) uint8 BGR, of exactly that size, and gives `logits`,
-(1, classes, height, width) float32. Normalisation is part of it; scaling an image to that size and
-choosing a class are not: see `model/processing.py`. It imports no ROS.
+It takes `image`, (1, height, width, 3) uint8 BGR, and gives `logits`, (1, classes, height, width)
+float32. Normalisation is part of it; scaling and choosing a class are in `model/processing.py`.
 """
 from __future__ import annotations
 

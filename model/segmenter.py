@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import os
 from time import perf_counter
 
+from eunet_ros.model import strip as strips
 from eunet_ros.model.checkpoint import (
     check_input_size,
     Checkpoint,
@@ -17,14 +18,6 @@ from eunet_ros.model.common.resources import DEFAULT_WEIGHTS
 from eunet_ros.model.engines import AUTO, create_engines, EngineOptions, Segmentation
 from eunet_ros.model.eunet import get_variant
 from eunet_ros.model.processing import PADDING_BGR
-from eunet_ros.model.strip import (
-    merge,
-    Pieces,
-    rows_below_horizon,
-    rows_of_far_cones,
-    strip_height,
-    StripSegmentation,
-)
 import numpy as np
 
 __all__ = ['NO_STRIP', 'Segmentation', 'Segmenter']
@@ -82,19 +75,19 @@ class Segmenter:
         if self.strip_size is None or 2 * image.shape[1] < self.strip_size[1]:
             return whole  # a strip of a smaller image adds nothing
         began = perf_counter()
-        count = strip_height(image.shape[:2], self.strip_size)
-        pieces = Pieces.of(whole.mask)
-        rows = (rows_of_far_cones(pieces, count) if horizon is None
-                else rows_below_horizon(horizon, count, len(image)))
+        count = strips.strip_height(image.shape[:2], self.strip_size)
+        pieces = strips.Pieces.of(whole.mask)
+        rows = (strips.rows_of_far_cones(pieces, count) if horizon is None
+                else strips.rows_below_horizon(horizon, count, len(image)))
         if rows is None:
             return whole
         placed = perf_counter()
         strip = self._engines[1].segment(image[rows])
         found = perf_counter()
-        mask, own = merge(whole.mask, pieces, strip.mask, rows)
+        mask, own = strips.merge(whole.mask, pieces, strip.mask, rows)
         stage_ms = {**whole.stage_ms, 'strip': (found - placed) * 1e3,
                     'merge': (perf_counter() - found + placed - began) * 1e3}
-        return StripSegmentation(mask, stage_ms, whole, strip, rows, own)
+        return strips.StripSegmentation(mask, stage_ms, whole, strip, rows, own)
 
     def warm_up(self, height: int, width: int, runs: int = 3) -> None:
         """Segment grey images of that size: the first segmentations are slow."""

@@ -8,8 +8,7 @@ Score weights on labelled images, at the images' own size.
     python training/evaluate.py --weights eunet_n --data rendered --count 160
     python training/evaluate.py --weights eunet_n --data /path/to/set --data-format yolo
 
-Leaves report.json, confusion.png, curves.png and worst.html in a folder; of labels that are boxes
-(yolo, coco) report.json.
+Leaves report.json and, with masks, confusion.png, curves.png and worst.html in a folder.
 """
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ Train a network on FSOCO or on rendered scenes.
     python training/train.py --config config/training/synthetic.yaml
     python training/train.py --resume runs/fsoco
 
-Leaves a folder (see `run_folder`) with the weights that the node loads, <variant>.safetensors.
+Leaves a folder (see `run_folder`) with weights for the node, <variant>.safetensors.
 """
 from __future__ import annotations
 

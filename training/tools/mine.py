@@ -8,8 +8,7 @@ Find rendered scenes in which weights detect a cone where none is, to train on: 
 
 Half of the scenes are as in training, half have no cone and many things in the colours of cones.
 Keeps the region around the largest false cone (model/common/metrics) of each scene, with its
-truth. Shrivastava et al., "Training Region-based Object Detectors with Online Hard Example
-Mining", arXiv:1604.03540.
+truth. Shrivastava et al., "Online Hard Example Mining", arXiv:1604.03540.
 """
 from __future__ import annotations
 
