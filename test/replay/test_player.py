@@ -275,7 +275,7 @@ def test_recorder(listener, tmp_path):
     finally:
         code, log, err = end(recorder)
     assert code == 0, err
-    assert 'expected a class mask' in err
+    assert 'expected a mask of encoding' in err
     kinds = [line['event'] for line in log]
     assert kinds[0] == 'ready'
     assert kinds.count('mask') == 3
