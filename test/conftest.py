@@ -84,17 +84,17 @@ def pytest_sessionfinish(exitstatus):
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure():
     """
-    End at once, with pytest's exit code, after the summary and what Python has to do at its end.
+    End at once, with pytest's exit code, after the summary, without Python's exit functions.
 
     At exit() the threads of Fast DDS's shared memory and of the log of ROS still run, beside the
-    destructors of every C++ library that any test has loaded. Crashes of that kind are known
-    (eProsima/Fast-DDS#6114), and would make a failure of tests that passed;
+    exit functions and destructors of every library that any test has loaded. Crashes of that kind
+    are known (eProsima/Fast-DDS#6114), and would make a failure of tests that passed;
     eunet_ros/ros/process.py does the same for the node.
     """
     if ended and 'rclpy' in sys.modules:
-        atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
+        shutil.rmtree(_CACHES, ignore_errors=True)
         os._exit(ended[-1])
 
 
