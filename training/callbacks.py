@@ -67,8 +67,8 @@ class BesideCheckpointIO(TorchCheckpointIO):
         path.parent.mkdir(parents=True, exist_ok=True)
         content = io.BytesIO()  # writing by PyTorch raises RuntimeError on a full disk
         torch.save(checkpoint, content)
-        with written_beside(path) as beside:
-            beside.write_bytes(content.getbuffer())
+        with written_beside(path) as beside:  # after an error, getbuffer crashes Python 3.12.1
+            beside.write_bytes(content.getvalue())
 
 
 class RunCheckpoint(ModelCheckpoint):
