@@ -46,7 +46,7 @@ class ClassTable:
     def num_logits(self) -> int:
         return 1 if len(self.names) == 2 else len(self.names)
 
-    @property
+    @cached_property
     def table_bgr(self) -> np.ndarray:
         """Return the colours as a (256, 3) uint8 BGR table; ids that are no class are white."""
         table = np.full((256, 3), 255, np.uint8)
