@@ -9,6 +9,7 @@ separable kernel attention (arXiv:2309.01439), group normalisation (arXiv:1803.0
 normalisation over the channels of a pixel (ConvNeXt, arXiv:2201.03545).
 """
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -48,11 +49,43 @@ class SeparableConv2d(nn.Module):
         return self.pointwise(self.depthwise(x))
 
 
-class DilatedDepthwise(nn.Conv2d):
-    """Depthwise 7×7 with dilation 3; on a CPU it trains as dense 7×7 over nine phases."""
+class _DepthwiseInColumns(torch.autograd.Function):
+    """Depthwise convolution, stride 1; oneDNN's fast weight gradient has at most three columns."""
 
-    def __init__(self, channels: int) -> None:
-        super().__init__(channels, channels, 7, padding=9, dilation=3, groups=channels)
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor,
+                bias: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(x, weight)
+        return functional.conv2d(x, weight, bias, padding=weight.shape[-1] // 2, groups=len(bias))
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        layout = {'memory_format': torch.channels_last}
+        x, weight = (saved.to(grad.dtype) for saved in ctx.saved_tensors)
+        grad = grad.contiguous(**layout)
+        k, width = weight.shape[-1], x.shape[-1]
+
+        def gradient(x: torch.Tensor, weight: torch.Tensor, padding: tuple[int, int],
+                     *mask: bool) -> tuple[torch.Tensor, ...]:
+            return torch.ops.aten.convolution_backward(
+                grad, x, weight, None, (1, 1), padding, (1, 1), False, (0, 0), len(weight), mask)
+        columns = []
+        for first in range(0, k, 3):
+            part = weight[..., first:first + 3]
+            left = min(first - k // 2, width)
+            shifted = functional.pad(x, (-left, part.shape[-1] - 1 + left))
+            columns.append(gradient(shifted.contiguous(**layout), part, (k // 2, 0),
+                                    False, True, False)[1])
+        return (gradient(x, weight, (k // 2, k // 2), True, False, False)[0],
+                torch.cat(columns, -1), grad.sum((0, 2, 3)))
+
+
+class Depthwise(nn.Conv2d):
+    """Depthwise k×k that trains fast on a CPU: dilation as phases, gradients in columns."""
+
+    def __init__(self, channels: int, kernel: int, dilation: int = 1) -> None:
+        super().__init__(channels, channels, kernel, padding=kernel // 2 * dilation,
+                         dilation=dilation, groups=channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training or x.device.type != 'cpu':
@@ -63,8 +96,8 @@ class DilatedDepthwise(nn.Conv2d):
         x = functional.pad(x.permute(0, 2, 3, 1), (0, 0, 0, columns * d - width, 0,
                                                    rows * d - height))
         x = x.reshape(n, rows, d, columns, d, c).permute(0, 2, 4, 1, 3, 5)
-        x = functional.conv2d(x.reshape(n * d * d, rows, columns, c).permute(0, 3, 1, 2),
-                              self.weight, self.bias, padding=3, groups=c).permute(0, 2, 3, 1)
+        x = _DepthwiseInColumns.apply(x.reshape(n * d * d, rows, columns, c).permute(0, 3, 1, 2),
+                                      self.weight, self.bias).permute(0, 2, 3, 1)
         x = x.reshape(n, d, d, rows, columns, c).permute(0, 3, 1, 4, 2, 5)
         return x.reshape(n, rows * d, columns * d, c)[:, :height, :width].permute(0, 3, 1, 2)
 
@@ -75,8 +108,8 @@ class LKA(nn.Module):
     def __init__(self, channels: int, gate: str = 'product') -> None:
         super().__init__()
         self.gate = gate
-        self.depthwise = nn.Conv2d(channels, channels, 5, padding=2, groups=channels)
-        self.dilated = DilatedDepthwise(channels)
+        self.depthwise = Depthwise(channels, 5)
+        self.dilated = Depthwise(channels, 7, dilation=3)
         self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,7 @@
 """The network against its table, written out here a second time and independently."""
 from eunet_ros.model.blocks import (
     ConvBlock,
-    DilatedDepthwise,
+    Depthwise,
     Downblock,
     LayerNorm2d,
     LKA,
@@ -58,7 +58,7 @@ def table(classes):
             conv(128, classes, bias=True)]
 
 
-KINDS = {nn.Conv2d: 'conv', DilatedDepthwise: 'conv', nn.ConvTranspose2d: 'up',
+KINDS = {nn.Conv2d: 'conv', Depthwise: 'conv', nn.ConvTranspose2d: 'up',
          nn.BatchNorm2d: 'norm'}
 
 
@@ -245,19 +245,35 @@ def test_attention_sees_23_pixels(kind):
     assert (int(columns.min()), int(columns.max())) == (20 - 11, 20 + 11)
 
 
-@pytest.mark.parametrize('size', [(9, 12), (8, 13), (2, 3)])
-def test_phases_compute_the_dilated_convolution(size):
-    """What training on a CPU computes is the convolution, and so are its gradients."""
+@pytest.mark.parametrize('dtype', [torch.double, torch.float])
+@pytest.mark.parametrize('size', [(9, 12), (8, 13), (2, 3), (40, 1)])
+@pytest.mark.parametrize('name', ['depthwise', 'dilated'])
+def test_training_on_a_cpu_computes_the_convolution(name, size, dtype):
+    """Phases and columns are the convolution, and so are its gradients."""
     torch.manual_seed(3)
-    layer = LKA(4).double().dilated
-    x = torch.randn(2, 4, *size, dtype=torch.double, requires_grad=True)
-    of, seed = (x, layer.weight, layer.bias), torch.randn(2, 4, *size, dtype=torch.double)
-    phases = layer(x)
-    plain = F.conv2d(x, layer.weight, layer.bias, padding=9, dilation=3, groups=4)
-    torch.testing.assert_close(phases, plain)
+    layer = getattr(LKA(4).to(dtype), name)
+    x = torch.randn(2, 4, *size, dtype=dtype, requires_grad=True)
+    of, seed = (x, layer.weight, layer.bias), torch.randn(2, 4, *size, dtype=dtype)
+    fast = layer(x)
+    plain = F.conv2d(x, layer.weight, layer.bias, 1, layer.padding, layer.dilation, 4)
+    torch.testing.assert_close(fast, plain)
     torch.testing.assert_close(layer.eval()(x), plain)
-    torch.testing.assert_close(torch.autograd.grad(phases, of, seed),
-                               torch.autograd.grad(plain, of, seed))
+    torch.testing.assert_close(torch.autograd.grad(fast, of, seed),
+                               torch.autograd.grad(plain, of, seed), rtol=1e-5, atol=1e-4)
+
+
+def test_gradients_of_mixed_precision():
+    torch.manual_seed(4)
+    layer, x = LKA(8), torch.randn(2, 8, 20, 30)
+
+    def gradients(enabled):
+        layer.zero_grad()
+        with torch.autocast('cpu', torch.bfloat16, enabled):
+            layer(x).float().square().sum().backward()
+        return [p.grad for p in layer.parameters()]
+    for half, full in zip(gradients(True), gradients(False)):
+        assert half.dtype == torch.float
+        assert (half - full).norm() < 0.05 * full.norm()
 
 
 def test_separable_kernels_are_outer_products():
