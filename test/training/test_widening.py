@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 from dataclasses import replace
 
+from eunet_ros.model.blocks import LKA
 from eunet_ros.model.eunet import EUnet, Variant
 from eunet_ros.training.widening import widen
 import pytest
 import torch
+import torch.nn.functional as F
 
 NARROW = Variant(width=4, stem=4, gate='sigmoid')
 
@@ -47,9 +49,38 @@ def test_new_channels_learn():
     assert wide.head.weight.grad[:, NARROW.width:6].abs().max() > 0
 
 
+def test_full_resolution_starts_with_what_the_magnified_image_gives():
+    torch.manual_seed(0)
+    narrow = lively(EUnet(6, NARROW))
+    with torch.no_grad():  # a kernel of more pixels has no equal on the small image
+        narrow.stem.depthwise.weight[:, 0].mul_(torch.tensor([[0, 0, 0], [0, 1, 0], [0, 0, 0]]))
+        narrow.stem.depthwise.bias.zero_()
+    for stem in (1, 2):
+        wide = EUnet(6, replace(NARROW, width=6, stem=stem))
+        widen(narrow, wide)
+        x = torch.randn(1, 3, 16, 32)
+        magnified = x.repeat_interleave(4 // stem, 2).repeat_interleave(4 // stem, 3)
+        with torch.no_grad():
+            expected = F.avg_pool2d(narrow(magnified), 4 // stem)
+            torch.testing.assert_close(wide.eval()(x), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_another_gate_starts_constant():
+    narrow, wide = EUnet(6, NARROW), EUnet(6, replace(NARROW, width=6, gate='product'))
+    widen(narrow, wide)
+    gates = [layer for layer in wide.modules() if isinstance(layer, LKA)]
+    assert len(gates) == 6
+    for layer in gates:
+        torch.nn.init.zeros_(layer.dilated.weight)
+        x = torch.randn(1, layer.pointwise.in_channels, 8, 8)
+        torch.testing.assert_close(layer.eval()(x), 0.5 * x)
+
+
 @pytest.mark.parametrize(('classes', 'change'), [
-    (6, {'width': 3}), (6, {'width': 4}), (6, {'width': 8, 'stem': 2}),
-    (6, {'width': 8, 'gate': 'product'}), (2, {'width': 8})])
+    (6, {'width': 3}), (6, {'width': 4}), (6, {'width': 8, 'attention': 'lska'}),
+    (6, {'width': 8, 'norm': 'group'}), (2, {'width': 8})])
 def test_other_networks_are_refused(classes, change):
-    with pytest.raises(ValueError, match='narrower network that is otherwise the same'):
+    with pytest.raises(ValueError, match='narrower network with the same or a coarser stem'):
         widen(EUnet(6, NARROW), EUnet(classes, replace(NARROW, **change)))
+    with pytest.raises(ValueError, match='coarser stem'):
+        widen(EUnet(6, replace(NARROW, stem=1)), EUnet(6, replace(NARROW, width=8)))
