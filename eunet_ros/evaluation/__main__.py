@@ -26,6 +26,7 @@ from eunet_ros.evaluation.run.plan import OFFLINE, Plan
 from eunet_ros.evaluation.run.progress import Progress
 from eunet_ros.evaluation.run.runner import Runner
 from eunet_ros.evaluation.scoring import gate
+from eunet_ros.model.common.errors import sentence
 from eunet_ros.model.common.files import refuse_existing
 
 INTERRUPTED = 130
@@ -37,11 +38,8 @@ def main(args: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return run(o)
-    except (ValueError, ImportError) as error:
-        print(f'evaluate_bag: {error}', file=sys.stderr)
-    except OSError as error:
-        text = f'{error.filename}: {error.strerror}.' if error.filename else str(error)
-        print(f'evaluate_bag: {text}', file=sys.stderr)
+    except (ValueError, ImportError, OSError) as error:
+        print(f'evaluate_bag: {sentence(error)}', file=sys.stderr)
     except KeyboardInterrupt:
         print('evaluate_bag: interrupted.', file=sys.stderr)
         return INTERRUPTED
@@ -57,8 +55,8 @@ def run(o: argparse.Namespace) -> int:
         gate.check_frames(baseline, plan.bags)
     folder = OutputFolder(o.output)
     with Progress('evaluate_bag') as progress:
-        for sentence in refused:
-            progress.say(f'evaluate_bag: left out: {sentence}')
+        for text in refused:
+            progress.say(f'evaluate_bag: left out: {text}')
         before = read_report(folder.path / REPORT)
         if o.resume and not folder.unfinished and before:
             if o.export_labels and not folder.labels.exists():

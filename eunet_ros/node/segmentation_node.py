@@ -50,7 +50,8 @@ def _header(fields: raw_images.Stamped) -> Header:
 
 
 def _sentence(error: Exception) -> str:
-    return str(error) if isinstance(error, (ValueError, EngineError)) else repr(error)
+    known = isinstance(error, (ValueError, EngineError, OSError))
+    return sentence(error) if known else repr(error)
 
 
 class _Frame(NamedTuple):

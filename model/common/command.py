@@ -9,7 +9,7 @@ from pathlib import Path
 import sys
 from typing import Any
 
-from eunet_ros.model.common.errors import EngineError, one_line
+from eunet_ros.model.common.errors import EngineError, one_line, sentence
 
 
 def make_parser(description: str, command: str | None = None) -> argparse.ArgumentParser:
@@ -52,7 +52,8 @@ def run_command(name: str, work: Callable[[], Any], interrupted: str = 'nothing 
         work()
     except (ValueError, OSError, EngineError, ImportError) as error:
         missing = f'A Python package is missing ({one_line(error)}): {install}.'
-        print(f'{name}: {missing if isinstance(error, ImportError) else error}', file=sys.stderr)
+        print(f'{name}: {missing if isinstance(error, ImportError) else sentence(error)}',
+              file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f'{name}: interrupted, {interrupted}.', file=sys.stderr)

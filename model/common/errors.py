@@ -19,8 +19,10 @@ def one_line(error: BaseException | str) -> str:
 
 
 def sentence(error: BaseException | str) -> str:
-    """Return the message of an error on one line, with a full stop or its question mark."""
+    """Return an error as a sentence on one line, with a full stop or its question mark."""
     text = one_line(error)
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        text = f'Cannot use {error.filename}: {error.strerror}'
     return text if text.endswith('?') else f'{text}.'
 
 

@@ -175,7 +175,7 @@ def test_an_output_that_is_below_a_file(tmp_path, cache, capsys):
     (tmp_path / 'file').write_text('')
     assert main(command(cache, tmp_path / 'file' / 'run', images=6, validation_images=2)) == 1
     error = capsys.readouterr().err
-    assert "File exists: '" in error and 'Traceback' not in error
+    assert f"{tmp_path / 'file'}: File exists." in error and 'Traceback' not in error
 
 
 @pytest.mark.parametrize('gpus, options, said', [
