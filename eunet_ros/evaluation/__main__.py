@@ -71,8 +71,8 @@ def run(o: argparse.Namespace) -> int:
         report, interrupted = _evaluate(o, plan, folder, progress, refused, resumed)
     for line in result_lines(report, folder.path):
         print(line)
-    for sentence in report['partial_because']:
-        print(f'evaluate_bag: partial: {sentence}', file=sys.stderr)
+    for text in report['partial_because']:
+        print(f'evaluate_bag: partial: {text}', file=sys.stderr)
     if folder.unfinished:
         print('evaluate_bag: results so far are kept; continue with the same command and '
               '--resume.', file=sys.stderr)
