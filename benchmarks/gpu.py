@@ -16,12 +16,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 import copy
-from dataclasses import replace
-import os
 from pathlib import Path
 import subprocess
 import sys
-import tempfile
 import threading
 from time import perf_counter
 from typing import Any
@@ -30,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(1, str(ROOT))  # a checkout need not be installed
 
 from _machine import machine_lines  # noqa: E402
-from eunet_ros.model import load_checkpoint, Segmenter  # noqa: E402
+from eunet_ros.model import Segmenter  # noqa: E402
 from eunet_ros.model.common.errors import one_line  # noqa: E402
 from eunet_ros.model.common.files import write_json  # noqa: E402
 from eunet_ros.model.deploy import deploy_image  # noqa: E402
@@ -42,7 +39,6 @@ import torch  # noqa: E402
 
 VARIANTS = ('eunet_n', 'eunet_s', 'eunet')
 SIZES = ((384, 640), (544, 960), (512, 512), (720, 1280))
-FLOAT16_MAX = torch.finfo(torch.float16).max
 
 
 class Run:
@@ -292,47 +288,10 @@ def training(run: Run) -> None:
          '--precision', '32-true'] if run.dry else ['--steps', '20']))
 
 
-def trained(run: Run) -> None:
-    """Train the exact eunet, whose gates are products, and say whether float16 holds it."""
-    seconds = min(180.0, run.left - 30)
-    steps = 2 if run.dry else max(200, int(seconds / 0.12))
-    with tempfile.TemporaryDirectory(prefix='eunet_gpu_') as folder:
-        output = Path(folder) / 'run'
-        run.start('trained', 'training/train.py', '--config', 'config/training/synthetic.yaml',
-                  '--variant', 'eunet', '--steps', str(steps), '--tensorboard', 'false',
-                  '--output', str(output), '--cache', str(Path(folder) / 'cache'), *(
-                      ['--images', '8', '--validation-images', '2', '--batch', '2', '--workers',
-                       '0', '--height', '96', '--width', '160', '--crop-height', '64',
-                       '--crop-width', '96', '--color-weight', '0', '--validate-every', '2']
-                      if run.dry else
-                      ['--images', '1500', '--validation-images', '60', '--batch', '16',
-                       '--precision', 'bf16-mixed', '--validate-every', str(steps // 4),
-                       '--workers', str(max(2, (os.cpu_count() or 4) - 4))]), seconds=seconds)
-        weights = sorted(output.parent.glob('run*/eunet.safetensors'))
-        if not weights:
-            raise EngineError('No weights came of the training.')
-        made = replace(load_checkpoint(weights[-1]), input_size=run.sizes[0])
-    network = deploy_image(made.network, made.mean, made.std).to(run.device)
-    largest: dict[str, float] = {}
-    for name, module in network.named_modules():
-        module.register_forward_hook(lambda m, i, out, name=name: largest.__setitem__(
-            name, max(largest.get(name, 0.0), float(out.abs().max()))))
-    rng, shape = np.random.default_rng(0), (*run.sizes[0], 3)
-    images = [run.scene(0, run.sizes[0]), np.full(shape, 255, np.uint8),
-              rng.integers(0, 256, shape, np.uint8), 255 * rng.integers(0, 2, shape, np.uint8)]
-    with torch.inference_mode():
-        for image in images:
-            network(torch.from_numpy(image)[None].to(run.device))
-    name = max(largest, key=largest.get)
-    run.found['trained'] = {'steps': steps, 'layer': name, 'largest': largest[name]}
-    print(f'\nExact eunet after {steps} steps: largest activation {largest[name]:.4g} in '
-          f'{name or "the logits"}, {largest[name] / FLOAT16_MAX:.1%} of what float16 holds.')
-
-
 STAGES: dict[str, tuple[float, Callable[[Run], None]]] = {  # seconds that each needs at least
     'engines': (60, engines), 'camera': (20, camera), 'formats': (25, formats),
     'threads': (15, threads), 'tests': (40, tests), 'roofline': (20, roofline),
-    'training': (45, training), 'trained': (75, trained)}
+    'training': (45, training)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
