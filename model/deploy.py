@@ -9,6 +9,8 @@ Exact rewrites of a trained EUnet for inference: the same function, with less wo
 - A bias before a 1×1 convolution is part of that one's bias.
 - Linear layers after the stem's depthwise convolution, and between the last transposed convolution
   and the head, are multiplied in advance where it saves work. Folding is in float64.
+- What product gates of upblocks compute is made 64 times smaller, and larger again in the next
+  normalisation: without it they exceed float16. Logits end at ±25600.
 """
 from __future__ import annotations
 
@@ -19,6 +21,9 @@ from eunet_ros.model.eunet import EUnet
 import torch
 from torch import nn
 from torch.nn import functional
+
+_SHRINK = 1 / 64  # a power of two: exact
+_LARGEST = 400.0  # of shrunk logits
 
 
 def _conv(like: nn.Conv2d, weight: torch.Tensor, bias: torch.Tensor | None,
@@ -47,11 +52,16 @@ class Hardswish(nn.Module):
 
 
 class Affine(nn.Module):
-    """A batch normalisation that cannot be folded, as one scale and shift."""
+    """
+    A batch normalisation that cannot be folded, as one scale and shift.
 
-    def __init__(self, norm: nn.BatchNorm2d) -> None:
+    shrink: factor that is in the first half of the channels.
+    """
+
+    def __init__(self, norm: nn.BatchNorm2d, shrink: float = 1.0) -> None:
         super().__init__()
         scale, shift = (v.float().view(1, -1, 1, 1) for v in _scale_and_shift(norm))
+        scale[:, :norm.num_features // 2] /= shrink
         self.register_buffer('scale', scale)
         self.register_buffer('shift', shift)
 
@@ -83,10 +93,10 @@ def _block(block: ConvBlock) -> nn.Sequential:
                          *_separable(two, norm_two), Hardswish())
 
 
-def _attention(attention: LKA | LSKA) -> LKA | LSKA:
+def _attention(attention: LKA | LSKA, shrink: float = 1.0) -> LKA | LSKA:
     new = copy.deepcopy(attention)
     parent, name = (new.dilated, '1') if isinstance(new, LSKA) else (new, 'dilated')
-    last, weight = getattr(parent, name), new.pointwise.weight.double()
+    last, weight = getattr(parent, name), shrink * new.pointwise.weight.double()
     new.pointwise = _conv(new.pointwise, weight, weight[..., 0, 0] @ last.bias.double())
     setattr(parent, name, _conv(last, last.weight, None))
     return new
@@ -102,17 +112,25 @@ def _down(block: Downblock, stem: torch.Tensor | None = None) -> nn.Sequential:
                          _block(block.block), _attention(block.attention))
 
 
-def _up(block: Upblock, head: torch.Tensor | None = None) -> nn.Sequential:
-    """Return an upblock; head: (classes·r², w) weights of the head to multiply in."""
+def _up(block: Upblock, shrink: float, shrunk: bool = True,
+        head: torch.Tensor | None = None) -> nn.Sequential:
+    """
+    Return an upblock.
+
+    shrink: factor of its output. shrunk: so is the first half of its input. head: (classes·r², w)
+    weights of the head to multiply in.
+    """
     up, norm = copy.deepcopy(block.up), block.block[0]
     if head is not None:
         weight = torch.einsum('iwyx,cw->icyx', block.up.weight.double(), head)
         up = nn.ConvTranspose2d(weight.shape[0], weight.shape[1], 2, stride=2)
         up.weight.data = weight.float()
         up.bias.data = (head @ block.up.bias.double()).float()
+    up.bias.data *= shrink
     return nn.Sequential(
-        Affine(norm) if isinstance(norm, nn.BatchNorm2d) else copy.deepcopy(norm),
-        _block(block.block), _attention(block.attention), up)
+        Affine(norm, shrink if shrunk else 1.0) if isinstance(norm, nn.BatchNorm2d)
+        else copy.deepcopy(norm),
+        _block(block.block), _attention(block.attention, shrink), up)
 
 
 class DeployedEUnet(nn.Module):
@@ -130,11 +148,14 @@ class DeployedEUnet(nn.Module):
                      else copy.deepcopy(network.stem))
         self.down1 = _down(network.down1, pointwise if merge_stem else None)
         self.down2, self.down3 = _down(network.down2), _down(network.down3)
-        self.up3, self.up2 = _up(network.up3), _up(network.up2)
-        self.up1 = _up(network.up1, from_up if self.merged_head else None)
+        product = network.variant.gate == 'product' and network.variant.norm == 'batch'
+        self.shrink = _SHRINK if product else 1.0
+        self.up3, self.up2 = _up(network.up3, self.shrink, False), _up(network.up2, self.shrink)
+        self.up1 = _up(network.up1, self.shrink, head=from_up if self.merged_head else None)
         if merge_stem:
             from_stem = from_stem @ pointwise
-        weight = from_stem if self.merged_head else torch.cat((from_up, from_stem), 1)
+        weight = (from_stem if self.merged_head
+                  else torch.cat((from_up / self.shrink, from_stem), 1))
         self.head = _conv(network.head, weight[..., None, None], network.head.bias)
         self.eval().requires_grad_(False)
 
@@ -154,7 +175,12 @@ class DeployedEUnet(nn.Module):
         x = self.up3(self.down3(x2))                  # (N, 4w, H/4r, W/4r)
         x = self.up2(torch.cat((x, x2), 1))           # (N, 2w, H/2r, W/2r)
         x = self.up1(torch.cat((x, x1), 1))           # (N, w or classes·r², H/r,  W/r)
-        x = x + self.head(x0) if self.merged_head else self.head(torch.cat((x, x0), 1))
+        if self.merged_head:
+            if self.shrink != 1.0:
+                x = x.clamp(-_LARGEST, _LARGEST) / self.shrink
+            x = x + self.head(x0)
+        else:
+            x = self.head(torch.cat((x, x0), 1))
         return functional.pixel_shuffle(x, r) if r > 1 else x
 
 
