@@ -10,7 +10,7 @@ Exact rewrites of a trained EUnet for inference: the same function, with less wo
 - Linear layers after the stem's depthwise convolution, and between the last transposed convolution
   and the head, are multiplied in advance where it saves work. Folding is in float64.
 - What product gates of upblocks compute is made 64 times smaller, and larger again in the next
-  normalisation: without it they exceed float16. Logits end at ±25600.
+  normalisation: without it they exceed float16. In float16 logits end at ±25600.
 """
 from __future__ import annotations
 
@@ -177,7 +177,9 @@ class DeployedEUnet(nn.Module):
         x = self.up1(torch.cat((x, x1), 1))           # (N, w or classes·r², H/r,  W/r)
         if self.merged_head:
             if self.shrink != 1.0:
-                x = x.clamp(-_LARGEST, _LARGEST) / self.shrink
+                if x.dtype == torch.float16:
+                    x = x.clamp(-_LARGEST, _LARGEST)
+                x = x / self.shrink
             x = x + self.head(x0)
         else:
             x = self.head(torch.cat((x, x0), 1))
