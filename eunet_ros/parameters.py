@@ -129,7 +129,8 @@ class NodeParameters(ConeParameters):
     """Values of all parameters; raises ValueError for a value out of range."""
 
     weights: str = _value(
-        DEFAULT_WEIGHTS, 'Weights: path of a .safetensors file or a shipped name.', launch=True)
+        '', 'Weights: path of a .safetensors file or a shipped name; empty: those of the variant, '
+        f'without one {DEFAULT_WEIGHTS}.', launch=True)
     variant: str = _value(
         '', 'Required variant of the weights (eunet, eunet_s, eunet_n); empty: any.', launch=True)
     engine: str = _value(
@@ -215,6 +216,7 @@ class NodeParameters(ConeParameters):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        object.__setattr__(self, 'weights', self.weights or self.variant or DEFAULT_WEIGHTS)
         for kind in ('input', 'strip'):
             height, width = (getattr(self, f'{kind}_{side}') for side in ('height', 'width'))
             if (height == 0) != (width == 0):

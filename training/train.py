@@ -79,6 +79,11 @@ def _weigh(config: TrainConfig, sets: TrainingSets) -> Any:
     return class_weights(pixels, config.cone_weight, config.class_balance)
 
 
+def _has_bfloat16() -> bool:
+    return (torch.backends.mkldnn.is_available()
+            and torch.ops.mkldnn._is_mkldnn_bf16_supported())  # as torch.compile asks it
+
+
 @contextmanager
 def quiet_threads() -> Iterator[None]:
     """Let a thread end silently on an error of the disk, which the main thread raises too."""
@@ -147,6 +152,9 @@ def train(config: TrainConfig) -> Path | None:
         kind, count = trainer.strategy.root_device.type, trainer.world_size
         devices = kind if count == 1 else f'{count} processes ({kind})'
         print(f'Training {config.variant} on {devices} in {folder}')
+        if kind == 'cpu' and config.precision == 'bf16-mixed' and not _has_bfloat16():
+            print('This CPU has no bfloat16 instructions: a step takes many times longer than with '
+                  '--precision 32-true.')
         for sentence in sets.left_out:
             print(sentence)
     try:

@@ -90,8 +90,10 @@ def _drive(o: argparse.Namespace, source: Source, work: Path, made: Path,
         mounting = read_mounting(o.mounting)
     else:
         mounting = None if o.images else find_mounting(source.path) or None
-    path = Path(o.weights).expanduser()   # absolute, as the node may run in another folder
-    weights = str(path.absolute()) if path.suffix or os.sep in o.weights else o.weights
+    weights = o.weights or o.variant or DEFAULT_WEIGHTS
+    path = Path(weights).expanduser()   # absolute, as the node may run in another folder
+    if path.suffix or os.sep in weights:
+        weights = str(path.absolute())
     parameters = {'weights': weights, 'variant': o.variant, 'engine': o.engine,
                   **(mounting or {})}
     compressed = source.msgtype == COMPRESSED_IMAGE
@@ -109,7 +111,7 @@ def _drive(o: argparse.Namespace, source: Source, work: Path, made: Path,
                               f'error: {record.diagnostics.get("last error") or "none"}')
     # Imported here: importing torch earlier would slow down the start of the node.
     from eunet_ros.model.checkpoint import load_checkpoint
-    classes = load_checkpoint(o.weights, o.variant).classes
+    classes = load_checkpoint(weights, o.variant).classes
     places = None if mounting is None else Places(ConeParameters(**mounting), [classes], classes)
     recorded = output.RecordedDrive(source, record, masks, classes, places)
     progress.show('Writing bag and video', 0, len(record.sent))
@@ -165,8 +167,9 @@ def _arguments(args: list[str] | None) -> argparse.Namespace:
                              f"{MOUNTING} in the bag's folder, if it exists)")
     parser.add_argument('--rate', type=float, default=1.0, help='speed (default: 1, real time)')
     parser.add_argument('--output', type=user_path, default=Path('demo_output'))
-    parser.add_argument('--weights', default=DEFAULT_WEIGHTS, metavar='NAME|PATH')
-    parser.add_argument('--variant', default='', help='refuse weights of another variant')
+    parser.add_argument('--weights', default='', metavar='NAME|PATH')
+    parser.add_argument('--variant', default='',
+                        help='its shipped weights; with --weights: refuse those of another')
     parser.add_argument('--engine', default=AUTO, choices=(AUTO, *ENGINES))
     parser.add_argument('--start-timeout', type=float, default=600.0, metavar='S',
                         help='for the node, which may build an engine (default: 600)')

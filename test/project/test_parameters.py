@@ -40,6 +40,12 @@ def test_a_whole_number_stands_for_a_float():
     assert (value, type(value)) == (1.0, float)
 
 
+@pytest.mark.parametrize(('given', 'weights'), [
+    ({}, 'eunet_n'), ({'variant': 'eunet'}, 'eunet'), ({'weights': 'a', 'variant': 'eunet'}, 'a')])
+def test_weights_are_those_of_the_variant(given, weights):
+    assert NodeParameters(**given).weights == weights
+
+
 def test_unknown_names_are_refused_with_the_nearest():
     check_names({'weights', 'engine'})
     with pytest.raises(ValueError, match='did you mean jpeg_quality'):

@@ -56,6 +56,14 @@ def test_denormals_are_flushed_in_a_run_alone(tmp_path, cache, monkeypatch):
 
 
 @pytest.mark.train
+def test_slow_bfloat16_is_told(tmp_path, cache, capsys, monkeypatch):
+    monkeypatch.setattr('eunet_ros.training.train._has_bfloat16', lambda: False)
+    assert main(command(cache, tmp_path / 'run', images=6, validation_images=2, steps=2,
+                        validate_every=2, accelerator='cpu', precision='bf16-mixed')) == 0
+    assert '--precision 32-true' in capsys.readouterr().out
+
+
+@pytest.mark.train
 def test_training_on_a_project(tmp_path, cache, cone_project):
     assert main(command(cache, tmp_path / 'run', data=cone_project, steps=4,
                         validate_every=2)) == 0
