@@ -49,7 +49,7 @@ def run(script, tmp_path, *arguments, python=None):
 @pytest.mark.parametrize('variant', VARIANTS)
 @pytest.mark.parametrize('python', PYTHONS or [''])
 def test_a_variant_is_one_engine(python, variant, precision, tmp_path):
-    engine = run('tensorrt_conversion.py', tmp_path, '--variant', variant, '--height', '384',
+    engine = run('tensorrt_conversion.py', tmp_path, '--weights', variant, '--height', '384',
                  '--width', '640', '--precision', precision, python=python)
     print(python, variant, precision, engine)
     kind = {'float16': 'half', 'float32': 'float'}[precision]
