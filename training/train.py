@@ -153,8 +153,8 @@ def train(config: TrainConfig) -> Path | None:
         devices = kind if count == 1 else f'{count} processes ({kind})'
         print(f'Training {config.variant} on {devices} in {folder}')
         if kind == 'cpu' and config.precision == 'bf16-mixed' and not _has_bfloat16():
-            print('This CPU has no bfloat16 instructions: a step takes many times longer than with '
-                  '--precision 32-true.')
+            print('This CPU has no bfloat16 instructions: a step takes many times longer than '
+                  'with --precision 32-true.')
         for sentence in sets.left_out:
             print(sentence)
     try:

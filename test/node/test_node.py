@@ -336,7 +336,8 @@ def test_memory_goes_back_to_the_system(rig, monkeypatch):
 
 
 @pytest.mark.parametrize('parameters, said', [
-    ({'weights': 'nope'}, 'no weights named nope'), ({'weights': 'eunet_n', 'variant': 'eunet_s'}, 'eunet_n, not of'),
+    ({'weights': 'nope'}, 'no weights named nope'),
+    ({'weights': 'eunet_n', 'variant': 'eunet_s'}, 'eunet_n, not of'),
     ({'classes': 'pink_cone'}, 'pink_cone'), ({'input_height': 50, 'input_width': 96}, '64x96')])
 def test_configure_refuses_in_one_sentence(make_rig, capfd, parameters, said):
     rig = make_rig(**parameters)
