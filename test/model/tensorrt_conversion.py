@@ -3,7 +3,7 @@
 """
 Build TensorRT engines on a machine without an NVIDIA GPU, with the package's own command.
 
-    tensorrt-python test/model/tensorrt_conversion.py --variant eunet_n --height 384 --width 640
+    PYTHONPATH=.:test tensorrt-python test/model/tensorrt_conversion.py --weights eunet_n
 
 What PyTorch is asked about the GPU is answered for one of compute capability 8.6. The graph is
 exported and converted by Torch-TensorRT and built by TensorRT as on a real one; there it stops,

@@ -38,8 +38,9 @@ def run(script, tmp_path, *arguments, python=None):
     python = python or PYTHONS[0]
     done = subprocess.run(
         [python, str(here.with_name(script)), *arguments], text=True, capture_output=True,
-        timeout=900, env={**os.environ, 'PYTHONPATH': str(here.parents[2]),
-                          'XDG_CACHE_HOME': str(tmp_path)})
+        timeout=900, env={
+            **os.environ, 'PYTHONPATH': f'{here.parents[2]}:{here.parents[1]}',
+            'XDG_CACHE_HOME': str(tmp_path)})
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1])
 
