@@ -3,7 +3,8 @@
 """Checkpoints: weights and their metadata in a safetensors file, which cannot contain code."""
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 import hashlib
 import json
 import math
@@ -57,6 +58,13 @@ class Checkpoint:
         if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
             raise CheckpointError('The mean and std of the normalisation must be finite and std '
                                   f'positive, found {self.mean} and {self.std}.')
+
+    def with_sizes(self, input_size: Sequence[int] | None,
+                   strip_size: Sequence[int] | None) -> Checkpoint:
+        """Return it with other sizes; raises ValueError. A new input drops the strip."""
+        strip = strip_size or (None if input_size else self.strip_size)
+        return replace(self, input_size=tuple(input_size or self.input_size),
+                       strip_size=strip and tuple(strip))
 
 
 def check_input_size(size: tuple[int, int], variant: Variant) -> None:

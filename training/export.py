@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 import sys
 
@@ -17,16 +16,15 @@ if __package__ in (None, ''):  # run as a script from a checkout that is not ins
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from eunet_ros.model.checkpoint import save_checkpoint
-from eunet_ros.model.common.command import add_size, check_new_file, run_command
+from eunet_ros.model.common.command import add_default_sizes, check_new_file, run_command
 from eunet_ros.training.run_folder import run_checkpoint
 
 
 def export(folder: Path, output: Path | None = None, half: bool = True,
-           input_size: tuple[int, int] | None = None) -> Path:
+           input_size: tuple[int, int] | None = None,
+           strip_size: tuple[int, int] | None = None) -> Path:
     """Write the best weights of a run, by default into it; returns the path; raises ValueError."""
-    checkpoint = run_checkpoint(folder)
-    if input_size:
-        checkpoint = replace(checkpoint, input_size=tuple(input_size), strip_size=None)
+    checkpoint = run_checkpoint(folder).with_sizes(input_size, strip_size)
     path = output or folder / f'{checkpoint.variant}.safetensors'
     save_checkpoint(path, checkpoint, half)
     return path
@@ -37,14 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('run', type=Path, help='folder that training/train.py made')
     parser.add_argument('--output', type=Path, help='default: <variant>.safetensors in the run')
     parser.add_argument('--float32', action='store_true', help='keep float32: twice the size')
-    add_size(parser, '--input-size', "the network's input that the node takes by default, without "
-             "a strip; without this option the run's own")
+    add_default_sizes(parser, "the run's own")
     o = parser.parse_args(arguments)
 
     def work() -> None:
         if o.output:
             check_new_file(o.output)
-        print(f'Weights: {export(o.run, o.output, not o.float32, o.input_size)}')
+        path = export(o.run, o.output, not o.float32, o.input_size, o.strip_size)
+        print(f'Weights: {path}')
     return run_command('export', work)
 
 

@@ -23,6 +23,12 @@ def add_size(parser: argparse.ArgumentParser, option: str, about: str,
     parser.add_argument(option, type=int, nargs=2, default=default, metavar=('H', 'W'), help=about)
 
 
+def add_default_sizes(parser: argparse.ArgumentParser, otherwise: str) -> None:
+    add_size(parser, '--input-size', "the node's default input, without a strip unless "
+             f'--strip-size is given; without this option {otherwise}')
+    add_size(parser, '--strip-size', 'the strip that the node adds by default')
+
+
 def check_positive(options: argparse.Namespace, *names: str) -> None:
     for name in names:
         if getattr(options, name) < 1:
