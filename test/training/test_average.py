@@ -36,8 +36,8 @@ def test_a_file_that_tells_where_it_is_from(tmp_path, pair, capsys):
         'weights': 'before.safetensors', 'sha256': load_checkpoint(names[0]).sha256,
         'share': 0.25}
     assert 'input 64x96' in capsys.readouterr().out
-    for name, words, strip in (('whole', [], None), ('strip', ['--strip-size', '32', '256'],
-                                                      (32, 256))):
+    for name, words, strip in (
+            ('whole', [], None), ('strip', ['--strip-size', '32', '256'], (32, 256))):
         other = str(tmp_path / f'{name}.safetensors')
         assert main([*names[:2], '--input-size', '96', '128', *words, '--output', other]) == 0
         assert load_checkpoint(other).input_size == (96, 128)
