@@ -129,8 +129,10 @@ def test_export_of_a_run(tmp_path, small_run, capsys):
     assert load_checkpoint(tmp_path / 'mine.safetensors').scores['validation crops']
     assert load_checkpoint(tmp_path / 'mine.safetensors').input_size == (64, 96)
     larger = str(tmp_path / 'larger.safetensors')
-    assert export.main([str(run), '--output', larger, '--input-size', '96', '160']) == 0
+    assert export.main([str(run), '--output', larger, '--input-size', '96', '160',
+                        '--strip-size', '32', '320']) == 0
     assert load_checkpoint(larger).input_size == (96, 160)
+    assert load_checkpoint(larger).strip_size == (32, 320)
     capsys.readouterr()
     assert export.main([str(run), '--output', str(tmp_path / 'o'), '--input-size', '9', '9']) == 1
     assert 'the nearest is 32x32' in capsys.readouterr().err
