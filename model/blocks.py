@@ -102,6 +102,21 @@ class Depthwise(nn.Conv2d):
         return x.reshape(n, rows * d, columns * d, c)[:, :height, :width].permute(0, 3, 1, 2)
 
 
+class UpConv2d(nn.ConvTranspose2d):
+    """Transposed 2×2 of stride 2 that trains fast on a CPU: pointwise, then pixel shuffle."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, 2, stride=2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training or x.device.type != 'cpu':
+            return super().forward(x)
+        # (in, out, 2, 2) -> (out·2·2, in, 1, 1): pixel_shuffle's order of channels.
+        weight = self.weight.permute(1, 2, 3, 0).reshape(-1, self.in_channels, 1, 1)
+        x = functional.conv2d(x, weight, self.bias.repeat_interleave(4))
+        return functional.pixel_shuffle(x, 2)
+
+
 class LKA(nn.Module):
     """Large-kernel attention over 23×23 pixels: x · a(x), or with gate 'sigmoid' x · σ(a(x))."""
 
@@ -172,7 +187,7 @@ class Upblock(nn.Module):
         super().__init__()
         self.block = ConvBlock(in_channels, norm)
         self.attention = ATTENTIONS[attention](in_channels, gate)
-        self.up = nn.ConvTranspose2d(in_channels, out_channels, 2, stride=2)
+        self.up = UpConv2d(in_channels, out_channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (N, in, H, W) to (N, out, 2H, 2W)."""

@@ -11,6 +11,7 @@ from eunet_ros.model.blocks import (
     make_norm,
     SeparableConv2d,
     Upblock,
+    UpConv2d,
 )
 from eunet_ros.model.eunet import build_model, EUnet, get_variant, Variant, VARIANTS
 import pytest
@@ -58,7 +59,7 @@ def table(classes):
             conv(128, classes, bias=True)]
 
 
-KINDS = {nn.Conv2d: 'conv', Depthwise: 'conv', nn.ConvTranspose2d: 'up',
+KINDS = {nn.Conv2d: 'conv', Depthwise: 'conv', UpConv2d: 'up',
          nn.BatchNorm2d: 'norm'}
 
 
@@ -260,6 +261,18 @@ def test_training_on_a_cpu_computes_the_convolution(name, size, dtype):
     torch.testing.assert_close(layer.eval()(x), plain)
     torch.testing.assert_close(torch.autograd.grad(fast, of, seed),
                                torch.autograd.grad(plain, of, seed), rtol=1e-5, atol=1e-4)
+
+
+def test_training_on_a_cpu_computes_the_transposed_convolution():
+    """A pointwise convolution and pixel shuffle are it, and so are their gradients."""
+    torch.manual_seed(3)
+    layer, x = UpConv2d(4, 3).double(), torch.randn(2, 4, 5, 6).double().requires_grad_()
+    of, seed = (x, layer.weight, layer.bias), torch.randn(2, 3, 10, 12).double()
+    fast = layer(x)
+    plain = F.conv_transpose2d(x, layer.weight, layer.bias, 2)
+    torch.testing.assert_close(fast, plain)
+    torch.testing.assert_close(torch.autograd.grad(fast, of, seed),
+                               torch.autograd.grad(plain, of, seed))
 
 
 def test_gradients_of_mixed_precision():
