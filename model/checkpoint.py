@@ -26,6 +26,8 @@ _KEY = 'eunet_ros'
 # ImageNet's, as usual in the field: weights of other networks' stems stay comparable.
 DEFAULT_MEAN = (0.485, 0.456, 0.406)
 DEFAULT_STD = (0.229, 0.224, 0.225)
+# Of the best cone class's logit over the background's: see `pieces.settle`.
+NO_THRESHOLDS = (0.0, 0.0)
 
 
 class CheckpointError(ValueError):
@@ -47,6 +49,7 @@ class Checkpoint:
     path: Path | None = None  # of the file, if there is one
     sha256: str = ''  # of the file
     strip_size: tuple[int, int] | None = None
+    thresholds: tuple[float, float] = NO_THRESHOLDS
 
     def __post_init__(self) -> None:
         if self.network.num_classes != self.classes.num_logits:
@@ -58,25 +61,29 @@ class Checkpoint:
         if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
             raise CheckpointError('The mean and std of the normalisation must be finite and std '
                                   f'positive, found {self.mean} and {self.std}.')
+        if not -math.inf < self.thresholds[0] <= 0 <= self.thresholds[1] < math.inf:
+            raise CheckpointError('The thresholds of cones must be a logit of at most 0 and one '
+                                  f'of at least 0, found {self.thresholds}.')
 
-    def with_sizes(self, input_size: Sequence[int] | None,
-                   strip_size: Sequence[int] | None) -> Checkpoint:
-        """Return it with other sizes; raises ValueError. A new input drops the strip."""
+    def with_defaults(self, input_size: Sequence[int] | None, strip_size: Sequence[int] | None,
+                      thresholds: Sequence[float] | None) -> Checkpoint:
+        """Return it with other ones; raises ValueError. A new input drops the strip."""
         strip = strip_size or (None if input_size else self.strip_size)
         return replace(self, input_size=tuple(input_size or self.input_size),
-                       strip_size=strip and tuple(strip))
+                       strip_size=strip and tuple(strip),
+                       thresholds=tuple(thresholds or self.thresholds))
 
 
 def check_input_size(size: tuple[int, int], variant: Variant) -> None:
     """Raise ValueError, with the nearest valid size, where a network cannot take `size`."""
     m = variant.multiple
     if len(size) != 2 or not all(isinstance(side, Integral) for side in size):
-        raise ValueError('The input size must be two whole numbers, height and width in pixels, '
+        raise ValueError('A size must be two whole numbers, height and width in pixels, '
                          f'found {size!r}.')
     if any(not m <= side <= 8192 or side % m for side in size):
         height, width = (min(max(m, round(side / m) * m), 8192 // m * m) for side in size)
         raise ValueError(
-            f'The input size {size[0]}x{size[1]} (height x width) does not fit the network: both '
+            f'The size {size[0]}x{size[1]} (height x width) does not fit the network: both '
             f'must be multiples of {m} up to 8192; the nearest is {height}x{width}.')
 
 
@@ -150,6 +157,7 @@ def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint,
         'mean': list(checkpoint.mean), 'std': list(checkpoint.std),
         'training': checkpoint.training, 'scores': checkpoint.scores,
         **({'strip_size': list(checkpoint.strip_size)} if checkpoint.strip_size else {}),
+        **({'thresholds': list(checkpoint.thresholds)} if any(checkpoint.thresholds) else {}),
     }
     tensors = {k: v.half() if half and v.is_floating_point() and v.ndim > 1 else v
                for k, v in checkpoint.network.state_dict().items()}
@@ -199,6 +207,8 @@ def _parse(metadata: dict[str, str]) -> dict[str, Any]:
         'std': numbers('std', 3, float), 'training': dict(info.get('training', {})),
         'scores': dict(info.get('scores', {})),
         'strip_size': numbers('strip_size', 2, int) if 'strip_size' in info else None,
+        'thresholds': (numbers('thresholds', 2, float) if 'thresholds' in info
+                       else NO_THRESHOLDS),
     }
 
 

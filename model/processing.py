@@ -12,6 +12,8 @@ import numpy as np
 
 # Mid grey in BGR, near zero once normalised.
 PADDING_BGR = (104, 116, 124)
+# Bits of a pixel of a mask beside its class; see `labels`.
+SURE, WEAK = 0x40, 0x80
 # With more boxes or more area than this, one pass over the whole image is cheaper.
 _MAX_BOXES = 96
 _MAX_SHARE = 0.15
@@ -99,31 +101,38 @@ def _enlarged(plane: np.ndarray, plan: Fit) -> np.ndarray:
     return cv2.resize(plane, plan.image[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def labels(logits: np.ndarray, plan: Fit) -> np.ndarray:
-    """Return the classes (h, w) uint8 of logits (C, H, W) interpolated to the image."""
+def labels(logits: np.ndarray, plan: Fit, thresholds: tuple[float, float] = (0, 0)) -> np.ndarray:
+    """
+    Return the classes (h, w) uint8 of logits (C, H, W) interpolated to the image.
+
+    thresholds: (low, high) logits of the best cone class over the background's. Not (0, 0): what
+    is above low is a cone, with the bits WEAK below 0 and SURE from high on; see `pieces.settle`.
+    """
     logits = _of_image(logits, plan)
-    boxes = _boxes(logits)  # outside, between background pixels, there is only background
+    # Outside of the boxes, between background pixels, there is only background.
+    boxes = _boxes(logits, thresholds[0])
     area = sum((y1 - y0) * (x1 - x0) for y0, y1, x0, x1 in boxes)
     if len(boxes) > _MAX_BOXES or area > _MAX_SHARE * logits[0].size:
-        return _argmax([_enlarged(plane, plan) for plane in logits])
+        return _decide([_enlarged(plane, plan) for plane in logits], thresholds)
     mask = np.zeros(plan.image, np.uint8)
     for y0, y1, x0, x1 in boxes:
         rows, cols = plan.rows.span(y0, y1), plan.cols.span(x0, x1)
         part = logits[:, y0:y1, x0:x1]
         part = _interpolate(part, _shift(plan.rows, rows, y0), _shift(plan.cols, cols, x0))
-        mask[rows, cols] = _argmax(part)
+        mask[rows, cols] = _decide(part, thresholds)
     return mask
 
 
-def confidence(logits: np.ndarray, plan: Fit) -> np.ndarray:
+def confidence(logits: np.ndarray, plan: Fit, low: float = 0) -> np.ndarray:
     """Return the probability of the chosen class, (h, w) uint8, from logits (C, H, W)."""
     logits = _of_image(logits, plan)
-    shifted = logits - _maximum(logits)
+    shifted = logits - _chosen(logits, low)
     odds = cv2.exp(shifted.reshape(-1, shifted.shape[2])).reshape(shifted.shape)
     return _enlarged((1 / odds.sum(0) * 255 + 0.5).astype(np.uint8), plan)
 
 
-def confidence_of_cones(logits: np.ndarray, plan: Fit, mask: np.ndarray) -> np.ndarray:
+def confidence_of_cones(logits: np.ndarray, plan: Fit, mask: np.ndarray,
+                        low: float = 0) -> np.ndarray:
     """Return `confidence` where the mask (h, w) has cones, undefined elsewhere; much faster."""
     logits = _of_image(logits, plan)
     near = np.zeros(plan.scaled, np.uint8)
@@ -135,7 +144,8 @@ def confidence_of_cones(logits: np.ndarray, plan: Fit, mask: np.ndarray) -> np.n
     some = logits[:, rows, cols]  # (C, n)
     quantised = np.zeros(plan.scaled, np.uint8)
     if some.size:
-        quantised[rows, cols] = 255 / cv2.exp(some - some.max(0)).reshape(some.shape).sum(0) + 0.5
+        odds = cv2.exp(some - _chosen(some, low)).reshape(some.shape).sum(0)
+        quantised[rows, cols] = 255 / odds + 0.5
     return _enlarged(quantised, plan)
 
 
@@ -146,6 +156,14 @@ def cone_probability(logits: np.ndarray, plan: Fit) -> np.ndarray:
     return _enlarged(1 - odds[0] / odds.sum(0), plan)
 
 
+def _chosen(logits: np.ndarray, low: float) -> np.ndarray:
+    """Return the logit of the class that `labels` chooses."""
+    if not low:
+        return _maximum(logits)
+    best = _maximum(logits[1:])
+    return np.where(best > logits[0] + low, best, logits[0])
+
+
 def _maximum(logits: np.ndarray) -> np.ndarray:
     best = logits[0].copy()
     for plane in logits[1:]:
@@ -153,9 +171,9 @@ def _maximum(logits: np.ndarray) -> np.ndarray:
     return best
 
 
-def _boxes(logits: np.ndarray) -> list[tuple[int, int, int, int]]:
+def _boxes(logits: np.ndarray, low: float) -> list[tuple[int, int, int, int]]:
     """Return (y0, y1, x0, x1) boxes, one pixel wider than what is not background."""
-    other = (_maximum(logits[1:]) > logits[0]).view(np.uint8)
+    other = (_maximum(logits[1:]) > logits[0] + low).view(np.uint8)
     if not cv2.countNonZero(other):
         return []
     # Dilated by one: an interpolated pixel depends on pixels up to one pixel away.
@@ -173,6 +191,16 @@ def _interpolate(logits: np.ndarray, rows: Axis, cols: Axis) -> np.ndarray:
     wy = rows.weight[:, None]
     tall = logits[:, rows.low] * (1 - wy) + logits[:, rows.high] * wy
     return tall[:, :, cols.low] * (1 - cols.weight) + tall[:, :, cols.high] * cols.weight
+
+
+def _decide(planes: Sequence[np.ndarray], thresholds: tuple[float, float]) -> np.ndarray:
+    low, high = thresholds
+    if not any(thresholds):
+        return _argmax(planes)
+    ids = _argmax([planes[0] + low, *planes[1:]])
+    over = _maximum(planes[1:]) - planes[0]
+    ids |= ((over < 0) * WEAK + (over >= high) * SURE).astype(np.uint8) * (ids > 0)
+    return ids
 
 
 def _argmax(planes: Sequence[np.ndarray]) -> np.ndarray:

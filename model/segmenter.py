@@ -17,6 +17,7 @@ from eunet_ros.model.checkpoint import (
 from eunet_ros.model.common.resources import DEFAULT_WEIGHTS
 from eunet_ros.model.engines import AUTO, create_engines, EngineOptions, Segmentation
 from eunet_ros.model.eunet import get_variant
+from eunet_ros.model.pieces import settle
 from eunet_ros.model.processing import PADDING_BGR
 import numpy as np
 
@@ -71,6 +72,14 @@ class Segmenter:
                      else type(image).__name__)
             raise ValueError('Expected a BGR image as a uint8 array of shape (height, width, 3) '
                              f'that is not empty, found {found}.')
+        result = self._segment(image, horizon)
+        if any(self.checkpoint.thresholds):
+            began = perf_counter()
+            settle(result.mask)
+            result.stage_ms['postprocess'] += (perf_counter() - began) * 1e3
+        return result
+
+    def _segment(self, image: np.ndarray, horizon: float | None) -> Segmentation:
         whole = self.engine.segment(image)
         if self.strip_size is None or 2 * image.shape[1] < self.strip_size[1]:
             return whole  # a strip of a smaller image adds nothing

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 from eunet_ros.model.engines.base import Segmentation
+from eunet_ros.model.pieces import Pieces
 import numpy as np
 
 # Chosen on 36 photographs of four drives in which every cone is labelled; see docs/accuracy.md.
@@ -37,24 +37,6 @@ def rows_below_horizon(horizon: float, count: int, height: int) -> slice:
 def horizon_of(middle: float, count: int) -> float:
     """Return the row of the horizon whose strip of `count` rows has its middle there [px]."""
     return middle - (0.5 - _HORIZON) * count
-
-
-@dataclass(frozen=True)
-class Pieces:
-    """Connected pieces of a mask: labels (h, w), and by label first row, end row and pixels."""
-
-    labels: np.ndarray
-    top: np.ndarray
-    bottom: np.ndarray
-    pixels: np.ndarray
-
-    @classmethod
-    def of(cls, mask: np.ndarray) -> Pieces:
-        """Return the pieces of a (h, w) uint8 mask."""
-        _, labels, stats, _ = cv2.connectedComponentsWithStats(
-            (mask > 0).view(np.uint8), connectivity=8)
-        top = stats[:, cv2.CC_STAT_TOP]
-        return cls(labels, top, top + stats[:, cv2.CC_STAT_HEIGHT], stats[:, cv2.CC_STAT_AREA])
 
 
 def rows_of_far_cones(pieces: Pieces, count: int) -> slice | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pickle
 from typing import Any
 
-from eunet_ros.model.checkpoint import Checkpoint
+from eunet_ros.model.checkpoint import Checkpoint, NO_THRESHOLDS
 from eunet_ros.model.common.classes import ClassTable
 from eunet_ros.model.common.errors import one_line
 from eunet_ros.model.eunet import EUnet, get_variant, Variant
@@ -121,4 +121,5 @@ def run_checkpoint(folder: Path) -> Checkpoint:
         network.eval(), config.variant, classes, (config.height, config.width),
         training={**run['training'], 'step': state['global_step']},
         scores={'validation crops': scores} if scores else {},
-        strip_size=tuple(run['strip_size']) if run.get('strip_size') else None)
+        strip_size=tuple(run['strip_size']) if run.get('strip_size') else None,
+        thresholds=tuple(run.get('thresholds', NO_THRESHOLDS)))

@@ -30,7 +30,7 @@ import warnings
 if __package__ in (None, ''):  # run as a script from a checkout that is not installed
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from eunet_ros.model.checkpoint import load_checkpoint
+from eunet_ros.model.checkpoint import load_checkpoint, NO_THRESHOLDS
 from eunet_ros.model.common.command import run_command
 from eunet_ros.model.common.files import write_json
 from eunet_ros.model.common.supervisely import DataError
@@ -52,13 +52,14 @@ def _prepare(config: TrainConfig, sets: TrainingSets, network: EUnet) -> Path:
     # Weights that keep their input size keep their strip.
     strip = (started.strip_size if started and started.input_size == (config.height, config.width)
              else None)
+    thresholds = started.thresholds if started and not config.new_head else NO_THRESHOLDS
     versions = {'python': platform.python_version()}
     for name in ('torch', 'lightning', 'torchmetrics', 'lion-pytorch', 'kornia', 'numpy'):
         with suppress(metadata.PackageNotFoundError):  # Kornia is needed only where it is used
             versions[name] = metadata.version(name)
     write_json(folder / run_folder.RUN, {
         'training': run_folder.describe(config, sets.description, started and started.training),
-        'strip_size': strip, 'architecture': network.variant.to_dict(),
+        'strip_size': strip, 'thresholds': thresholds, 'architecture': network.variant.to_dict(),
         'classes': sets.classes.to_list(), 'versions': versions})
     if sets.split:
         sets.split.save(folder / run_folder.SPLIT)

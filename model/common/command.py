@@ -23,10 +23,14 @@ def add_size(parser: argparse.ArgumentParser, option: str, about: str,
     parser.add_argument(option, type=int, nargs=2, default=default, metavar=('H', 'W'), help=about)
 
 
-def add_default_sizes(parser: argparse.ArgumentParser, otherwise: str) -> None:
+def add_weight_defaults(parser: argparse.ArgumentParser, otherwise: str) -> None:
     add_size(parser, '--input-size', "the node's default input, without a strip unless "
              f'--strip-size is given; without this option {otherwise}')
     add_size(parser, '--strip-size', 'the strip that the node adds by default')
+    parser.add_argument(
+        '--thresholds', type=float, nargs=2, metavar=('LOW', 'HIGH'),
+        help="logits of the best cone class over the background's: a pixel above LOW is a cone if "
+        f'a pixel connected to it is above HIGH; 0 0: none; without this option {otherwise}')
 
 
 def check_positive(options: argparse.Namespace, *names: str) -> None:

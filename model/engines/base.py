@@ -142,11 +142,13 @@ class LogitsSegmentation:
     stage_ms: dict[str, float]
     logits: np.ndarray
     plan: processing.Fit
+    low: float = 0.0  # threshold, see processing.labels
 
     def confidence(self, cones_only: bool = False) -> np.ndarray:
         if cones_only:
-            return processing.confidence_of_cones(self.host_logits(), self.plan, self.mask)
-        return processing.confidence(self.host_logits(), self.plan)
+            return processing.confidence_of_cones(self.host_logits(), self.plan, self.mask,
+                                                  self.low)
+        return processing.confidence(self.host_logits(), self.plan, self.low)
 
     def cone_probability(self) -> np.ndarray:
         return processing.cone_probability(self.host_logits(), self.plan)
@@ -167,6 +169,7 @@ class HostEngine(Engine):
     def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
         self.precision = self.choose_precision(options.precision)
         self.input_size = options.input_size
+        self._thresholds = checkpoint.thresholds
         self._input = np.empty((1, *options.input_size, 3), np.uint8)
 
     @abstractmethod
@@ -182,5 +185,6 @@ class HostEngine(Engine):
         if not np.isfinite(logits.sum()):  # faster than a look at each value
             raise NotFiniteError
         done = perf_counter()
-        mask = processing.labels(logits, plan)
-        return LogitsSegmentation(mask, stage_ms(start, ready, done, perf_counter()), logits, plan)
+        mask = processing.labels(logits, plan, self._thresholds)
+        return LogitsSegmentation(mask, stage_ms(start, ready, done, perf_counter()), logits, plan,
+                                  self._thresholds[0])

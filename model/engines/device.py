@@ -87,15 +87,22 @@ def _is_lost() -> bool:
     return False
 
 
-def device_labels(logits: torch.Tensor, plan: processing.Fit) -> torch.Tensor:
+def device_labels(logits: torch.Tensor, plan: processing.Fit,
+                  thresholds: tuple[float, float] = (0, 0)) -> torch.Tensor:
     """Return `processing.labels` of logits (1, C, H, W), computed on their device."""
     h, w = plan.scaled
     logits = logits[..., :h, :w].float()
     if (h, w) != plan.image:
         logits = functional.interpolate(logits, plan.image, mode='bilinear', align_corners=False)
-    if logits.shape[1] == 1:
-        return (logits[0, 0] > 0).to(torch.uint8)
-    return logits[0].argmax(0).to(torch.uint8)
+    background, cones = ((0.0, logits[0]) if logits.shape[1] == 1
+                         else (logits[0, 0], logits[0, 1:]))
+    best, ids = cones.max(0)
+    over = best - background
+    mask = (ids + 1).to(torch.uint8) * (over > thresholds[0])
+    if any(thresholds):
+        bits = (over < 0) * processing.WEAK + (over >= thresholds[1]) * processing.SURE
+        mask |= bits.to(torch.uint8) * (mask > 0)
+    return mask
 
 
 @dataclass
@@ -134,6 +141,7 @@ class DeviceEngine(Engine):
     def __init__(self, checkpoint: Checkpoint, options: EngineOptions) -> None:
         self.precision = self.choose_precision(options.precision)
         self.input_size = options.input_size
+        self._thresholds = checkpoint.thresholds
         self._plan = lru_cache(_PLANS)(self._make_plan)  # by size of the image
         try:
             if self.device == 'cuda':
@@ -174,7 +182,7 @@ class DeviceEngine(Engine):
     def _chain(self, plan: _Plan) -> None:
         self._image.copy_(self._host, non_blocking=True)
         plan.logits = self.network(self._image)
-        plan.mask.copy_(device_labels(plan.logits, plan.fit), non_blocking=True)
+        plan.mask.copy_(device_labels(plan.logits, plan.fit, self._thresholds), non_blocking=True)
         plan.finite.copy_(torch.isfinite(plan.logits).all(), non_blocking=True)
 
     def _make_plan(self, size: tuple[int, int]) -> _Plan:
@@ -216,7 +224,7 @@ class DeviceEngine(Engine):
             raise NotFiniteError
         mask = plan.mask.numpy().copy()
         return DeviceSegmentation(mask, stage_ms(start, ready, done, perf_counter()),
-                                  plan.logits, plan.fit)
+                                  plan.logits, plan.fit, self._thresholds[0])
 
     def close(self) -> None:
         self._plan.cache_clear()

@@ -10,7 +10,7 @@ from eunet_ros.model import load_checkpoint, Segmenter
 from eunet_ros.model.engines import EngineError, EngineOptions
 from eunet_ros.model.engines.cuda_engine import CudaEngine
 from eunet_ros.model.engines.device import device_labels
-from eunet_ros.model.processing import fit
+from eunet_ros.model.processing import fit, labels
 from eunet_ros.training.renderer import render_scene
 from image_making import labels_plain
 import numpy as np
@@ -38,11 +38,12 @@ def engine(checkpoint):
 
 @pytest.mark.parametrize('image', [(96, 160), (192, 320), (90, 200), (50, 41)])
 @pytest.mark.parametrize('classes', [1, 2, 6])
-def test_labels_equal_the_plain_ones(classes, image):
+@pytest.mark.parametrize('thresholds', [(0, 0), (-1, 2)])
+def test_labels_equal_the_plain_ones(classes, image, thresholds):
     logits = np.random.default_rng(0).normal(0, 1, (classes, *SIZE)).astype(np.float32)
     plan = fit(image, SIZE)
-    found = device_labels(torch.from_numpy(logits)[None], plan).numpy()
-    expected = labels_plain(logits, plan)
+    found = device_labels(torch.from_numpy(logits)[None], plan, thresholds).numpy()
+    expected = labels(logits, plan, thresholds) if any(thresholds) else labels_plain(logits, plan)
     assert found.dtype == np.uint8 and found.shape == image
     assert (found != expected).mean() < 1e-3  # where two logits are equal but for rounding
 

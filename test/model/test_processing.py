@@ -67,6 +67,24 @@ def test_labels(image, network, count, classes):
     assert_labels(labels(logits, plan), logits, plan)
 
 
+@pytest.mark.parametrize(('image', 'network'), SIZES)
+@pytest.mark.parametrize('count', [2, 25, 400])
+@pytest.mark.parametrize('classes', [1, 6])
+def test_labels_with_thresholds(image, network, count, classes):
+    low, high = -2.0, 3.0
+    logits = blobs(np.random.default_rng(count), classes, *network, count)
+    plan = Fit(image, network)
+    full = interpolated(logits, plan)
+    over, chosen = full[1:].max(0) - full[0], full[1:].argmax(0) + 1
+    expected = np.where(over > low, chosen + processing.WEAK * (over < 0)
+                        + processing.SURE * (over >= high), 0)
+    clear = np.abs(over[..., None] - (low, 0, high)).min(-1) > 1e-3
+    if classes > 1:
+        clear &= np.diff(np.sort(full[1:], 0)[-2:], axis=0)[0] > 1e-3
+    np.testing.assert_array_equal(labels(logits, plan, (low, high))[clear], expected[clear])
+    assert clear.mean() > 0.5 or clear.size < 4
+
+
 def test_both_ways_are_taken(monkeypatch):
     # Otherwise the test above would compare one way only.
     rng, plan, ways = np.random.default_rng(0), Fit((144, 256), (72, 128)), []

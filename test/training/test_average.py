@@ -35,11 +35,13 @@ def test_a_file_that_tells_where_it_is_from(tmp_path, pair, capsys):
     assert mixed.training['averaged with'] == {
         'weights': 'before.safetensors', 'sha256': load_checkpoint(names[0]).sha256,
         'share': 0.25}
-    assert 'input 64x96' in capsys.readouterr().out
+    assert names[2] in capsys.readouterr().out and mixed.thresholds == (0, 0)
     for name, words, strip in (
             ('whole', [], None), ('strip', ['--strip-size', '32', '256'], (32, 256))):
         other = str(tmp_path / f'{name}.safetensors')
-        assert main([*names[:2], '--input-size', '96', '128', *words, '--output', other]) == 0
+        assert main([*names[:2], '--input-size', '96', '128', '--thresholds', '-1', '2', *words,
+                     '--output', other]) == 0
+        assert load_checkpoint(other).thresholds == (-1, 2)
         assert load_checkpoint(other).input_size == (96, 128)
         assert load_checkpoint(other).strip_size == strip
     kept = mixed.sha256
@@ -51,7 +53,9 @@ def test_what_cannot_be_averaged(tmp_path, pair, capsys):
     output = str(tmp_path / 'mixed.safetensors')
     for words, reason in ((['eunet_n', 'eunet_s'], 'architecture'),
                           (['eunet_n', 'eunet_n', '--share', '1.5'], '--share'),
-                          (['eunet_n', 'nothing'], 'nothing')):
+                          (['eunet_n', 'nothing'], 'nothing'),
+                          (['eunet_n', 'eunet_n', '--thresholds', '1', '2'], '(1.0, 2.0)'),
+                          (['eunet_n', 'eunet_n', '--thresholds', '-1', 'inf'], 'inf')):
         assert main([*words, '--output', output]) == 1
         error = capsys.readouterr().err
         assert reason in error and len(error.splitlines()) == 1

@@ -21,7 +21,7 @@ if __package__ in (None, ''):  # run as a script from a checkout that is not ins
 
 from eunet_ros.model.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from eunet_ros.model.common.command import (
-    add_default_sizes,
+    add_weight_defaults,
     check_new_file,
     make_parser,
     run_command,
@@ -57,17 +57,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('before', help='path or name of weights')
     parser.add_argument('after', help='path or name of those that were trained on from there')
     parser.add_argument('--share', type=float, default=0.5, help='of the second, 0 to 1')
-    add_default_sizes(parser, 'those of the second')
+    add_weight_defaults(parser, 'those of the second')
     parser.add_argument('--float32', action='store_true', help='keep float32: twice the size')
     parser.add_argument('--output', type=Path, required=True, help='file to write: .safetensors')
     o = parser.parse_args(arguments)
 
     def work() -> None:
         check_new_file(o.output)
-        mixed = average(load_checkpoint(o.before), load_checkpoint(o.after), o.share).with_sizes(
-            o.input_size, o.strip_size)
+        mixed = average(load_checkpoint(o.before), load_checkpoint(o.after), o.share)
+        mixed = mixed.with_defaults(o.input_size, o.strip_size, o.thresholds)
         save_checkpoint(o.output, mixed, not o.float32)
-        print(f'Weights: {o.output}, input {"x".join(map(str, mixed.input_size))}')
+        print(f'Weights: {o.output}')
     return run_command('average', work)
 
 
