@@ -40,13 +40,16 @@ def settle(mask: np.ndarray) -> None:
     pixels is SURE. Far cones keep their WEAK pixels; large ones that hardly have any lose them,
     as these lie outside of their outline.
     """
-    pieces = Pieces.of(mask)
-    rows, columns = np.nonzero(mask)
-    values, labels = mask[rows, columns], pieces.labels[rows, columns]
+    x, y, width, height = cv2.boundingRect(mask)
+    if not width:
+        return
+    part = mask[y:y + height, x:x + width]
+    pieces, at = Pieces.of(part), np.flatnonzero(part > 0)  # few pixels of the image
+    values, labels = part.ravel()[at], pieces.labels.ravel()[at]
     count = len(pieces.pixels)
     weak = values & WEAK > 0
     sure = np.bincount(labels, values & SURE > 0, count) > 0
     outlined = ((pieces.bottom - pieces.top >= _OUTLINED)
                 & (np.bincount(labels, ~weak, count) >= _STRONG * pieces.pixels))
     kept = sure[labels] & ~(weak & outlined[labels])
-    mask[rows, columns] = np.where(kept, values & ~np.uint8(SURE | WEAK), 0)
+    part[np.unravel_index(at, part.shape)] = np.where(kept, values & ~np.uint8(SURE | WEAK), 0)

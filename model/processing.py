@@ -199,8 +199,8 @@ def _decide(planes: Sequence[np.ndarray], thresholds: tuple[float, float]) -> np
         return _argmax(planes)
     ids = _argmax([planes[0] + low, *planes[1:]])
     over = _maximum(planes[1:]) - planes[0]
-    ids |= ((over < 0) * WEAK + (over >= high) * SURE).astype(np.uint8) * (ids > 0)
-    return ids
+    bits = (over < 0) * np.uint8(WEAK) + (over >= high) * np.uint8(SURE)
+    return ids | bits * (ids > 0)
 
 
 def _argmax(planes: Sequence[np.ndarray]) -> np.ndarray:

@@ -100,8 +100,8 @@ def device_labels(logits: torch.Tensor, plan: processing.Fit,
     over = best - background
     mask = (ids + 1).to(torch.uint8) * (over > thresholds[0])
     if any(thresholds):
-        bits = (over < 0) * processing.WEAK + (over >= thresholds[1]) * processing.SURE
-        mask |= bits.to(torch.uint8) * (mask > 0)
+        weak, sure = (part.to(torch.uint8) for part in (over < 0, over >= thresholds[1]))
+        mask |= (weak * processing.WEAK + sure * processing.SURE) * (mask > 0)
     return mask
 
 

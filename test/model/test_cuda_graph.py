@@ -53,7 +53,7 @@ def test_a_replay_gives_the_references_mask(gpu, checkpoint, precision, equal):
     for size in ((96, 160), (120, 90)):
         for seed in range(2):  # of which the first captures
             image = render_scene(seed, *size).image
-            expected, found = reference.segment(image), engine.segment(image)
+            expected, found = reference.engine.segment(image), engine.segment(image)
             assert (found.mask == expected.mask).mean() >= equal
             difference = found.confidence().astype(int) - expected.confidence()
             assert np.percentile(np.abs(difference), 99) <= 2

@@ -53,7 +53,7 @@ def test_masks_and_confidence_equal_the_references(engine, checkpoint, size):
     reference = Segmenter(checkpoint, 'torch', SIZE)
     for seed in range(3):
         image = render_scene(seed, *size).image
-        expected, found = reference.segment(image), engine.segment(image)
+        expected, found = reference.engine.segment(image), engine.segment(image)
         assert (found.mask != expected.mask).mean() < 1e-3
         assert found.mask.flags.owndata and set(found.stage_ms) == set(expected.stage_ms)
         difference = found.confidence().astype(int) - expected.confidence()

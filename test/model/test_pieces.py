@@ -24,6 +24,8 @@ def test_a_piece_counts_where_one_pixel_is_sure():
     assert (mask[2:8, 12:16] == 2).all()
     assert (mask[20:30, 2:12] == 3).all() and mask[30, 12] == 4
     assert set(np.unique(mask)) == {0, 2, 3, 4}
+    settle(empty := np.zeros_like(mask))
+    assert not empty.any()
 
 
 @pytest.mark.parametrize(('rows', 'rim', 'outlined'), [(30, 2, True), (10, 2, False),
@@ -65,3 +67,12 @@ def test_the_thresholds_are_the_weights_own(tmp_path):
     for wrong in ((1.0, 2.0), (-1.0, -0.5), (float('nan'), 1.0), (-1.0, float('inf'))):
         with pytest.raises(CheckpointError, match='thresholds'):
             replace(shipped, thresholds=wrong)
+
+
+def test_thresholds_need_bits_beside_the_classes():
+    from eunet_ros.model.checkpoint import random_checkpoint
+    from eunet_ros.model.common.classes import ClassTable
+    names = tuple(f'class_{k}' for k in range(65))
+    many = random_checkpoint('eunet_n', ClassTable(names, ((0, 0, 0),) * 65), (64, 64))
+    with pytest.raises(CheckpointError, match='at most 64 classes, found 65'):
+        replace(many, thresholds=(-1.0, 2.0))

@@ -130,7 +130,8 @@ def test_export_of_a_run(tmp_path, small_run, capsys):
     assert load_checkpoint(tmp_path / 'mine.safetensors').input_size == (64, 96)
     larger = str(tmp_path / 'larger.safetensors')
     assert export.main([str(run), '--output', larger, '--input-size', '96', '160',
-                        '--strip-size', '32', '320']) == 0
+                        '--strip-size', '32', '320', '--thresholds', '-1', '2']) == 0
+    assert load_checkpoint(larger).thresholds == (-1, 2)
     assert load_checkpoint(larger).input_size == (96, 160)
     assert load_checkpoint(larger).strip_size == (32, 320)
     capsys.readouterr()

@@ -31,6 +31,7 @@ def test_from_a_project_to_masks_on_a_topic(ros, tmp_path):
                         crop_width=128)) == 0
     assert export.main([str(run), '--output', str(weights)]) == 0
     told = load_checkpoint(weights)
+    assert told.thresholds == load_checkpoint('eunet_n').thresholds
     assert told.training['step'] in (2, 4) and told.scores['validation crops']['dice'] > 0
     assert evaluate.main(['--weights', str(weights), '--data', str(project), '--split-file',
                           str(run / 'split.json'), '--output', str(tmp_path / 'report')]) == 0
