@@ -171,5 +171,5 @@ def test_both_memory_formats_are_tried(checkpoint, monkeypatch):
     engine = OnCpu(checkpoint, EngineOptions(SIZE))
     assert tried[:2] == [False, True]
     image = render_scene(0, *SIZE).image  # in the first, which was the faster one here
-    expected = Segmenter(checkpoint, 'torch', SIZE)(image)
+    expected = Segmenter(checkpoint, 'torch', SIZE).engine.segment(image).mask
     assert (engine.segment(image).mask == expected).mean() > 0.999
