@@ -63,7 +63,7 @@ class Checkpoint:
                                   f'positive, found {self.mean} and {self.std}.')
         if not -math.inf < self.thresholds[0] <= 0 <= self.thresholds[1] < math.inf:
             raise CheckpointError('The thresholds of cones must be a logit of at most 0 and one '
-                                  f'of at least 0, found {self.thresholds}.')
+                                  f'of at least 0, found {self.thresholds}; 0 0 is none.')
         if any(self.thresholds) and len(self.classes.names) > 64:  # a mask has bits beside them
             raise CheckpointError('Thresholds need at most 64 classes, found '
                                   f'{len(self.classes.names)}; set the thresholds 0 0.')
