@@ -50,7 +50,11 @@ class SeparableConv2d(nn.Module):
 
 
 class _DepthwiseInColumns(torch.autograd.Function):
-    """Depthwise convolution, stride 1; oneDNN's fast weight gradient has at most three columns."""
+    """
+    Depthwise convolution, stride 1, with oneDNN's fast weight gradient.
+
+    That has at most three columns, and maps of at least as many rows as the kernel.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor,
@@ -63,20 +67,22 @@ class _DepthwiseInColumns(torch.autograd.Function):
         layout = {'memory_format': torch.channels_last}
         x, weight = (saved.to(grad.dtype) for saved in ctx.saved_tensors)
         grad = grad.contiguous(**layout)
-        k, width = weight.shape[-1], x.shape[-1]
+        k, (height, width) = weight.shape[-1], x.shape[-2:]
 
-        def gradient(x: torch.Tensor, weight: torch.Tensor, padding: tuple[int, int],
-                     *mask: bool) -> tuple[torch.Tensor, ...]:
+        def gradient(grad: torch.Tensor, x: torch.Tensor, weight: torch.Tensor,
+                     padding: tuple[int, int], *mask: bool) -> tuple[torch.Tensor, ...]:
             return torch.ops.aten.convolution_backward(
                 grad, x, weight, None, (1, 1), padding, (1, 1), False, (0, 0), len(weight), mask)
+        below = max(k - height, 0)
+        padded = functional.pad(grad, (0, 0, 0, below)).contiguous(**layout)
         columns = []
         for first in range(0, k, 3):
             part = weight[..., first:first + 3]
             left = min(first - k // 2, width)
-            shifted = functional.pad(x, (-left, part.shape[-1] - 1 + left))
-            columns.append(gradient(shifted.contiguous(**layout), part, (k // 2, 0),
+            shifted = functional.pad(x, (-left, part.shape[-1] - 1 + left, 0, below))
+            columns.append(gradient(padded, shifted.contiguous(**layout), part, (k // 2, 0),
                                     False, True, False)[1])
-        return (gradient(x, weight, (k // 2, k // 2), True, False, False)[0],
+        return (gradient(grad, x, weight, (k // 2, k // 2), True, False, False)[0],
                 torch.cat(columns, -1), grad.sum((0, 2, 3)))
 
 
