@@ -12,6 +12,7 @@ from bag_making import make_bag, picture, START
 from conftest import Driver
 import cv2
 from eunet_ros.bags.mask_store import MaskReader, MASKS_FILE
+from eunet_ros.bags.messages import COMPRESSED_IMAGE, IMAGE
 from eunet_ros.images.conversions import compressed_to_bgr
 from image_making import fill_image
 import numpy as np
@@ -23,6 +24,8 @@ diagnostic = pytest.importorskip('diagnostic_msgs.msg')
 rosgraph = pytest.importorskip('rosgraph_msgs.msg')
 sensor = pytest.importorskip('sensor_msgs.msg')
 services = pytest.importorskip('std_srvs.srv')
+
+from eunet_ros.replay.player import Player  # noqa: E402,I100
 
 pytestmark = pytest.mark.process
 
@@ -184,25 +187,50 @@ def test_player_waits_for_a_recorder(listener, tmp_path):
     images, masks = [], []
     listener.create_subscription(
         sensor.CompressedImage, '/camera/image_raw/compressed', images.append, 10)
-    bag = make_bag(tmp_path / 'bag', 2)
     wanted = ['--wait-for-recorder-of', '/eunet/mask']
-    code, _, err = end(start('play_bag', bag, *wanted, '--wait-for-subscribers', 4))
-    assert code == 1 and 'Nobody subscribed to /eunet/mask' in err and 'sent' not in err
+    player = start('play_bag', make_bag(tmp_path / 'bag', 2), *wanted)
+    driver = Driver(listener)
+    driver.until(lambda: listener.count_publishers('/camera/image_raw/compressed'), 'the player')
+    assert not images
     listener.create_subscription(sensor.Image, '/eunet/mask', masks.append, 10)
-    code, _, err = end(start('play_bag', bag, *wanted))
+    code, _, err = end(player)
     assert code == 0 and 'sent 2 images' in err, err
 
 
-@pytest.mark.parametrize(('compressed', 'other', 'kind', 'said'), [
-    (True, '/camera/image_raw', 'Image', 'image_transport:=compressed'),
-    (False, '/camera/image_raw/compressed', 'CompressedImage', 'image_transport:=raw')])
-def test_player_names_a_node_of_another_transport(listener, tmp_path, compressed, other, kind,
-                                                  said):
+@pytest.fixture
+def waiting(ros):
+    """Return a function that makes a player, in this process."""
+    players = []
+
+    def make(*arguments):
+        players.append(Player(*arguments, with_info=False))
+        return players[-1]
+    yield make
+    for player in players:
+        player.destroy_node()
+
+
+# The time to wait is over at once, and begins when the nodes have found each other.
+def test_player_names_the_topic_that_nobody_records(listener, waiting):
+    listener.create_subscription(sensor.Image, '/image', lambda m: None, 10)
+    player = waiting('/image', IMAGE)
+    Driver(listener).until(player._images.get_subscription_count, 'the listener')
+    with pytest.raises(ValueError, match='Nobody subscribed to /eunet/mask within 0 s'):
+        player.wait_for_subscribers(0, '/eunet/mask')
+
+
+@pytest.mark.parametrize(('topic', 'msgtype', 'other', 'kind', 'said'), [
+    ('/image/compressed', COMPRESSED_IMAGE, '/image', 'Image', 'image_transport:=compressed'),
+    ('/image', IMAGE, '/image/compressed', 'CompressedImage', 'image_transport:=raw')])
+def test_player_names_a_node_of_another_transport(listener, waiting, topic, msgtype, other, kind,
+                                                  said, capsys):
     listener.create_subscription(getattr(sensor, kind), other, lambda m: None, 10)
-    code, _, err = end(start('play_bag', make_bag(tmp_path / 'bag', 2, compressed=compressed),
-                             '--wait-for-subscribers', 3))
-    assert code == 1 and f'a node subscribes to {other}: start it with {said}' in err
-    assert len(err.splitlines()) == 2         # at once, and at the end
+    player = waiting(topic, msgtype)
+    Driver(listener).until(lambda: player.count_subscribers(other), 'the listener')
+    words = f'a node subscribes to {other}: start it with {said}.'
+    with pytest.raises(ValueError, match=f'Nobody subscribed to {topic} within 0 s: {words}'):
+        player.wait_for_subscribers(0, '')
+    assert words in capsys.readouterr().err      # at once, not only at the end
 
 
 @pytest.mark.parametrize('published', ['/pylon/image_compressed', '/cam/image/compressed'])
