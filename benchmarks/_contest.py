@@ -21,7 +21,7 @@ from eunet_ros.training.data.crops import count_pixels
 from eunet_ros.training.data.readers.rendered import rendered_set, TEST_SEED, VALIDATION_SEED
 from eunet_ros.training.data.sets import TrainingSets
 from eunet_ros.training.image_set_scores import ImageSetScores
-from eunet_ros.training.loop import flushed_denormals, make_loaders
+from eunet_ros.training.loop import cpu_settings, make_loaders
 from eunet_ros.training.losses import class_weights
 from eunet_ros.training.renderer import render_scene
 from eunet_ros.training.renderer.profiles import Profile, TRAIN
@@ -167,7 +167,7 @@ def run_contest(program: str, contenders: list[Contender], config: TrainConfig, 
     rows = []
     try:
         shown = benchmark_scenes(scenes, (config.height, config.width))
-        with flushed_denormals():  # as in train.py
+        with cpu_settings():  # as in train.py
             for row in compete(contenders, config, minutes, shown, folder):
                 rows.append(row)
                 write_json(folder / 'rows.json', rows)

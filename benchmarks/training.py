@@ -40,7 +40,7 @@ from eunet_ros.model.common.classes import cone_classes  # noqa: E402
 from eunet_ros.model.eunet import build_model, VARIANTS  # noqa: E402
 from eunet_ros.training.callbacks import EmaWeights  # noqa: E402
 from eunet_ros.training.config import TrainConfig  # noqa: E402
-from eunet_ros.training.loop import flushed_denormals  # noqa: E402
+from eunet_ros.training.loop import cpu_settings  # noqa: E402
 from eunet_ros.training.losses import segmentation_loss  # noqa: E402
 from eunet_ros.training.renderer import render_scene  # noqa: E402
 from eunet_ros.training.task import SegmentationTask  # noqa: E402
@@ -88,7 +88,7 @@ def ours(config: TrainConfig, batch: _Batch, steps: int) -> list[float]:
     logging.getLogger('lightning.pytorch').setLevel(logging.ERROR)
     warnings.filterwarnings('ignore')
     clock = _Clock()
-    with flushed_denormals(), tempfile.TemporaryDirectory() as folder:
+    with cpu_settings(), tempfile.TemporaryDirectory() as folder:
         task = SegmentationTask(config, cone_classes(), torch.ones(6))
         Trainer(max_epochs=1, default_root_dir=folder, logger=False, enable_checkpointing=False,
                 enable_progress_bar=False, enable_model_summary=False, devices=1,

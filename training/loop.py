@@ -10,6 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from eunet_ros.model.common import heap
 from eunet_ros.training import callbacks
 from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.data.crops import CropDataset, EpochSampler, ShareSampler
@@ -23,6 +24,8 @@ from torch.utils.data import DataLoader
 
 _LOG_EVERY = 50  # steps
 _STARTING = 5    # batches of an epoch for which processes have to start
+_NEVER = 2**31 - 1
+_MAPS, _TRIM = 65536, 1 << 17  # glibc's defaults
 
 
 class TimedLoader(DataLoader):
@@ -42,14 +45,22 @@ class TimedLoader(DataLoader):
 
 
 @contextmanager
-def flushed_denormals() -> Iterator[None]:
-    """Flush denormals, which are slow on a CPU, to zero; enter it before any computation."""
-    # PyTorch's threads keep the setting they started with.
+def cpu_settings() -> Iterator[None]:
+    """
+    Let a CPU train faster: flush denormals to zero, and keep freed memory for the next step.
+
+    Enter it before any computation: PyTorch's threads keep the setting they started with.
+    """
     torch.set_flush_denormal(True)
+    # Every step asks for the same blocks. Mapped anew, each of their pages would be a fault.
+    heap.set_option(heap.MMAP_MAX, 0)
+    heap.set_option(heap.TRIM_THRESHOLD, _NEVER)
     try:
         yield
     finally:
         torch.set_flush_denormal(False)
+        heap.set_option(heap.MMAP_MAX, _MAPS)
+        heap.set_option(heap.TRIM_THRESHOLD, _TRIM)
 
 
 def world(config: TrainConfig) -> tuple[int, int]:

@@ -186,8 +186,8 @@ def train(config: TrainConfig) -> Path | None:
 def main(arguments: Sequence[str] | None = None) -> int:
     def work() -> None:
         config = parse_command_line(arguments)
-        from eunet_ros.training.loop import flushed_denormals
-        with flushed_denormals():
+        from eunet_ros.training.loop import cpu_settings
+        with cpu_settings():
             path = train(config)
         if path:
             print(f'Weights: {path}')

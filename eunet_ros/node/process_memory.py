@@ -9,7 +9,8 @@ import ctypes
 import gc
 import time
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # of mallopt(3)
+from eunet_ros.model.common import heap
+
 _ARENAS = 2
 # Size from which blocks are mapped on their own, while an engine is built and while it runs.
 # Images must be in the heap: when mapped, each page is a fault, which takes milliseconds.
@@ -18,7 +19,7 @@ _BUILDING, _RUNNING = 1 << 18, 1 << 25
 
 def share_arenas() -> None:
     """Let all threads share two heaps, not eight per core; call it before starting any."""
-    _tell_glibc(_ARENA_MAX, _ARENAS)
+    heap.set_option(heap.ARENA_MAX, _ARENAS)
 
 
 def give_back() -> None:
@@ -55,15 +56,10 @@ def transient() -> Iterator[None]:
 
 
 def _set_threshold(size: int) -> None:
-    _tell_glibc(_MMAP_THRESHOLD, size)
-    _tell_glibc(_TRIM_THRESHOLD, 2 * size)  # as by default
+    heap.set_option(heap.MMAP_THRESHOLD, size)
+    heap.set_option(heap.TRIM_THRESHOLD, 2 * size)  # as by default
 
 
 def _trim() -> None:
     with suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
-
-
-def _tell_glibc(name: int, value: int) -> None:
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(name, value)

@@ -3,9 +3,11 @@
 """Whole runs: on a project in FSOCO's format, interrupted and resumed, shared by processes."""
 import json
 import os
+from pathlib import Path
 import pickle
 from shutil import copytree
 import signal
+import subprocess
 import sys
 import time
 
@@ -53,6 +55,33 @@ def test_denormals_are_flushed_in_a_run_alone(tmp_path, cache, monkeypatch):
     assert main(command(cache, tmp_path / 'run', images=6, validation_images=2, steps=2,
                         validate_every=2)) == 0
     assert seen == [0.0] and float(torch.tensor([1e-39]) * 1.0) > 0.0
+
+
+FAULTS = """
+import resource
+from eunet_ros.training.loop import cpu_settings
+import torch
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(4):
+        torch.ones(1 << 24)          # 64 MiB: more than any threshold of mmap
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+with cpu_settings():
+    faults()
+    print(faults())
+print(faults())
+"""
+
+
+@pytest.mark.process
+@pytest.mark.skipif(not sys.platform.startswith('linux'), reason='glibc')
+def test_a_step_takes_the_memory_that_the_one_before_freed():
+    said = subprocess.run([sys.executable, '-c', FAULTS], capture_output=True, text=True,
+                          check=True, cwd=Path(__file__).resolve().parents[2])
+    kept, after = map(int, said.stdout.split())
+    assert kept < after / 4
 
 
 @pytest.mark.train
