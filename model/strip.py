@@ -9,9 +9,10 @@ from eunet_ros.model.engines.base import Segmentation
 from eunet_ros.model.pieces import Pieces
 import numpy as np
 
-# Chosen on 36 photographs of four drives in which every cone is labelled; see docs/accuracy.md.
-_FAR = 0.3           # quantile of the heights of an image's cones, up to which they count as far
-_ABOVE = 0.4         # share of the strip that is above the middle of far cones
+# Chosen on photographs of four drives with labelled cones; see docs/accuracy.md.
+_CAMERA = 1.5        # height of the camera in cones, where the horizon is not known
+_QUANTILE = 0.2      # of the horizons that the cones of an image show then
+_ABOVE = 0.35        # share of the strip that is above that quantile
 _HORIZON = 0.2       # share of the strip that is above the horizon, where that is known
 _LARGE = 0.13        # of the strip's height: cones from there on are found in the whole image, too
 _SEEN = 0.7          # of such a cone that the strip sees: its outline there is finer, and enough
@@ -40,14 +41,19 @@ def horizon_of(middle: float, count: int) -> float:
 
 
 def rows_of_far_cones(pieces: Pieces, count: int) -> slice | None:
-    """Return the rows of a strip around the farthest cones, None without cones."""
+    """
+    Return `count` rows around the horizon that the cones of an image show, None without cones.
+
+    On flat ground the horizon passes all cones of a size at the same share of their height. That
+    share is assumed: it hardly moves the row of far cones, and near ones that are seen alone still
+    show about where far ones must be.
+    """
     cones = np.flatnonzero(pieces.pixels[1:] >= _MIN_PIXELS) + 1
     if not len(cones):
         return None
-    top, height = pieces.top[cones], (pieces.bottom - pieces.top)[cones]
-    far = height <= max(np.quantile(height, _FAR), 8)
-    middle = float(np.median((top + 0.5 * height)[far]))
-    return rows_at(middle - _ABOVE * count, count, len(pieces.labels))
+    top, bottom = pieces.top[cones], pieces.bottom[cones]
+    horizon = float(np.quantile(bottom - _CAMERA * (bottom - top), _QUANTILE))
+    return rows_at(horizon - _ABOVE * count, count, len(pieces.labels))
 
 
 def merge(whole: np.ndarray, pieces: Pieces, strip: np.ndarray,

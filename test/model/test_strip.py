@@ -40,11 +40,24 @@ def test_rows_stay_in_the_image(top, found):
     assert (rows.start, rows.stop) == found
 
 
-def test_far_cones_say_where_the_strip_is():
-    far = [(u, 40, u + 6, 48, 1) for u in (10, 60, 90)]
-    near = [(u, 50, u + 30, 95, 2) for u in (20, 130)]
-    rows = strip.rows_of_far_cones(strip.Pieces.of(mask_of(*far, *near)), 30)
-    assert rows.start <= 38 and rows.stop >= 52
+@pytest.mark.parametrize('camera', [0.4, 0.7, 1.0, 1.3])
+@pytest.mark.parametrize('nearest, farthest', [(4, 12), (4, 25), (8, 40)])
+def test_cones_say_where_far_ones_must_be(camera, nearest, farthest):
+    """Of a camera at a height [m] that looks along flat ground, focal length 900 px."""
+    def rows_of(distance):
+        bottom = 300 + 900 * camera / distance
+        return round(bottom - 900 * 0.325 / distance), min(round(bottom), 720)
+    boxes = [(int(40 * d), rows_of(d)[0], int(40 * d) + 15, rows_of(d)[1], 1)
+             for d in np.arange(nearest, farthest + 1, 4)]
+    fragments = [(u, 650, u + 5, 656, 1) for u in (1700, 1720)]  # small, and not far
+    rows = strip.rows_of_far_cones(
+        strip.Pieces.of(mask_of(*boxes, *fragments, size=(720, 1800))), 192)
+    for distance in (20, 40):
+        top, bottom = rows_of(distance)
+        assert rows.start < top and bottom < rows.stop
+
+
+def test_without_cones_there_is_no_strip():
     assert strip.rows_of_far_cones(strip.Pieces.of(mask_of()), 30) is None
     small = strip.Pieces.of(mask_of((5, 5, 7, 7, 1)))
     assert strip.rows_of_far_cones(small, 30) is None
