@@ -9,7 +9,7 @@ from eunet_ros.model.engines.base import Segmentation
 from eunet_ros.model.pieces import Pieces
 import numpy as np
 
-# Chosen on photographs of four drives with labelled cones; see docs/accuracy.md.
+# Chosen on photographs of four drives with labelled cones (docs/accuracy.md).
 _CAMERA = 1.5        # height of the camera in cones, where the horizon is not known
 _QUANTILE = 0.2      # of the horizons that the cones of an image show then
 _ABOVE = 0.35        # share of the strip that is above that quantile
