@@ -17,9 +17,8 @@ _BODY = {Cone.BLUE: (165, 78, 18), Cone.YELLOW: (18, 196, 238), Cone.ORANGE: (30
          Cone.LARGE_ORANGE: (28, 84, 236)}
 _WHITE, _BLACK = (232, 234, 232), (34, 32, 32)
 _LETTERS = ('SG', 'FS', 'FSG', 'FSA', 'FSN', 'E7', '12', 'DV')
-_UNKNOWN_BODY = ((60, 160, 40), (40, 30, 200), (215, 215, 215), (150, 90, 230), (40, 210, 190),
-                 (60, 60, 60), (150, 60, 120), (18, 196, 238), (30, 88, 238), (165, 78, 18))
-_OF_NO_CLASS = [body for k, body in enumerate(_UNKNOWN_BODY) if k not in (1, 3, 7, 8, 9)]
+# In no colour of a class: without its band, too, a cone belongs to the class of its colour.
+_UNKNOWN_BODY = ((60, 160, 40), (215, 215, 215), (40, 210, 190), (60, 60, 60), (150, 60, 120))
 
 
 @dataclass(frozen=True)
@@ -79,10 +78,8 @@ def sample_look(rng: np.random.Generator, class_id: int, profile: Profile) -> Co
     band = _BLACK if class_id == Cone.YELLOW else _WHITE
     banded = d[6] >= profile.sticker_missing
     if class_id == Cone.UNKNOWN:
-        bodies = _OF_NO_CLASS if profile.colour_decides else _UNKNOWN_BODY
-        body = bodies[int(d[7] * len(bodies))]
-        # A known colour is of no known class only without its sticker, or with a wrong one.
-        banded = body not in _BODY.values() and d[8] < 0.5
+        body = _UNKNOWN_BODY[int(d[7] * len(_UNKNOWN_BODY))]
+        banded = d[8] < 0.5
         if d[9] > 0.7:
             band = (20 + 210 * d[10], 20 + 210 * d[11], 20 + 210 * d[12])
     else:

@@ -68,7 +68,6 @@ class Profile:
     dented: float = 0.12
     lettered: float = 0.3  # of bands of small cones
     glint: float = 0.0  # maximum reflection of a low sun by a plate, as a share of white
-    colour_decides: bool = False  # class without a band: else it is lost; and red is orange
     orange_hue_deg: Range = (0.0, 0.0)  # added to the hue of orange cones
     plain_band: float = 0.0  # share of grey bands, other places of bands and tall slim large cones
     unlit: float = 0.0  # share of cones that are darker than the light on them says
@@ -130,9 +129,9 @@ class Profile:
 _PLAIN = Profile('plain', 0)
 
 TRAIN = replace(_PLAIN, name='train', salt=11, canted=0.12, lettered=0.45, glint=1.0,
-                oddments=0.35, glare=0.12, onboard=0.2, fisheye=0.6, colour_decides=True,
-                orange_hue_deg=(-28.0, 8.0), plain_band=0.25, sticker_missing=0.12, unlit=0.2,
-                yellow_lines=0.15, overexposed=0.08, video=0.45, motion_blur=0.22)
+                oddments=0.35, glare=0.12, onboard=0.2, fisheye=0.6, orange_hue_deg=(-28.0, 8.0),
+                plain_band=0.25, sticker_missing=0.12, unlit=0.2, yellow_lines=0.15,
+                overexposed=0.08, video=0.45, motion_blur=0.22)
 
 # Settings that training does not use: other textures, backdrops and props, and another camera.
 BENCHMARK = replace(
