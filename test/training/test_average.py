@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from eunet_ros.model import load_checkpoint
 from eunet_ros.model.checkpoint import random_checkpoint, save_checkpoint
-from eunet_ros.model.common.classes import cone_classes
-from eunet_ros.training.tools.average import average, main
+from eunet_ros.model.common.classes import BINARY_CLASSES, cone_classes
+from eunet_ros.training.tools.average import add_bias, average, main
 import pytest
 import torch
 
@@ -32,6 +32,7 @@ def test_a_file_that_tells_where_it_is_from(tmp_path, pair, capsys):
     assert main([*names[:2], '--share', '0.75', '--output', names[2], '--float32']) == 0
     mixed = load_checkpoint(names[2])
     assert mixed.training['step'] == 3 and mixed.input_size == (64, 96)
+    assert 'added bias' not in mixed.training
     assert mixed.training['averaged with'] == {
         'weights': 'before.safetensors', 'sha256': load_checkpoint(names[0]).sha256,
         'share': 0.25}
@@ -49,11 +50,28 @@ def test_a_file_that_tells_where_it_is_from(tmp_path, pair, capsys):
     assert 'exists' in capsys.readouterr().err and load_checkpoint(names[2]).sha256 == kept
 
 
+@pytest.mark.parametrize(('classes', 'name', 'logit'), [
+    (cone_classes(), 'background', 0), (cone_classes(), 'large_orange_cone', 4),
+    (BINARY_CLASSES, 'cone', 0)])
+def test_a_bias_shifts_the_logit_of_its_class_alone(classes, name, logit):
+    before = random_checkpoint('eunet_n', classes, (32, 32))
+    after, x = add_bias(before, name, -0.5), torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        change = after.network(x) - before.network(x)
+    expected = torch.zeros_like(change)
+    expected[:, logit] = -0.5
+    torch.testing.assert_close(change, expected, rtol=0, atol=1e-4)
+    assert after.training['added bias'] == {name: -0.5}
+
+
 def test_what_cannot_be_averaged(tmp_path, pair, capsys):
     output = str(tmp_path / 'mixed.safetensors')
     for words, reason in ((['eunet_n', 'eunet_s'], 'architecture'),
                           (['eunet_n', 'eunet_n', '--share', '1.5'], '--share'),
                           (['eunet_n', 'nothing'], 'nothing'),
+                          (['eunet_n', 'eunet_n', '--add-bias', 'blue', '1'], 'blue_cone'),
+                          (['eunet_n', 'eunet_n', '--add-bias', 'blue_cone', 'x'], "'x'"),
+                          (['eunet_n', 'eunet_n', '--add-bias', 'blue_cone', 'nan'], 'nan'),
                           (['eunet_n', 'eunet_n', '--thresholds', '1', '2'], '(1.0, 2.0)'),
                           (['eunet_n', 'eunet_n', '--thresholds', '-1', 'inf'], 'inf')):
         assert main([*words, '--output', output]) == 1

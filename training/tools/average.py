@@ -8,11 +8,15 @@ Average weights from before and after a fine-tuning: often better than either.
 
 Keeps what the new scenes taught and forgets less of the old (Wortsman et al., "Robust fine-tuning
 of zero-shot models", arXiv:2109.01903). Weights of two separate trainings cannot be averaged.
+--add-bias corrects the prior of a class (Menon et al., "Long-tail learning via logit adjustment",
+arXiv:2007.07314).
 """
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
+from math import isfinite, nan
 from pathlib import Path
 import sys
 
@@ -26,7 +30,9 @@ from eunet_ros.model.common.command import (
     make_parser,
     run_command,
 )
+from eunet_ros.model.common.errors import unknown
 from eunet_ros.model.eunet import EUnet
+import torch
 
 
 def average(before: Checkpoint, after: Checkpoint, share: float) -> Checkpoint:
@@ -52,11 +58,36 @@ def average(before: Checkpoint, after: Checkpoint, share: float) -> Checkpoint:
                    scores={}, path=None, sha256='')
 
 
+def _finite(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = nan
+    if not isfinite(value):
+        raise ValueError(f'--add-bias expects a class and a finite number, found {text!r}.')
+    return value
+
+
+def add_bias(checkpoint: Checkpoint, name: str, by: float) -> Checkpoint:
+    """Return the weights with `by` added to the logit of class `name`; raises ValueError."""
+    classes, network = checkpoint.classes, deepcopy(checkpoint.network)
+    shifted = classes.names[-classes.num_logits:]  # one class has no logit of the background
+    if name not in shifted:
+        raise ValueError(unknown('class', name, shifted))
+    with torch.no_grad():  # pixel_shuffle: all of a class are next to one another
+        network.head.bias.view(classes.num_logits, -1)[shifted.index(name)] += by
+    told = {**checkpoint.training.get('added bias', {}), name: by}
+    return replace(checkpoint, network=network, scores={}, path=None, sha256='',
+                   training={**checkpoint.training, 'added bias': told})
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = make_parser('Average weights from before and after a fine-tuning.')
     parser.add_argument('before', help='path or name of weights')
     parser.add_argument('after', help='path or name of those that were trained on from there')
     parser.add_argument('--share', type=float, default=0.5, help='of the second, 0 to 1')
+    parser.add_argument('--add-bias', nargs=2, metavar=('CLASS', 'LOGITS'),
+                        help='add so much to the logit of a class')
     add_weight_defaults(parser, 'those of the second')
     parser.add_argument('--float32', action='store_true', help='keep float32: twice the size')
     parser.add_argument('--output', type=Path, required=True, help='file to write: .safetensors')
@@ -65,6 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def work() -> None:
         check_new_file(o.output)
         mixed = average(load_checkpoint(o.before), load_checkpoint(o.after), o.share)
+        if o.add_bias:
+            mixed = add_bias(mixed, o.add_bias[0], _finite(o.add_bias[1]))
         mixed = mixed.with_defaults(o.input_size, o.strip_size, o.thresholds)
         save_checkpoint(o.output, mixed, not o.float32)
         print(f'Weights: {o.output}')
