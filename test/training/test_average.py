@@ -72,6 +72,7 @@ def test_what_cannot_be_averaged(tmp_path, pair, capsys):
                           (['eunet_n', 'eunet_n', '--add-bias', 'blue', '1'], 'blue_cone'),
                           (['eunet_n', 'eunet_n', '--add-bias', 'blue_cone', 'x'], "'x'"),
                           (['eunet_n', 'eunet_n', '--add-bias', 'blue_cone', 'nan'], 'nan'),
+                          (['eunet_n', 'eunet_n', '--add-bias', 'blue_cone', '1e5'], '1e5'),
                           (['eunet_n', 'eunet_n', '--thresholds', '1', '2'], '(1.0, 2.0)'),
                           (['eunet_n', 'eunet_n', '--thresholds', '-1', 'inf'], 'inf')):
         assert main([*words, '--output', output]) == 1

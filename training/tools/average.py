@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
-from math import isfinite, nan
+from math import nan
 from pathlib import Path
 import sys
 
@@ -58,13 +58,14 @@ def average(before: Checkpoint, after: Checkpoint, share: float) -> Checkpoint:
                    scores={}, path=None, sha256='')
 
 
-def _finite(text: str) -> float:
+def _bias(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = nan
-    if not isfinite(value):
-        raise ValueError(f'--add-bias expects a class and a finite number, found {text!r}.')
+    if not abs(value) <= 100.0:  # beyond, a float16 could overflow
+        raise ValueError('--add-bias expects a class and a number of logits from -100 to 100, '
+                         f'found {text!r}.')
     return value
 
 
@@ -76,9 +77,8 @@ def add_bias(checkpoint: Checkpoint, name: str, by: float) -> Checkpoint:
         raise ValueError(unknown('class', name, shifted))
     with torch.no_grad():  # pixel_shuffle: all of a class are next to one another
         network.head.bias.view(classes.num_logits, -1)[shifted.index(name)] += by
-    told = {**checkpoint.training.get('added bias', {}), name: by}
     return replace(checkpoint, network=network, scores={}, path=None, sha256='',
-                   training={**checkpoint.training, 'added bias': told})
+                   training={**checkpoint.training, 'added bias': {name: by}})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_new_file(o.output)
         mixed = average(load_checkpoint(o.before), load_checkpoint(o.after), o.share)
         if o.add_bias:
-            mixed = add_bias(mixed, o.add_bias[0], _finite(o.add_bias[1]))
+            mixed = add_bias(mixed, o.add_bias[0], _bias(o.add_bias[1]))
         mixed = mixed.with_defaults(o.input_size, o.strip_size, o.thresholds)
         save_checkpoint(o.output, mixed, not o.float32)
         print(f'Weights: {o.output}')
