@@ -64,7 +64,7 @@ class TrainConfig:
     crops_per_scene: int = _option(1, 'Crops of each scene that is rendered on the fly.', 1)
     images: int = _option(6000, 'Rendered images to train on; of COCO at most so many.', 1)
     large_images: int = _option(0, 'Further rendered images, of 1.5 times that size.', 0)
-    hard_images: str = _option('', 'Further images: a file of training/tools/mine.py.')
+    hard_images: str = _option('', 'Further images: files of mine.py, separated by commas.')
     first_image: int = _option(0, 'Number of the first rendered image, for a later stage.', 0)
     validation_images: int = _option(200, 'The same, to validate on.', 1)
     height: int = _option(384, 'Height of the rendered images and of the shipped input [px].', 32)

@@ -62,9 +62,10 @@ def test_mined_parts_are_trained_on(simple, tmp_path, capsys):
 
     sets = open_sets(TrainConfig(
         images=2, validation_images=2, height=192, width=320, crop_height=96, crop_width=160,
-        hard_images=str(path), cache=str(tmp_path)))
-    assert len(sets.train) == 2 + len(parts)
+        hard_images=f'{path},{again}', cache=str(tmp_path)))
+    assert len(sets.train) == 2 + 2 * len(parts)
     np.testing.assert_array_equal(sets.train[2], parts[0])
+    np.testing.assert_array_equal(sets.train[-1], parts[-1])
 
 
 @pytest.mark.parametrize('options, sentence', [

@@ -42,7 +42,8 @@ def open_sets(config: TrainConfig) -> TrainingSets:
         train = ConcatDataset([train, _training_scenes(
             config, config.first_image + config.images, config.large_images, large)])
     if config.hard_images:
-        train = ConcatDataset([train, reader.hard_images(Path(config.hard_images))])
+        hard = (reader.hard_images(Path(name)) for name in config.hard_images.split(','))
+        train = ConcatDataset([train, *hard])
     validation = reader.rendered_set(Path(config.cache), reader.VALIDATION_SEED,
                                      config.validation_images, *size)
     return TrainingSets(train, validation, classes, {
