@@ -41,7 +41,7 @@ def scenes(cache):
 
 def test_shipped_configuration_is_valid():
     config = parse_command_line(['--config', SYNTHETIC])
-    assert (config.variant, config.batch) == ('eunet_n', 8)
+    assert (config.variant, config.batch) == ('eunet_n', 4)
 
 
 def test_command_line_overrides_the_file(tmp_path):
