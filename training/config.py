@@ -56,7 +56,7 @@ class TrainConfig:
     split_by: str = _choice('source: a camera is in one part; random: scores are too good.',
                             'source', 'random')
     binary: bool = _option(False, 'One class, cone: the network has one logit.')
-    augment: bool = _option(True, 'Zoom, flip and vary light and colour of the crops.')
+    augment: bool = _option(True, 'Zoom, rotate, flip and vary light and colour of the crops.')
     light: float = _option(0.0, 'Share of crops whose light may change, on the GPU.', 0, 1)
     blur: float = _option(0.0, 'Share of crops that may have motion blur, defocus or noise.', 0, 1)
     weather: float = _option(0.0, 'Share of crops that may have rain or haze.', 0, 1)

@@ -58,7 +58,8 @@ class Evaluation:
         scale = min(1.0, _WORST_WIDTH / mask.shape[1])
         size = (round(mask.shape[1] * scale), round(mask.shape[0] * scale))
         image = cv2.resize(item.image, size, interpolation=cv2.INTER_AREA)
-        small = (cv2.resize(m, size, interpolation=cv2.INTER_NEAREST) for m in (item.mask, mask))
+        small = (cv2.resize(m, size, interpolation=cv2.INTER_NEAREST_EXACT)
+                 for m in (item.mask, mask))
         panels = [_tinted(image, m, self.scores.classes.table_bgr) for m in small]
         bad = score, item.name, np.hstack([image, *panels])
         self.worst = sorted([*self.worst, bad], key=lambda bad: bad[0])[:self._most]

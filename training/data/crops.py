@@ -11,7 +11,13 @@ from typing import Any
 
 import cv2
 from eunet_ros.model.common.classes import IGNORE_ID
-from eunet_ros.training.augmentation.on_crops import maybe_flipped, photometric, zoom_factor
+from eunet_ros.training.augmentation.on_crops import (
+    maybe_flipped,
+    photometric,
+    rotation_degrees,
+    warped,
+    zoom_factor,
+)
 from eunet_ros.training.data.readers.rendered import SCENES_AT_ONCE
 import numpy as np
 import torch
@@ -63,7 +69,6 @@ class CropDataset(Dataset):
         block, place = divmod(index, SCENES_AT_ONCE * self.per_scene)
         number = block * SCENES_AT_ONCE + place % SCENES_AT_ONCE
         scene = self.scenes[self._order[number % len(self._order)]]
-        h, w = self.crop
         zoom = zoom_factor(rng) if self.augment else 1.0
         source_h, source_w = (min(scene.shape[i], round(self.crop[i] / zoom)) for i in (0, 1))
         y, x = (int(rng.integers(0, scene.shape[i] - s + 1))
@@ -79,14 +84,11 @@ class CropDataset(Dataset):
         part = scene[y:y + source_h, x:x + source_w]
         # OpenCV separates channels five times faster than NumPy copies them.
         image, mask = cv2.cvtColor(part, cv2.COLOR_BGRA2RGB), cv2.extractChannel(part, 3)
+        degrees = rotation_degrees(rng) if self.augment else 0.0
+        if degrees or mask.shape != self.crop:
+            image, mask = warped(image, mask, self.crop, degrees)
         if self.augment:
             image, mask = maybe_flipped(image, mask, rng)
-        if image.shape[:2] != (h, w):
-            shrinks = source_h > h
-            image = cv2.resize(image, (w, h), interpolation=(
-                cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR))
-            mask = cv2.resize(mask, (w, h), interpolation=cv2.INTER_NEAREST)
-        if self.augment:
             image = photometric(image, rng)
         if self.binary:
             mask[(mask > 0) & (mask != IGNORE_ID)] = 1
