@@ -72,6 +72,10 @@ def _text(value: float | None) -> str:
     return '-' if value is None else f'{value:.3f}'
 
 
+def _interval(ends: Sequence[float] | None) -> str:
+    return '' if ends is None else ' (95 % interval {:.3f} to {:.3f})'.format(*ends)
+
+
 def _print(report: dict[str, Any]) -> None:
     size, strip = ('x'.join(map(str, report[key] or ())) for key in ('input_size', 'strip_size'))
     false_cones = (f'false cones per image {_text(report["false_cones_per_image"])}; input {size}'
@@ -83,8 +87,9 @@ def _print(report: dict[str, Any]) -> None:
             print(f'  {name:12}{row["boxes"]:7}{_text(row["touched_rate"]):>9}'
                   f'{_text(row["found_rate"]):>7}{_text(row["class_right_rate"]):>13}')
     else:
-        print(f'{report["images"]} images: Dice {_text(report["dice"])}, mIoU '
-              f'{_text(report["miou"])}, {false_cones}')
+        dice, miou = (f'{_text(report[name])}{_interval(report["interval_95"][name])}'
+                      for name in ('dice', 'miou'))
+        print(f'{report["images"]} images: Dice {dice}, mIoU {miou}, {false_cones}')
         for name, value in report['iou'].items():
             print(f'  IoU {name:18} {_text(value)}')
         for name, row in report['recall_by_height'].items():

@@ -9,6 +9,7 @@ from eunet_ros.model import Segmenter
 from eunet_ros.model.common.classes import ClassTable, IGNORE_ID
 from eunet_ros.model.common.files import rounded
 from eunet_ros.model.common.metrics import boxes, cones, false_cones, pixels
+from eunet_ros.model.common.metrics.bootstrap import intervals
 from eunet_ros.training.data.sets import Boxed
 import numpy as np
 
@@ -19,9 +20,9 @@ class ImageSetScores:
     def __init__(self, classes: ClassTable) -> None:
         self.classes = classes
         n = len(classes.names)
-        self._confusion = np.zeros((n, n), np.int64)
+        self._confusions: list[np.ndarray] = []  # of each image, (n, n)
         self._cones = np.zeros((len(cones.HEIGHT_BINS), n + 1, n + 1), np.int64)  # `count_cones`
-        self._images = self._ignored = self._false_cones = 0
+        self._ignored = self._false_cones = 0
 
     def update(self, predicted: np.ndarray, truth: np.ndarray,
                instances: np.ndarray | None = None) -> None:
@@ -37,32 +38,36 @@ class ImageSetScores:
         outcomes = cones.cone_outcomes(truth, predicted, (
             cones.connected_cones(truth) if instances is None
             else cones.numbered_cones(truth, instances)))
-        self._confusion += counts[:-1, :-1]
+        self._confusions.append(counts[:-1, :-1])
         self._cones += cones.count_cones(outcomes.height, outcomes.true_class, outcomes.taken_for,
                                          len(names))
         self._false_cones += len(false_cones.find_false_cones(truth, predicted).pixels)
         self._ignored += int(np.count_nonzero(truth == IGNORE_ID))
-        self._images += 1
 
     def compute(self) -> dict[str, Any]:
         """
         Return the scores, in plain Python numbers, lists and dicts; ratios are 0 to 1 or None.
 
-        dice, binary_iou: of cone or not. confusion: pixels, rows true, columns predicted.
+        dice, binary_iou: of cone or not. interval_95: of dice and miou, by a bootstrap of the
+        images: a few large cones can decide them. confusion: pixels, rows true, columns predicted.
         color_confusion: the same of found cones, without the background. recall: see `recall_row`.
         """
-        table, names = self._confusion, self.classes.names
+        names, images = self.classes.names, len(self._confusions)
+        counts = np.array(self._confusions, np.int64).reshape(-1, len(names), len(names))
+        table = counts.sum(0)
         all_heights = self._cones.sum(0)
         return {
-            'images': self._images,
+            'images': images,
             'classes': list(names),
             **pixels.pixel_scores(table, names),
+            'interval_95': intervals(counts, lambda sums: {
+                'dice': pixels.dice(sums), 'miou': pixels.miou(sums, len(names))}),
             'binary_iou': pixels.plain(pixels.binary_iou(table)),
             'recall': cones.recall(all_heights),
             'recall_by_height': cones.recall_by_height(self._cones),
             'color_confusion': all_heights[1:-1, 1:-1].tolist(),
             'false_cones': self._false_cones,
-            'false_cones_per_image': pixels.ratio_or_none(self._false_cones, self._images),
+            'false_cones_per_image': pixels.ratio_or_none(self._false_cones, images),
             'false_cone_min_pixels': false_cones.MIN_FALSE_PIXELS,
             'confusion': table.tolist(),
             'pixels': {'counted': int(table.sum()), 'ignored': self._ignored,

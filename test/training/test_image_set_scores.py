@@ -53,6 +53,21 @@ def test_pixel_scores(truth, predicted, dice, binary_iou, blue, yellow, miou):
          'large_orange_cone': None, 'unknown_cone': None})
 
 
+def test_one_image_of_many_large_cones_makes_the_interval_wide():
+    found, missed = scene((BLUE, 5, 5, 15, 15)), scene((BLUE, 5, 5, 45, 45))
+    alike, varied = ImageSetScores(CLASSES), ImageSetScores(CLASSES)
+    for number in range(40):
+        alike.update(found, found)
+        varied.update(*((np.zeros_like(missed), missed) if number == 7 else (found, found)))
+    assert alike.compute()['interval_95'] == {'dice': [1, 1], 'miou': [1, 1]}
+    scores = varied.compute()
+    for name in ('dice', 'miou'):
+        low, high = scores['interval_95'][name]
+        assert low < scores[name] - 0.05 and scores[name] + 0.05 < high == 1
+    assert ImageSetScores(CLASSES).compute()['interval_95'] == {}
+    assert scored([[0, 0]], [[0, 0]])['interval_95'] == {'dice': None, 'miou': None}
+
+
 def test_confusion_and_pixel_counts():
     result = scored([[0, 1, 1, 0, 3]], [[0, 1, 2, 255, 0]])
     table = np.zeros((6, 6), int)

@@ -3,21 +3,20 @@
 """
 A against B on the same frames: differences of scores and their confidence intervals.
 
-The interval is a percentile bootstrap of paired differences (Efron and Tibshirani, An Introduction
-to the Bootstrap, 1993, chapter 13). Neighbouring frames show the same cones, so runs of frames are
-drawn (Künsch, Annals of Statistics 17, 1989); the interval of single frames would be too narrow.
+The interval is a bootstrap of paired differences. Neighbouring frames show the same cones, so runs
+of frames are drawn (Künsch, Annals of Statistics 17, 1989); the interval of single frames would be
+too narrow.
 """
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from eunet_ros.model.common.metrics.bootstrap import DRAWS, intervals, SEED
 from eunet_ros.model.common.metrics.pixels import dice, miou, plain
 import numpy as np
 
-DRAWS, SEED = 2000, 20260101
-RUN_NS = 1_000_000_000   # length of a run of frames
-_CHUNK = 100             # draws at a time, to limit memory
+RUN_NS = 1_000_000_000  # length of a run of frames
 
 
 def _scores(counts: np.ndarray) -> dict[str, np.ndarray]:
@@ -35,25 +34,6 @@ def runs_of(stamps: Sequence[tuple[int, int]]) -> np.ndarray:
     return np.array(runs, np.int64)
 
 
-def _interval(a: np.ndarray, b: np.ndarray, draws: int, seed: int,
-              ) -> dict[str, list[float] | None]:
-    """Return the 95 % interval of B - A; a, b: (units, k + 1, k + 1) counts of the same units."""
-    rng, n = np.random.default_rng(seed), len(a)
-    differences: dict[str, list[np.ndarray]] = {}
-    for start in range(0, draws, _CHUNK):
-        weights = rng.multinomial(n, np.full(n, 1 / n), min(_CHUNK, draws - start)).astype(float)
-        ours, theirs = (_scores((weights @ counts.reshape(n, -1)).reshape(-1, *counts.shape[1:]))
-                        for counts in (a, b))
-        for name in ours:
-            differences.setdefault(name, []).append(theirs[name] - ours[name])
-    found = {}
-    for name, parts in differences.items():
-        values = np.concatenate(parts)
-        values = values[np.isfinite(values)]
-        found[name] = np.percentile(values, (2.5, 97.5)).tolist() if len(values) else None
-    return found
-
-
 def compare(a: np.ndarray, b: np.ndarray, runs: np.ndarray, same_classes: bool,
             draws: int = DRAWS, seed: int = SEED) -> dict[str, Any]:
     """
@@ -64,8 +44,14 @@ def compare(a: np.ndarray, b: np.ndarray, runs: np.ndarray, same_classes: bool,
     """
     whole = _scores(a.sum(0)), _scores(b.sum(0))
     starts = np.flatnonzero(np.diff(runs, prepend=-1))
-    blocks = [np.add.reduceat(counts, starts, axis=0) for counts in (a, b)]
-    by_run, by_frame = _interval(*blocks, draws, seed), _interval(a, b, draws, seed)
+    frames = np.concatenate([counts.reshape(len(a), -1) for counts in (a, b)], 1)
+
+    def differences(sums: np.ndarray) -> dict[str, np.ndarray]:
+        first, second = (_scores(part.reshape(-1, *counts.shape[1:])) for part, counts in
+                         zip(np.split(sums, [a[0].size], axis=1), (a, b)))
+        return {name: second[name] - first[name] for name in first}
+    by_run, by_frame = (intervals(units, differences, draws, seed)
+                        for units in (np.add.reduceat(frames, starts, axis=0), frames))
     report: dict[str, Any] = {'frames': len(a), 'runs': len(starts), 'draws': draws, 'seed': seed}
     for name in ('dice', 'miou') if same_classes else ('dice',):
         first, second = whole[0][name], whole[1][name]
