@@ -51,7 +51,7 @@ EXTRAS = {
     'openvino': ['openvino'],
     # It brings the PyTorch of its own release. On a Jetson: see docs/engines.md.
     'tensorrt': ['torch-tensorrt>=2.8'],
-    'train': ['kornia>=0.8,<0.10', 'lightning==2.6.*', 'lion-pytorch', 'matplotlib',
+    'train': ['kornia>=0.8,<0.10', 'lightning==2.6.*', 'lion-pytorch>=0.2.2', 'matplotlib',
               'pycocotools', 'rich>=13', 'tensorboard', 'torchmetrics==1.9.*'],
     # `colcon test` looks here for its test runner.
     'test': ['hypothesis', 'pytest', 'pytest-timeout'],

@@ -41,13 +41,13 @@ from eunet_ros.model.eunet import build_model, VARIANTS  # noqa: E402
 from eunet_ros.training.callbacks import EmaWeights  # noqa: E402
 from eunet_ros.training.config import TrainConfig  # noqa: E402
 from eunet_ros.training.loop import cpu_settings  # noqa: E402
-from eunet_ros.training.losses import segmentation_loss  # noqa: E402
 from eunet_ros.training.renderer import render_scene  # noqa: E402
 from eunet_ros.training.task import SegmentationTask  # noqa: E402
 from lightning.pytorch import Callback, Trainer  # noqa: E402
 from lion_pytorch import Lion  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from torch.nn import functional  # noqa: E402
 from torch.utils.data import DataLoader, Dataset  # noqa: E402
 
 WARM_UP = 5  # steps
@@ -98,6 +98,11 @@ def ours(config: TrainConfig, batch: _Batch, steps: int) -> list[float]:
     return [b - a for a, b in pairwise(clock.marks[WARM_UP - 1:])]
 
 
+def _soft_dice(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    share, cone = 1 - logits.softmax(1)[:, 0], target > 0
+    return 1 - 2 * (share * cone).sum() / (share.sum() + cone.sum())
+
+
 def plain(config: TrainConfig, batch: _Batch, steps: int) -> list[float]:
     """Return the seconds of steps of a loop as one writes it first: float32, eager, NCHW."""
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
@@ -111,8 +116,7 @@ def plain(config: TrainConfig, batch: _Batch, steps: int) -> list[float]:
         images, target = (part.to(device) for part in batch)
         optimizer.zero_grad()
         logits = network((images.float() / 255 - mean) / std)
-        segmentation_loss(logits, target, weight, config.dice_weight, config.color_weight
-                          ).backward()
+        (functional.cross_entropy(logits, target, weight) + _soft_dice(logits, target)).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), config.gradient_clip)
         optimizer.step()
         marks.append(_synchronised())

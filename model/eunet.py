@@ -72,6 +72,12 @@ class EUnet(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map normalised RGB (N, 3, H, W), see `Variant.multiple`, to logits (N, C, H, W)."""
         r = self.variant.stem
+        x = self.packed_logits(x)
+        return functional.pixel_shuffle(x, r) if r > 1 else x
+
+    def packed_logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Map as `forward`, but leave r×r pixels in a position: (N, C·r², H/r, W/r)."""
+        r = self.variant.stem
         if r > 1:
             x = functional.pixel_unshuffle(x, r)         # (N, 3r², H/r, W/r)
         x0 = self.stem(x)                                # (N, w,  H/r,  W/r)
@@ -80,8 +86,7 @@ class EUnet(nn.Module):
         x = self.up3(self.down3(x2))                     # (N, 4w, H/4r, W/4r)
         x = self.up2(torch.cat((x, x2), 1))              # (N, 2w, H/2r, W/2r)
         x = self.up1(torch.cat((x, x1), 1))              # (N, w,  H/r,  W/r)
-        x = self.head(torch.cat((x, x0), 1))             # (N, classes·r², H/r, W/r)
-        return functional.pixel_shuffle(x, r) if r > 1 else x
+        return self.head(torch.cat((x, x0), 1))          # (N, C·r², H/r, W/r)
 
 
 def get_variant(name: str) -> Variant:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+import signal
 from typing import Any
 
 import cv2
@@ -56,6 +57,19 @@ class StopAtNan(Callback):
             raise ValueError(
                 f'The loss is not finite at step {trainer.global_step}: lower lr, or set '
                 'gradient_clip; earlier checkpoints are kept.')
+
+
+class EndAtSigterm(Callback):
+    """
+    Ends a run of several processes at SIGTERM as at Ctrl+C.
+
+    Lightning's handler broadcasts from within a step, and waits forever if the other process is
+    then in another operation. It is installed before `on_train_start`.
+    """
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        if trainer.world_size > 1:
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 class BesideCheckpointIO(TorchCheckpointIO):

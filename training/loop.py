@@ -84,7 +84,8 @@ def world(config: TrainConfig) -> tuple[int, int]:
 
 
 def _callbacks(config: TrainConfig, folder: Path) -> list[Callback]:
-    chosen = [callbacks.StopAtNan(), TQDMProgressBar(refresh_rate=10), callbacks.Panels(folder)]
+    chosen = [callbacks.StopAtNan(), callbacks.EndAtSigterm(), TQDMProgressBar(refresh_rate=10),
+              callbacks.Panels(folder)]
     if config.ema:
         chosen.append(callbacks.EmaWeights(config.ema))
     if config.patience:

@@ -1,17 +1,19 @@
 # Copyright 2026 The eunet_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Losses on logits (N, C, H, W) and ground-truth ids (N, H, W)."""
+"""Losses on logits (N, C, …) and ground-truth ids (N, …)."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from eunet_ros.model.common.classes import IGNORE_ID
 import torch
-from torch.nn import functional
+
+_SMOOTH = 50.0  # pixels added to both sides of soft Dice's fraction, for batches without cones
 
 
 def with_background(logits: torch.Tensor) -> torch.Tensor:
-    """Add the background's logit, zero, to a binary network's: (N, 1, H, W) to (N, 2, H, W)."""
+    """Add the background's logit, zero, to a binary network's: (N, 1, …) to (N, 2, …)."""
     return torch.cat((torch.zeros_like(logits), logits), 1) if logits.shape[1] == 1 else logits
 
 
@@ -25,40 +27,57 @@ def class_weights(pixels: Sequence[int], cone_weight: float, balance: float) -> 
 def segmentation_loss(logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor,
                       dice_weight: float, color_weight: float,
                       miss_weight: float = 0.5) -> torch.Tensor:
-    """Cross-entropy with `weight` (C,), plus weighted soft Dice and cross-entropy among cones."""
-    log_shares = logits.log_softmax(1)
-    known = target != IGNORE_ID
-    total = functional.nll_loss(log_shares, target, weight, ignore_index=IGNORE_ID,
-                                reduction='sum')
-    # Not its own mean, which is 0 / 0 where all is ignored, as in a crop of padding.
-    loss = total / (weight[target.where(known, 0)] * known).sum().clamp(min=1e-6)
-    if dice_weight:
-        loss = loss + dice_weight * soft_dice(log_shares, target, miss_weight)
-    if color_weight:
-        loss = loss + color_weight * cone_cross_entropy(logits, target)
-    return loss
-
-
-def cone_cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy among the cone classes alone, averaged over the pixels of cones."""
-    cone = (target > 0) & (target != IGNORE_ID)
-    total = functional.cross_entropy(logits.permute(0, 2, 3, 1)[cone][:, 1:], target[cone] - 1,
-                                     reduction='sum')
-    return total / cone.sum().clamp(min=1)
-
-
-def soft_dice(log_shares: torch.Tensor, target: torch.Tensor, miss_weight: float = 0.5,
-              smooth: float = 50.0) -> torch.Tensor:
     """
-    One minus the soft Dice of cone or not (Milletari et al., V-Net, 2016) of log-softmax.
+    Cross-entropy with `weight` (C,), plus weighted soft Dice and cross-entropy among cones.
 
-    miss_weight: cost of a missed pixel (Tversky, Salehi et al., arXiv:1706.05721). smooth: pixels
-    added to both sides of the fraction, for batches without cones.
+    Soft Dice (Milletari et al., V-Net, 2016) is of cone or not, over all pixels of the batch;
+    miss_weight is the cost of a missed pixel in it (Tversky, Salehi et al., arXiv:1706.05721).
     """
-    known = target != IGNORE_ID
-    cone = (1 - log_shares[:, 0].exp()) * known
-    truth = ((target > 0) & known).to(cone.dtype)
-    overlap = (cone * truth).sum()
-    missed, false = truth.sum() - overlap, cone.sum() - overlap
-    cost = 2 * (miss_weight * missed + (1 - miss_weight) * false)
-    return 1 - (2 * overlap + smooth) / (2 * overlap + cost + smooth)
+    return _SegmentationLoss.apply(logits, target, weight, dice_weight, color_weight, miss_weight)
+
+
+class _SegmentationLoss(torch.autograd.Function):
+    """
+    The loss and, in the same pass, its gradient: half the time of PyTorch's on a CPU.
+
+    With the shares p of a pixel, the gradient of -log p_t is p - e_t, that of the cone's share
+    1 - p_0 is p_0 (p - e_0).
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: torch.Tensor, target: torch.Tensor, weight: torch.Tensor,
+                dice_weight: float, color_weight: float, miss_weight: float) -> torch.Tensor:
+        known = target != IGNORE_ID
+        ids = target.where(known, 0)
+        cone = ids > 0
+        shares = logits.log_softmax(1)
+        weight = weight[ids] * known
+        weight /= weight.sum().clamp(min=1e-6)  # a crop of padding has no known pixel
+        loss = -(shares.gather(1, ids[:, None])[:, 0] * weight).sum()
+        shares.exp_()
+        background = shares[:, 0] * known
+        predicted = known.to(shares.dtype) - background
+        overlap = (predicted * cone).sum()
+        missed, false = cone.sum() - overlap, predicted.sum() - overlap
+        part = 2 * overlap + _SMOOTH
+        whole = part + 2 * (miss_weight * missed + (1 - miss_weight) * false)
+        loss += dice_weight * (1 - part / whole)
+        slope = 2 * (1 - miss_weight) * part / whole ** 2  # of a pixel's predicted share
+        slope = dice_weight * background * torch.where(cone, slope - 2 / whole, slope)
+        gradient = shares.mul_((weight + slope)[:, None])
+        gradient[:, 0] -= slope
+        gradient.scatter_add_(1, ids[:, None], -weight[:, None])
+        if color_weight:
+            first, place = cone.flatten(1).nonzero(as_tuple=True)
+            count = max(len(first), 1)
+            true = ids.flatten(1)[first, place, None] - 1
+            colors = logits.flatten(2)[first, 1:, place].log_softmax(1)
+            loss -= color_weight / count * colors.gather(1, true).sum()
+            colors.exp_().scatter_add_(1, true, torch.full_like(colors, -1.0))
+            gradient.flatten(2)[first, 1:, place] += color_weight / count * colors
+        ctx.save_for_backward(gradient)
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, scale: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        return ctx.saved_tensors[0] * scale, None, None, None, None, None

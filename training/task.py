@@ -13,7 +13,7 @@ from eunet_ros.training.config import TrainConfig
 from eunet_ros.training.losses import segmentation_loss, with_background
 from eunet_ros.training.widening import widen
 from lightning.pytorch import LightningModule
-from lion_pytorch import Lion
+from lion_pytorch.foreach import Lion
 import numpy as np
 import torch
 from torchmetrics.classification import MulticlassConfusionMatrix
@@ -57,6 +57,17 @@ def _unit(images: torch.Tensor) -> torch.Tensor:
     return images.float() / 255 if images.dtype == torch.uint8 else images
 
 
+def packed_pixels(logits: torch.Tensor, target: torch.Tensor,
+                  r: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return packed logits as (N·H·W/r², C, r²) and ids (N, H, W) as (N·H·W/r², r²)."""
+    if r == 1:
+        return logits, target
+    n, height, width = target.shape
+    target = target.reshape(n, height // r, r, width // r, r).transpose(2, 3)
+    logits = logits.permute(0, 2, 3, 1)
+    return logits.reshape(-1, logits.shape[-1] // r ** 2, r * r), target.reshape(-1, r * r)
+
+
 class SegmentationTask(LightningModule):
     """Trains one network on (image uint8 RGB, ids) batches."""
 
@@ -78,8 +89,10 @@ class SegmentationTask(LightningModule):
         self.confusion = MulticlassConfusionMatrix(len(classes.names), ignore_index=IGNORE_ID)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        x = (_unit(images) - self.mean) / self.std
-        return self.network(x.to(memory_format=torch.channels_last))
+        return self.network(self._normalised(images))
+
+    def _normalised(self, images: torch.Tensor) -> torch.Tensor:
+        return ((_unit(images) - self.mean) / self.std).to(memory_format=torch.channels_last)
 
     def on_train_epoch_start(self) -> None:
         """Seed the augmentation by the epoch, so that a resumed run is the same."""
@@ -89,9 +102,12 @@ class SegmentationTask(LightningModule):
         images, target = batch
         if self.augmentation:
             images = self.augmentation(_unit(images))
-        logits = with_background(self(images).float())
-        return segmentation_loss(logits, target, self.weight, self.config.dice_weight,
-                                 self.config.color_weight, self.config.miss_weight)
+        # The loss does not depend on the order of the pixels: logits need no unpacking.
+        packed = self.network.packed_logits(self._normalised(images))
+        logits, target = packed_pixels(packed, target, self.network.variant.stem)
+        config = self.config
+        return segmentation_loss(with_background(logits.float()), target, self.weight,
+                                 config.dice_weight, config.color_weight, config.miss_weight)
 
     def on_train_batch_end(self, outputs: dict[str, torch.Tensor], batch: Any,
                            batch_idx: int) -> None:

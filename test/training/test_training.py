@@ -28,6 +28,7 @@ from eunet_ros.training.data.readers import rendered  # noqa: E402
 from eunet_ros.training.data.readers.rendered import rendered_set  # noqa: E402
 from eunet_ros.training.renderer import render_scene  # noqa: E402
 from eunet_ros.training.run_folder import new_folder  # noqa: E402
+from eunet_ros.training.task import packed_pixels  # noqa: E402
 from eunet_ros.training.train import main  # noqa: E402
 import torch  # noqa: E402
 from torch.utils.data import ConcatDataset  # noqa: E402
@@ -84,30 +85,71 @@ def test_class_weights():
     assert losses.class_weights([9, 5, 0], 3.0, 0.0).tolist() == [1, 3, 3]
 
 
-def dice(logits, target):
-    return float(losses.soft_dice(logits.log_softmax(1), target, smooth=0))
+def plain_loss(logits, target, weight, dice_weight, color_weight, miss_weight):
+    """Return the loss as PyTorch's own functions compute it, for its gradient."""
+    known, cone = target != 255, (target > 0) & (target != 255)
+    entropy = torch.nn.functional.cross_entropy(logits, target, weight, ignore_index=255)
+    share = (1 - logits.softmax(1)[:, 0]) * known
+    overlap = (share * cone).sum()
+    cost = 2 * (miss_weight * (cone.sum() - overlap) + (1 - miss_weight) * (share.sum() - overlap))
+    dice = (2 * overlap + 50) / (2 * overlap + cost + 50)
+    colors = torch.nn.functional.cross_entropy(logits.movedim(1, -1)[cone][:, 1:],
+                                               target[cone] - 1)
+    return entropy + dice_weight * (1 - dice) + color_weight * colors
+
+
+@pytest.mark.parametrize('options', [(0, 0, 0.5), (1.5, 0, 0.5), (2, 0.5, 0.7), (0, 1, 0.5)])
+@pytest.mark.parametrize('shape', [(2, 5, 6, 8), (6, 5, 16)])
+def test_the_loss_and_its_gradient_are_those_of_pytorch(shape, options):
+    torch.manual_seed(1)
+    logits = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+    target = torch.randint(0, 5, (shape[0], *shape[2:]))
+    target[0, 1] = 255
+    weight = torch.tensor([1, 2, 0.5, 3, 1], dtype=torch.float64)
+    losses_and_gradients = []
+    for loss in (losses.segmentation_loss, plain_loss):
+        value = 3 * loss(logits, target, weight, *options)
+        losses_and_gradients.append((value, *torch.autograd.grad(value, logits)))
+    torch.testing.assert_close(*losses_and_gradients)
+
+
+@pytest.mark.parametrize('stem', [1, 2, 4])
+def test_packed_logits_have_the_loss_of_unpacked_ones(stem):
+    torch.manual_seed(2)
+    packed = torch.randn(2, 3 * stem ** 2, 16 // stem, 24 // stem)
+    target = torch.randint(0, 3, (2, 16, 24))
+    pairs = packed_pixels(packed, target, stem), (
+        torch.nn.functional.pixel_shuffle(packed, stem), target)
+    one, other = (losses.segmentation_loss(*pair, torch.tensor([1.0, 2.0, 3.0]), 1.0, 1.0)
+                  for pair in pairs)
+    torch.testing.assert_close(one, other)
 
 
 def test_losses_by_hand():
     logits = torch.log(torch.tensor([[[[0.5, 0.9]], [[0.5, 0.1]]]]))  # (1, 2, 1, 2)
     target, weight = torch.tensor([[[1, 0]]]), torch.tensor([1.0, 4.0])
+
+    def loss(target, dice_weight=0.0, color_weight=0.0):
+        return float(losses.segmentation_loss(logits, target, weight, dice_weight, color_weight))
     entropy = -(4 * np.log(0.5) + np.log(0.9)) / 5
-    loss = losses.segmentation_loss(logits, target, weight, 0.0, 0.0)
-    assert float(loss) == pytest.approx(entropy)
-    # overlap 0.5, predicted 0.6, true 1
-    assert dice(logits, target) == pytest.approx(1 - 1 / 1.6)
-    assert dice(logits, torch.tensor([[[1, 255]]])) == pytest.approx(1 - 1 / 1.5)
-    # 50 pixels on both sides; of one cone class the colour costs nothing.
-    loss = losses.segmentation_loss(logits, target, weight, 2.0, 1.0)
-    assert float(loss) == pytest.approx(entropy + 2 * (1 - 51 / 51.6))
+    assert loss(target) == pytest.approx(entropy)
+    # overlap 0.5, predicted 0.6, true 1, 50 pixels on both sides; one cone class has no colour
+    assert loss(target, 2.0, 1.0) == pytest.approx(entropy + 2 * (1 - 51 / 51.6))
+    ignored = torch.tensor([[[1, 255]]])
+    assert loss(ignored, 2.0, 1.0) == pytest.approx(-np.log(0.5) + 2 * (1 - 51 / 51.5))
 
 
 def test_colour_loss_looks_at_cones_alone():
     logits = torch.tensor([9.0, 1.0, 3.0]).view(1, 3, 1, 1).expand(1, 3, 1, 4)
-    target = torch.tensor([[[0, 2, 1, 255]]])
+    target, weight = torch.tensor([[[0, 2, 1, 255]]]), torch.ones(3)
+
+    def colors(target):
+        with_colors, without = (losses.segmentation_loss(logits, target, weight, 0, w)
+                                for w in (1, 0))
+        return float(with_colors - without)
     expected = (np.log(1 + np.exp(-2)) + np.log(1 + np.exp(2))) / 2
-    assert float(losses.cone_cross_entropy(logits, target)) == pytest.approx(expected)
-    assert float(losses.cone_cross_entropy(logits, torch.zeros(1, 1, 4, dtype=torch.long))) == 0
+    assert colors(target) == pytest.approx(expected, abs=1e-6)
+    assert colors(torch.zeros(1, 1, 4, dtype=torch.long)) == 0
 
 
 def test_one_logit_is_binary_cross_entropy():

@@ -191,10 +191,13 @@ def test_a_checkpoint_cannot_run_code(tmp_path, small_run, capsys):
 
 
 @pytest.mark.train
-def test_interrupted_in_the_terminal(tmp_path, cache):
+@pytest.mark.parametrize(('number', 'devices'), [
+    (signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGTERM, 2)])
+def test_interrupted(tmp_path, cache, number, devices):
     process = start_until_saved(cache, tmp_path / 'run', images=6, validation_images=2,
-                                steps=100_000, validate_every=3)
-    process.send_signal(signal.SIGINT)
+                                steps=100_000, validate_every=3, devices=devices,
+                                accelerator='cpu', batch=2)
+    process.send_signal(number)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 1 and 'Interrupted at step' in error
     assert f'--resume {tmp_path / "run"} continues' in error and 'Traceback' not in error
