@@ -21,9 +21,9 @@ def command(cache, output, **options):
 
 
 def start(cache, run, before=(), **options):
-    """Start a run in a process of its own; before: the words that start Python."""
+    """Start a run in a process group of its own; before: the words that start Python."""
     from eunet_ros.training import train
     script = Path(train.__file__)
     return subprocess.Popen(
         [*(before or [sys.executable]), str(script), *command(cache, run, **options)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True)

@@ -8,6 +8,7 @@ import re
 import resource
 from shutil import copytree
 import signal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,10 +18,10 @@ pytest.importorskip('lightning', reason='lightning is not installed')
 from eunet_ros.model import load_checkpoint  # noqa: E402,I100
 from eunet_ros.model.common.files import written_beside  # noqa: E402
 from eunet_ros.model.common.label_writer import Item, write_project  # noqa: E402
-from eunet_ros.training.callbacks import BesideCheckpointIO  # noqa: E402
+from eunet_ros.training.callbacks import BesideCheckpointIO, EndAtSigterm  # noqa: E402
 from eunet_ros.training.config import TrainConfig  # noqa: E402
 from eunet_ros.training.data.render_fsoco import items  # noqa: E402
-from eunet_ros.training.loop import world  # noqa: E402
+from eunet_ros.training.loop import make_trainer, world  # noqa: E402
 from eunet_ros.training.losses import segmentation_loss  # noqa: E402
 from eunet_ros.training.train import explain, main  # noqa: E402
 import torch  # noqa: E402
@@ -187,6 +188,20 @@ def test_gpus_that_are_not_there(monkeypatch, gpus, options, said):
         world(replace(TrainConfig(), **options))
     assert world(replace(TrainConfig(), accelerator='cpu', devices=2)) == (2, 1)
     assert world(replace(TrainConfig(), devices=0)) == (max(1, gpus), 1)
+
+
+@pytest.mark.parametrize(('processes', 'handler'), [
+    (1, signal.SIG_DFL), (2, signal.default_int_handler)])
+def test_sigterm_interrupts_each_of_several_processes(tmp_path, processes, handler):
+    """Lightning's handler has them wait for each other, now and then forever."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        for callback in make_trainer(TrainConfig(), tmp_path, first=False).callbacks:
+            if isinstance(callback, EndAtSigterm):
+                callback.on_train_start(SimpleNamespace(world_size=processes), None)
+        assert signal.getsignal(signal.SIGTERM) == handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_crop_of_padding_alone_costs_nothing():

@@ -39,7 +39,7 @@ def start_until_saved(cache, run, **options):
 
 
 def test_a_missing_package_is_a_sentence(tmp_path, cache, capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, 'lion_pytorch', None)
+    monkeypatch.setitem(sys.modules, 'lion_pytorch.foreach', None)
     monkeypatch.delitem(sys.modules, 'eunet_ros.training.task', raising=False)
     assert main(command(cache, tmp_path / 'run')) == 1
     assert 'A Python package is missing' in capsys.readouterr().err
@@ -197,7 +197,7 @@ def test_interrupted(tmp_path, cache, number, devices):
     process = start_until_saved(cache, tmp_path / 'run', images=6, validation_images=2,
                                 steps=100_000, validate_every=3, devices=devices,
                                 accelerator='cpu', batch=2)
-    process.send_signal(number)
+    os.killpg(process.pid, number)  # as a terminal, timeout and systemd do
     _, error = process.communicate(timeout=60)
     assert process.returncode == 1 and 'Interrupted at step' in error
     assert f'--resume {tmp_path / "run"} continues' in error and 'Traceback' not in error
