@@ -74,7 +74,8 @@ class _SegmentationLoss(torch.autograd.Function):
             colors = logits.flatten(2)[first, 1:, place].log_softmax(1)
             loss -= color_weight / count * colors.gather(1, true).sum()
             colors.exp_().scatter_add_(1, true, torch.full_like(colors, -1.0))
-            gradient.flatten(2)[first, 1:, place] += color_weight / count * colors
+            flat = gradient.view(*gradient.shape[:2], -1)  # never a copy, as flatten may be
+            flat[first, 1:, place] += color_weight / count * colors
         ctx.save_for_backward(gradient)
         return loss
 

@@ -99,10 +99,12 @@ def plain_loss(logits, target, weight, dice_weight, color_weight, miss_weight):
 
 
 @pytest.mark.parametrize('options', [(0, 0, 0.5), (1.5, 0, 0.5), (2, 0.5, 0.7), (0, 1, 0.5)])
-@pytest.mark.parametrize('shape', [(2, 5, 6, 8), (6, 5, 16)])
-def test_the_loss_and_its_gradient_are_those_of_pytorch(shape, options):
+@pytest.mark.parametrize(('shape', 'layout'), [
+    ((2, 5, 6, 8), torch.contiguous_format), ((2, 5, 6, 8), torch.channels_last),
+    ((6, 5, 16), torch.contiguous_format)])
+def test_the_loss_and_its_gradient_are_those_of_pytorch(shape, layout, options):
     torch.manual_seed(1)
-    logits = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+    logits = torch.randn(shape, dtype=torch.float64).to(memory_format=layout).requires_grad_()
     target = torch.randint(0, 5, (shape[0], *shape[2:]))
     target[0, 1] = 255
     weight = torch.tensor([1, 2, 0.5, 3, 1], dtype=torch.float64)
