@@ -102,9 +102,13 @@ class SegmentationTask(LightningModule):
         images, target = batch
         if self.augmentation:
             images = self.augmentation(_unit(images))
-        # The loss does not depend on the order of the pixels: logits need no unpacking.
-        packed = self.network.packed_logits(self._normalised(images))
-        logits, target = packed_pixels(packed, target, self.network.variant.stem)
+        x = self._normalised(images)
+        if isinstance(self.network, EUnet):
+            # The loss does not depend on the order of the pixels: logits need no unpacking.
+            logits, target = packed_pixels(self.network.packed_logits(x), target,
+                                           self.network.variant.stem)
+        else:  # one to compare with
+            logits = self.network(x)
         config = self.config
         return segmentation_loss(with_background(logits.float()), target, self.weight,
                                  config.dice_weight, config.color_weight, config.miss_weight)
